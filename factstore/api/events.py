@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from wsgiref.types import WSGIEnvironment
@@ -25,9 +26,11 @@ from factstore.api.responses import texts_response
 from factstore.api.schemas import events as schemas
 from factstore.api.serializers.events import event_texts
 from factstore.api.services import services, waiting
+from factstore.core.errors import Forbidden
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import by_revision
-from factstore.core.model.stack_selection import Watched
+from factstore.core.model.stack_patterns import StackPatterns
+from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.services.debounce import Debounce
 from factstore.core.services.watch_filter import Filter
 from factstore.policies import stacks as rules
@@ -68,6 +71,39 @@ class Events(MethodView):
         """Watch a stack: as a stream with Accept: text/event-stream, otherwise by long polls."""
         scope = access().scope(rules.EVENTS, stack)
         return _watch(scope, filter_of(query, access().identity()), query)
+
+
+@blueprint.route("/v1/events")
+class AllEvents(MethodView):
+    """The events of many stacks."""
+
+    @blueprint.query(schemas.AllEventsQuery)
+    @blueprint.request_headers("last_event_id")
+    @blueprint.error_codes(
+        "path_invalid",
+        "cursor_invalid",
+        "cursor_expired",
+        "too_many_streams",
+        "too_many_waiting",
+    )
+    @blueprint.response(200, schemas.AllEventsPage)
+    @blueprint.alt_response(
+        200,
+        schema={"type": "string"},
+        content_type=STREAM,
+        description="Server-sent events until the service stops",
+    )
+    def get(self, query: dict[str, Any]) -> Response:
+        """Watch the stacks of a project, as a stream or by long polls."""
+        identity = access().check(rules.ALL_EVENTS)
+        if identity.stack:
+            raise Forbidden(f"The grant is only valid for stack {identity.stack}.")
+        project_id = None if query["all_projects"] else query["project_id"] or identity.project_id
+        if project_id != identity.project_id:
+            access().check(rules.ALL_EVENTS_ANY, project_id or "*")  # no project has this id
+        patterns = StackPatterns.of(names_of(query["stacks"]))
+        wanted = replace(filter_of(query, identity), many=True)
+        return _watch(StackSelection(project_id, patterns), wanted, query)
 
 
 def _watch(of: Watched, wanted: Filter, query: dict[str, Any]) -> Response:

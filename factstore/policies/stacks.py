@@ -11,6 +11,8 @@ PUT = "contextualization:stacks:put"
 DELETE = "contextualization:stacks:delete"
 CONTEXT = "contextualization:context:get"
 EVENTS = "contextualization:events:get"
+ALL_EVENTS = "contextualization:events:list"
+ALL_EVENTS_ANY = "contextualization:events:list_any_project"
 CONVERGENCE = "contextualization:stacks:convergence"
 
 RULES = [
@@ -45,6 +47,13 @@ RULES = [
     ),
     operation_rule(
         "events:get", READER_OR_HOLDER, "Watch a stack.", ("GET", "/stacks/{stack}/events")
+    ),
+    operation_rule("events:list", READER, "Watch the stacks of a project.", ("GET", "/events")),
+    operation_rule(
+        "events:list_any_project",
+        ADMIN,
+        "Watch the stacks of another project, given by project_id, or those of all projects.",
+        ("GET", "/events"),
     ),
     operation_rule(
         "stacks:convergence",

@@ -114,6 +114,8 @@ def gather(caller: Caller, nova: Caller | None = None, project_id: str = "none")
     made["fact-show-response"] = caller.ask("GET", f"{stack}/facts/nodes/head", 200)
     made["facts-list-response"] = caller.ask("GET", f"{stack}/facts?limit=1", 200)
     made["events-poll-response"] = caller.ask("GET", f"{stack}/events?since={since}", 200)
+    query = f"stacks=slurm*&since={since}"
+    made["all-events-poll-response"] = caller.ask("GET", f"/v1/events?{query}", 200)
     made["context-show-response"] = caller.ask("GET", f"{stack}/context", 200)
     made["context-delta-response"] = caller.ask("GET", f"{stack}/context?since={since}", 200)
     waiter = f"{stack}/waiters/cluster-ready"

@@ -12,9 +12,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.api.blueprint import BODY_BYTES
 from factstore.api.schemas import base, field_types
-from factstore.core.model import definition, fact, grant, member, path, receipt, value, waiter
+from factstore.core.model import (
+    definition,
+    fact,
+    grant,
+    member,
+    path,
+    receipt,
+    stack_patterns,
+    value,
+    waiter,
+)
 from factstore.core.operations import batches
-from factstore.core.services import debounce, watch
+from factstore.core.services import debounce, watch_snapshot
 from factstore.core.services.rate_limit import HEARTBEAT_UNITS
 from factstore.wsgi import configuration
 from factstore.wsgi.middleware.metrics import Metrics
@@ -51,7 +61,9 @@ from tests.docs.pages import DOC, ROOT, code
         ("``settle``", {field_types.SETTLE_LIMIT, field_types.MAX_SETTLE_LIMIT}),
         ("page of a list", {base.PAGE_LIMIT}),
         ("page of a long poll", {debounce.PAGE_EVENTS, debounce.PAGE_BYTES // 1024**2}),
-        ("snapshot frame", {watch.SNAPSHOT_ITEMS, watch.SNAPSHOT_BYTES // 1024}),
+        ("names in ``prefix``, ``group``", {field_types.NAMES_LIMIT}),
+        ("patterns of stacks", {stack_patterns.PATTERNS, stack_patterns.PATTERN_LENGTH}),
+        ("snapshot frame", {watch_snapshot.SNAPSHOT_ITEMS, watch_snapshot.SNAPSHOT_BYTES // 1024}),
         ("``Idempotency-Key``", {receipt.RETENTION // 3600}),
     ],
 )

@@ -444,7 +444,7 @@ def test_a_private_key_is_stored_and_fetched_as_documented(stack: str, tmp_path:
 
 def test_a_stream_by_hand_begins_with_a_snapshot_and_is_resumed(stack: str) -> None:
     put(stack, "nodes/head/ip", "10.0.0.5")
-    begin, resume, _ = code(WATCH, "shell")
+    begin, resume, many, _ = code(WATCH, "shell")
     with running(setting(stack) + begin) as stream:
         assert stream.stdout is not None
         lines = iter(stream.stdout.readline, "")
@@ -454,6 +454,13 @@ def test_a_stream_by_hand_begins_with_a_snapshot_and_is_resumed(stack: str) -> N
         assert stream.stdout is not None
         lines = iter(stream.stdout.readline, "")
         assert next(line for line in lines if line.startswith("event: ")) == "event: change\n"
+    service, _, name = stack.partition("/v1/stacks/")
+    many = many.replace("http://controller:8796", service).replace("prod-*", f"{name[:-1]}?")
+    with running(setting(stack) + many) as stream:
+        assert stream.stdout is not None
+        lines = iter(stream.stdout.readline, "")
+        assert next(line for line in lines if line.startswith("event: ")) == "event: snapshot\n"
+        assert json.loads(next(lines).removeprefix("data: "))["stack"] == name
 
 
 def test_an_agent_converges_when_the_context_changes_and_only_then(

@@ -21,6 +21,7 @@ COMMANDS = {
     f"GET {STACK}/context": "fact context show",
     f"GET {STACK}/convergence": "fact convergence show",
     f"GET {STACK}/events": "fact watch",
+    "GET /v1/events": "fact watch",
     f"GET {STACK}/facts": "fact list",
     f"GET {STACK}/facts/{{path}}": "fact get",
     f"PUT {STACK}/facts/{{path}}": "fact set",

@@ -146,14 +146,14 @@ METHODS = {
 
 PAGED = ("/v1/stacks", "STACK/facts", "STACK/members", "STACK/waiters", "STACK/grants")
 WAITING = (
-    *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence"),
+    *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence", "/v1/events"),
     *("STACK/waiters/w", "STACK/turns", "STACK/turns/q", "STACK/turns/q/m"),
 )
 WATCHED = ("STACK/facts", "STACK/events")
 SETTLED = ("STACK/context", "STACK/events")
 CURSORED = (
     *("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/members?cursor", "STACK/events?since"),
-    *("STACK/waiters?cursor", "STACK/grants?cursor"),
+    *("STACK/waiters?cursor", "STACK/grants?cursor", "/v1/events?since"),
 )
 GROUPED = ("STACK/members", "STACK/convergence", "STACK/events")
 
@@ -200,7 +200,7 @@ QUERIES = [
     ),
     *(
         (f"{path}?project_id={project}", "400 query_invalid")
-        for path, project in once_each(("/v1/stacks", "/v1/limits"), PROJECTS)
+        for path, project in once_each(("/v1/stacks", "/v1/limits", "/v1/events"), PROJECTS)
     ),
     *((f"STACK/members?declared={word}", "400 query_invalid") for word in WORDS),
     ("STACK/members?declared=a&declared=b", "400 ambiguous"),
@@ -221,6 +221,17 @@ QUERIES = [
     ("STACK/events?types=fact.put,fact.nonsense", "400 query_invalid"),
     ("STACK/events?types=fact.put,", "400 query_invalid"),
     ("STACK/events?types=fact.put%0A", "400 query_invalid"),
+    *(
+        (f"/v1/events?stacks={stacks}", "400 query_invalid")
+        for stacks in ("a/b", "a,", "[a]", ",".join("a" * 33), "a%0A", "x" * 129)
+    ),
+    *(
+        (f"/v1/events?{name}={','.join('a' * 33)}", "400 query_invalid")
+        for name in ("prefix", "group")
+    ),
+    ("/v1/events?prefix=a,,b", "400 path_invalid"),
+    ("/v1/events?group=a/b", "400 path_invalid"),
+    ("/v1/events?all_projects=true&project_id=a", "400 query_invalid"),
     ("STACK/events?initial=yes", "400 query_invalid"),
     ("STACK/events?on_gap=ignore", "400 query_invalid"),
     *((f"STACK/context?member={place}", "400 path_invalid") for place in ("..", "a/b", "x" * 129)),

@@ -43,6 +43,7 @@ class Tokens(Enum):
     READ_ANY = (*[UNKNOWN] * 4, FORBIDDEN, DONE, FORBIDDEN, DONE, DONE, UNKNOWN)
     WRITE = (*[UNKNOWN] * 4, MADE, MADE, MADE, FORBIDDEN, DONE, UNKNOWN)
     REMOVE = (*[UNKNOWN] * 4, MISSING, MISSING, MISSING, FORBIDDEN, DONE, UNKNOWN)
+    ADMIN = (*[UNKNOWN] * 4, FORBIDDEN, DONE, FORBIDDEN, FORBIDDEN, FORBIDDEN, UNKNOWN)
     SERVICE = (*[UNKNOWN] * 4, FORBIDDEN, DONE, DONE, FORBIDDEN, FORBIDDEN, UNKNOWN)
 
 
@@ -50,6 +51,7 @@ class Tokens(Enum):
 # READ       of one stack
 # READ_OWN   of the caller's own project
 # READ_ANY   of the project that the query names, the owner's
+# ADMIN      of all projects
 # WRITE      makes the stack if need be
 # SERVICE    of any project, for other services
 # REMOVE     needs something to be there, and is for those who may write

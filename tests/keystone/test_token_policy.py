@@ -278,6 +278,7 @@ OF_EACH_KIND = [
     in (
         *(("GET", STACKS), ("GET", FACT), ("PUT", FACT), ("DELETE", FACT)),
         ("POST", "/v1/vendordata"),
+        ("GET", "/v1/events"),
     )
 ]
 

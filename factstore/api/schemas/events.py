@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import marshmallow as ma
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
@@ -12,14 +15,18 @@ from factstore.api.schemas.field_types import (
     boolean_parameter,
     cursor_field,
     description,
+    names_parameter,
+    project_parameter,
     string_parameter,
     wait_parameter,
 )
 from factstore.api.schemas.members import Member
 from factstore.api.schemas.waiters import WaiterState
+from factstore.core.errors import Invalid
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.event import CHANGE_TYPES
 from factstore.core.model.path import PATH_PATTERN, SEGMENT_PATTERN
+from factstore.core.model.stack_patterns import PATTERNS, STACK_PATTERN, StackPatterns
 
 _TYPES = ", ".join(CHANGE_TYPES)
 
@@ -31,8 +38,14 @@ class EventsQuery(SettleQuery):
         CURSOR_PATTERN, "The cursor after which to begin. The default is the present."
     )
     wait = wait_parameter()
-    prefix = string_parameter(PATH_PATTERN, "Return only facts at or below this path.")
-    group = string_parameter(SEGMENT_PATTERN, "Return only members of this group.")
+    prefix = names_parameter(
+        PATH_PATTERN,
+        "Return only facts at or below this path, or one of several, separated by commas.",
+    )
+    group = names_parameter(
+        SEGMENT_PATTERN,
+        "Return only members of this group, or of one of several, separated by commas.",
+    )
     types = fields.String(
         load_default="",
         validate=Pattern(
@@ -49,6 +62,32 @@ class EventsQuery(SettleQuery):
             "The response of a stream to an expired cursor: a reset and a snapshot, or 410."
         ),
     )
+
+
+def _check_patterns(text: str) -> None:
+    try:
+        StackPatterns.of(text.split(",") if text else ())
+    except Invalid as error:
+        raise ma.ValidationError(error.detail) from error
+
+
+class AllEventsQuery(EventsQuery):
+    """Watching the stacks of a project."""
+
+    stacks = string_parameter(
+        f"{STACK_PATTERN}(?:,{STACK_PATTERN})*",
+        f"The names of the stacks, at most {PATTERNS}, separated by commas; '*' stands for any "
+        "characters, and '?' for one. The default is all stacks. Stacks that are created later are "
+        "included.",
+        _check_patterns,
+    )
+    project_id = project_parameter()
+    all_projects = boolean_parameter("Watch the stacks of all projects. Only for administrators.")
+
+    @ma.validates_schema
+    def _one_project_or_all(self, data: dict[str, Any], **_: Any) -> None:
+        if data["all_projects"] and data["project_id"]:
+            raise ma.ValidationError("It cannot be given with all_projects.", "project_id")
 
 
 class Previous(fields.Raw):
@@ -87,5 +126,27 @@ class EventPage(Schema):
     """The response to a long poll."""
 
     events = fields.List(fields.Nested(Event), required=True)
+    next = cursor_field()
+    more = fields.Boolean(required=True)
+
+
+class StackChange(Change):
+    """A change of one of many stacks."""
+
+    project_id = fields.String(required=True)
+    stack = fields.String(required=True)
+
+
+class AllEvents(Schema):
+    """All changes of one revision, of all stacks that are watched."""
+
+    cursor = cursor_field()
+    changes = fields.List(fields.Nested(StackChange), required=True)
+
+
+class AllEventsPage(Schema):
+    """The response to a long poll of many stacks."""
+
+    events = fields.List(fields.Nested(AllEvents), required=True)
     next = cursor_field()
     more = fields.Boolean(required=True)

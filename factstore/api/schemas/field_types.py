@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import marshmallow as ma
@@ -11,6 +12,7 @@ from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.member import DECLARED_PATTERN, GENERATION_PATTERN
 
 WAIT_LIMIT = 50  # seconds; below the read timeout of every common proxy
+NAMES_LIMIT = 32  # in one parameter
 SETTLE_LIMIT = 5000  # milliseconds; with WAIT_LIMIT below the common read timeout of a minute
 MAX_SETTLE_LIMIT = 60_000
 
@@ -53,9 +55,23 @@ def boolean_parameter(text: str) -> fields.Boolean:
     return fields.Boolean(load_default=False, truthy={"true"}, falsy={"false"}, **description(text))
 
 
-def string_parameter(pattern: str, text: str) -> fields.String:
+def string_parameter(
+    pattern: str, text: str, validate: Callable[[str], Any] | None = None
+) -> fields.String:
     """Return a parameter whose form the domain checks; an empty one counts as missing."""
-    return fields.String(load_default="", **description(text, pattern=f"^({pattern})?$"))
+    return fields.String(
+        load_default="", validate=validate, **description(text, pattern=f"^({pattern})?$")
+    )
+
+
+def names_parameter(pattern: str, text: str) -> fields.String:
+    """Return a parameter with names, separated by commas, whose form the domain checks."""
+    return string_parameter(f"{pattern}(?:,{pattern})*", text, _check_number)
+
+
+def _check_number(text: str) -> None:
+    if text.count(",") >= NAMES_LIMIT:
+        raise ma.ValidationError(f"Give at most {NAMES_LIMIT} names, separated by commas.")
 
 
 def project_parameter() -> fields.String:

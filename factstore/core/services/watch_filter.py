@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from factstore.core.errors import Invalid
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_path, covers
 from factstore.core.model.permissions import OWNER, Permissions
-
-NAMES = 32
-"""The maximum of prefixes, and of groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +34,7 @@ class Filter:
     many: bool = False
 
     def check(self) -> None:
-        """Raise Invalid if a prefix is not a path, a group not a name, or if there are too many."""
-        for field, names in (("prefix", self.prefixes), ("group", self.groups)):
-            if len(names) > NAMES:
-                raise Invalid(
-                    f"{field} has {len(names)} names; at most {NAMES} are allowed.",
-                    code="schema",
-                    extra={"field": field},
-                )
+        """Raise Invalid if a prefix is not a path, or a group not a name."""
         for prefix in self.prefixes:
             check_path(prefix, what="prefix")
         for group in self.groups:
