@@ -11,7 +11,7 @@ T = TypeVar("T")
 _LONGEST_PAUSE = 0.1  # seconds; many checks are requests, which take time from the other tests
 
 
-def eventually(condition: Callable[[], T], within: float = 10.0, pause: float = 0.02) -> T:
+def eventually(condition: Callable[[], T], within: float = 60.0, pause: float = 0.02) -> T:
     """Return the first truthy result of ``condition``; raise AssertionError after the deadline.
 
     :param pause: seconds between the first two checks; later pauses are longer.

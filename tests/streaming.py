@@ -74,8 +74,8 @@ class Stream:
         return frame
 
     def rest(self) -> list[Frame]:
-        """Return all frames until the end, without comments."""
-        return list(self)
+        """Return all frames until the end, without comments, and bookmarks, which time causes."""
+        return [frame for frame in self if frame.event != "bookmark"]
 
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self.next()) is not None:

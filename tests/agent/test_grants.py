@@ -100,7 +100,7 @@ def test_an_agent_continues_as_the_same_member_with_another_grant(
     granted.grant(c1)
     eventually(lambda: "reloading, because the credential has changed" in c1.log, 30)
     stack.put("news", 1)
-    converged(stack, "c1", within=60)
+    converged(stack, "c1")
     assert c1.kept("member") == first
 
 
@@ -215,7 +215,7 @@ def test_a_restarted_agent_uses_its_stored_grant(
     c1.config.write_text(text)
     c1.start()
     stack.put("news", 1)
-    converged(stack, "c1", within=60)
+    converged(stack, "c1")
     assert own(c1) == first
     assert c1.log.count("enrolled as member") == 1
 
@@ -230,7 +230,7 @@ def test_an_agent_whose_own_grant_was_revoked_enrols_again_as_the_same_member(
     stack.grant(former[0]).revoke()
     eventually(lambda: c1.log.count("enrolled as member") == 2, 30)
     stack.put("news", 1)
-    converged(stack, "c1", within=60)
+    converged(stack, "c1")
     assert c1.kept("member") == generation
     assert own(c1) != former
     for secret in (former[1], own(c1)[1], group.token.partition(".")[2]):
@@ -258,7 +258,7 @@ def test_agents_wait_for_another_grant_when_their_groups_is_revoked(
             60,
         )
     stack.put("news", 1)
-    converged(stack, "c1", "c2", within=60)
+    converged(stack, "c1", "c2")
 
 
 def test_a_name_in_another_group_is_refused_with_the_reason(stack: Stack, group: Group) -> None:

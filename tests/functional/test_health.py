@@ -65,7 +65,7 @@ def test_without_etcd_a_service_is_not_ready_and_yet_alive(
             private_etcd.restart()
         else:
             private_etcd.resume()
-        eventually(lambda: status(api, READY) == UP, within=30)
+        eventually(lambda: status(api, READY) == UP)
         check_log(server)
 
 
@@ -74,11 +74,11 @@ def test_a_service_that_never_saw_its_etcd_is_alive(tmp_path: Path) -> None:
     try:
         server.start(wait=False)
         with Caller(server.url) as api:
-            eventually(lambda: answers(api), within=30)
+            eventually(lambda: answers(api))
             assert status(api, LIVE) == UP
             assert status(api, READY) == DOWN
         reason = "etcd at http://127.0.0.1:1: connection refused"
-        eventually(lambda: reason in server.log_path.read_text(), within=30)
+        eventually(lambda: reason in server.log_path.read_text())
     finally:
         server.kill()
 

@@ -88,7 +88,7 @@ def test_without_etcd_requests_are_refused_in_time_and_later_served_again(
         store.restart()
     else:
         store.resume()
-    eventually(lambda: api.get(f"{stack}/facts/a").status_code == HTTPStatus.OK, within=30)
+    eventually(lambda: api.get(f"{stack}/facts/a").status_code == HTTPStatus.OK)
     read = api.get(f"{stack}/facts/a")
     if read.headers["ETag"] == written.headers["ETag"]:
         assert read.json() == written.json()
@@ -108,7 +108,7 @@ def test_a_stream_outlives_an_outage_and_misses_nothing(
         store.kill()
         refused(api.get(stack), "503 store_unavailable")
         store.restart()
-        eventually(lambda: api.get(stack).status_code == HTTPStatus.OK, within=30)
+        eventually(lambda: api.get(stack).status_code == HTTPStatus.OK)
         second = api.put(f"{stack}/facts/a", 2).json()["etag"]
         assert stream.expect("change").id == second
 
@@ -119,7 +119,7 @@ def test_a_service_may_start_before_its_etcd(store: EtcdServer, tmp_path: Path, 
     try:
         server.start(wait=False)
         with Caller(server.url) as api:
-            eventually(lambda: listens(api), within=30)
+            eventually(lambda: listens(api))
             refused(api.get(stack), "503 store_unavailable")
             store.restart()
             server.wait_ready()
@@ -225,7 +225,7 @@ def test_a_wiped_store_answers_to_no_old_cursor_and_no_old_tag(
         store.wipe()
         store.start()
         store.wait_ready()
-        eventually(lambda: api.get(stack).status_code == HTTPStatus.NOT_FOUND, within=30)
+        eventually(lambda: api.get(stack).status_code == HTTPStatus.NOT_FOUND)
         ends = [frame.event for frame in stream.rest()]
         assert ends[-1] == "goodbye"
     created = api.put(f"{stack}/facts/a", 1)

@@ -69,7 +69,7 @@ class Standalone:
             )
 
     def ready(self) -> Standalone:
-        eventually(lambda: self._ended() or "Put a fact:" in self.printed(), within=60)
+        eventually(lambda: self._ended() or "Put a fact:" in self.printed(), within=180)
         assert not self._ended(), self.printed()
         return self
 

@@ -25,7 +25,7 @@ FOREGROUND = ("env", "--default-signal=INT", "setsid", "--ctty")
 
 def soon(condition: Callable[[], bool]) -> None:
     """Wait for a condition, on a machine that other tests keep busy."""
-    eventually(condition, within=60)
+    eventually(condition)
 
 
 class Terminal:

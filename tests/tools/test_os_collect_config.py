@@ -141,12 +141,12 @@ def test_it_polls_and_takes_up_changes_as_a_service(
 ) -> None:
     instance = polling(slurm, tmp_path, polling_interval="0.2", min_polling_interval="0.2")
     with instance.daemon():
-        eventually(lambda: instance.runs() == 1, within=60)
+        eventually(lambda: instance.runs() == 1)
         before = asked(api)
-        eventually(lambda: asked(api) > before + 3, within=60)
+        eventually(lambda: asked(api) > before + 3)
         assert instance.runs() == 1
         slurm.put("nodes/head/ip", "10.0.0.6")
-        eventually(lambda: instance.runs() == 2, within=60)
+        eventually(lambda: instance.runs() == 2)
         assert "10.0.0.6" in instance.made()
 
 
@@ -175,17 +175,17 @@ def test_a_sighup_works_until_the_first_change_and_not_afterwards(
 ) -> None:
     instance = polling(slurm, tmp_path, polling_interval="300", min_polling_interval="300")
     with instance.daemon() as process:
-        eventually(lambda: instance.runs() == 1, within=60)
+        eventually(lambda: instance.runs() == 1)
         status = Path(f"/proc/{process.pid}/status").read_text()
         (ignored,) = re.findall(r"^SigIgn:\s*(\w+)$", status, re.MULTILINE)
         assert int(ignored, 16) & SIGHUP_BIT
     # A process that has found only known data does receive it.
     before = asked(api)
     with instance.daemon() as process:
-        eventually(lambda: asked(api) > before, within=60)
+        eventually(lambda: asked(api) > before)
         slurm.put("nodes/head/ip", "10.0.0.6")
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: instance.runs() == 2, within=60)
+        eventually(lambda: instance.runs() == 2)
 
 
 def test_with_keystone_a_grant_in_netrc_works_until_it_is_revoked(
@@ -317,10 +317,10 @@ def test_the_agent_has_the_tool_follow_each_change(
     agent.hook("50-os-collect-config", f"exec {wrapper}")
     agent.start()
     try:
-        eventually(lambda: instance.runs() > 0, within=60)
+        eventually(lambda: instance.runs() > 0)
         assert "10.0.0.5" in instance.made()
         slurm.put("nodes/head/ip", "10.0.0.6")
-        eventually(lambda: "10.0.0.6" in instance.made(), within=60)
-        eventually(lambda: slurm.applied("c1"), within=60)
+        eventually(lambda: "10.0.0.6" in instance.made())
+        eventually(lambda: slurm.applied("c1"))
     finally:
         agent.kill()
