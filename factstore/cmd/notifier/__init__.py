@@ -1,0 +1,1 @@
+"""The parts of ``factstore-notify`` that the room ``notify`` gets from outside."""

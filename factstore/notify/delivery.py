@@ -1,0 +1,329 @@
+"""The delivery of one subscription by the notifier that owns it.
+
+Messages are sent one after another.  The next is sent when the target has accepted the one before, so
+the order is kept; the cursor is stored afterwards, so none is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+
+from factstore.core.errors import CursorExpired, FactstoreError
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.delivery import DeliveryKind, DeliveryState, Owner
+from factstore.core.model.record import RecordKey
+from factstore.core.model.subscription import Subscription, SubscriptionState
+from factstore.core.model.target import Target
+from factstore.core.model.unnamed import unnamed_scope
+from factstore.core.operations.deliveries import ClaimSubscription, ReleaseSubscription
+from factstore.notify import messages
+from factstore.notify.deadline import Deadline, SendingEnded
+from factstore.notify.event_reader import EventReader
+from factstore.notify.journal import Journal
+from factstore.notify.messages import Message
+from factstore.notify.parts import Parts
+from factstore.notify.progress import (
+    LONGEST_PAUSE,
+    Attempt,
+    after_attempt,
+    after_test,
+    later,
+    pause_after,
+    seconds_between,
+)
+from factstore.notify.targets import sender
+from factstore.notify.targets.base import Outcome, TargetSender
+from factstore.notify.web_client import TOTAL_SECONDS
+
+LOG = logging.getLogger(__name__)
+
+LEASE_RETRY_SECONDS = 0.5
+
+
+class Delivery:
+    """Owns a subscription and delivers its events until it is stopped."""
+
+    def __init__(self, parts: Parts, project_id: str, subscription: Subscription) -> None:
+        self._parts = parts
+        self._project_id = project_id
+        self._scope = unnamed_scope(project_id)
+        self._subscription = subscription
+        self._message: Message | None = None
+        self._message_since: float | None = None
+        self._retry_at = -math.inf
+        self._wake = parts.concurrency.new_signal()
+        self._listening = self._stopping = self._cancelled = False
+        self._journal: Journal
+        self._reader: EventReader
+        self._sender: TargetSender
+        self.ended = self.failed = False
+
+    def start(self) -> None:
+        """Start to deliver."""
+        self._parts.concurrency.spawn(self._run)
+
+    def update(self, subscription: Subscription) -> None:
+        """Continue with a changed definition or state."""
+        if subscription.revision > self._subscription.revision:
+            self._subscription = subscription
+            self._retry_at = -math.inf  # it may have been resumed
+            self._wake.set()
+
+    def stop(self, *, at_once: bool) -> None:
+        """Stop.
+
+        :param at_once: end a request that is running; it may have been delivered all the same.
+        """
+        self._stopping = True
+        self._cancelled = self._cancelled or at_once
+        self._wake.set()
+
+    @property
+    def suspended(self) -> bool:
+        """True if the subscription is suspended."""
+        return self._subscription.state == "suspended"
+
+    def lag(self) -> float:
+        """Return the seconds for which the oldest event that was read has not been delivered."""
+        since = self._message_since
+        return self._parts.clock.monotonic() - since if since is not None else 0.0
+
+    def _run(self) -> None:
+        subscription, parts = self._subscription, self._parts
+        try:
+            claim = ClaimSubscription(self._scope, subscription.id, parts.name, parts.lease.id)
+            done = parts.transactor.run(claim)
+            if done.outcome is not None:
+                self._own(done.written_record(done.outcome))
+        except FactstoreError as error:
+            LOG.warning("subscription %s is not delivered: %s", subscription.id, error)
+            self.failed = True
+        except Exception:
+            LOG.exception("the delivery of subscription %s failed", subscription.id)
+            self.failed = True
+        finally:
+            self.ended = True
+            parts.changed()
+
+    def _own(self, owner: Owner) -> None:
+        parts, key = self._parts, RecordKey(DeliveryState, owner.subscription)
+        stored = parts.store.state().record(self._scope, key)
+        if not isinstance(stored, DeliveryState):
+            stored = DeliveryState.first(self._subscription)
+        self._journal = Journal(parts.transactor, parts.clock, self._scope, owner, stored)
+        target = Target.parse(self._subscription.target, allow_http=True)
+        self._sender = sender(target, self._project_id, parts.surroundings)
+        self._reader = self._new_reader()
+        try:
+            while not self._stopping and not self._journal.lost:
+                try:
+                    self._step(self._subscription)
+                except SendingEnded:
+                    # The lease may be renewed in a moment; if it is lost, the notifier stops this.
+                    self._wait(LEASE_RETRY_SECONDS)
+        finally:
+            self._reader.close()
+            self._sender.close()
+            self._release(owner)
+
+    def _on_event(self) -> None:
+        if self._listening:
+            self._wake.set()
+
+    def _new_reader(self) -> EventReader:
+        parts, start = self._parts, Cursor.parse(self._journal.progress.cursor)
+        return EventReader(
+            parts.store,
+            parts.events,
+            parts.listen,
+            self._on_event,
+            self._project_id,
+            self._subscription,
+            start,
+        )
+
+    def _step(self, subscription: Subscription) -> None:
+        """Do what is due next, or wait."""
+        self._follow_changes(subscription)
+        left = self._retry_at - self._parts.clock.monotonic()
+        if subscription.state == "pending":
+            if left > 0:
+                self._wait(left)
+            else:
+                self._challenge(subscription)
+        elif subscription.tests != self._journal.progress.tests:
+            self._test(subscription)
+        elif subscription.state != "active":
+            self._wait(math.inf)
+        elif left > 0:
+            self._wait(left)
+        else:
+            message = self._message or self._next_message(subscription)
+            if message is not None:
+                self._deliver(message)
+
+    def _follow_changes(self, subscription: Subscription) -> None:
+        """Continue elsewhere after a replay, and read again with another filter."""
+        progress = self._journal.progress
+        if subscription.replays != progress.replays:
+            self._journal.progress = replace(
+                progress, replays=subscription.replays, cursor=subscription.start, attempts=0
+            )
+            self._read_again()
+        elif not self._reader.serves(subscription):
+            self._read_again()
+        if subscription.state not in ("pending", "active") and progress.attempts:
+            # When it is resumed, the target has the whole time again.
+            self._journal.progress = replace(
+                self._journal.progress, attempts=0, failing_since=None, next_attempt_at=None
+            )
+
+    def _read_again(self) -> None:
+        self._message = self._message_since = None
+        self._reader.close()
+        self._reader = self._new_reader()
+
+    def _challenge(self, subscription: Subscription) -> None:
+        """Ask the target whether it wants the events."""
+        token = self._parts.challenge(self._project_id, subscription)
+        message = Message((messages.challenge(subscription.id, token),))
+        attempt = self._attempt(message, "challenge")
+        outcome = attempt.outcome
+        if outcome.error is None and not messages.is_confirmed(outcome.body, token):
+            refused = Outcome(outcome.status, "the target did not return the challenge")
+            attempt = replace(attempt, outcome=refused)
+        self._journal.progress = after_attempt(self._journal.progress, attempt)
+        if attempt.outcome.error is None:
+            self._set_state("active", None)
+        else:
+            self._fail(attempt.outcome)
+
+    def _test(self, subscription: Subscription) -> None:
+        """Send a test message, once."""
+        message = Message((messages.test(subscription.id, subscription.tests),))
+        attempt = self._attempt(message, "test")
+        self._journal.progress = after_test(self._journal.progress, attempt, subscription.tests)
+        self._journal.save(subscription)
+
+    def _deliver(self, message: Message) -> None:
+        """Send a message of the sequence."""
+        self._message, self._listening = message, False
+        gap = message.events[-1].type == messages.GAP
+        attempt = self._attempt(message, "gap" if gap else "events")
+        outcome = attempt.outcome
+        self._journal.progress = after_attempt(self._journal.progress, attempt)
+        since = self._journal.progress.failing_since
+        if outcome.error is None:
+            self._parts.observer.delivered_events(len(message.events))
+            self._message = self._message_since = None
+            if gap:
+                self._read_again()
+            self._journal.save_if_due(self._subscription)
+        elif outcome.gone:
+            self._end("disabled", "The target answered with status 410: it wants no more messages.")
+        elif since and seconds_between(since, attempt.at) >= self._parts.suspend_after:
+            self._end("suspended", f"Every delivery failed since {since}: {outcome.error}.")
+        else:
+            self._fail(outcome)
+
+    def _next_message(self, subscription: Subscription) -> Message | None:
+        """Return the next message; wait and return None if nothing has happened."""
+        reader, now = self._reader, self._parts.clock.monotonic()
+        self._listening = True
+        self._wake.clear()  # before reading, so that no event is missed
+        if self._stopping or self._subscription is not subscription:
+            return None
+        try:
+            reader.fill(subscription.max_events)
+        except CursorExpired:
+            if not reader.waiting:
+                return self._gap(subscription)
+        if not reader.waiting:
+            self._journal.progress = replace(self._journal.progress, cursor=str(reader.position))
+            self._wait(math.inf, listening=True)
+            return None
+        if self._message_since is None:
+            self._message_since = now
+        due = self._message_since + subscription.max_delay
+        if len(reader.waiting) < subscription.max_events and now < due:
+            self._wait(due - now, listening=True)
+            return None
+        events = [
+            messages.change(subscription.id, each.events, each.cursor, self._parts.render)
+            for each in reader.take(subscription.max_events)
+        ]
+        return Message(tuple(events), batch=subscription.max_events > 1)
+
+    def _gap(self, subscription: Subscription) -> Message:
+        """Return the message which reports that events were lost."""
+        store = self._parts.store
+        present = Cursor(store.epoch, store.state().revision)
+        LOG.warning("subscription %s: events before %s were lost", subscription.id, present)
+        self._message_since = self._parts.clock.monotonic()
+        event = messages.gap(subscription.id, present)
+        return Message((event,), batch=subscription.max_events > 1)
+
+    def _attempt(self, message: Message, kind: DeliveryKind) -> Attempt:
+        """Send a message once. Raises SendingEnded."""
+        clock = self._parts.clock
+        secrets = self._parts.secrets(self._project_id, self._subscription)
+        began, at = clock.monotonic(), clock.timestamp()
+        deadline = Deadline(TOTAL_SECONDS, self._allowed_until, clock.monotonic)
+        deadline.left()
+        outcome = self._sender.send(message, secrets, deadline)
+        seconds = clock.monotonic() - began
+        result = "delivered" if outcome.error is None else "gone" if outcome.gone else "failed"
+        self._parts.observer.attempted(kind, result, seconds)
+        return Attempt(message, kind, at, seconds, outcome)
+
+    def _allowed_until(self) -> float:
+        return -math.inf if self._cancelled else self._parts.lease.allowed_until()
+
+    def _fail(self, outcome: Outcome) -> None:
+        """Wait longer after each failure, at least as long as the target wants."""
+        wanted = min(outcome.retry_after or 0.0, LONGEST_PAUSE)
+        pause = max(pause_after(self._journal.progress.attempts), wanted)
+        clock = self._parts.clock
+        self._retry_at = clock.monotonic() + pause
+        self._journal.progress = replace(
+            self._journal.progress, next_attempt_at=later(clock.timestamp(), pause)
+        )
+        self._journal.save_if_due(self._subscription)
+
+    def _end(self, state: SubscriptionState, reason: str) -> None:
+        """Deliver no more until somebody resumes the subscription."""
+        LOG.warning("subscription %s is %s: %s", self._subscription.id, state, reason)
+        self._parts.observer.ended(state)
+        self._set_state(state, reason)
+
+    def _set_state(self, state: SubscriptionState, reason: str | None) -> None:
+        """Write the state and the progress; if somebody changed the subscription, that decides."""
+        self._journal.save(self._subscription, state, reason)
+        key = RecordKey(Subscription, self._subscription.id)
+        found = self._parts.store.state().record(self._scope, key)
+        if isinstance(found, Subscription):
+            self.update(found)
+
+    def _wait(self, seconds: float, *, listening: bool = False) -> None:
+        """Wait until something changes, or until the progress has to be written."""
+        self._listening = listening
+        left = min(seconds, self._journal.due_in())
+        if left > 0 and not self._stopping:
+            self._wake.wait(None if left == math.inf else left)
+        if not listening:
+            self._wake.clear()
+        self._journal.save_if_due(self._subscription)
+
+    def _release(self, owner: Owner) -> None:
+        """Write the progress, and let another notifier own the subscription."""
+        parts = self._parts
+        if self._journal.lost or parts.lease.allowed_until() <= parts.clock.monotonic():
+            return
+        if not self._journal.is_saved:
+            self._journal.save(self._subscription)
+        try:
+            parts.transactor.run(ReleaseSubscription(self._scope, owner))
+        except FactstoreError as error:
+            LOG.info("subscription %s is not released yet: %s", owner.subscription, error)

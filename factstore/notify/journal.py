@@ -1,0 +1,86 @@
+"""The stored progress of one subscription: written seldom, and only by the notifier that owns it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+
+from factstore.core.errors import FactstoreError
+from factstore.core.model.delivery import DeliveryState, Owner
+from factstore.core.model.fact import Scope
+from factstore.core.model.subscription import Subscription, SubscriptionState
+from factstore.core.operations.deliveries import RecordDelivery
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Clock
+
+LOG = logging.getLogger(__name__)
+
+SAVE_SECONDS = 1.0
+"""The shortest time between two writes."""
+IDLE_SAVE_SECONDS = 120.0
+"""The time after which an idle subscription's cursor is written, before its history is compacted."""
+
+
+class Journal:
+    """The progress in memory, and the one that was written last.
+
+    :ivar progress: the present one.
+    :ivar lost: True if the notifier does not own the subscription any more.
+    """
+
+    def __init__(
+        self,
+        transactor: Transactor,
+        clock: Clock,
+        scope: Scope,
+        owner: Owner,
+        stored: DeliveryState,
+    ) -> None:
+        self._transactor = transactor
+        self._clock = clock
+        self._scope = scope
+        self._owner = owner
+        self.progress = self._saved = stored
+        self._saved_at = -math.inf
+        self.lost = False
+
+    @property
+    def is_saved(self) -> bool:
+        """True if the progress has been written."""
+        return self.progress == self._saved
+
+    def due_in(self) -> float:
+        """Return the seconds until the progress is to be written."""
+        if self.is_saved:
+            return math.inf
+        moved_only = replace(self.progress, cursor=self._saved.cursor) == self._saved
+        interval = IDLE_SAVE_SECONDS if moved_only else SAVE_SECONDS
+        return self._saved_at + interval - self._clock.monotonic()
+
+    def save_if_due(self, subscription: Subscription) -> None:
+        """Write the progress unless that was done just before."""
+        if self.due_in() <= 0:
+            self.save(subscription)
+
+    def save(
+        self,
+        subscription: Subscription,
+        state: SubscriptionState | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Write the progress, and a new state of the subscription unless it has been changed."""
+        progress = self.progress
+        write = RecordDelivery(
+            self._scope, self._owner, progress, state, reason, subscription.revision
+        )
+        self._saved_at = self._clock.monotonic()
+        try:
+            owned = self._transactor.run(write).outcome
+        except FactstoreError as error:
+            LOG.info("the progress of %s is not written yet: %s", subscription.id, error)
+            return
+        if owned:
+            self._saved = progress
+        else:
+            self.lost = True

@@ -1,0 +1,94 @@
+"""The progress of a subscription after each attempt, and the pauses between attempts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from factstore.core.model.delivery import DELIVERIES_KEPT, Delivery, DeliveryKind, DeliveryState
+from factstore.notify.messages import Message
+from factstore.notify.targets.base import Outcome
+
+FIRST_PAUSE = 1.0  # seconds
+LONGEST_PAUSE = 3600.0
+
+
+def pause_after(attempts: int, jitter: Callable[[], float] = random.random) -> float:
+    """Return the seconds until the next attempt: doubled each time, and shortened by up to half.
+
+    :param attempts: the number of attempts that have failed.
+    """
+    full = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts - 1, 32))
+    return full * (1 - jitter() / 2)
+
+
+def later(timestamp: str, seconds: float) -> str:
+    """Return a timestamp some seconds after another."""
+    then = datetime.fromisoformat(timestamp) + timedelta(seconds=seconds)
+    return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """Return the seconds between two timestamps."""
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to deliver a message.
+
+    :param at: when it began, as a timestamp.
+    :param seconds: its duration.
+    """
+
+    message: Message
+    kind: DeliveryKind
+    at: str
+    seconds: float
+    outcome: Outcome
+
+
+def after_attempt(state: DeliveryState, attempt: Attempt) -> DeliveryState:
+    """Return the progress after an attempt that belongs to the order of the events, or a challenge."""
+    attempts, delivered = state.attempts + 1, attempt.outcome.error is None
+    logged = _logged(state, attempt, attempts)
+    if not delivered:
+        return replace(
+            logged,
+            failed=state.failed + 1,
+            attempts=attempts,
+            failing_since=state.failing_since or attempt.at,
+            last_error=attempt.outcome.error,
+        )
+    cursor = attempt.message.cursor
+    return replace(
+        logged,
+        cursor=str(cursor) if cursor else state.cursor,
+        delivered=state.delivered + 1,
+        attempts=0,
+        failing_since=None,
+        next_attempt_at=None,
+    )
+
+
+def after_test(state: DeliveryState, attempt: Attempt, number: int) -> DeliveryState:
+    """Return the progress after a test message, which is sent once and moves nothing."""
+    return replace(_logged(state, attempt, 1), tests=number)
+
+
+def _logged(state: DeliveryState, attempt: Attempt, attempts: int) -> DeliveryState:
+    entry = Delivery(
+        id=attempt.message.id,
+        kind=attempt.kind,
+        at=attempt.at,
+        attempts=attempts,
+        events=len(attempt.message.events),
+        delivered=attempt.outcome.error is None,
+        status=attempt.outcome.status,
+        latency_ms=round(attempt.seconds * 1000),
+        error=attempt.outcome.error,
+    )
+    others = [each for each in state.log if each.id != entry.id]
+    return replace(state, log=(entry, *others[: DELIVERIES_KEPT - 1]))

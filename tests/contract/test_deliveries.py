@@ -1,0 +1,279 @@
+"""The delivery of events by notifiers, to receivers that verify messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.subscription_request import SubscriptionChanges
+from factstore.core.operations.subscription_changes import (
+    ChangeSubscription,
+    ReplaySubscription,
+    RequestTest,
+)
+from factstore.notify.notifier import Notifier
+from tests.contract.notifiers import (
+    SCOPE,
+    Counts,
+    Receiver,
+    becomes,
+    delete,
+    progress,
+    start_notifier,
+    subscribe,
+    subscription,
+)
+from tests.contract.world import EtcdWorld, Worker, World, author, new_scope
+from tests.eventually import eventually
+
+LONG = 30.0
+
+
+@pytest.fixture
+def world(etcd_world: EtcdWorld) -> World:
+    """A database in etcd, because leases decide which notifier delivers."""
+    return etcd_world
+
+
+@pytest.fixture
+def counts() -> Counts:
+    return Counts()
+
+
+@pytest.fixture
+def notifier(worker: Worker, counts: Counts) -> Iterator[Notifier]:
+    running = start_notifier(worker, counts)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def test_a_target_that_confirms_receives_all_later_events_in_order(
+    worker: Worker, notifier: Notifier, receiver: Receiver
+) -> None:
+    scope, other = new_scope(), new_scope()
+    receiver.secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    found = subscribe(worker, receiver.url, stacks=[scope.stack], secret=receiver.secret)
+    becomes(worker, found.id, "active")
+    for at in range(20):
+        worker.put(scope, f"nodes/{at}", at)
+        worker.put(other, f"other/{at}", at)
+    eventually(lambda: len(receiver.paths()) == 20, LONG)
+    assert receiver.paths() == [f"nodes/{at}" for at in range(20)]
+    events = receiver.events()
+    assert events[0]["type"] == "org.openstack.factstore.challenge"
+    assert events[1]["source"] == f"/v1/stacks/{scope.stack}"
+    change = events[1]["data"]["changes"][0]
+    assert (change["stack"], change["fact"]["value"]) == (scope.stack, 0)
+    ids = [message_id for message_id, _ in receiver.messages[1:]]
+    assert ids == [f"{found.id}.{event['data']['cursor']}" for event in events[1:]]
+    stored = eventually(lambda: (p := progress(worker, found.id)) and p.delivered == 21 and p, LONG)
+    assert Cursor.parse(stored.cursor) >= Cursor.parse(events[-1]["data"]["cursor"])
+    assert (len(stored.log), stored.log[0].id, stored.log[0].status) == (20, ids[-1], 200)
+
+
+def test_a_target_that_does_not_confirm_gets_the_challenge_alone(
+    worker: Worker, notifier: Notifier, receiver: Receiver
+) -> None:
+    receiver.confirms = False
+    scope = new_scope()
+    found = subscribe(worker, receiver.url, stacks=[scope.stack])
+    worker.put(scope, "a", 1)
+    stored = eventually(lambda: progress(worker, found.id), LONG)
+    assert stored.last_error == "the target did not return the challenge"
+    eventually(lambda: len(receiver.messages) > 1, LONG)  # it is repeated
+    assert set(receiver.types()) == {"challenge"}
+    receiver.confirms = True
+    becomes(worker, found.id, "active")
+    eventually(lambda: receiver.paths() == ["a"], LONG)
+
+
+def test_a_message_is_sent_with_the_same_id_until_it_is_accepted(
+    worker: Worker, notifier: Notifier, receiver: Receiver, counts: Counts
+) -> None:
+    scope = new_scope()
+    found = subscribe(worker, receiver.url, stacks=[scope.stack])
+    becomes(worker, found.id, "active")
+    receiver.status = 503
+    for at in range(3):
+        worker.put(scope, f"f{at}", at)
+    eventually(lambda: receiver.types().count("change") >= 2, LONG)
+    stored = eventually(lambda: (p := progress(worker, found.id)) and p.next_attempt_at and p, LONG)
+    assert stored.failing_since is not None
+    assert (stored.log[0].status, stored.log[0].delivered) == (503, False)
+    receiver.status = 200
+    eventually(lambda: receiver.paths() == ["f0", "f1", "f2"], LONG)
+    ids = [message_id for message_id, _ in receiver.messages[1:]]
+    first = ids.count(ids[0])
+    assert first >= 2
+    assert len(set(ids[first - 1 :])) == 3
+    assert ("events", "failed") in counts.outcomes
+
+
+def test_events_are_gathered_in_one_message(
+    worker: Worker, notifier: Notifier, receiver: Receiver
+) -> None:
+    scope = new_scope()
+    found = subscribe(worker, receiver.url, stacks=[scope.stack], max_events=5, max_delay=60)
+    becomes(worker, found.id, "active")
+    for at in range(10):
+        worker.put(scope, f"f{at}", at)
+    eventually(lambda: len(receiver.paths()) == 10, LONG)
+    batches = [message for _, message in receiver.messages[1:]]
+    assert [len(batch) for batch in batches] == [5, 5]
+    assert [batch[-1]["id"] for batch in batches] == [each for each, _ in receiver.messages[1:]]
+
+
+def test_a_paused_subscription_continues_where_it_was_and_can_be_replayed(
+    worker: Worker, notifier: Notifier, receiver: Receiver
+) -> None:
+    scope = new_scope()
+    found = subscribe(worker, receiver.url, stacks=[scope.stack])
+    becomes(worker, found.id, "active")
+    worker.put(scope, "a", 1)
+    eventually(lambda: receiver.paths() == ["a"], LONG)
+    for paused, path in ((True, "b"), (False, "c")):
+        changes = SubscriptionChanges.of(paused=paused)
+        worker.transactor.run(ChangeSubscription(SCOPE, found.id, changes, author()))
+        worker.put(scope, path, 1)
+    eventually(lambda: receiver.paths() == ["a", "b", "c"], LONG)
+    known = len(receiver.messages)
+    replay = ReplaySubscription(SCOPE, found.id, Cursor.parse(found.start), author())
+    worker.transactor.run(replay)
+    eventually(lambda: len(receiver.messages) == known + 3, LONG)
+    again, before = receiver.messages[known:], receiver.messages[1:known]
+    assert [each for each, _ in again] == [each for each, _ in before]
+
+
+def test_a_test_message_is_sent_once_even_while_a_subscription_is_paused(
+    worker: Worker, notifier: Notifier, receiver: Receiver
+) -> None:
+    found = subscribe(worker, receiver.url, stacks=["none"])
+    becomes(worker, found.id, "active")
+    changes = SubscriptionChanges.of(paused=True)
+    worker.transactor.run(ChangeSubscription(SCOPE, found.id, changes, author()))
+    worker.transactor.run(RequestTest(SCOPE, found.id, author()))
+    stored = eventually(lambda: (p := progress(worker, found.id)) and p.tests == 1 and p, LONG)
+    assert (stored.log[0].kind, stored.log[0].delivered) == ("test", True)
+    assert receiver.types() == ["challenge", "test"]
+
+
+def test_a_target_that_is_gone_disables_its_subscription(
+    worker: Worker, notifier: Notifier, receiver: Receiver, counts: Counts
+) -> None:
+    scope = new_scope()
+    found = subscribe(worker, receiver.url, stacks=[scope.stack])
+    becomes(worker, found.id, "active")
+    receiver.status = 410
+    worker.put(scope, "a", 1)
+    becomes(worker, found.id, "disabled")
+    assert counts.ends == ["disabled"]
+    receiver.status = 200
+    changes = SubscriptionChanges.of(paused=False)
+    worker.transactor.run(ChangeSubscription(SCOPE, found.id, changes, author()))
+    eventually(lambda: receiver.types().count("change") == 2, LONG)
+
+
+def test_a_subscription_that_fails_for_long_is_suspended(
+    worker: Worker, receiver: Receiver, counts: Counts
+) -> None:
+    notifier = start_notifier(worker, counts, suspend_after=0.5)
+    try:
+        scope = new_scope()
+        found = subscribe(worker, receiver.url, stacks=[scope.stack])
+        becomes(worker, found.id, "active")
+        receiver.status = 302
+        worker.put(scope, "a", 1)
+        becomes(worker, found.id, "suspended")
+        stored = subscription(worker, found.id)
+        assert stored is not None
+        assert "redirects" in (stored.reason or "")
+        assert counts.ends == ["suspended"]
+    finally:
+        notifier.stop()
+
+
+def test_nothing_is_sent_after_a_deletion_even_while_a_request_runs(
+    worker: Worker, notifier: Notifier, receiver: Receiver
+) -> None:
+    scope = new_scope()
+    found = subscribe(worker, receiver.url, stacks=[scope.stack])
+    becomes(worker, found.id, "active")
+    receiver.status = None
+    worker.put(scope, "a", 1)
+    eventually(lambda: "change" in receiver.types(), LONG)
+    delete(worker, found.id)
+    known = len(receiver.messages)
+    assert subscription(worker, found.id) is None
+    assert progress(worker, found.id) is None
+    assert notifier.status().owned == 0
+    worker.put(scope, "b", 1)
+    fence = subscribe(worker, receiver.url, stacks=["none"])
+    becomes(worker, fence.id, "active")
+    assert [message_id for message_id, _ in receiver.messages[known:]] == [f"{fence.id}.challenge"]
+
+
+def test_lost_events_are_reported_as_a_gap(world: World, receiver: Receiver) -> None:
+    worker = world.worker(history=5)
+    notifier = start_notifier(worker)
+    try:
+        scope = new_scope()
+        found = subscribe(worker, receiver.url, stacks=[scope.stack])
+        becomes(worker, found.id, "active")
+        changes = SubscriptionChanges.of(paused=True)
+        worker.transactor.run(ChangeSubscription(SCOPE, found.id, changes, author()))
+        for at in range(50):
+            worker.put(scope, f"f{at}", at)
+        changes = SubscriptionChanges.of(paused=False)
+        worker.transactor.run(ChangeSubscription(SCOPE, found.id, changes, author()))
+        eventually(lambda: receiver.types()[-1:] == ["gap"], LONG)
+        worker.put(scope, "after", 1)
+        eventually(lambda: receiver.paths()[-1:] == ["after"], LONG)
+        cursors = [Cursor.parse(event["data"]["cursor"]) for event in receiver.events()[1:]]
+        assert cursors == sorted(cursors)
+    finally:
+        notifier.stop()
+
+
+def test_notifiers_share_subscriptions_and_take_over_without_a_gap(world: World) -> None:
+    workers = [world.worker(), world.worker()]
+    receivers = [Receiver() for _ in range(8)]
+    scope = new_scope()
+    notifiers = [start_notifier(workers[0])]
+    try:
+        found = [subscribe(workers[0], each.url, stacks=[scope.stack]) for each in receivers]
+        for each in found:
+            becomes(workers[0], each.id, "active")
+        workers[0].put(scope, "f0", 0)
+        notifiers.append(start_notifier(workers[1]))
+        eventually(
+            lambda: (
+                [each.status().owned > 0 for each in notifiers] == [True, True]
+                and sum(each.status().owned for each in notifiers) == 8
+            ),
+            LONG,
+        )
+        workers[0].put(scope, "f1", 1)
+        notifiers[0].stop()
+        workers[0].put(scope, "f2", 2)
+        for receiver in receivers:
+            eventually(lambda receiver=receiver: receiver.paths() == ["f0", "f1", "f2"], LONG)
+            cursors = [
+                Cursor.parse(event["data"]["cursor"]).revision for event in receiver.events()[1:]
+            ]
+            assert all(a <= b for a, b in pairwise(cursors))
+        assert notifiers[1].status().owned == 8
+    finally:
+        for each in notifiers:
+            each.stop()
+        for receiver in receivers:
+            receiver.close()
