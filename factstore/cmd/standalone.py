@@ -1,7 +1,7 @@
 """``factstore standalone``: run the whole service on one machine, for evaluation and demos.
 
-The command starts a private etcd, the API and, with ``--keystone``, a private Keystone. It restarts
-etcd and Keystone if they exit, and ends when the API does. All of them listen only on the loopback
+The command starts a private etcd, the API, a notifier and, with ``--keystone``, a private Keystone. It
+restarts the others if they exit, and ends when the API does. All of them listen only on the loopback
 interface. Data is kept in the state directory and is available again after a restart.
 """
 
@@ -24,6 +24,7 @@ from factstore.cmd.processes.api import API_ARGV, ApiProcess, write_options
 from factstore.cmd.processes.etcd import EtcdServer, find_etcd
 from factstore.cmd.processes.keystone import KeystoneServer, find_keystone
 from factstore.cmd.processes.log_printer import LogPrinter
+from factstore.cmd.processes.notifier import NotifierProcess
 from factstore.cmd.processes.ports import LOOPBACK, is_free, remembered_port
 from factstore.cmd.processes.private_file import private_directory
 from factstore.cmd.processes.process import ChildError
@@ -39,6 +40,7 @@ PERSONAS = ("owner", "reader", "outsider", "admin")
 _API_STOPS_WITHIN = 5.0
 _KEYSTONE_STOPS_WITHIN = 2.0
 _ETCD_STOPS_WITHIN = 2.5
+_NOTIFIER_STOPS_WITHIN = 2.5
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,12 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
         "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
         "limits": {"requests_per_second": -1},  # there are no other projects to protect
         "sealing": {"key_repository": str(settings.sealing_keys)},
+        # Targets on this machine, for which nobody has certificates.
+        "notify": {
+            "allow_http": True,
+            "allow_cidrs": "127.0.0.0/8,::1/128",
+            "port": remembered_port(state / "notify.port"),
+        },
     }
     settings.agents.mkdir(exist_ok=True)
     with locked_repository(settings.sealing_keys) as repository:
@@ -211,6 +219,14 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
     )
     supervisor.start(api.child, api.start, stop_within=_API_STOPS_WITHIN, restart=False)
     api.wait_ready(pause=supervisor.pause)
+    notifier = NotifierProcess(
+        [settings.config, settings.own_config],
+        int(options["notify"]["port"]),
+        state / "notify.log",
+    )
+    supervisor.start(
+        notifier.child, notifier.start, stop_within=_NOTIFIER_STOPS_WITHIN, restart=True
+    )
     _say(welcome(settings))
 
 

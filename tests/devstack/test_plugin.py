@@ -91,6 +91,7 @@ def test_stacking_installs_then_configures_then_registers_then_starts(devstack: 
         "get_or_create_endpoint",
         "run_process",
         "wait_for_service",
+        "run_process",
     ]
 
 
@@ -99,9 +100,9 @@ def test_stacking_installs_then_configures_then_registers_then_starts(devstack: 
     [
         ("stack pre-install", []),
         ("stack install", ["setup_develop"]),
-        ("stack extra", ["run_process", "wait_for_service"]),
+        ("stack extra", ["run_process", "wait_for_service", "run_process"]),
         ("stack test-config", []),
-        ("unstack", ["stop_process"]),
+        ("unstack", ["stop_process", "stop_process"]),
         ("clean", ["disable_apache_site"]),
     ],
 )
@@ -155,13 +156,14 @@ def test_tokens_are_validated_for_our_service_type(devstack: Devstack) -> None:
     assert authtoken.getboolean("service_token_roles_required")
 
 
-def test_the_command_is_the_one_of_the_systemd_unit(devstack: Devstack) -> None:
+def test_the_commands_are_those_of_the_systemd_units(devstack: Devstack) -> None:
     devstack.run_well("stack extra")
     conf = devstack.conf_dir / "factstore.conf"
-    started = f"run_process factstore-api /usr/local/bin/factstore-api --config-file {conf}"
-    assert started in devstack.calls
-    unit = (CHECKOUT / "etc/systemd/factstore-api.service").read_text()
-    assert "ExecStart=/opt/factstore/bin/factstore-api\n" in unit
+    for name in "factstore-api", "factstore-notify":
+        started = f"run_process {name} /usr/local/bin/{name} --config-file {conf}"
+        assert started in devstack.calls
+        unit = (CHECKOUT / f"etc/systemd/{name}.service").read_text()
+        assert f"ExecStart=/opt/factstore/bin/{name}\n" in unit
 
 
 def test_clients_that_wait_leave_room_for_heartbeats_behind_the_web_server(
@@ -229,8 +231,9 @@ def test_unstacking_and_cleaning_leave_nothing_behind(devstack: Devstack) -> Non
     devstack.run_well("unstack", "clean")
     assert devstack.files() == {}
     assert not devstack.conf_dir.exists()
-    started = next(call for call in devstack.calls if call.startswith("run_process"))
-    assert f"stop_process {started.split()[1]}" in devstack.calls
+    started = {call.split()[1] for call in devstack.calls if call.startswith("run_process")}
+    stopped = {call.split()[1] for call in devstack.calls if call.startswith("stop_process")}
+    assert started == stopped
     assert {"enable_apache_site factstore-api", "disable_apache_site factstore-api"} <= set(
         devstack.calls
     )

@@ -1,4 +1,4 @@
-"""systemd accepts the shipped unit, and the unit starts the service."""
+"""systemd accepts the shipped units, and the API's unit starts the service."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.processes import gone
 
 UNIT = Path(__file__).parents[2] / "etc" / "systemd" / "factstore-api.service"
 PROGRAM = "/opt/factstore/bin/factstore-api"
+NOTIFIER = UNIT.with_name("factstore-notify.service")
 EXPOSURE = 20  # tenths; systemd calls below 20 "OK", and an unhardened service has 96
 
 
@@ -32,13 +33,14 @@ def analyze() -> str:
     return found
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """Return the unit, with a program that exists."""
-    text = UNIT.read_text()
-    assert PROGRAM in text
-    file = tmp_path / UNIT.name
-    file.write_text(text.replace(PROGRAM, sys.executable))
+@pytest.fixture(params=[UNIT, NOTIFIER], ids=lambda unit: unit.stem)
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return a unit, with a program that exists."""
+    text = request.param.read_text()
+    program = f"/opt/factstore/bin/{request.param.stem}"
+    assert program in text
+    file = tmp_path / request.param.name
+    file.write_text(text.replace(program, sys.executable))
     return file
 
 
