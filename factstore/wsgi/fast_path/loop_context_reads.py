@@ -164,8 +164,8 @@ def _join(
     def end_head() -> None:
         ended.append(True)
         if heads:
-            end(heads[0])
+            end(heads.pop())  # a reference would be a cycle
 
     heads.append(join(end_head))
     if ended:  # at once
-        end(heads[0])
+        end(heads.pop())

@@ -9,6 +9,7 @@ answers with RST.
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -57,13 +58,19 @@ class Attention:
     def attend(self, request: Any, abandon: Callable[[], None]) -> None:
         """Call a function, in the hub, when the client of a request that waits in the loop has gone."""
         self._request, self._abandon, self._waiting = request, abandon, True
+        self._connections.attended[self] = time.monotonic()
         if self.half_closed or self._gone:
             self._connections.call_soon(self.check)
 
     def end_attention(self) -> None:
         """Note that a request does not wait in the loop any more."""
-        self._request = self._abandon = None
-        self._waiting = False
+        if self._abandon is not None:
+            self._request = self._abandon = None
+            self._waiting = False
+            self._connections.attended.pop(self, None)
+
+    def expire_attention(self) -> None:
+        """Note that a request waits in the loop for long."""
 
     def take_early(self) -> int:
         """Return the number of bytes of a response that were sent while its request waited."""
@@ -92,8 +99,7 @@ class Attention:
             return
         self.count_gone()
         if self._abandon is not None:
-            abandon, self._abandon = self._abandon, None
-            abandon()
+            self._abandon()
         elif in_hub:
             self._greenlet.throw(ClientGone())
         else:

@@ -125,9 +125,13 @@ class Connection(Attention):
         """True if the current greenlet does not serve the connection any more."""
         return self._left is not None and self._left is gevent.getcurrent()
 
+    def park(self) -> None:
+        """Let the current greenlet end, because the receiver waits for the next request without it."""
+        self._left, self._greenlet = self._greenlet, None
+
     def leave(self) -> None:
         """Let the current greenlet end, because a listener sends the rest of its stream."""
-        self._left, self._greenlet = self._greenlet, None
+        self.park()
         self._waiting = True
         if self.half_closed:
             self._connections.call_soon(self.check)
@@ -151,6 +155,8 @@ class Connection(Attention):
             return rest
         if self._phase is _Phase.IDLE:
             data = self._recv_first(size)
+            if self.left:
+                return data
             self._phase = _Phase.HEADER
             self._room = HEADER_BYTES - len(data)  # less than none if a body has arrived, too
             self._until = time.monotonic() + self.read_seconds
@@ -217,6 +223,11 @@ class Connection(Attention):
         """Close the connection, in the hub, if it has waited for a request for too long."""
         if self.receiver is not None:
             self.receiver.expire(now, self._idle_seconds(), self.read_seconds)
+
+    def expire_attention(self) -> None:
+        """Let the greenlet end, in the hub, because the request waits for long without it."""
+        if self.receiver is not None:
+            self.receiver.park()
 
     def expire_body(self) -> bool:
         """End the time of the body, in the hub; return False if it is not being read."""

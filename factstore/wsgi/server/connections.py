@@ -40,6 +40,8 @@ class Connections:
         self.count = count
         self._most = most
         self.idle: dict[Connection, None] = {}  # the one that has waited for longest comes first
+        self.attended: dict[Attention, float] = {}
+        """Those whose request waits in the loop, and since when, until their greenlet has ended."""
         self.stopping = False
         self.streams: Streams | None = None
         """Those that send streams without greenlets, if there are any."""
@@ -72,6 +74,7 @@ class Connections:
         """Forget a connection that is about to be closed, which removes it from the epoll set."""
         self._open.pop(connection.fileno(), None)
         self._half_closed.discard(connection)
+        self.attended.pop(connection, None)
         self.end_body(connection)
 
     def set_idle(self, connection: Connection, idle: bool) -> None:
@@ -117,6 +120,11 @@ class Connections:
         now = time.monotonic()
         for connection in list(self.idle):
             connection.expire_idle(now)
+        for attended, since in list(self.attended.items()):
+            if now - since < EXPIRY_SECONDS:
+                break
+            del self.attended[attended]
+            attended.expire_attention()
 
     # Bodies
 

@@ -1,8 +1,9 @@
 """Receives the requests of a connection, and answers those that the fast path knows.
 
 While a connection waits for a request, its greenlet sleeps.  The requests that arrive are read in the
-hub, and reads of facts are answered there.  The greenlet wakes for requests that may wait, for the
-rest of a response that the client reads slowly, and for requests that gunicorn has to handle.
+hub, and answered there if the fast path can do so in the loop.  The greenlet wakes for the others, and
+for the rest of a response that the client reads slowly.  A greenlet needs most of the memory of a
+connection, so it ends when it has slept for long, and another one takes its place when it is needed.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024
+PARK_SECONDS = 1.0  # after which the greenlet of a connection that waits ends
 
 
 Resume = Callable[[], Iterable[bytes] | None]
 Found = bytes | memoryview | tuple[Request, Resume | None]
 """Bytes for gunicorn, the rest of a response, or a request with what is left to do for it."""
+_PARK = memoryview(b"")  # lets the greenlet end
 
 
 class Receiver:
@@ -48,8 +51,10 @@ class Receiver:
         "_data",
         "_descriptor",
         "_fast_path",
+        "_found",
         "_local",
         "_more",
+        "_parked",
         "_resume",
         "_since",
         "_waiter",
@@ -69,6 +74,8 @@ class Receiver:
         self._local = local
         self._connections = connections
         self._waiter: Waiter[Any] | None = None
+        self._parked = False  # it waits, and no greenlet waits for it
+        self._found: Found | None = None  # for the greenlet that takes its place
         self._data = b""  # a part of a request
         self._busy = False
         self._more = False
@@ -81,6 +88,9 @@ class Receiver:
         """Return the first bytes of a request for gunicorn, or none if the client has sent its last."""
         while True:
             found = self._next()
+            if found is _PARK:
+                self._connection.park()
+                return b""
             if isinstance(found, bytes):
                 return found
             if isinstance(found, memoryview):
@@ -111,6 +121,9 @@ class Receiver:
                 return b""
 
     def _next(self) -> Found:
+        passed, self._found = self._found, None
+        if passed is not None:
+            return passed
         self._waiter = Waiter()
         self._since = time.monotonic()
         self._connection.set_idle(True)
@@ -120,7 +133,8 @@ class Receiver:
             found: Found = self._waiter.get()
         finally:
             self._waiter = None
-            self._connection.set_idle(False)
+            if not self._parked:
+                self._connection.set_idle(False)
         return found
 
     def unread(self, data: bytes) -> None:
@@ -129,9 +143,14 @@ class Receiver:
 
     # In the hub
 
+    @property
+    def _waits(self) -> bool:
+        """True if the connection waits for a request."""
+        return (self._waiter is not None or self._parked) and not self._busy
+
     def readable(self) -> None:
         """Read what has arrived, if the connection waits for a request."""
-        if self._waiter is None or self._busy:
+        if not self._waits:
             self._more = True
             return
         try:
@@ -151,12 +170,12 @@ class Receiver:
 
     def _continue(self) -> None:
         """Read a request that has arrived behind the previous one, or what has arrived since."""
-        if self._waiter is None or self._busy:
+        if not self._waits:
             return
         data, self._data = self._data, b""
         if data:
             self._take(data)
-        elif self._waiter is not None:
+        else:
             self._more = False
             self.readable()
 
@@ -230,6 +249,25 @@ class Receiver:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             self._resume(waiter.switch, found)
+        elif self._parked:
+            self._unpark(found)
+
+    def park(self) -> None:
+        """Let the greenlet end, if it waits for a request, or for the response to one."""
+        waiter, streams = self._waiter, self._connections.streams
+        if waiter is not None and streams is not None:
+            self._waiter, self._parked = None, True
+            self._resume(waiter.switch, _PARK)
+
+    def _unpark(self, found: Found) -> None:
+        """Let another greenlet continue."""
+        self._parked = False
+        self._connection.set_idle(False)
+        if found == b"":
+            self._resume(self._connection.close)
+        elif (streams := self._connections.streams) is not None:
+            self._found = found
+            streams.serve_next(self._connection)
 
     def _wake_gunicorn(self) -> None:
         """Let gunicorn continue with a part of a request; without one, it ends the connection."""
@@ -248,7 +286,7 @@ class Receiver:
 
     def expire(self, now: float, idle_seconds: float, read_seconds: float) -> None:
         """Stop waiting if no request, or no more of one, has arrived for too long."""
-        if self._waiter is None or self._busy:
+        if not self._waits:
             return
         waited = now - self._since
         if self._data and waited > read_seconds:
@@ -256,3 +294,5 @@ class Receiver:
         elif not self._data and waited > idle_seconds:
             self._connections.count("idle")
             self._wake(b"")
+        elif not self._data and waited > PARK_SECONDS:
+            self.park()

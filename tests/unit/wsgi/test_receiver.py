@@ -12,6 +12,7 @@ import pytest
 
 from factstore.wsgi.fast_path.fast_path import VERSIONS, Response
 from factstore.wsgi.fast_path.http_request import Reader, Request
+from factstore.wsgi.server import connections, receiver
 from factstore.wsgi.server.connection import Connection
 from tests.raw_http import request_bytes
 from tests.unit.wsgi.test_connection import PATIENCE, SOON, Worker
@@ -200,3 +201,92 @@ def test_a_client_that_has_sent_its_last_gets_the_response_to_its_wait(
     path.reads[0]((lambda: [response]) if by_greenlet else response)
     assert received(client, 100) == response[1:]
     path.gone.assert_not_called()
+
+
+# Connections whose greenlet has ended
+
+
+class Parked:
+    """A connection that waits without a greenlet.
+
+    :ivar served: what the greenlets that took its place have received first.
+    """
+
+    def __init__(self, worker: Worker, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(receiver, "PARK_SECONDS", -1.0)
+        monkeypatch.setattr(connections, "EXPIRY_SECONDS", -1.0)
+        self._worker = worker
+        self.served: list[bytes] = []
+        self.connection: Connection
+
+        def handler(connection: Connection) -> bytes:
+            self.connection = connection
+            connection.use_fast_path(path, local=True)  # type: ignore[arg-type]
+            return connection.recv(8192)
+
+        def serve_next(connection: Connection) -> None:
+            gevent.spawn(serve, connection)
+
+        def serve(connection: Connection) -> None:
+            connection.enter()
+            self.served.append(connection.recv(8192))
+            connection.close()
+
+        worker.connections.streams = Mock(serve_next=serve_next)
+        self.client, self.greenlet = worker.serve(handler)
+
+    def park(self) -> None:
+        """Let the greenlet end."""
+        gevent.get_hub().loop.run_callback(self._worker.connections._expire_idle)
+        assert self.greenlet.get(timeout=PATIENCE) == b""
+
+
+@pytest.fixture
+def parked(worker: Worker, path: Path, monkeypatch: pytest.MonkeyPatch) -> Parked:
+    return Parked(worker, path, monkeypatch)
+
+
+def test_a_connection_that_waits_for_long_needs_no_greenlet_for_the_loop(
+    parked: Parked, path: Path
+) -> None:
+    parked.park()
+    for number in (1, 2):
+        parked.client.sendall(GET)
+        begun(path, number)
+        path.reads[-1](b"the answer")
+        assert received(parked.client, 100) == b"the answer"
+    assert parked.served == []
+
+
+def test_a_request_that_waits_for_long_needs_no_greenlet(parked: Parked, path: Path) -> None:
+    path.starts_writes = True
+    parked.client.sendall(WAIT)
+    begun(path)
+    parked.park()
+    path.reads[0](b"the answer")
+    assert received(parked.client, 100) == b"the answer"
+    parked.client.sendall(OTHER)
+    assert received(parked.client, 1) == b"", "the greenlet that took its place closed it"
+    assert parked.served == [OTHER]
+
+
+def test_a_parked_connection_ends_when_its_client_goes_or_the_worker_stops(
+    worker: Worker, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.starts_writes = True
+    kinds = ("idle", "waits", "stops")
+    found = {kind: Parked(worker, path, monkeypatch) for kind in kinds}
+    found["waits"].client.sendall(WAIT)
+    begun(path)
+    for each in found.values():
+        each.park()
+    for kind in ("idle", "waits"):
+        found[kind].client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        found[kind].client.close()
+    with gevent.Timeout(PATIENCE):
+        while worker.connections.gauges()["connections"] > 1:
+            gevent.sleep(0.001)
+    path.gone.assert_called_once_with()
+    worker.connections.close_idle()
+    assert received(found["stops"].client, 1) == b""
+    assert not any(each.served for each in found.values())
