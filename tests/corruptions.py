@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from factstore.core.model.alarm import AlarmTimer
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.delivery import DeliveryState
 from factstore.core.model.event import DeletionMarker
@@ -20,7 +21,7 @@ from factstore.core.model.unnamed import unnamed_stack
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from tests.unit.core.factories import NOW, fact, stack
-from tests.unit.core.records import member, signal, subscription, waiter
+from tests.unit.core.records import alarm, member, signal, subscription, waiter
 
 OTHER_PROJECT = "0ther"
 
@@ -139,6 +140,9 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
         yield f"a member with another {name}", unreadable(joined, **{name: value})
     yield "a waiter without a definition", unreadable(armed, definition="{}")
     yield "a waiter of another state", unreadable(armed, state="waiting")
+    for name, value in (("state", "raised"), ("definition", "{}"), ("value", "9"), ("pending", "")):
+        yield f"an alarm with another {name}", unreadable(alarm("l", 0), **{name: value})
+    yield "a timer of another phase", unreadable(AlarmTimer("l", "for"), phase="quiet")
     yield "a signal with another id", unreadable(given, id="b")
     yield "an applied cursor without a revision", unreadable(seen, seen="5")
     yield "a grant of another role", unreadable(grant, role="owner")

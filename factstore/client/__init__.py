@@ -17,6 +17,7 @@ and does not depend on the service's implementation.
         ...
 """
 
+from factstore.client.alarm import Alarm, AlarmRecord
 from factstore.client.batch import Delete, DeletePrefix, Guard, Put
 from factstore.client.client import Client
 from factstore.client.connect import connect
@@ -61,6 +62,8 @@ from factstore.client.watch import Watch
 from factstore.client.webhook import InvalidSignature, verify_webhook
 
 __all__ = [
+    "Alarm",
+    "AlarmRecord",
     "BadRequest",
     "BatchResult",
     "Bookmark",

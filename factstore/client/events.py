@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from factstore.client.alarm import AlarmRecord
 from factstore.client.member import MemberRecord
 from factstore.client.records import Fact
 from factstore.client.waiter import WaiterRecord
@@ -24,11 +25,12 @@ class Change:
     :param fact: the fact after the change; None if it was deleted or has expired.
     :param previous: the fact before the change, if the service knows it.
     :param by: the id of the user who made the change; None for an expiry.
-    :param name: the name of the member or waiter.
+    :param name: the name of the member, waiter or alarm.
     :param member: the member after the change; None if it has expired.
     :param former: the member before the change, if it existed.
     :param waiter: the waiter after its end.
-    :param reason: why the member departed or expired, or why the waiter ended.
+    :param reason: why the member departed or expired, the waiter ended, or the alarm changed.
+    :param alarm: the alarm after its change.
     """
 
     type: str
@@ -42,12 +44,14 @@ class Change:
     former: MemberRecord | None = None
     waiter: WaiterRecord | None = None
     reason: str | None = None
+    alarm: AlarmRecord | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
         """Return the change in a document."""
         fact, previous = document.get("fact"), document.get("previous")
         member, waiter = document.get("member"), document.get("waiter")
+        alarm = document.get("alarm")
         of_member = str(document["type"]).startswith("member.")
         return cls(
             type=document["type"],
@@ -61,6 +65,7 @@ class Change:
             former=MemberRecord.parse(previous) if previous is not None and of_member else None,
             waiter=WaiterRecord.parse(waiter) if waiter is not None else None,
             reason=document.get("reason"),
+            alarm=AlarmRecord.parse(alarm) if alarm is not None else None,
         )
 
 
@@ -88,13 +93,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The facts, members and waiters at one revision that match the filters.
+    """The facts, members, waiters and alarms at one revision that match the filters.
 
     :param facts: in the order of their paths.
     :param cursor: watch from here to miss no change.
     :param reset: why everything received before must be discarded; None for a first snapshot.
     :param members: the live members, in the order of their names; only in snapshots of a watch.
     :param waiters: in the order of their names; only in snapshots of a watch.
+    :param alarms: in the order of their names; only in snapshots of a watch.
     """
 
     facts: tuple[Fact, ...]
@@ -102,6 +108,7 @@ class Snapshot:
     reset: str | None = None
     members: tuple[MemberRecord, ...] = ()
     waiters: tuple[WaiterRecord, ...] = ()
+    alarms: tuple[AlarmRecord, ...] = ()
 
 
 @dataclass(frozen=True)

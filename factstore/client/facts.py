@@ -230,6 +230,13 @@ class Facts:
     def _fact_url(self, path: str) -> str:
         return urls.fact_url(self._url, path)
 
+    def _pages(self, collection: str, **params: str) -> Iterator[Sequence[dict[str, Any]]]:
+        query: dict[str, str] | None = {"limit": str(PAGE_FACTS), **params}
+        while query is not None:
+            response = self._transport.send("GET", f"{self._url}/{collection}", params=query)
+            page, query = parsed(response, lambda found: (found[collection], next_params(found)))
+            yield page
+
     def _read(
         self,
         url: str,

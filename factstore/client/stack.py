@@ -1,36 +1,30 @@
-"""One stack: its facts, members, waiters, turns, grants, context and watch."""
+"""One stack: its facts, members, waiters, alarms, turns, grants, context and watch."""
 
 from __future__ import annotations
 
-import math
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, overload
+from collections.abc import Callable, Iterable, Iterator
+from typing import overload
 
 from factstore.client.conditional import unquoted
-from factstore.client.contexts import Contexts
+from factstore.client.conditions import Conditions
 from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
-from factstore.client.paging import next_params
 from factstore.client.query import query_params, settle_params
 from factstore.client.records import Convergence, StackRecord
 from factstore.client.transport import LONGEST_WAIT, parsed
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.urls import item_url
-from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
 
-_PAGE = 1000
 
-
-class Stack(Contexts):
+class Stack(Conditions):
     """Operations on one stack.  Returned by :meth:`Client.stack`.
 
     Every method can raise :class:`~factstore.client.errors.FactstoreError`.  The methods below list
     only the errors that callers usually handle separately.  Etags have no quotes.
     """
 
-    # Members and waiters
+    # Members
 
     def member(self, name: str, *, generation: str | None = None) -> Member:
         """Return a member by its name.  No request is sent, and the member need not exist.
@@ -55,39 +49,6 @@ class Stack(Contexts):
             params["declared"] = declared
         for page in self._pages("members", **params):
             yield from map(MemberRecord.parse, page)
-
-    def waiter(self, name: str) -> Waiter:
-        """Return a waiter by its name.  No request is sent, and the waiter need not exist."""
-        return Waiter(self._url, name, self._transport)
-
-    def waiters(self) -> Iterator[WaiterRecord]:
-        """Iterate over all waiters in the order of their names, without progress and signals.
-
-        :raises NotFound: the stack does not exist.
-        :raises Gone: reading took too long and the revision is no longer kept; start again.
-        """
-        for page in self._pages("waiters"):
-            yield from map(WaiterRecord.parse, page)
-
-    def wait_condition(
-        self,
-        success: Mapping[str, Any],
-        timeout: int,
-        *,
-        failure: Mapping[str, Any] | None = None,
-        on_progress: Callable[[WaiterRecord], object] = lambda record: None,
-    ) -> WaiterRecord:
-        """Arm a waiter, wait until it ends, delete it, and return how it ended.
-
-        :param timeout: seconds after which the waiter times out.
-        :param on_progress: called with the waiter at first, and after each change.
-        """
-        waiter = self.waiter(f"wait-{uuid.uuid4().hex}")
-        waiter.arm(success, failure=failure, timeout=timeout)
-        try:
-            return waiter.wait(math.inf, on_progress=on_progress)
-        finally:
-            waiter.delete()
 
     # Turns
 
@@ -143,13 +104,6 @@ class Stack(Contexts):
         """
         for page in self._pages("grants"):
             yield from map(GrantRecord.parse, page)
-
-    def _pages(self, collection: str, **params: str) -> Iterator[list[dict[str, Any]]]:
-        query: dict[str, str] | None = {"limit": str(_PAGE), **params}
-        while query is not None:
-            response = self._transport.send("GET", f"{self._url}/{collection}", params=query)
-            page, query = parsed(response, lambda found: (found[collection], next_params(found)))
-            yield page
 
     @overload
     def convergence(

@@ -15,6 +15,7 @@ from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
+from factstore.client.alarm import AlarmRecord
 from factstore.client.backoff import Backoff
 from factstore.client.errors import Unavailable, UnexpectedAnswer
 from factstore.client.events import Bookmark, Event, Snapshot
@@ -41,17 +42,24 @@ class _Parts:
         self._facts: list[Fact] = []
         self._members: list[MemberRecord] = []
         self._waiters: list[WaiterRecord] = []
+        self._alarms: list[AlarmRecord] = []
 
     def add(self, content: Mapping[str, Any]) -> None:
         """Add the content of a frame.  Earlier versions of the service send facts only."""
         self._facts += map(Fact.parse, content["facts"])
         self._members += map(MemberRecord.parse, content.get("members", ()))
         self._waiters += map(WaiterRecord.parse, content.get("waiters", ()))
+        self._alarms += map(AlarmRecord.parse, content.get("alarms", ()))
 
     def whole(self, cursor: str, reset: str | None) -> Snapshot:
         """Return the snapshot."""
         return Snapshot(
-            tuple(self._facts), cursor, reset, tuple(self._members), tuple(self._waiters)
+            tuple(self._facts),
+            cursor,
+            reset,
+            tuple(self._members),
+            tuple(self._waiters),
+            tuple(self._alarms),
         )
 
 

@@ -1,4 +1,4 @@
-"""A stack's facts, members and waiters as lines of a terminal, updated by the items of a watch."""
+"""A stack as lines of a terminal: facts, members, waiters and alarms, kept current by a watch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TypeVar
 
-from factstore.client import Event, Fact, MemberRecord, Snapshot, WaiterRecord
+from factstore.client import AlarmRecord, Event, Fact, MemberRecord, Snapshot, WaiterRecord
 from factstore.osc.display import printable, text_of
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ class StackView:
         self._facts: dict[str, Fact] = {}
         self._members: dict[str, MemberRecord] = {}
         self._waiters: dict[str, WaiterRecord] = {}
+        self._alarms: dict[str, AlarmRecord] = {}
         self._changed: set[tuple[str, str]] = set()
         self._last = ""
 
@@ -36,6 +37,7 @@ class StackView:
             self._facts = {fact.path: fact for fact in item.facts}
             self._members = {member.name: member for member in item.members}
             self._waiters = {waiter.name: waiter for waiter in item.waiters}
+            self._alarms = {alarm.name: alarm for alarm in item.alarms}
             return
         for change in item.changes:
             name = change.path or change.name or ""
@@ -47,6 +49,8 @@ class StackView:
                 _replace(self._members, name, None if departed else change.member)
             elif noun == "waiter":
                 _replace(self._waiters, name, change.waiter)
+            elif noun == "alarm":
+                _replace(self._alarms, name, change.alarm)
             self._changed.add((noun, name))
         newest = item.changes[-1]
         more = f" and {len(item.changes) - 1} more" if len(item.changes) > 1 else ""
@@ -66,13 +70,17 @@ class StackView:
             (("waiter", w.name), (w.name, w.state, w.reason or ""))
             for _, w in sorted(self._waiters.items())
         ]
+        alarms = [
+            (("alarm", a.name), (a.name, a.state, a.reason or ""))
+            for _, a in sorted(self._alarms.items())
+        ]
         facts = [
             (("fact", f.path), (f.path, _value(f), f.member or "", _time(f.updated_at)))
             for f in self._facts.values()
         ]
         title = f"{self._name}: {len(facts)} facts, {len(members)} members, {len(waiters)} waiters"
         found = [_cut(f"{title}  {self._last}".rstrip(), columns)]
-        others = sum(len(part) + 2 for part in (members, waiters) if part)
+        others = sum(len(part) + 2 for part in (members, waiters, alarms) if part)
         kept = max(rows - 3 - others, 3)
         newest = sorted(facts, key=lambda row: self._facts[row[0][1]].revision)[-kept:]
         found += self._table(("Path", "Value", "Member", "Updated"), sorted(newest), columns)
@@ -82,6 +90,8 @@ class StackView:
             found += ["", *self._table(("Member", "Group", "State", "Updated"), members, columns)]
         if waiters:
             found += ["", *self._table(("Waiter", "State", "Reason"), waiters, columns)]
+        if alarms:
+            found += ["", *self._table(("Alarm", "State", "Reason"), alarms, columns)]
         return found if len(found) <= rows else [*found[: rows - 1], "…"]
 
     def _table(

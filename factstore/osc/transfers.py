@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from factstore.osc.display import Command, Lister, ShortJson, printable, text_of
 from factstore.osc.progress import Progress
 from factstore.transfer import files, formats, heat, writing
 from factstore.transfer.document import Contents, Seal, read_stack
+from factstore.transfer.writing import Difference
 
 _COLUMNS = ("Path", "Action", "Old Value", "New Value")
 
@@ -54,9 +55,7 @@ def _add_writing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="Also list facts that are equal")
 
 
-def _write(
-    parsed_args: argparse.Namespace, stack: Stack, contents: Contents
-) -> list[writing.Difference]:
+def _write(parsed_args: argparse.Namespace, stack: Stack, contents: Contents) -> list[Difference]:
     """Write the facts that differ, and return the differences to list."""
     plan = writing.compare(stack, contents.facts)
     if not parsed_args.dry_run:
@@ -65,8 +64,8 @@ def _write(
             writing.carry_out(stack, plan, lambda done, of: progress.report(done, of, ()))
         finally:
             progress.clear()
-        for waiter in writing.arm(stack, contents.waiters) if contents.waiters else ():
-            print(f"waiter {waiter} is armed", file=sys.stderr)
+        for line in writing.write_conditions(stack, contents.waiters, contents.alarms):
+            print(line, file=sys.stderr)
     return [each for each in plan.differences if parsed_args.all or each.action != "keep"]
 
 
@@ -123,8 +122,9 @@ class ImportFacts(Command):
         """Write the facts that differ, and print the differences."""
         contents = self._contents(parsed_args)
         puts = writing.moved(contents.facts, folder=parsed_args.folder, kind=parsed_args.kind)
-        waiters = contents.waiters if not parsed_args.folder else ()
-        moved = Contents(contents.name, tuple(puts), waiters)
+        # Waiters and alarms name paths, which a folder would change.
+        whole = contents if not parsed_args.folder else Contents(contents.name, ())
+        moved = replace(whole, facts=tuple(puts))
         rows = _write(parsed_args, self.stack(parsed_args), moved)
         if parsed_args.report == "json":
             print(json.dumps([asdict(row) for row in rows], indent=2), file=self.app.stdout)
@@ -196,7 +196,7 @@ class ExportFacts(Command):
             default=formats.DOCUMENT,
             dest="file_format",
             help=f"Format: {', '.join(formats.EXPORTS)} (default: json, which keeps kinds,"
-            " lifetimes and waiters)",
+            " lifetimes, waiters and alarms)",
         )
         parser.add_argument(
             "--prefix",
@@ -275,7 +275,7 @@ class CopyFacts(Lister):
         puts = list(contents.facts)
         if parsed_args.folder:
             puts = writing.moved(puts, source=parsed_args.prefix, folder=parsed_args.folder)
-        moved = Contents(contents.name, tuple(puts), contents.waiters)
+        moved = replace(contents, facts=tuple(puts))
         client = self.client() if parsed_args.to_cloud is None else _cloud(parsed_args.to_cloud)
         rows = _write(parsed_args, client.stack(parsed_args.target), moved)
         return _COLUMNS, (

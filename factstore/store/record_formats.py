@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factstore.core.errors import Invalid
+from factstore.core.model.alarm import Alarm, AlarmTimer
+from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
@@ -55,6 +58,17 @@ def _convert_waiter(fields: dict[str, Any]) -> None:
     if progress is not None:
         names = {name: tuple(progress[name]) for name in ("missing", "failing")}
         fields["progress"] = Progress(progress["satisfied"], progress["needed"], **names)
+
+
+def _check_alarm(fields: dict[str, Any]) -> None:
+    try:
+        AlarmDefinition.parse(fields["definition"])
+    except Invalid:
+        # The text of the error would contain the definition.
+        raise ValueError("its definition cannot be read") from None
+    value = fields["value"]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("its value is not a number")
 
 
 def _check_receipt(fields: dict[str, Any]) -> None:
@@ -111,6 +125,10 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     Timer: RecordFormat("timers", key_field="waiter"),
     # signals/<waiter>/<hash of the signal's id>
     Signal: RecordFormat("signals", key_field="waiter"),
+    # alarms/<name>
+    Alarm: RecordFormat("alarms", key_field="name", convert=_check_alarm),
+    # alarm_timers/<alarm>/<phase>, on a lease that expires when the phase is over
+    AlarmTimer: RecordFormat("alarm_timers", key_field="alarm"),
     # marks/dropped
     DeletionMarker: RecordFormat("marks", omitted={"deletions": None}),
     # grants/<id>, on a lease that expires soon after the grant

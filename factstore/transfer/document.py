@@ -1,4 +1,4 @@
-"""A whole stack as one JSON document, which keeps kinds, lifetimes, readers and waiters.
+"""A whole stack as one JSON document, which keeps kinds, lifetimes, readers, waiters and alarms.
 
 Sensitive values are in it only if a key seals them.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from factstore.client import Fact, Forbidden, NotFound, Put, Stack, WaiterRecord
@@ -39,6 +39,31 @@ class Waiter:
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """The definition of an alarm.
+
+    :ivar seconds: of ``for``.
+    """
+
+    name: str
+    condition: Any
+    seconds: int = 0
+    quiet: int = 0
+    repeat: int = 0
+    no_data: str = "keep"
+
+    def document(self) -> dict[str, Any]:
+        """Return the definition as a JSON object."""
+        fields = asdict(self)
+        return {"for" if name == "seconds" else name: value for name, value in fields.items()}
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Alarm:
+        """Return the definition in a JSON object."""
+        return cls(**{"seconds" if name == "for" else name: document[name] for name in document})
+
+
+@dataclass(frozen=True)
 class Contents:
     """The contents of a stack at one revision.
 
@@ -50,6 +75,7 @@ class Contents:
     waiters: tuple[Waiter, ...] = ()
     cursor: str = ""
     omitted: tuple[str, ...] = field(default=())
+    alarms: tuple[Alarm, ...] = ()
 
 
 def read_stack(
@@ -59,16 +85,19 @@ def read_stack(
     secrets: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Contents:
-    """Return the facts of a stack at one revision, and the waiters that existed then.
+    """Return the facts of a stack at one revision, and the waiters and alarms that existed then.
 
     :param secrets: read sensitive values, too.
     :param progress: called with the number of facts read so far.
     :raises NotFound: the stack does not exist.
     """
     while True:
-        before = _waiters(stack)
+        before = _waiters(stack), _alarms(stack)
         snapshot = stack.snapshot(prefix)
-        if _waiters(stack) == before:  # they did not change while the facts were read
+        if (
+            _waiters(stack),
+            _alarms(stack),
+        ) == before:  # they did not change while the facts were read
             break
     facts, omitted = [], []
     for number, fact in enumerate(snapshot.facts, 1):
@@ -78,8 +107,8 @@ def read_stack(
         else:
             facts.append(found)
         progress(number)
-    waiters = before if not prefix else ()
-    return Contents(stack.name, tuple(facts), waiters, snapshot.cursor, tuple(omitted))
+    waiters, alarms = before if not prefix else ((), ())
+    return Contents(stack.name, tuple(facts), waiters, snapshot.cursor, tuple(omitted), alarms)
 
 
 def _put(stack: Stack, fact: Fact, secrets: bool) -> Put | None:
@@ -99,6 +128,13 @@ def _put(stack: Stack, fact: Fact, secrets: bool) -> Put | None:
 
 def _waiters(stack: Stack) -> tuple[Waiter, ...]:
     return tuple(_waiter(record) for record in stack.waiters())
+
+
+def _alarms(stack: Stack) -> tuple[Alarm, ...]:
+    return tuple(
+        Alarm(a.name, a.condition, a.for_seconds, a.quiet, a.repeat, a.no_data)
+        for a in stack.alarms()
+    )
 
 
 def _waiter(record: WaiterRecord) -> Waiter:
@@ -131,6 +167,7 @@ def write_document(contents: Contents, seal: Seal | None) -> str:
         "cursor": contents.cursor,
         "facts": facts,
         "waiters": waiters,
+        "alarms": [alarm.document() for alarm in contents.alarms],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -154,7 +191,8 @@ def read_document(text: str, seal: Seal | None, omit: Omit) -> Contents:
         return Contents("", tuple(puts(leaves(document), omit)))
     facts = tuple(_facts(document["facts"], seal, omit))
     waiters = tuple(Waiter(**each) for each in document.get("waiters") or ())
-    return Contents(str(document.get("stack", "")), facts, waiters)
+    alarms = tuple(map(Alarm.parse, document.get("alarms") or ()))
+    return Contents(str(document.get("stack", "")), facts, waiters, alarms=alarms)
 
 
 def _facts(rows: Iterable[Any], seal: Seal | None, omit: Omit) -> Iterable[Put]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from factstore.client import Fact, Forbidden, Guard, NotFound, Put, Stack
 from factstore.client.batch import split_batches
-from factstore.transfer.document import Waiter
+from factstore.transfer.document import Alarm, Waiter
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,16 @@ def carry_out(
         progress(done, len(plan.steps))
 
 
-def arm(stack: Stack, waiters: Iterable[Waiter]) -> Iterator[str]:
-    """Arm the waiters that the stack does not have, and yield their names."""
-    existing = {record.name for record in stack.waiters()}
+def write_conditions(
+    stack: Stack, waiters: Iterable[Waiter], alarms: Iterable[Alarm]
+) -> Iterator[str]:
+    """Arm the waiters and set the alarms that the stack does not have, and yield a line for each."""
+    yield from (f"waiter {name} is armed" for name in _arm(stack, tuple(waiters)))
+    yield from (f"alarm {name} is set" for name in _set_alarms(stack, tuple(alarms)))
+
+
+def _arm(stack: Stack, waiters: Sequence[Waiter]) -> Iterator[str]:
+    existing = {record.name for record in stack.waiters()} if waiters else ()
     for waiter in waiters:
         if waiter.name in existing:
             continue
@@ -120,3 +127,19 @@ def arm(stack: Stack, waiters: Iterable[Waiter]) -> Iterator[str]:
             create_only=True,
         )
         yield waiter.name
+
+
+def _set_alarms(stack: Stack, alarms: Sequence[Alarm]) -> Iterator[str]:
+    existing = {record.name for record in stack.alarms()} if alarms else ()
+    for alarm in alarms:
+        if alarm.name in existing:
+            continue
+        stack.alarm(alarm.name).set(
+            alarm.condition,
+            for_seconds=alarm.seconds,
+            quiet=alarm.quiet,
+            repeat=alarm.repeat,
+            no_data=alarm.no_data,
+            create_only=True,
+        )
+        yield alarm.name

@@ -68,6 +68,20 @@ WAITER_PUT = {
     "timeout": 600,
     "extend_on_progress": True,
 }
+ALARM_PUT = {
+    "condition": {
+        "aggregate": {
+            "function": "avg",
+            "fact": "load",
+            "group": "compute",
+            "at_least": 0.8,
+            "clear": 0.5,
+        }
+    },
+    "for": 30,
+    "quiet": 120,
+    "repeat": 120,
+}
 GRANT_POST = {"role": "agent", "member": "c1", "group": "compute", "ttl": 604800}
 GROUP_POST = {"role": "agent", "group": "compute"}
 ENROLMENT = {"member": "c2"}
@@ -125,6 +139,7 @@ def gather(caller: Caller, nova: Caller | None = None, project_id: str = "none")
     made["signal-response"] = caller.ask("POST", f"{waiter}/signal", 200, json=SIGNAL)
     made["waiter-show-response"] = caller.ask("GET", waiter, 200)
     made["waiters-list-response"] = caller.ask("GET", f"{stack}/waiters", 200)
+    made.update(alarms(caller, stack))
     made.update(grants(caller))
     made["stack-show-response"] = caller.ask("GET", stack, 200)
     made["error-response"] = caller.ask(
@@ -140,6 +155,17 @@ def gather(caller: Caller, nova: Caller | None = None, project_id: str = "none")
     made.update(members(caller))
     texts = {f"{name}.json": pretty(text) for name, text in made.items()}
     return {**texts, "events-stream.txt": stream(caller)}
+
+
+def alarms(caller: Caller, stack: str) -> dict[str, str]:
+    """Return the samples of alarms."""
+    alarm = f"{stack}/alarms/busy"
+    return {
+        "alarm-put-request": json.dumps(ALARM_PUT),
+        "alarm-put-response": caller.ask("PUT", alarm, 201, json=ALARM_PUT),
+        "alarm-show-response": caller.ask("GET", alarm, 200),
+        "alarms-list-response": caller.ask("GET", f"{stack}/alarms", 200),
+    }
 
 
 def grants(caller: Caller) -> dict[str, str]:

@@ -209,6 +209,35 @@ def waiter(success: object, **more: object) -> bytes:
 
 HERE = {"facts": "a", "present": True}
 
+
+def alarm(condition: object, **more: object) -> bytes:
+    return json.dumps({"condition": condition, **more}).encode()
+
+
+LOAD = {"function": "avg", "facts": "*/load", "at_least": 1}
+
+# Of an alarm, as application/json.
+ALARMS = {
+    "no condition": (b"{}", "400 schema"),
+    "a condition that is null": (alarm(None), "400 schema"),
+    "a timeout": (alarm(HERE, timeout=60), "400 schema"),
+    "a count of seconds that is null": (alarm(HERE, quiet=None), "400 schema"),
+    "seconds that are a text": (alarm(HERE, **{"for": "60"}), "400 condition_invalid"),
+    "more than a day": (alarm(HERE, repeat=86401), "400 condition_invalid"),
+    "no data that is a number": (alarm(HERE, no_data=0), "400 condition_invalid"),
+    "signals": (alarm({"signals": 1}), "400 condition_invalid"),
+    "an aggregate of nothing": (alarm({"aggregate": {}}), "400 condition_invalid"),
+    "a clear beyond": (alarm({"aggregate": {**LOAD, "clear": 2}}), "400 condition_invalid"),
+    "a number as a text": (
+        alarm({"aggregate": {**LOAD, "at_least": "1"}}),
+        "400 condition_invalid",
+    ),
+    "a huge number": (
+        b'{"condition": {"facts": "a", "at_least": 1e999}}',
+        "400 json_value",
+    ),
+}
+
 # Of a waiter, as application/json.
 WAITERS = {
     "no object": (b"[]", "400 schema"),
@@ -230,6 +259,11 @@ WAITERS = {
         "400 condition_invalid",
     ),
     "a star in a segment": (waiter({"facts": "n*", "present": True}), "400 condition_invalid"),
+    "an aggregate": (waiter({"aggregate": LOAD}), "400 condition_invalid"),
+    "a pattern that is too long": (
+        waiter({"facts": "a", "match": "*" * 129}),
+        "400 condition_invalid",
+    ),
     "a count of 0": (waiter({**HERE, "count": 0}), "400 condition_invalid"),
     "a count that is true": (waiter({"signals": True}), "400 condition_invalid"),
     "nothing of all": (waiter({"all": []}), "400 condition_invalid"),

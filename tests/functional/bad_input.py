@@ -57,6 +57,10 @@ BODIES = {
         f"a waiter: {what}": Bad(a, target="STACK/waiters/w", body=body)
         for what, (body, a) in bad_bodies.WAITERS.items()
     },
+    **{
+        f"an alarm: {what}": Bad(a, target="STACK/alarms/w", body=body)
+        for what, (body, a) in bad_bodies.ALARMS.items()
+    },
     "a waiter as a text": Bad("415 media_type", target="STACK/waiters/w", headers=(TEXT,)),
     **{
         f"a member: {what}": Bad(a, target=MEMBER, body=body)
@@ -156,6 +160,8 @@ def _good_body(place: str) -> bytes:
         return GOOD_MEMBER
     if "/turns/" in place:
         return b"{}"
+    if "/alarms/" in place:
+        return bad_bodies.alarm(bad_bodies.HERE)
     return bad_bodies.waiter({"signals": 1}) if "/waiters/" in place else GOOD
 
 

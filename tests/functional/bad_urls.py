@@ -66,6 +66,7 @@ NAMED = [
             "STACK/facts/n/SEGMENT/a",
             "/v1/stacks/SEGMENT/facts/a",
             "STACK/waiters/SEGMENT",
+            "STACK/alarms/SEGMENT",
             "STACK/members/SEGMENT",
             "STACK/turns/SEGMENT/m",
             "STACK/turns/q/SEGMENT",
@@ -107,6 +108,7 @@ PATHS = {
     "a waiter in a folder": ("STACK/waiters/a/b", "404 not_found"),
     "a slash behind the waiters": ("STACK/waiters/", "404 not_found"),
     "a slash behind a waiter": ("STACK/waiters/w/", "404 not_found"),
+    "a slash behind an alarm": ("STACK/alarms/w/", "404 not_found"),
     "a slash behind the members": ("STACK/members/", "404 not_found"),
     "more behind a member": ("STACK/members/m/x", "404 not_found"),
     "more behind a heartbeat": ("STACK/members/m/heartbeat/x", "404 not_found"),
@@ -132,6 +134,7 @@ METHODS = {
     "batches are not read": ("GET", "STACK/batch", "405 method_not_allowed"),
     "waiters are not patched": ("PATCH", "STACK/waiters/w", "405 method_not_allowed"),
     "signals are not read": ("GET", "STACK/waiters/w/signal", "405 method_not_allowed"),
+    "alarms are not patched": ("PATCH", "STACK/alarms/w", "405 method_not_allowed"),
     "members are not posted": ("POST", "STACK/members", "405 method_not_allowed"),
     "heartbeats are not put": ("PUT", "STACK/members/m/heartbeat", "405 method_not_allowed"),
     "convergence is not written": ("PUT", "STACK/convergence", "405 method_not_allowed"),
@@ -144,16 +147,23 @@ METHODS = {
     "a tunnel": ("CONNECT", "localhost:80", "404 not_found"),
 }
 
-PAGED = ("/v1/stacks", "STACK/facts", "STACK/members", "STACK/waiters", "STACK/grants")
+PAGED = (
+    "/v1/stacks",
+    "STACK/facts",
+    "STACK/members",
+    "STACK/waiters",
+    "STACK/alarms",
+    "STACK/grants",
+)
 WAITING = (
     *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence", "/v1/events"),
-    *("STACK/waiters/w", "STACK/turns", "STACK/turns/q", "STACK/turns/q/m"),
+    *("STACK/waiters/w", "STACK/alarms/w", "STACK/turns", "STACK/turns/q", "STACK/turns/q/m"),
 )
 WATCHED = ("STACK/facts", "STACK/events")
 SETTLED = ("STACK/context", "STACK/events")
 CURSORED = (
     *("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/members?cursor", "STACK/events?since"),
-    *("STACK/waiters?cursor", "STACK/grants?cursor", "/v1/events?since"),
+    *("STACK/waiters?cursor", "STACK/alarms?cursor", "STACK/grants?cursor", "/v1/events?since"),
 )
 GROUPED = ("STACK/members", "STACK/convergence", "STACK/events")
 

@@ -49,6 +49,10 @@ def operations() -> list[tuple[str, str]]:
         ("GET", "/v1/stacks/s/waiters/w"),
         ("PUT", "/v1/stacks/s/waiters/w"),
         ("DELETE", "/v1/stacks/s/waiters/w"),
+        ("GET", "/v1/stacks/s/alarms"),
+        ("GET", "/v1/stacks/s/alarms/l"),
+        ("PUT", "/v1/stacks/s/alarms/l"),
+        ("DELETE", "/v1/stacks/s/alarms/l"),
         ("POST", "/v1/stacks/s/waiters/w/signal"),
         ("PUT", "/v1/stacks/s/waiters/w/signal"),
         ("GET", "/v1/stacks/s/grants"),
@@ -68,6 +72,7 @@ def test_the_list_of_operations_is_complete(api: Caller) -> None:
         "{path}": "a/b",
         "{member}": "m",
         "{waiter}": "w",
+        "{alarm}": "l",
         "{grant}": "g",
         "{queue}": "q",
     }
@@ -124,6 +129,7 @@ def test_an_unknown_field_is_refused(api: Caller, method: str, path: str) -> Non
         ("PUT", "b"): {"value": 1},
         ("PUT", "m"): {"group": "g"},
         ("PATCH", "m"): {"state": "ready"},
+        ("PUT", "l"): {"condition": {"facts": "a", "present": True}},
         ("PUT", "w"): {"success": {"signals": 1}},
     }
     body = {**known.get((method, path.rpartition("/")[2]), {}), "nonsense": 1}

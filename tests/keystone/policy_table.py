@@ -12,11 +12,12 @@ from typing import Any
 from factstore.api import docs_ui
 from tests.keystone.policy_kinds import Grants, Row, Tokens
 
-NAMES = {"path": "a", "member": "a", "waiter": "w", "queue": "q"}
+NAMES = {"path": "a", "member": "a", "waiter": "w", "alarm": "w", "queue": "q"}
 """The names in templates, apart from stack and grant."""
 
 RECORDS: dict[str, Any] = {
     "waiters/w": {"success": {"signals": 9}},
+    "alarms/w": {"condition": {"facts": "none", "present": True}},
     "turns/q/a": {},
     "members/a/read_set": {"facts": ["nodes/"]},
 }
@@ -48,6 +49,8 @@ MEMBER = f"{MEMBERS}/{{member}}"
 READ_SET = f"{MEMBER}/read_set"
 WAITERS = f"{STACK}/waiters"
 WAITER = f"{WAITERS}/{{waiter}}"
+ALARMS = f"{STACK}/alarms"
+ALARM = f"{ALARMS}/{{alarm}}"
 TURNS = f"{STACK}/turns"
 TURN = f"{TURNS}/{{queue}}/{{member}}"
 GRANTS = f"{STACK}/grants"
@@ -57,6 +60,7 @@ TWO = {"value": 2}
 PARAMETER = {"value": 2, "kind": "parameter"}
 PROJECT = "?project_id={project}"
 READ_ONLY = {"role": "reader"}
+ALARM_OF_A = {"condition": {"facts": "a", "equals": "none"}, "quiet": 60}
 WAIT_FOR_A = {"success": {"facts": "a", "present": True}, "timeout": 60}
 
 SERVER = {"project-id": "p", "instance-id": "i", "metadata": {}}
@@ -201,6 +205,10 @@ ROWS = [
     Row("DELETE", WAITER, Tokens.REMOVE, Grants.OWNERS, done=204),
     Row("POST", f"{WAITER}/signal", Tokens.REMOVE, Grants.SIGNAL, body={"status": "SUCCESS"}),
     Row("PUT", f"{WAITER}/signal", Tokens.REMOVE, Grants.SIGNAL, body={"Status": "SUCCESS"}),
+    Row("GET", ALARMS, Tokens.READ, Grants.READ),
+    Row("GET", ALARM, Tokens.READ, Grants.READ),
+    Row("PUT", ALARM, Tokens.WRITE, Grants.OWNERS, body=ALARM_OF_A),
+    Row("DELETE", ALARM, Tokens.REMOVE, Grants.OWNERS, done=204),
     Row("GET", TURNS, Tokens.READ, Grants.READ),
     Row("GET", f"{TURNS}/{{queue}}", Tokens.READ, Grants.READ),
     Row("GET", TURN, Tokens.READ, Grants.READ),

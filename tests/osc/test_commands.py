@@ -330,7 +330,7 @@ def test_members_and_read_sets(openstack: Shell, stack: Stack) -> None:
     assert openstack.refused("fact", "member", "show", name, "c1")
 
 
-def test_waiters_grants_turns_and_limits(
+def test_waiters_alarms_grants_turns_and_limits(
     openstack: Shell, stack: Stack, one_worker: ApiServer
 ) -> None:
     name = stack.name
@@ -343,6 +343,14 @@ def test_waiters_grants_turns_and_limits(
     assert shown["signals"]["1"]["data"] == {"x": 1}
     assert [w["Name"] for w in openstack.json("fact", "waiter", "list", name)] == ["w"]
     openstack.ok("fact", "waiter", "delete", name, "w", "missing")
+    condition = '{"facts": "n/*", "present": true, "count": 3}'
+    alarm = ("fact", "alarm", "set", name, "a", condition, "--for", "5", "--no-data", "ok")
+    assert openstack.json(*alarm, "--repeat", "60", "--if-absent")["for"] == 5
+    assert openstack.json("fact", "alarm", "show", name, "a")["current"]["met"] is False
+    assert [(a["Name"], a["State"]) for a in openstack.json("fact", "alarm", "list", name)] == [
+        ("a", "ok")
+    ]
+    openstack.ok("fact", "alarm", "delete", name, "a", "missing")
 
     grant = openstack.json("fact", "grant", "create", name, "--role", "reader", "--ttl", "600")
     held = connect(one_worker.url.replace("//", f"//{grant['token'].replace('.', ':')}@"))

@@ -34,12 +34,13 @@ def values(stack: Stack) -> dict[str, Any]:
     return {fact.path: fact.value for fact in stack.snapshot().facts}
 
 
-def test_an_export_is_imported_with_its_kinds_secrets_and_waiters(
+def test_an_export_is_imported_with_its_kinds_secrets_waiters_and_alarms(
     openstack: Shell, stack: Stack, other: Stack, tmp_path: Path
 ) -> None:
     stack.batch([Put("a/b", 1, kind="parameter"), Put("c", "x")])
     stack.batch([Put("p", "geheim", sensitive=True, readers=["group/web"])])
     stack.waiter("w").arm({"signals": 2}, timeout=60)
+    stack.alarm("l").set({"facts": "a/b", "at_least": 7}, for_seconds=5)
     file, key = str(tmp_path / "export.json"), str(tmp_path / "key")
     assert openstack.ok("fact", "export", stack.name, file, "--key", key) == ""
     assert "geheim" not in Path(file).read_text()
@@ -55,6 +56,7 @@ def test_an_export_is_imported_with_its_kinds_secrets_and_waiters(
     assert other.get("p").value == "geheim"
     assert (other.get("a/b").kind, other.get("c").kind) == ("parameter", "observed")
     assert other.waiter("w").show().timeout == 60
+    assert other.alarm("l").show().for_seconds == 5
     # A second import changes nothing.
     cursor = other.context().cursor
     assert imported(openstack, other.name, file, "--key", key) == []

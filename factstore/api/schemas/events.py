@@ -7,6 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from factstore.api.schemas.alarms import AlarmSummary
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.facts import Fact
 from factstore.api.schemas.field_types import (
@@ -100,7 +101,7 @@ class Previous(fields.Raw):
 
 
 class Change(Schema):
-    """One change; fields of members and waiters are only in changes of those."""
+    """One change; fields of members, waiters and alarms are only in changes of those."""
 
     type = fields.String(required=True, validate=validate.OneOf(CHANGE_TYPES))
     path = fields.String(required=True, allow_none=True)
@@ -113,6 +114,7 @@ class Change(Schema):
     by = fields.String(required=True, allow_none=True)
     request_id = fields.String(required=True, allow_none=True)
     waiter = fields.Nested(WaiterState)
+    alarm = fields.Nested(AlarmSummary)
 
 
 class Event(Schema):

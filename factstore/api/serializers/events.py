@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from factstore.api.raw_json import json_array, json_object
+from factstore.api.serializers.alarms import alarm_document
 from factstore.api.serializers.facts import fact_text
 from factstore.api.serializers.members import member_text
 from factstore.api.serializers.waiters import waiter_with_progress
+from factstore.core.model.alarm import Alarm
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
@@ -70,6 +72,7 @@ def snapshot_text(frame: SnapshotFrame, epoch: str, *, names_stack: bool = False
             "facts": json_array(fact_text(fact, epoch) for fact in frame.facts),
             "members": json_array(member_text(member) for member in frame.members),
             "waiters": encode(waiters),
+            "alarms": encode([alarm_document(alarm) for alarm in frame.alarms]),
         },
     )
 
@@ -87,6 +90,8 @@ def _change_text(change: Change, event: Event, epoch: str, names_stack: bool) ->
             return _member_change_text(change, fields)
         case "waiter":
             return _waiter_change_text(change, fields)
+        case "alarm":
+            return _alarm_change_text(change, fields)
         case _:
             texts = {
                 "fact": fact_text(change.fact, epoch) if change.fact else "null",
@@ -118,5 +123,20 @@ def _waiter_change_text(change: Change, fields: dict[str, object]) -> str:
             "fact": None,
             "previous": None,
             "waiter": waiter_with_progress(waiter, waiter.progress or Progress()),
+        }
+    )
+
+
+def _alarm_change_text(change: Change, fields: dict[str, object]) -> str:
+    alarm = change.record
+    assert isinstance(alarm, Alarm)  # noqa: S101 - every change of an alarm has it
+    return encode(
+        {
+            **fields,
+            "name": alarm.name,
+            "reason": change.reason,
+            "fact": None,
+            "previous": None,
+            "alarm": alarm_document(alarm),
         }
     )

@@ -7,10 +7,11 @@ definition consists of conditions: :mod:`factstore.core.model.definition`.  They
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from factstore.core.model.aggregate import Aggregate, parse_aggregate
 from factstore.core.model.comparison import BOUNDS, Test, parse_test
 from factstore.core.model.condition_parser import (
     check_members,
@@ -85,7 +86,7 @@ class AnyOf:
     conditions: tuple[Condition, ...]
 
 
-Leaf = Facts | EveryMember | Converged | Signals
+Leaf = Facts | EveryMember | Converged | Signals | Aggregate
 Condition = Leaf | AllOf | AnyOf
 
 
@@ -110,6 +111,8 @@ def condition_document(condition: Condition) -> dict[str, Any]:
             return {"converged": {"group": group, **_draining_document(draining)}}
         case Signals(count):
             return {"signals": count}
+        case Aggregate():
+            return {"aggregate": condition.document}
         case AllOf(parts):
             return {"all": [condition_document(part) for part in parts]}
         case AnyOf(parts):
@@ -127,11 +130,13 @@ def _member_test(test: Test) -> dict[str, Any]:
     return test.document if plain else {"value": test.document}
 
 
-def parse_condition(given: Any, field: str, *, fails: bool = False, depth: int = 1) -> Condition:
+def parse_condition(
+    given: Any, field: str, excluded: Mapping[str, str], depth: int = 1
+) -> Condition:
     """Return the condition in a parsed JSON value.
 
     :param field: its position in the definition.
-    :param fails: True if it is part of the failure condition.
+    :param excluded: the conditions that are not allowed there, each with the reason.
     :raises Invalid: ``condition_invalid``.
     """
     if depth > DEPTH:
@@ -156,14 +161,16 @@ def parse_condition(given: Any, field: str, *, fails: bool = False, depth: int =
         make = AllOf if name == "all" else AnyOf
         return make(
             tuple(
-                parse_condition(part, f"{position}.{at}", fails=fails, depth=depth + 1)
+                parse_condition(part, f"{position}.{at}", excluded, depth + 1)
                 for at, part in enumerate(parts)
             )
         )
     if name == "every_member":
         return _every_member(given[name], position)
-    if fails:
-        raise refusal(position, _NOT_IN_FAILURE[name])
+    if name in excluded:
+        raise refusal(position, excluded[name])
+    if name == "aggregate":
+        return parse_aggregate(given[name], position)
     if name == "signals":
         return Signals(read_number(given, name, field, 1, SIGNALS_PER_WAITER))
     return _converged(given[name], position)
@@ -198,10 +205,14 @@ def _converged(given: Any, field: str) -> Converged:
 
 _FACTS_TESTS = ("equals", "present", *BOUNDS)
 _MEMBER_TESTS = ("equals", "present", "value")
-_NAMES = ("facts", "every_member", "converged", "signals", "all", "any")
+_NAMES = ("facts", "every_member", "converged", "signals", "aggregate", "all", "any")
 A_CONDITION = f"an object with exactly one of {', '.join(_NAMES)}"
-_NOT_IN_FAILURE = {
+NOT_IN_SUCCESS = {
+    "aggregate": "an aggregate goes up and down, and a waiter ends once; use it in an alarm",
+}
+NOT_IN_FAILURE = NOT_IN_SUCCESS | {
     "converged": "convergence cannot be a failure condition; use it in success",
     "signals": "signals cannot be a failure condition; use it in success, where any signalled "
     "failure fails the waiter",
 }
+NOT_IN_ALARM = {"signals": "signals are sent to waiters; an alarm has none"}

@@ -7,11 +7,14 @@ defaults are written out have the same :attr:`Definition.text`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from factstore.core.model.condition import (
     A_CONDITION,
+    NOT_IN_FAILURE,
+    NOT_IN_SUCCESS,
     Condition,
     condition_document,
     leaves,
@@ -55,12 +58,15 @@ class Definition:
             raise refusal("success", f"it is missing; give {A_CONDITION}")
         failure = document.get("failure")
         definition = cls(
-            parse_condition(document["success"], "success"),
-            None if failure is None else parse_condition(failure, "failure", fails=True),
+            parse_condition(document["success"], "success", NOT_IN_SUCCESS),
+            None if failure is None else parse_condition(failure, "failure", NOT_IN_FAILURE),
             read_number(document, "timeout", "", TIMEOUT_MIN, TIMEOUT_MAX, TIMEOUT_DEFAULT),
             read_boolean(document, "extend_on_progress", ""),
         )
-        definition._check_size()
+        conditions = (definition.success, definition.failure)
+        check_size(
+            [each for each in conditions if each], definition.text, "success and failure have"
+        )
         return definition
 
     @classmethod
@@ -80,17 +86,17 @@ class Definition:
             }
         )
 
-    def _check_size(self) -> None:
-        parts = (self.success, self.failure) if self.failure else (self.success,)
-        total = sum(1 for part in parts for _ in leaves(part))
-        if total > LEAVES:
-            raise refusal(
-                "",
-                f"success and failure have {total} conditions, not counting all and any; "
-                f"at most {LEAVES} are allowed",
-            )
-        size = len(self.text.encode())
-        if size > DEFINITION_BYTES:
-            raise refusal(
-                "", f"it is {size} bytes as canonical JSON; at most {DEFINITION_BYTES} are allowed"
-            )
+
+def check_size(conditions: Iterable[Condition], text: str, they_have: str) -> None:
+    """Raise Invalid if a definition has too many conditions, or too long a text."""
+    total = sum(1 for condition in conditions for _ in leaves(condition))
+    if total > LEAVES:
+        raise refusal(
+            "",
+            f"{they_have} {total} conditions, not counting all and any; at most {LEAVES} are allowed",
+        )
+    size = len(text.encode())
+    if size > DEFINITION_BYTES:
+        raise refusal(
+            "", f"it is {size} bytes as canonical JSON; at most {DEFINITION_BYTES} are allowed"
+        )

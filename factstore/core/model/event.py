@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, get_args
 
+from factstore.core.model.alarm import Alarm
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -24,6 +25,10 @@ ChangeType = Literal[
     "waiter.met",
     "waiter.failed",
     "waiter.timed_out",
+    "alarm.raised",
+    "alarm.cleared",
+    "alarm.no_data",
+    "alarm.repeated",
     "stack.delete",
 ]
 CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
@@ -130,9 +135,9 @@ class Change:
     """One line of an event.
 
     :param path: None unless a fact has changed.
-    :param record: the member or waiter after the change; None if it was deleted.
+    :param record: the member, waiter or alarm after the change; None if it was deleted.
     :param former: the member before the change; None if it did not exist.
-    :param reason: why the member joined or departed, or the waiter ended.
+    :param reason: why the member joined or departed, the waiter ended, or the alarm changed.
     """
 
     type: ChangeType
@@ -141,7 +146,7 @@ class Change:
     previous: Fact | None
     by: str | None
     request_id: str | None
-    record: Member | Waiter | None = None
+    record: Member | Waiter | Alarm | None = None
     former: Member | None = None
     reason: str | None = None
 

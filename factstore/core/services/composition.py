@@ -11,6 +11,7 @@ from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store, WakeUp
+from factstore.core.services.alarms import AlarmService
 from factstore.core.services.applied_reports import AppliedReports
 from factstore.core.services.context import ContextService
 from factstore.core.services.convergence import ConvergenceService
@@ -42,6 +43,7 @@ class Services:
     applied_reports: AppliedReports
     read_sets: ReadSetService
     waiters: WaiterService
+    alarms: AlarmService
     grants: GrantService
     turns: TurnService
     context: ContextService
@@ -103,6 +105,7 @@ def build_services(
         applied_reports=reports,
         read_sets=ReadSetService(store, clock, timeout, transactor),
         waiters=WaiterService(store, events, clock, timeout, transactor),
+        alarms=AlarmService(store, events, clock, timeout, transactor),
         grants=GrantService(store, clock, timeout, transactor, encryption),
         turns=TurnService(store, events, clock, timeout, transactor),
         context=ContextService(store, events, clock, timeout),

@@ -1,8 +1,9 @@
 """The waiter controller writes the outcomes of waiters, so that each arming ends exactly once.
 
 Every worker finds the same outcomes at the same revisions; a guard on the arming allows only one to
-write.  The controller also renews the timers of waiters that made progress, ends those that are
-overdue, and records the last deletion in a stack, which the records that remain do not show.
+write.  In the same way it writes the decisions of alarms, so that each edge is one event.  It also
+renews the timers of waiters that made progress, ends those that are overdue, and records the last
+deletion in a stack, which the records that remain do not show.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from factstore.core.errors import FactstoreError, Unavailable
+from factstore.core.operations.alarms import WriteDecision
 from factstore.core.operations.maintenance import MarkDeletion
 from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.waiters import EndWaiter
 from factstore.core.ports import Clock, Store, WakeUp
+from factstore.core.services.alarm_pace import AlarmPace
 from factstore.core.services.lease_deadlines import LeaseDeadlines
 
 LOG = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class WaiterController:
         self._transactor = transactor
         self._new_wake_up = new_wake_up
         self._deadlines = LeaseDeadlines(store, clock, timeout)
+        self._pace = AlarmPace(clock)
+        self._pause = PERIOD
         self._extending: set[int] = set()
         self._wake_up = new_wake_up()
         self._stopping = False
@@ -76,10 +81,11 @@ class WaiterController:
     def _run(self) -> None:
         left = False
         while True:
-            self._wake_up.wait(RETRY_SECONDS if left else PERIOD)
+            self._wake_up.wait(min(RETRY_SECONDS if left else PERIOD, self._pause))
             self._wake_up = self._new_wake_up()
             if self._stopping:
                 return
+            self._pause = PERIOD
             if not self._is_loaded():
                 continue
             try:
@@ -109,6 +115,7 @@ class WaiterController:
                 outcomes = list(stack_state.pending_waiters.outcomes.values())
                 advanced = list(stack_state.pending_waiters.advanced.values())
                 stack_state.pending_waiters.advanced.clear()
+                decisions = list(stack_state.alarms.decisions.values())
                 unrecorded = marks and stack_state.convergence.has_unrecorded_deletion
                 marker = stack_state.convergence.marker if unrecorded else None
             for waiter in advanced:
@@ -117,10 +124,13 @@ class WaiterController:
             self._extend()
             for outcome in outcomes:
                 self._transactor.run(EndWaiter(scope, outcome))
+            for decision in self._pace.due(decisions):
+                self._transactor.run(WriteDecision(scope, decision))
             if marker is not None:
                 self._marked_at = now
                 self._transactor.run(MarkDeletion(scope, marker))
         self._extend()
+        self._pause = self._pace.end_round()
         self._deadlines.revoke_overdue()
         return bool(self._extending or state.stacks_needing_write())
 

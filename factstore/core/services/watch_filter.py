@@ -70,7 +70,12 @@ class Filter:
         """True if a snapshot contains waiters."""
         return self._includes("waiter")
 
-    def _includes(self, kind: Literal["fact", "member", "waiter"]) -> bool:
+    @property
+    def includes_alarms(self) -> bool:
+        """True if a snapshot contains alarms."""
+        return self._includes("alarm")
+
+    def _includes(self, kind: Literal["fact", "member", "waiter", "alarm"]) -> bool:
         if self.types:
             return any(name.startswith(f"{kind}.") for name in self.types)
         return kind == "fact" or not self.prefixes or (kind == "member" and bool(self.groups))
@@ -89,6 +94,8 @@ class Filter:
             )
         if change.type.startswith("waiter."):
             return self._includes("waiter")
+        if change.type.startswith("alarm."):
+            return self._includes("alarm")
         return self._wants_path(change.path or "")
 
     def _wants_path(self, path: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from factstore.core.model.alarm import Alarm
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Fact, Scope
@@ -38,6 +39,7 @@ class SnapshotFrame:
     facts: tuple[Fact, ...] = ()
     members: tuple[Member, ...] = ()
     waiters: tuple[tuple[Waiter, Progress], ...] = ()
+    alarms: tuple[Alarm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

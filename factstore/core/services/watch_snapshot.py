@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from factstore.core.model.alarm import Alarm
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.member import Member
 from factstore.core.model.stack_selection import Watched
@@ -17,7 +18,7 @@ from factstore.core.state.state import State
 SNAPSHOT_ITEMS = 256  # in one frame
 SNAPSHOT_BYTES = 64 * 1024  # in one frame, which has at least one item
 
-_Item = Fact | Member | tuple[Waiter, Progress]
+_Item = Fact | Member | tuple[Waiter, Progress] | Alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class _Contents:
     facts: tuple[Fact, ...]
     members: tuple[Member, ...]
     waiters: tuple[tuple[Waiter, Progress], ...]
+    alarms: tuple[Alarm, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Snapshot:
                 *sorted(self._wanted.facts(stack.facts), key=lambda fact: fact.path),
                 *sorted(self._wanted.members(stack.members), key=lambda member: member.name),
                 *sorted(stack.waiters, key=lambda each: each[0].name),
+                *sorted(stack.alarms, key=lambda alarm: alarm.name),
             )
             if not items and self._wanted.many:
                 yield SnapshotFrame(stack.scope)
@@ -54,6 +57,7 @@ class Snapshot:
                     tuple(item for item in part if isinstance(item, Fact)),
                     tuple(item for item in part if isinstance(item, Member)),
                     tuple(item for item in part if isinstance(item, tuple)),
+                    tuple(item for item in part if isinstance(item, Alarm)),
                 )
 
 
@@ -95,8 +99,9 @@ def _contents(stack_state: StackState, wanted: Filter) -> _Contents:
     if wanted.includes_waiters:
         progress = stack_state.pending_waiters.progress
         waiters = tuple((each, progress(each)) for each in stack_state.records(Waiter).values())
+    alarms = tuple(stack_state.records(Alarm).values()) if wanted.includes_alarms else ()
     members = tuple(stack_state.live_members.values())
-    return _Contents(stack_state.stack.scope, facts, members, waiters)
+    return _Contents(stack_state.stack.scope, facts, members, waiters, alarms)
 
 
 def _parts(items: Iterable[_Item]) -> Iterator[list[_Item]]:

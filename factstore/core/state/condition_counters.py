@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
 
-from factstore.core.model.condition import Converged, EveryMember, Facts, Leaf, Signals
+from factstore.core.model.condition import Converged, EveryMember, Facts, Signals
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Signal
@@ -82,7 +82,7 @@ class FactsCounter(LeafCounter):
 
     def __init__(self, condition: Facts) -> None:
         self._condition = condition
-        self._matches = _matcher(condition.pattern)
+        self._matches = path_matcher(condition.pattern)
         self._passing, self._others = Names(), Names()
         self._hidden: set[str] = set()
 
@@ -122,7 +122,7 @@ class EveryMemberCounter(LeafCounter):
 
     def __init__(self, condition: EveryMember) -> None:
         self._condition = condition
-        self._matches = _matcher(f"nodes/*/{condition.fact}")
+        self._matches = path_matcher(f"nodes/*/{condition.fact}")
         self._members: set[str] = set()
         self._passing: set[str] = set()
         self._hidden: set[str] = set()
@@ -201,7 +201,7 @@ class SignalsCounter(LeafCounter):
         return ["signals"] if len(self._successes) < self._count else []
 
 
-def counter_of(condition: Leaf) -> LeafCounter:
+def counter_of(condition: Facts | EveryMember | Converged | Signals) -> LeafCounter:
     """Return a new counter for a condition."""
     match condition:
         case Facts():
@@ -214,7 +214,7 @@ def counter_of(condition: Leaf) -> LeafCounter:
             return SignalsCounter(condition)
 
 
-def _matcher(pattern: str) -> Callable[[str], object]:
+def path_matcher(pattern: str) -> Callable[[str], object]:
     """Return a function that is true for the paths of a pattern."""
     if "*" not in pattern:
         return pattern.__eq__

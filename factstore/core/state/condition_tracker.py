@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Literal, Protocol
 
+from factstore.core.model.aggregate import Aggregate
 from factstore.core.model.condition import AllOf, AnyOf, Condition, Signals, leaves
 from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Fact
@@ -178,6 +179,8 @@ class Tracker:
                 return _All([self._part(part) for part in conditions])
             case AnyOf(conditions):
                 return _Any([self._part(part) for part in conditions])
+            case Aggregate():
+                raise AssertionError("a waiter's definition contains an aggregate")
         counter = counter_of(condition)
         self._counters.append(counter)
         return counter

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from factstore.core.model.definition import Definition
+from factstore.core.model.event import Change, ChangeType
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Member
-from factstore.core.model.record import R
+from factstore.core.model.record import R, Record
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter, WaiterState
 from factstore.core.state.condition_tracker import Tracker
 from factstore.core.state.convergence import Convergence
@@ -87,10 +88,21 @@ class PendingWaiters:
         tracker = self.tracker(waiter.name)
         return waiter.progress or (tracker.progress() if tracker else Progress())
 
-    def set_lagging(self, member: str, lags: bool) -> None:
-        """Record that a member lags, or does not any more."""
-        for tracker in self.trackers():
-            tracker.lagging(member, lags)
+    def note_signal(self, signal: Signal, key: str, *, exists: bool) -> None:
+        """Record that a signal was sent, or was deleted."""
+        if (tracker := self.tracker(signal.waiter)) is not None:
+            tracker.signal(key, signal if exists else None)
+
+    def put(self, waiter: Waiter, former: Record | None) -> Change | None:
+        """Record a waiter's record, and return the change for watchers, or None."""
+        self.forget(waiter.name)
+        if waiter.state == "pending":
+            self.schedule(waiter.name)
+            return None
+        if not (isinstance(former, Waiter) and former.state == "pending"):
+            return None
+        kind: ChangeType = f"waiter.{waiter.state}"  # type: ignore[assignment]
+        return Change(kind, None, None, None, None, None, waiter, None, waiter.reason)
 
     def schedule(self, waiter: str) -> None:
         """Evaluate a waiter at the end of the revision: it was armed, or its timer expired."""
@@ -112,7 +124,7 @@ class PendingWaiters:
                 continue
             if name not in self._tracked:
                 definition = Definition.parse(waiter.definition)
-                tracker = Tracker.of(definition, _View(contents, name))
+                tracker = Tracker.of(definition, ConditionView(contents, name))
                 best = tracker.progress().satisfied if waiter.extends else 0
                 self._tracked[name] = _Tracked(waiter, tracker, best)
         for name, tracked in self._tracked.items():
@@ -139,11 +151,11 @@ class PendingWaiters:
         self._scheduled.clear()
 
 
-class _View:
-    """The input of one waiter's conditions."""
+class ConditionView:
+    """The input of the conditions of one waiter, or of an alarm, which has no signals."""
 
-    def __init__(self, contents: Contents, waiter: str) -> None:
+    def __init__(self, contents: Contents, waiter: str | None = None) -> None:
         self.facts: Mapping[str, Fact] = contents.facts
         self.members: Mapping[str, Member] = contents.live_members
         self.lagging: Collection[str] = contents.convergence.lagging
-        self.signals: Mapping[str, Signal] = contents.signals(waiter)
+        self.signals: Mapping[str, Signal] = {} if waiter is None else contents.signals(waiter)

@@ -10,11 +10,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from factstore.core.model.event import (
-    Change,
-    ChangeType,
-    DeletionMarker,
-)
+from factstore.core.model.alarm import Alarm
+from factstore.core.model.event import Change, ChangeType, DeletionMarker
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.path import RESULTS
@@ -23,12 +20,15 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
+from factstore.core.state.alarm_tracker import AlarmTracker
+from factstore.core.state.condition_tracker import Tracker
 from factstore.core.state.context_checksum import ContextChecksum
 from factstore.core.state.convergence import Convergence
 from factstore.core.state.pending_waiters import PendingWaiters
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.receipt_leases import ReceiptLeases
 from factstore.core.state.record_tables import RecordTables
+from factstore.core.state.standing_alarms import StandingAlarms
 from factstore.core.state.turn_queues import TurnQueues
 
 
@@ -47,6 +47,7 @@ class StackState:
     :param sensitive: the number of sensitive facts.
     :param checksum: the checksum of the stack's context.
     :param pending_waiters: the waiters that are pending.
+    :param alarms: the alarms, with what the controller has to write for them.
     """
 
     stack: Stack
@@ -64,12 +65,13 @@ class StackState:
     sensitive: int = 0
     checksum: ContextChecksum = field(default_factory=ContextChecksum)
     pending_waiters: PendingWaiters = field(default_factory=PendingWaiters)
+    alarms: StandingAlarms = field(default_factory=StandingAlarms)
     turn_queues: TurnQueues = field(default_factory=TurnQueues)
     receipt_leases: ReceiptLeases = field(default_factory=ReceiptLeases)
     convergence: Convergence = field(init=False)
 
     def __post_init__(self) -> None:
-        self.convergence = Convergence(self.pending_waiters.set_lagging)
+        self.convergence = Convergence(self._set_lagging)
 
     @property
     def target(self) -> int:
@@ -94,7 +96,7 @@ class StackState:
         if fact.member is not None:
             self.paths_by_lease.setdefault(fact.lease, set()).add(fact.path)
         self.changed = fact.revision
-        for tracker in self.pending_waiters.trackers():
+        for tracker in self._trackers():
             tracker.fact(fact.path, fact)
         if not fact.path.startswith(RESULTS):
             self.convergence.change(fact.path, fact.revision, fact.created)
@@ -111,7 +113,7 @@ class StackState:
         self.sensitive -= previous.sensitive
         self.checksum.replace_fact(previous, None, self.epoch)
         self.changed = revision
-        for tracker in self.pending_waiters.trackers():
+        for tracker in self._trackers():
             tracker.fact(path, None)
         if not path.startswith(RESULTS):
             self.convergence.delete(path, revision)
@@ -158,10 +160,12 @@ class StackState:
                 self.convergence.set_applied(member, seen)
             case ReadSet(member):
                 self.convergence.set_read_set(member, record, self)
-            case Signal(waiter):
-                self._note_signal(waiter, record.record_key.name, record)
+            case Signal():
+                self.pending_waiters.note_signal(record, record.record_key.name, exists=True)
             case Waiter():
-                return self._put_waiter(record, former)
+                return self.pending_waiters.put(record, former)
+            case Alarm():
+                return self.alarms.put(record, former)
             case Turn():
                 self.turn_queues.put(record)
             case Receipt():
@@ -183,8 +187,8 @@ class StackState:
                 self.convergence.set_applied(member, None)
             case ReadSet(member):
                 self.convergence.set_read_set(member, None, self)
-            case Signal(waiter):
-                self._note_signal(waiter, key.name, None)
+            case Signal():
+                self.pending_waiters.note_signal(record, key.name, exists=False)
             case Turn(queue, member):
                 self.turn_queues.drop(queue, member)
             case Receipt():
@@ -193,6 +197,8 @@ class StackState:
                 self.pending_waiters.forget(name)
             case Timer(waiter):
                 self.pending_waiters.schedule(waiter)
+            case Alarm(name):
+                self.alarms.forget(name)
         return None
 
     def _put_member(self, member: Member, former: Record | None) -> Change | None:
@@ -201,7 +207,7 @@ class StackState:
         if not member.departed:
             self.live_members[member.name] = self.generations[member.generation] = member
             self.checksum.add_member(member)
-        for tracker in self.pending_waiters.trackers():
+        for tracker in self._trackers():
             tracker.member(member.name, None if member.departed else member)
         self.convergence.set_live(member.name, not member.departed)
         if known is None and member.departed:
@@ -229,7 +235,7 @@ class StackState:
             self.put_record(awaited)
         else:
             self._unlist(member.name)
-            for tracker in self.pending_waiters.trackers():
+            for tracker in self._trackers():
                 tracker.member(member.name, None)
             self.convergence.set_live(member.name, False)
         self.changed = revision
@@ -250,33 +256,28 @@ class StackState:
         if self.generations.get(known.generation) is known:  # else its lease was lost
             del self.generations[known.generation]
 
-    def _note_signal(self, waiter: str, key: str, signal: Signal | None) -> None:
-        if (tracker := self.pending_waiters.tracker(waiter)) is not None:
-            tracker.signal(key, signal)
-
     def signals(self, waiter: str) -> dict[str, Signal]:
         """Return the signals to a waiter, by the names of their records."""
         return {each.record_key.name: each for each in self.tables.below(Signal, waiter)}
 
-    def _put_waiter(self, waiter: Waiter, former: Record | None) -> Change | None:
-        self.pending_waiters.forget(waiter.name)
-        if waiter.state == "pending":
-            self.pending_waiters.schedule(waiter.name)
-            return None
-        if not (isinstance(former, Waiter) and former.state == "pending"):
-            return None
-        kind: ChangeType = f"waiter.{waiter.state}"  # type: ignore[assignment]
-        return Change(kind, None, None, None, None, None, waiter, None, waiter.reason)
-
-    def evaluate_waiters(self, revision: int) -> None:
-        """Find the outcomes of pending waiters at the end of a revision."""
+    def evaluate(self, revision: int) -> None:
+        """Find the outcomes of waiters, and the decisions of alarms, at the end of a revision."""
         self.pending_waiters.evaluate_waiters(self, revision)
+        self.alarms.evaluate(self, revision)
+
+    def _trackers(self) -> Iterator[Tracker | AlarmTracker]:
+        yield from self.pending_waiters.trackers()
+        yield from self.alarms.trackers()
+
+    def _set_lagging(self, member: str, lags: bool) -> None:
+        for tracker in self._trackers():
+            tracker.lagging(member, lags)
 
     @property
     def needs_write(self) -> bool:
         """True if the waiter controller has to write something for the stack."""
         waiters, unrecorded = self.pending_waiters, self.convergence.has_unrecorded_deletion
-        return bool(waiters.outcomes or waiters.advanced or unrecorded)
+        return bool(waiters.outcomes or waiters.advanced or unrecorded or self.alarms.decisions)
 
     # Totals
 

@@ -103,7 +103,7 @@ class State:
     def _evaluate(self, stack_state: StackState, revision: int) -> None:
         if self._by_id.get(stack_state.stack.id) is not stack_state:
             return  # it was deleted in this step
-        stack_state.evaluate_waiters(revision)
+        stack_state.evaluate(revision)
         if stack_state.needs_write:
             self._unwritten.add(stack_state.stack.id)
 

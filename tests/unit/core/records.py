@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from factstore.core.model.alarm import Alarm
+from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.definition import Definition
 from factstore.core.model.member import Member
 from factstore.core.model.subscription import Subscription
@@ -80,6 +82,12 @@ def subscription(**fields: Any) -> Subscription:
         tests=0,
     )
     return replace(made, **fields)
+
+
+def alarm(name: str, revision: int, **fields: Any) -> Alarm:
+    given = {"condition": {"facts": "a", "present": True}, **fields}
+    definition = AlarmDefinition.of(given).text
+    return Alarm(name, definition, "ok", NOW, NOW, NOW, "alice", "req-a", revision=revision)
 
 
 def signal(of: str, key: str, revision: int, status: Any = "SUCCESS") -> Signal:

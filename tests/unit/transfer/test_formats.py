@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from factstore.client import Put
 from factstore.transfer import formats
-from factstore.transfer.document import Contents, Waiter
+from factstore.transfer.document import Alarm, Contents, Waiter
 from factstore.transfer.paths import nested
 from factstore.transfer.sealing import KeyFile
 
@@ -80,7 +80,7 @@ def test_hosts_and_inventories_keep_addresses() -> None:
     assert back("ansible-inventory", more) == more
 
 
-def test_a_document_keeps_kinds_lifetimes_readers_and_waiters(tmp_path: Path) -> None:
+def test_a_document_keeps_kinds_lifetimes_readers_waiters_and_alarms(tmp_path: Path) -> None:
     seal = KeyFile(tmp_path / "key", create=True)
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
     secret = Put("p", "geheim", sensitive=True, readers=("group/web",))
@@ -88,12 +88,13 @@ def test_a_document_keeps_kinds_lifetimes_readers_and_waiters(tmp_path: Path) ->
         "s",
         (Put("a", 1, kind="parameter"), Put("b", 2, ttl=60), secret),
         (Waiter("w", {"signals": 2}, None, 60),),
+        alarms=(Alarm("l", {"facts": "a", "at_least": 1}, seconds=5, no_data="ok"),),
     )
     text = formats.write("json", before, {}, seal=seal, omit=report)
     assert isinstance(text, str)
     assert "geheim" not in text
     after = formats.read("json", text, seal=seal, omit=report)
-    assert after.waiters == before.waiters
+    assert (after.waiters, after.alarms) == (before.waiters, before.alarms)
     assert [put.document() for put in after.facts] == [put.document() for put in before.facts]
     # Without the key, sensitive facts are neither written nor read.
     left: list[str] = []

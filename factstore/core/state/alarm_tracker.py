@@ -1,0 +1,124 @@
+"""The evaluation of an alarm's condition on a changing stack.
+
+A tracker is built from a snapshot and then updated with each change.  Its reading is a function of the
+present stack and of the alarm's state, so all workers find the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from factstore.core.model.aggregate import Aggregate
+from factstore.core.model.alarm import AlarmState
+from factstore.core.model.alarm_definition import AlarmDefinition
+from factstore.core.model.comparison import Number
+from factstore.core.model.condition import AllOf, AnyOf, Condition
+from factstore.core.model.fact import Fact
+from factstore.core.model.member import Member
+from factstore.core.state.aggregate_counter import AggregateCounter
+from factstore.core.state.condition_counters import LISTED, LeafCounter, counter_of
+from factstore.core.state.condition_tracker import View
+
+_Evaluator = Callable[[bool], bool | None]
+"""Returns whether a condition of an alarm, that is raised or not, is true; None without data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The present evaluation of an alarm.
+
+    :param is_met: True if the condition is true; None without data.
+    :param value: the number that decides; None if none does.
+    """
+
+    is_met: bool | None
+    value: Number | None
+    reason: str
+
+
+class AlarmTracker:
+    """The evaluation of one alarm's condition."""
+
+    def __init__(self, definition: AlarmDefinition) -> None:
+        self._counters: list[LeafCounter] = []
+        self._aggregates: list[AggregateCounter] = []
+        self._evaluate = self._evaluator(definition.condition)
+
+    @classmethod
+    def of(cls, definition: AlarmDefinition, view: View) -> AlarmTracker:
+        """Return a tracker of the definition on a snapshot."""
+        tracker = cls(definition)
+        for counter in tracker._counters:
+            for path in counter.concerned(view.facts.keys()):
+                counter.fact(path, view.facts[path])
+        for name, member in view.members.items():
+            tracker.member(name, member)
+        for name in view.lagging:
+            tracker.lagging(name, True)
+        return tracker
+
+    def fact(self, path: str, fact: Fact | None) -> None:
+        """Update the fact at a path; None if it was deleted."""
+        for counter in self._counters:
+            counter.fact(path, fact)
+
+    def member(self, name: str, member: Member | None) -> None:
+        """Update a member; None if it is no longer alive."""
+        for counter in self._counters:
+            counter.member(name, member)
+
+    def lagging(self, name: str, lags: bool) -> None:
+        """Update whether a member lags."""
+        for counter in self._counters:
+            counter.lagging(name, lags)
+
+    def reading(self, state: AlarmState) -> Reading:
+        """Return the evaluation for an alarm in a state."""
+        raised = state == "alarm"
+        is_met = self._evaluate(raised)
+        deciding = [each for each in self._aggregates if each.is_met(raised=raised) is is_met]
+        if deciding:
+            return Reading(is_met, deciding[0].value, deciding[0].described())
+        return Reading(is_met, None, f"the condition is {'true' if is_met else 'false'}")
+
+    def ignored(self) -> list[str]:
+        """Return the first paths and members whose values are no numbers that count, in order."""
+        names = {name for counter in self._aggregates for name in counter.ignored()}
+        return sorted(names)[:LISTED]
+
+    def _evaluator(self, condition: Condition) -> _Evaluator:
+        match condition:
+            case AllOf(conditions):
+                parts = [self._evaluator(part) for part in conditions]
+                return lambda raised: _all([part(raised) for part in parts])
+            case AnyOf(conditions):
+                parts = [self._evaluator(part) for part in conditions]
+                return lambda raised: _any([part(raised) for part in parts])
+            case Aggregate():
+                aggregate = AggregateCounter(condition)
+                self._counters.append(aggregate)
+                self._aggregates.append(aggregate)
+                return lambda raised: aggregate.is_met(raised=raised)
+        counter = counter_of(condition)
+        self._counters.append(counter)
+        return lambda raised: _is_complete(counter)
+
+
+def _is_complete(counter: LeafCounter) -> bool:
+    satisfied, needed = counter.score()
+    return satisfied == needed
+
+
+def _all(parts: Sequence[bool | None]) -> bool | None:
+    """Return whether all parts are true; without the data of some, only a false one decides."""
+    if False in parts:
+        return False
+    return None if None in parts else True
+
+
+def _any(parts: Sequence[bool | None]) -> bool | None:
+    """Return whether a part is true; without the data of some, only a true one decides."""
+    if True in parts:
+        return True
+    return None if None in parts else False
