@@ -23,22 +23,30 @@ BATCH_SIZE = 128
 BATCH_BYTES = 1024 * 1024
 
 
-@dataclass(eq=False, slots=True)
 class Entry:
     """A waiting transaction; its size is computed once, however many batches are made meanwhile."""
 
-    txn: Txn
-    deadline: float
-    ended: Callable[[Entry], object]
-    size: int = field(init=False)
-    bytes: int = field(init=False)
-    has_ended: bool = False
-    succeeded: bool = False
-    revision: int = 0
-    error: Exception | None = None
+    __slots__ = (
+        "_ended",
+        "bytes",
+        "deadline",
+        "error",
+        "has_ended",
+        "only_deletes",
+        "revision",
+        "size",
+        "succeeded",
+        "txn",
+    )
 
-    def __post_init__(self) -> None:
-        self.size, self.bytes = self.txn.size, self.txn.bytes
+    def __init__(self, txn: Txn, deadline: float, ended: Callable[[], object]) -> None:
+        """:param ended: called when it has an outcome."""
+        self.txn, self.deadline = txn, deadline
+        self.size, self.bytes, self.only_deletes = txn.size, txn.bytes, txn.only_deletes
+        self.has_ended = self.succeeded = False
+        self.revision = 0
+        self.error: Exception | None = None
+        self._ended: Callable[[], object] = ended
 
     def finish(self, succeeded: bool, revision: int) -> None:
         """Set the outcome, unless there is one."""
@@ -55,9 +63,12 @@ class Entry:
     def _end(self) -> None:
         self.has_ended = True
         try:
-            self.ended(self)
+            self._notify()
         except Exception:  # the others of the batch have to be notified, too
             LOG.exception("A writer failed.")
+
+    def _notify(self) -> None:
+        self._ended()
 
 
 @dataclass(slots=True)
@@ -129,7 +140,7 @@ def next_batch(waiting: deque[Entry]) -> list[Entry]:
         entry = waiting.popleft()
         fits = entry.bytes <= room and len(batch) + 1 + max(largest, entry.size) <= BATCH_SIZE
         # A full store refuses a batch with puts, but still accepts deletions.
-        alike = not batch or batch[0].txn.only_deletes == entry.txn.only_deletes
+        alike = not batch or batch[0].only_deletes == entry.only_deletes
         if batch and (not fits or not alike or conflicts.conflicts_with(entry.txn)):
             remaining.append(entry)  # it is the first of the next batch
             continue

@@ -93,7 +93,8 @@ class CommitBatcher:
         :raises LeaseExpired: a put has a lease that has expired; nothing was written.
         """
         done = self._new_wake_up()
-        entry = self.send(txn, deadline, lambda _: done.set())
+        entry = Entry(txn, deadline, done.set)
+        self.send(entry)
         done.wait(max(0.0, deadline - self._clock.monotonic()))
         if not done.is_set():
             self.give_up(entry)
@@ -101,24 +102,21 @@ class CommitBatcher:
             raise entry.error
         return entry.succeeded, entry.revision
 
-    def send(self, txn: Txn, deadline: float, ended: Callable[[Entry], object]) -> Entry:
-        """Add a transaction to the next batch, and return its entry.
+    def send(self, entry: Entry) -> None:
+        """Add a transaction to the next batch.
 
-        :param ended: called with the entry when it has an outcome.
         :raises Unavailable: the service is stopping.
         """
-        entry = Entry(txn, deadline, ended)
         with self._lock:
             if self._stopping:
                 raise Unavailable("the service is stopping.")
             self._waiting.append(entry)
             if self._loop is None:
                 self._wanted.set()
-                return entry
+                return
             begins, self._running = not self._running, True
         if begins:
             self._loop.defer(self._begin)
-        return entry
 
     def give_up(self, entry: Entry) -> None:
         """End an entry that has no outcome yet with the error of one that takes too long."""

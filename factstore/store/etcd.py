@@ -27,6 +27,7 @@ from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.compaction_turn import try_compaction_turn
 from factstore.store.decoding import Decoder
+from factstore.store.fact_txns import FactTxns
 from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
 from factstore.store.past import PastReader
@@ -71,6 +72,7 @@ class EtcdBackend:
         self._keys = keyspace
         self._head = Head(client, keyspace)
         self._decoder = Decoder(keyspace)
+        self._fact_txns = FactTxns(keyspace)
         self._clock = clock
         self._window = window
         self._timeout = timeout
@@ -183,6 +185,9 @@ class EtcdBackend:
         return BatchedCommit(self._batcher, self._txn(commit), deadline, ended)
 
     def _txn(self, commit: Transaction) -> Txn:
+        found = self._fact_txns.make(commit, self._head.store_id)
+        if found is not None:
+            return found
         compares = compares_for(commit, self._keys, self._head.store_id)
         return Txn(compares, operations_for(commit, self._keys))
 

@@ -8,7 +8,6 @@ state of this process includes it, so that the next request of the same client s
 from __future__ import annotations
 
 import heapq
-import itertools
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -50,8 +49,8 @@ class MirroredStore:
         self._observe_lag = observe_lag
         self._on_needs_write = on_needs_write
         self._lock = threading.Lock()
-        self._sequence = itertools.count()
-        self._waiting: list[tuple[int, int, Callable[[], object]]] = []
+        self._waiting: dict[int, list[Callable[[], object]]] = {}
+        self._awaited: list[int] = []  # the keys of these, in a heap
         self._state: State | None = None
         self._epoch = ""
         self._spare_watch_until = 0.0
@@ -66,9 +65,11 @@ class MirroredStore:
         state.load(opening.mutations)
         with self._lock:
             self._state, self._epoch = state, opening.epoch
-            waiting, self._waiting = self._waiting, []
-        for _, _, reached in waiting:
-            reached()
+            waiting, self._waiting = self._waiting, {}
+            self._awaited.clear()
+        for calls in waiting.values():
+            for reached in calls:
+                reached()
         if state.stacks_needing_write():
             self._on_needs_write()
 
@@ -76,10 +77,10 @@ class MirroredStore:
         """Apply a step to the state and return its events and the stacks that it touched."""
         state = self.state()
         result = state.apply(step)
-        ready = []
+        ready: list[Callable[[], object]] = []
         with self._lock:
-            while self._waiting and self._waiting[0][0] <= step.revision:
-                ready.append(heapq.heappop(self._waiting)[2])
+            while self._awaited and self._awaited[0] <= step.revision:
+                ready += self._waiting.pop(heapq.heappop(self._awaited))
         for reached in ready:
             reached()
         if state.stacks_needing_write():
@@ -134,7 +135,11 @@ class MirroredStore:
     def join_revision(self, revision: int, reached: Callable[[], object]) -> None:
         """Call *reached* when the state has reached a revision or was read again."""
         with self._lock:
-            heapq.heappush(self._waiting, (revision, next(self._sequence), reached))
+            calls = self._waiting.get(revision)
+            if calls is None:
+                calls = self._waiting[revision] = []
+                heapq.heappush(self._awaited, revision)
+            calls.append(reached)
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""

@@ -10,30 +10,38 @@ from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.types import LeaseExpired, Txn
 
 
-class BatchedCommit:
+class BatchedCommit(Entry):
     """A transaction in the batcher.
 
     :param ended: called with the revision, or with None if a compare or a lease failed.
     """
 
+    __slots__ = ("_batcher", "_commit_ended")
+
     def __init__(
         self, batcher: CommitBatcher, txn: Txn, deadline: float, ended: CommitEnded
     ) -> None:
+        super().__init__(txn, deadline, _nothing)
         self._batcher = batcher
-        self._deadline = deadline
-        self._ended = ended
-        self._entry = batcher.send(txn, deadline, self._end)
+        self._commit_ended = ended
+        batcher.send(self)
 
-    def _end(self, entry: Entry) -> None:
-        if entry.error is None:
-            self._ended(entry.revision if entry.succeeded else None, None)
+    def _notify(self) -> None:
+        # Without a reference to its owner, the commit needs no garbage collection.
+        ended, self._commit_ended = self._commit_ended, _nothing
+        if self.error is None:
+            ended(self.revision if self.succeeded else None, None)
         else:
-            self._ended(None, None if isinstance(entry.error, LeaseExpired) else entry.error)
+            ended(None, None if isinstance(self.error, LeaseExpired) else self.error)
 
     def expire(self, now: float) -> None:
         """End the commit if its deadline has passed."""
-        if now > self._deadline:
-            self._batcher.give_up(self._entry)
+        if now > self.deadline:
+            self._batcher.give_up(self)
+
+
+def _nothing(*outcome: object) -> None:
+    """Ignore an outcome."""
 
 
 class VisibleCommit:
@@ -61,8 +69,11 @@ class VisibleCommit:
         self._ended: CommitEnded | None = ended
         self._revision: int | None = None
         self._written = 0.0
-        self._inner = start(self._end_write)
-        self.started = self._inner is not None
+        self._inner: StartedCommit | None = None
+        inner = start(self._end_write)
+        self.started = inner is not None
+        if self._ended is not None:
+            self._inner = inner
 
     def _end_write(self, revision: int | None, error: Exception | None) -> None:
         if revision is None:
@@ -78,7 +89,7 @@ class VisibleCommit:
             self._finish(self._revision, None)
 
     def _finish(self, revision: int | None, error: Exception | None) -> None:
-        ended, self._ended = self._ended, None
+        ended, self._ended, self._inner = self._ended, None, None
         if ended is not None:
             ended(revision, error)
 

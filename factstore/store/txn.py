@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from factstore.core.model.fact import Stack
 from factstore.core.model.transaction import Transaction
 from factstore.store import codec
 from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, Keyspace
@@ -16,14 +17,14 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
     :param store_id: the value of the epoch key.
     """
     stack = commit.stack
-    compares = [Compare(keys.epoch, "value", "==", store_id)]
+    same = Compare(keys.epoch, "value", "==", store_id)
     if not stack.name:  # it always exists, and has no record
-        return [*compares, *_records(commit, keys)]
+        return [same, *_records(commit, keys)]
     record = keys.stack(stack.project_id, stack.name)
     if commit.creates_stack:
         # A new stack has no contents that could conflict.
-        return [*compares, Compare(record, "create", "==", 0)]
-    compares.append(Compare(record, "create", "==", stack.created))
+        return [same, Compare(record, "create", "==", 0)]
+    compares = stack_compares(stack, keys, store_id)
     if not (
         commit.fact_revisions or commit.record_revisions
     ):  # it changes the record of the stack itself
@@ -32,7 +33,20 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
         if revision == 0 and commit.tree.cover(path):
             continue
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
-    return [*compares, *_records(commit, keys), *_tree(commit, keys)]
+    return [*compares, *other_compares(commit, keys)]
+
+
+def stack_compares(stack: Stack, keys: Keyspace, store_id: bytes) -> list[Compare]:
+    """Return the compares of all transactions in a stack that exists."""
+    return [
+        Compare(keys.epoch, "value", "==", store_id),
+        Compare(keys.stack(stack.project_id, stack.name), "create", "==", stack.created),
+    ]
+
+
+def other_compares(commit: Transaction, keys: Keyspace) -> list[Compare]:
+    """Return the compares of records and of the tree's guards."""
+    return [*_records(commit, keys), *_tree(commit, keys)]
 
 
 def _records(commit: Transaction, keys: Keyspace) -> list[Compare]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -95,10 +95,14 @@ Operation = PutKey | DeleteKeys | GetKey
 
 @quick_dataclass(frozen=True, slots=True)
 class Txn:
-    """Operations that are applied if all compares succeed."""
+    """Operations that are applied if all compares succeed.
+
+    :param message: the message that states them, if it is known already.
+    """
 
     compares: Sequence[Compare]
     operations: Sequence[Operation]
+    message: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -108,12 +112,18 @@ class Txn:
     @property
     def only_deletes(self) -> bool:
         """Return True if the transaction deletes keys and stores none."""
-        kinds = {type(operation) for operation in self.operations}
-        return DeleteKeys in kinds and PutKey not in kinds
+        deletes = False
+        for operation in self.operations:
+            if type(operation) is PutKey:
+                return False
+            deletes = deletes or type(operation) is DeleteKeys
+        return deletes
 
     @property
     def bytes(self) -> int:
         """Return the approximate size of the request in bytes."""
+        if self.message:
+            return len(self.message) + 64
         keys = sum(len(compare.key) + len(compare.end) + 24 for compare in self.compares)
         puts = (len(o.key) + len(o.value) for o in self.operations if isinstance(o, PutKey))
         return keys + sum(puts) + 64

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Hashable
 from typing import Self
 
 from factstore.core.errors import Unavailable
@@ -23,6 +22,9 @@ GUARD = 1
 CREATE = 2
 CHANGE = GUARD | CREATE
 
+# Two aspects of a stack.  No path contains a space.
+_EXISTS, _RECORD = " exists", " record"
+
 
 def claims(transaction: Transaction) -> dict[Hashable, int]:
     """Return what a transaction depends on and what it changes, within its stack.
@@ -31,11 +33,11 @@ def claims(transaction: Transaction) -> dict[Hashable, int]:
     record, or one of two aspects of the stack: that it exists, and its record.
     """
     replaces_stack = transaction.creates_stack or transaction.drops_stack
-    found: dict[Hashable, int] = {("exists",): CHANGE if replaces_stack else GUARD}
+    found: dict[Hashable, int] = {_EXISTS: CHANGE if replaces_stack else GUARD}
     if replaces_stack or transaction.updates_stack:
-        found["record",] = CHANGE
+        found[_RECORD] = CHANGE
     elif not transaction.fact_revisions and not transaction.record_revisions:
-        found["record",] = GUARD
+        found[_RECORD] = GUARD
     for key in transaction.record_revisions:
         found[key] = GUARD
     for record in transaction.records:
@@ -44,15 +46,17 @@ def claims(transaction: Transaction) -> dict[Hashable, int]:
         found[key] = CHANGE
     for path in transaction.fact_revisions:
         found[path] = GUARD
-    for path in transaction.tree.absent:
+    tree = transaction.tree
+    for path in tree.absent:
         found[path] = GUARD
-    for path in transaction.tree.empty:
+    for path in tree.empty:
         found[f"{path}/"] = GUARD
-    for path in transaction.tree.subtrees:
+    for path in tree.subtrees:
         found[path] = found[f"{path}/"] = GUARD
-    for path in transaction.new_paths:
-        for folder in ("", *ancestors(path)):
-            found[f"{folder}/"] = found.get(f"{folder}/", 0) | CREATE
+    for put in transaction.puts:
+        if put.version == 1:
+            for folder in ("", *ancestors(put.path)):
+                found[f"{folder}/"] = found.get(f"{folder}/", 0) | CREATE
     for put in transaction.puts:
         found[put.path] = CHANGE
     for path in transaction.deletes:
@@ -68,7 +72,7 @@ class WriteQueue:
         self.new_wake_up = new_wake_up
         self.lock = threading.Lock()
         self.numbers = itertools.count()
-        self.stacks: dict[Scope, dict[Hashable, _Claimed]] = {}
+        self.stacks: dict[Scope, _Claimed] = {}
 
 
 class Place:
@@ -77,12 +81,14 @@ class Place:
     A context manager; the write leaves the queue at the end.
     """
 
+    __slots__ = ("_ahead", "_behind", "_claims", "_free", "_number", "_queue", "_scope")
+
     def __init__(self, queue: WriteQueue) -> None:
         self._queue = queue
-        self._number: int | None = None
+        self._number = -1
         self._scope: Scope | None = None
         self._claims: dict[Hashable, int] = {}
-        self._ahead: set[Place] = set()
+        self._ahead: set[Place] = _NOBODY
         self._behind: list[Place] = []
         self._free: WakeUp | None = None
 
@@ -128,29 +134,28 @@ class Place:
 
     def _claim(self, transaction: Transaction) -> None:
         queue = self._queue
-        if self._number is None:
+        if self._number < 0:
             self._number = next(queue.numbers)
-        self._scope = transaction.stack.scope
-        table = queue.stacks.setdefault(self._scope, {})
-        ahead: set[Place] = set()
+        scope = self._scope = transaction.stack.scope
+        claimed = queue.stacks.get(scope)
+        if claimed is None:
+            claimed = queue.stacks[scope] = _Claimed()
+        own, ahead = self._claims, _NOBODY
         for thing, claim in claims(transaction).items():
-            before = self._claims.get(thing, 0)
+            before = own.get(thing, 0)
             if before | claim == before:
                 continue
-            claimed = table.get(thing)
-            if claimed is None:
-                claimed = table[thing] = _Claimed()
-            self._claims[thing] = before | claim
-            ahead.update(claimed.add(self, before | claim))
+            if before:
+                claimed.remove(self, thing, before)
+            claim |= before
+            own[thing] = claim
+            others = claimed.conflicting(thing, claim)
+            if others:
+                ahead = ahead.union(others)
+            claimed.add(self, thing, claim)
         # An earlier write that is planned again may claim more.  It does not wait for later ones,
         # so that no two writes ever wait for each other.
-        self._ahead = {place for place in ahead if place.number < self._number}
-
-    @property
-    def number(self) -> int:
-        """The number of the write in the order of arrival."""
-        assert self._number is not None  # noqa: S101 - only places that entered are compared
-        return self._number
+        self._ahead = {place for place in ahead if place._number < self._number} if ahead else ahead
 
     def leave(self) -> None:
         """Give up all claims, and let the writes behind go on that wait for no other."""
@@ -158,16 +163,15 @@ class Place:
         with queue.lock:
             if self._scope is None:
                 return
-            table = queue.stacks[self._scope]
-            for thing in self._claims:
-                claimed = table[thing]
-                claimed.remove(self)
-                if not claimed.places:
-                    del table[thing]
-            if not table:
+            claimed = queue.stacks[self._scope]
+            for thing, claim in self._claims.items():
+                claimed.remove(self, thing, claim)
+            if claimed.empty:
                 del queue.stacks[self._scope]
             self._scope = None
-            self._claims.clear()
+            self._claims = {}
+            if not self._behind:
+                return
             behind, self._behind = self._behind, []
             free = []
             for place in behind:
@@ -179,29 +183,53 @@ class Place:
             wake_up.set()
 
 
-@dataclass(slots=True)
+_NOBODY: set[Place] = set()  # which is never changed
+_Places = dict[Hashable, dict[Place, None]]
+
+
 class _Claimed:
-    """The claims on one thing."""
+    """The claims on the things of one stack: the places that hold each kind of claim, by thing."""
 
-    places: dict[Place, int] = field(default_factory=dict)
-    counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    __slots__ = ("_changes", "_creates", "_guards")
 
-    def add(self, place: Place, claim: int) -> list[Place]:
-        """Add or extend a claim, and return the places of those that it is not compatible with."""
-        if place in self.places:
-            self.remove(place)
-        same = self.counts[claim]
-        conflicting: list[Place] = []
-        if claim == CHANGE:
-            conflicting = list(self.places)
-        elif same < len(self.places):  # of hundreds that create in one folder, none is in the way
-            conflicting = [other for other, held in self.places.items() if held != claim]
-        self.places[place] = claim
-        self.counts[claim] += 1
-        return conflicting
+    def __init__(self) -> None:
+        self._guards: _Places = {}
+        self._creates: _Places = {}
+        self._changes: _Places = {}
 
-    def remove(self, place: Place) -> None:
-        """Remove a claim, if there is one."""
-        claim = self.places.pop(place, 0)
-        if claim:
-            self.counts[claim] -= 1
+    @property
+    def empty(self) -> bool:
+        """True if there are no claims."""
+        return not (self._guards or self._creates or self._changes)
+
+    def conflicting(self, thing: Hashable, claim: int) -> Collection[Place]:
+        """Return the places whose claims on a thing are not compatible with a claim."""
+        guards = None if claim == GUARD else self._guards.get(thing)
+        creates = None if claim == CREATE else self._creates.get(thing)
+        changes = self._changes.get(thing)
+        if not (guards or creates or changes):
+            return ()
+        return [*(guards or ()), *(creates or ()), *(changes or ())]
+
+    def add(self, place: Place, thing: Hashable, claim: int) -> None:
+        """Add a claim."""
+        places = self._of(claim)
+        held = places.get(thing)
+        if held is None:
+            places[thing] = {place: None}
+        else:
+            held[place] = None
+
+    def remove(self, place: Place, thing: Hashable, claim: int) -> None:
+        """Remove a claim."""
+        places = self._of(claim)
+        held = places[thing]
+        if len(held) == 1:
+            del places[thing]
+        else:
+            del held[place]
+
+    def _of(self, claim: int) -> _Places:
+        if claim == GUARD:
+            return self._guards
+        return self._creates if claim == CREATE else self._changes

@@ -8,7 +8,6 @@ from factstore.core.errors import Forbidden, SealBroken
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope, Stack
-from factstore.core.model.fact_result import FactResult
 from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.precondition import ANY, Precondition
@@ -204,16 +203,7 @@ class FactService(Service):
 
     def written(self, attempt: FactAttempt) -> WrittenFacts:
         """Return the results of an attempt that has ended; if it failed, carry the write out."""
-        done = attempt.committed
-        if done is None:
-            return WrittenFacts.of(self._transactor.resume(attempt))
-        (result,) = done.outcome
-        fact = self._store.state().fact(attempt.operation.scope, result.path)
-        if (
-            fact is None or fact.revision != done.revision
-        ):  # it has been overwritten since, or deleted
-            return WrittenFacts.of(done)
-        return WrittenFacts((FactResult(result.path, result.outcome, fact),), done.revision)
+        return WrittenFacts.of(attempt.committed or self._transactor.resume(attempt))
 
     def delete(
         self,

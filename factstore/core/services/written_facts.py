@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Self
 
 from factstore.core.model.fact_result import FactResult
@@ -32,7 +31,7 @@ class WrittenFacts:
         for result in done.outcome:
             fact = result.fact
             if fact is not None and not fact.revision and fact.path in written:
-                stored = replace(written[fact.path], revision=done.revision)
+                stored = written[fact.path].at(done.revision)
                 result = FactResult(result.path, result.outcome, stored)
             results.append(result)
         return cls(tuple(results), done.revision)

@@ -5,7 +5,7 @@ They are the bytes that protobuf would make, apart from the order of fields.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey, Txn
@@ -21,14 +21,43 @@ _LEASE = b"\x18"
 _COMPARE_KEY, _COMPARE_END = b"\x1a", b"\x82\x04"
 _RESULTS = {"==": b"", "<": b"\x08\x02"}
 _TARGETS = {"create": b"\x10\x01", "mod": b"\x10\x02", "value": b"\x10\x03"}
+_MOD_OF_KEY = _TARGETS["mod"] + _COMPARE_KEY
 _OPERANDS = {"create": b"\x28", "mod": b"\x30", "value": b"\x3a"}
 
 
 def encode_transaction(txn: Txn) -> bytes:
     """Return a request that applies all operations if all compares succeed."""
-    parts = [_COMPARE + _sized(_compare(compare)) for compare in txn.compares]
-    parts += [_SUCCESS + _sized(_operation(operation)) for operation in txn.operations]
-    return b"".join(parts)
+    if txn.message:
+        return txn.message
+    return encode_compares(txn.compares) + encode_operations(txn.operations)
+
+
+def encode_compares(compares: Iterable[Compare]) -> bytes:
+    """Return the part of a request that states compares."""
+    return b"".join([_COMPARE + _sized(_compare(compare)) for compare in compares])
+
+
+def encode_operations(operations: Iterable[Operation]) -> bytes:
+    """Return the part of a request that states operations."""
+    return b"".join([_SUCCESS + _sized(_operation(operation)) for operation in operations])
+
+
+def encode_revision(key: bytes, revision: int) -> bytes:
+    """Return the part of a request that states a compare of a key's revision."""
+    size = len(key)
+    compare = b"%b%b%b\x30%b" % (_MOD_OF_KEY, _varint(size), key, _varint(revision))
+    return b"%b%b%b" % (_COMPARE, _varint(len(compare)), compare)
+
+
+def encode_put(key: bytes, value: bytes, lease: int = 0) -> bytes:
+    """Return the part of a request that states a put."""
+    put = b"\x0a%b%b" % (_varint(len(key)), key)
+    if value:
+        put = b"%b\x12%b%b" % (put, _varint(len(value)), value)
+    if lease:
+        put += _LEASE + _varint(lease)
+    size = _varint(len(put))
+    return b"%b%b%b%b%b" % (_SUCCESS, _varint(1 + len(size) + len(put)), _PUT, size, put)
 
 
 def encode_transactions(txns: Sequence[Txn]) -> bytes:
@@ -79,10 +108,18 @@ def _sized(value: bytes) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    if number < 128:
-        return bytes((number,))
+    if number < _KNOWN:
+        return _VARINTS[number]
+    return _make_varint(number)
+
+
+def _make_varint(number: int) -> bytes:
     parts = []
     while number >= 128:
         parts.append(number & 127 | 128)
         number >>= 7
     return bytes((*parts, number))
+
+
+_KNOWN = 1024
+_VARINTS = [_make_varint(number) for number in range(_KNOWN)]

@@ -41,7 +41,7 @@ def creation(path: bytes, *above: bytes) -> Txn:
 
 
 def entry(txn: Txn) -> Entry:
-    return Entry(txn, time.monotonic() + 10, lambda ended: None)
+    return Entry(txn, time.monotonic() + 10, lambda: None)
 
 
 def taken(*txns: Txn) -> tuple[list[Txn], list[Txn]]:
@@ -361,6 +361,13 @@ class Written:
         return [True] * len(txns), 9
 
 
+class Noted(Entry):
+    """An entry that is noted when it ends."""
+
+    def __init__(self, txn: Txn, written: Written) -> None:
+        super().__init__(txn, time.monotonic() + 10, lambda: written.ended.append(self))
+
+
 @pytest.fixture
 def written() -> Written:
     return Written()
@@ -383,7 +390,7 @@ def batcher(loop: Loop, written: Written) -> Iterator[CommitBatcher]:
 
 def send(batcher: CommitBatcher, written: Written, *keys: bytes) -> None:
     for key in keys:
-        batcher.send(put(key), time.monotonic() + 10, written.ended.append)
+        batcher.send(Noted(put(key), written))
 
 
 def test_writes_of_one_turn_and_those_during_a_batch_are_sent_together(
@@ -441,7 +448,7 @@ def test_a_batch_that_may_have_been_carried_out_is_never_sent_again(
 def test_a_writer_that_fails_does_not_affect_the_others_of_its_batch(
     batcher: CommitBatcher, loop: Loop, written: Written
 ) -> None:
-    batcher.send(put(b"a"), time.monotonic() + 10, lambda entry: 1 / 0)
+    batcher.send(Entry(put(b"a"), time.monotonic() + 10, lambda: 1 / 0))
     send(batcher, written, b"b")
     loop.turn()
     loop.batches.pop()[1](([True, True], 7))

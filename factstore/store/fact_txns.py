@@ -1,0 +1,102 @@
+"""Transactions that store facts in a stack that exists, or confirm guards, with their messages.
+
+These are most writes.  The result is that of :func:`~factstore.store.txn.compares_for` and
+:func:`~factstore.store.txn.operations_for`, in a third of the time: what all writes of a stack have in
+common is made once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from factstore.core.model.fact import Stack
+from factstore.core.model.transaction import Transaction
+from factstore.store import codec
+from factstore.store.client.encoding import (
+    encode_compares,
+    encode_operations,
+    encode_put,
+    encode_revision,
+)
+from factstore.store.keyspace import Keyspace
+from factstore.store.txn import other_compares, stack_compares
+from factstore.store.types import Compare, GetKey, Operation, PutKey, Txn
+
+_STACKS = 4096  # of which the common part is remembered
+
+
+class _Common(NamedTuple):
+    """The part that the transactions of a stack have in common.
+
+    :param message: the part of the message that states the compares.
+    :param folder: the key of a fact without its path.
+    """
+
+    stack: Stack
+    store_id: bytes
+    compares: list[Compare]
+    message: bytes
+    folder: bytes
+
+
+class FactTxns:
+    """Makes transactions."""
+
+    def __init__(self, keys: Keyspace) -> None:
+        self._keys = keys
+        self._stacks: dict[str, _Common] = {}
+        self._confirmation = GetKey(keys.epoch)
+        self._confirmation_message = encode_operations([self._confirmation])
+
+    def make(self, commit: Transaction, store_id: bytes) -> Txn | None:
+        """Return a transaction, or None if it does more than to store facts in a stack that exists.
+
+        :param store_id: the value of the epoch key.
+        """
+        if (
+            not commit.stack.name
+            or commit.creates_stack
+            or commit.updates_stack
+            or commit.drops_stack
+            or commit.deletes
+            or commit.records
+            or commit.removes
+            or commit.cleared_waiters
+            or commit.author is not None
+            or not (commit.fact_revisions or commit.record_revisions)
+        ):
+            return None
+        common = self._stacks.get(commit.stack.id)
+        if common is None or common.stack is not commit.stack or common.store_id is not store_id:
+            common = self._common(commit.stack, store_id)
+        compares, parts = common.compares.copy(), [common.message]
+        folder, tree = common.folder, commit.tree
+        keys: dict[str, bytes] = {}
+        covers = tree.cover if tree.subtrees else None
+        for path, revision in commit.fact_revisions.items():
+            key = keys[path] = folder + path.encode()
+            if covers is None or revision or not covers(path):
+                compares.append(Compare(key, "mod", "==", revision))
+                parts.append(encode_revision(key, revision))
+        if commit.record_revisions or tree.absent or tree.empty or tree.subtrees:
+            others = other_compares(commit, self._keys)
+            compares += others
+            parts.append(encode_compares(others))
+        if not commit.puts:
+            parts.append(self._confirmation_message)
+            return Txn(compares, (self._confirmation,), b"".join(parts))
+        operations: list[Operation] = []
+        for fact in commit.puts:
+            key, value = keys.get(fact.path) or folder + fact.path.encode(), codec.encode_fact(fact)
+            operations.append(PutKey(key, value, fact.lease))
+            parts.append(encode_put(key, value, fact.lease))
+        return Txn(compares, operations, b"".join(parts))
+
+    def _common(self, stack: Stack, store_id: bytes) -> _Common:
+        if len(self._stacks) >= _STACKS:
+            self._stacks.clear()
+        compares = stack_compares(stack, self._keys, store_id)
+        folder = self._keys.facts(stack.project_id, stack.id).start
+        common = _Common(stack, store_id, compares, encode_compares(compares), folder)
+        self._stacks[stack.id] = common
+        return common
