@@ -10,7 +10,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 from factstore.agent.config.settings import Settings
 from factstore.agent.errors import (
@@ -49,6 +49,12 @@ def add_member_commands(
         action="store_true",
         help="publish a result, which does not trigger other agents",
     )
+    put.add_argument(
+        "--ttl",
+        metavar="SECONDS",
+        type=int,
+        help="let the fact expire unless it is put again within SECONDS",
+    )
     delete = command("delete", _delete, "delete a fact that put has published")
     delete.add_argument("path", metavar="PATH", help="below nodes/<member>/")
     command("ready", _set_state("ready"), "set this member's state to ready")
@@ -59,6 +65,9 @@ def _put(settings: Settings, args: argparse.Namespace) -> int:
     """Publish a fact at nodes/<member>/PATH until the member departs or the fact is deleted.
 
     With --result, publish it at results/<member>/PATH until the member departs.
+
+    With --ttl, the fact expires after that time instead, and is not published again when the member
+    joins again: for numbers that a timer publishes regularly.
     """
     text = _utf8(args.value)
     try:
@@ -69,8 +78,11 @@ def _put(settings: Settings, args: argparse.Namespace) -> int:
     path = f"{'results' if args.result else 'nodes'}/{member}/{args.path}"
 
     def send(stack: Any, generation: str) -> None:
-        stack.put(path, value, member=member, generation=generation)
+        bound = {"ttl": args.ttl} if args.ttl is not None else {"member": member}
+        stack.put(path, value, generation=generation, **bound)
 
+    if args.ttl is not None:
+        return _send(settings, send)
     return _send(settings, send, lambda: command_facts.put(args.path, value, result=args.result))
 
 
@@ -113,7 +125,11 @@ def _set_state(state: str) -> Callable[[Settings, argparse.Namespace], int]:
     return run
 
 
-def _send(settings: Settings, send: Callable[[Any, str], None], store: Callable[[], None]) -> int:
+def _send(
+    settings: Settings,
+    send: Callable[[Any, str], None],
+    store: Optional[Callable[[], None]] = None,
+) -> int:
     """Send something to the service, and store it for when the member joins again.
 
     A request that the service refuses is not stored.  If the service cannot be reached, the request
@@ -128,7 +144,8 @@ def _send(settings: Settings, send: Callable[[Any, str], None], store: Callable[
         if membership.generation is not None:
             send(connection.stack, membership.generation)
             try:
-                store()
+                if store is not None:
+                    store()
             except OSError as error:
                 reason = describe(error)
                 print_error(f"done, but not stored for when the member joins again: {reason}")
@@ -144,6 +161,9 @@ def _send(settings: Settings, send: Callable[[Any, str], None], store: Callable[
         if isinstance(error, Refused) and not (can_enrol and isinstance(error, Unauthorized)):
             raise
         reason = describe(error)
+    if store is None:
+        print_error(f"not sent: {reason}")
+        return EXIT_UNAVAILABLE
     store()
     agent = state.agent_pid()
     if agent:

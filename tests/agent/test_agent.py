@@ -233,8 +233,14 @@ def test_facts_and_states_of_commands_outlive_an_incarnation(stack: Stack, make:
         "factstore-agent: the agent will send this when it runs: "
         "the agent has not joined the stack yet\n"
     )
+    told = c1.call("put", "--ttl", "60", "--json", "load", "0.9")
+    assert (told.returncode, told.stderr) == (
+        4,
+        "factstore-agent: not sent: the agent has not joined the stack yet\n",
+    )
     c1.start()
     context = converged(stack, "c1", state="joining")
+    assert "load" not in context.facts["nodes"]["c1"]
     assert context.facts["nodes"]["c1"]["services"] == {"slurmd": "starting"}
     assert context.members["c1"]["state"] == "joining"
     for arguments in (

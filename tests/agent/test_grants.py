@@ -61,6 +61,10 @@ def test_an_agent_needs_only_a_grant(stack: Stack, granted: Granted) -> None:
     name, _, secret = token.rpartition(".")
     assert stack.get("nodes/c1/cpus").updated_by == f"grant:{name}"
     assert c1.call("put", "services/x", "started").returncode == 0
+    # A number of a timer: it expires by itself, so an agent that joins again has nothing to repeat.
+    assert c1.call("put", "--ttl", "60", "--json", "--result", "load", "0.9").returncode == 0
+    load = stack.get("results/c1/load")
+    assert (load.value, load.ttl, load.member) == (0.9, 60, None)
     others = [file for file in c1.directory.rglob("*") if file.is_file() and file.name != "grant"]
     assert not [file for file in others if secret in file.read_text()]
 
