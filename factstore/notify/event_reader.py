@@ -62,6 +62,7 @@ class EventReader:
             prefixes=subscription.prefixes,
             types=frozenset(subscription.types),
             groups=subscription.groups,
+            alarms=subscription.alarms,
             many=True,
         )
         self._at = start
@@ -107,4 +108,5 @@ class EventReader:
 
 
 def _served(subscription: Subscription) -> tuple[object, ...]:
-    return subscription.stacks, subscription.types, subscription.prefixes, subscription.groups
+    filters = subscription.types, subscription.prefixes, subscription.groups, subscription.alarms
+    return subscription.stacks, filters

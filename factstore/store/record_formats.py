@@ -92,7 +92,7 @@ def _convert_read_set(fields: dict[str, Any]) -> None:
 
 
 def _convert_subscription(fields: dict[str, Any]) -> None:
-    for name in ("stacks", "types", "prefixes", "groups", "secrets"):
+    for name in ("stacks", "types", "prefixes", "groups", "alarms", "secrets"):
         if not isinstance(fields[name], list):
             raise ValueError("a filter is not an array")
         fields[name] = tuple(fields[name])

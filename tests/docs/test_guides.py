@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from factstore.api.blueprint import BODY_BYTES
 from factstore.api.schemas import base, field_types
 from factstore.core.model import (
+    alarm,
+    comparison,
     definition,
     fact,
     grant,
@@ -49,6 +51,10 @@ from tests.docs.pages import DOC, ROOT, code
         ("facts bound to a member", {member.BOUND_FACTS}),
         ("waiters of a stack", {waiter.WAITERS_PER_STACK}),
         ("conditions of a waiter", {definition.LEAVES, definition.DEFINITION_BYTES // 1024}),
+        ("values of ``in``", {comparison.VALUES}),
+        ("pattern of ``match``", {comparison.PATTERN_LENGTH, comparison.MATCHED_LENGTH}),
+        ("alarms of a stack", {alarm.ALARMS_PER_STACK}),
+        ("``for``, ``quiet``, ``repeat``", {alarm.SECONDS_MAX}),
         ("timeout of a waiter", {waiter.TIMEOUT_MIN, waiter.TIMEOUT_MAX, waiter.TIMEOUT_DEFAULT}),
         ("stored signals", {waiter.SIGNALS_PER_WAITER}),
         ("id of a signal", {waiter.SIGNAL_ID_LENGTH}),

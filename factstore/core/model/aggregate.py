@@ -28,7 +28,8 @@ class Aggregate:
     """An aggregate of facts that is at least, or at most, a number.
 
     :param facts: the pattern of the facts' paths; empty if they are facts of members.
-    :param fact: the path below ``nodes/<member>/`` of a fact of each member; empty without members.
+    :param fact: the path of a fact of each member, below its folder; empty without members.
+    :param folder: ``nodes`` or ``results``, which contains the members' folders.
     :param bound: the number that raises the alarm.
     :param clear: the number beyond which a raised alarm is cleared.
     :param is_least: True if the aggregate has to be at least the bound, False if at most.
@@ -42,13 +43,14 @@ class Aggregate:
     bound: Number
     clear: Number
     is_least: bool
+    folder: Literal["nodes", "results"] = "nodes"
     group: str = ""
     include_draining: bool = False
 
     @property
     def pattern(self) -> str:
         """The pattern of the facts' paths."""
-        return self.facts or f"nodes/*/{self.fact}"
+        return self.facts or f"{self.folder}/*/{self.fact}"
 
     def is_met(self, value: Number, *, raised: bool) -> bool:
         """Return True if a value raises the alarm or, if it is raised, does not clear it."""
@@ -62,7 +64,8 @@ class Aggregate:
         if self.facts:
             document["facts"] = self.facts
         else:
-            document |= {"fact": self.fact, "group": self.group}
+            name = "fact" if self.folder == "nodes" else "result"
+            document |= {name: self.fact, "group": self.group}
             document |= {"include_draining": True} if self.include_draining else {}
         document["at_least" if self.is_least else "at_most"] = self.bound
         return document | {"clear": self.clear}
@@ -74,24 +77,27 @@ def parse_aggregate(given: Any, field: str) -> Aggregate:
     :raises Invalid: ``condition_invalid``.
     """
     of_facts = {"function", "facts", "at_least", "at_most", "clear"}
-    of_members = of_facts - {"facts"} | {"fact", "group", "include_draining"}
+    of_members = of_facts - {"facts"} | {"fact", "result", "group", "include_draining"}
     check_members(given, field, of_facts | of_members)
-    found = [name for name in ("facts", "fact") if name in given]
+    found = [name for name in ("facts", "fact", "result") if name in given]
     if len(found) != 1:
-        has = "both facts and fact" if found else "neither facts nor fact"
+        has = " and ".join(found) if found else "none of facts, fact and result"
         raise refusal(
             field,
-            f'it has {has}; give "facts": a pattern, or "fact": the path of a fact of members',
+            f'it has {has}; give "facts": a pattern, or "fact" or "result": a path below '
+            "nodes/<member>/ or results/<member>/",
         )
     check_members(given, field, of_facts if found == ["facts"] else of_members)
     function = given.get("function")
     if function not in FUNCTIONS:
         what = kind_of(function) if "function" in given else "missing"
         raise refusal(f"{field}.function", f"it is {what}; give one of {', '.join(FUNCTIONS)}")
+    facts, fact = "", ""
+    folder: Literal["nodes", "results"] = "results" if "result" in given else "nodes"
     if "facts" in given:
-        facts, fact = read_path(given, "facts", field, stars=True), ""
+        facts = read_path(given, "facts", field, stars=True)
     else:
-        facts, fact = "", read_path(given, "fact", field, below="nodes/<member>/")
+        fact = read_path(given, found[0], field, below=f"{folder}/<member>/")
     bound, clear, is_least = _bounds(given, field)
     return Aggregate(
         function,
@@ -100,6 +106,7 @@ def parse_aggregate(given: Any, field: str) -> Aggregate:
         bound,
         clear,
         is_least,
+        folder,
         "" if facts else read_group(given, field),
         False if facts else read_boolean(given, "include_draining", field),
     )

@@ -38,6 +38,7 @@ class Subscription(Record):
     :param types: only these change types; empty for all.
     :param prefixes: only facts at or below one of these paths; empty for all.
     :param groups: only members of these groups; empty for all.
+    :param alarms: only alarms with these names; empty for all.
     :param max_events: the most events in one message.
     :param max_delay: seconds for which an event may wait for others.
     :param reason: why it is suspended or disabled, or None.
@@ -75,6 +76,7 @@ class Subscription(Record):
     request_id: str
     replays: int
     tests: int
+    alarms: tuple[str, ...] = ()
 
     @property
     def record_key(self) -> RecordKey:

@@ -26,6 +26,7 @@ class SubscriptionChanges:
     types: tuple[str, ...] | None = None
     prefixes: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
+    alarms: tuple[str, ...] | None = None
     max_events: int | None = None
     max_delay: int | None = None
     paused: bool | None = None
@@ -39,6 +40,7 @@ class SubscriptionChanges:
         types: Sequence[str] | None = None,
         prefixes: Sequence[str] | None = None,
         groups: Sequence[str] | None = None,
+        alarms: Sequence[str] | None = None,
         max_events: int | None = None,
         max_delay: int | None = None,
         paused: bool | None = None,
@@ -58,6 +60,8 @@ class SubscriptionChanges:
             check_path(prefix, what="prefix")
         for group in groups or ():
             check_name(group, "group")
+        for alarm in alarms or ():
+            check_name(alarm, "alarm")
         for number, field, low, high in (
             (max_events, "max_events", 1, MAX_EVENTS),
             (max_delay, "max_delay", 0, MAX_DELAY),
@@ -70,6 +74,7 @@ class SubscriptionChanges:
             types=_unique("types", types),
             prefixes=_unique("prefixes", prefixes),
             groups=_unique("groups", groups),
+            alarms=_unique("alarms", alarms),
             max_events=max_events,
             max_delay=max_delay,
             paused=paused,
@@ -86,6 +91,7 @@ class SubscriptionRequest:
     types: tuple[str, ...]
     prefixes: tuple[str, ...]
     groups: tuple[str, ...]
+    alarms: tuple[str, ...]
     max_events: int
     max_delay: int
 
@@ -100,6 +106,7 @@ class SubscriptionRequest:
         types: Sequence[str] = (),
         prefixes: Sequence[str] = (),
         groups: Sequence[str] = (),
+        alarms: Sequence[str] = (),
         max_events: int = 1,
         max_delay: int = 0,
     ) -> SubscriptionRequest:
@@ -113,6 +120,7 @@ class SubscriptionRequest:
             types=types,
             prefixes=prefixes,
             groups=groups,
+            alarms=alarms,
             max_events=max_events,
             max_delay=max_delay,
         )
@@ -123,6 +131,7 @@ class SubscriptionRequest:
             checked.types or (),
             checked.prefixes or (),
             checked.groups or (),
+            checked.alarms or (),
             max_events,
             max_delay,
         )

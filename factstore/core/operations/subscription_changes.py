@@ -39,7 +39,16 @@ class ChangeSubscription(Operation[Subscription]):
         :raises Conflict: it is paused before its target has confirmed it.
         """
         known = living(view, self.id, self.precondition)
-        names = ("name", "stacks", "types", "prefixes", "groups", "max_events", "max_delay")
+        names = (
+            "name",
+            "stacks",
+            "types",
+            "prefixes",
+            "groups",
+            "alarms",
+            "max_events",
+            "max_delay",
+        )
         given = {name: getattr(self.changes, name) for name in names}
         wanted = {name: value for name, value in given.items() if value is not None}
         state = self._state(known)

@@ -96,6 +96,7 @@ class CreateSubscription(_WithSecretOperation):
             types=request.types,
             prefixes=request.prefixes,
             groups=request.groups,
+            alarms=request.alarms,
             max_events=request.max_events,
             max_delay=request.max_delay,
             state="pending" if request.target.needs_challenge else "active",

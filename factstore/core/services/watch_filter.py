@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from factstore.core.model.alarm import Alarm
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
@@ -17,12 +18,13 @@ class Filter:
     """The changes that a reader requests and may read.
 
     Without *types*, prefixes alone request facts only, so that the readers of a folder receive nothing
-    else; groups then add their members.
+    else; groups then add their members, and names of alarms those alarms.
 
     :param prefixes: only facts at or below one of these paths; empty for all.
     :param types: only these change types; empty for all.
     :param permissions: of the reader; facts that it may not read are left out.
     :param groups: only members of these groups; empty for all.
+    :param alarms: only alarms with these names; empty for all.
     :param many: True for many stacks: the deletion of a stack does not end the watch, and is a change
         that *types* may leave out.
     """
@@ -32,6 +34,7 @@ class Filter:
     permissions: Permissions = OWNER
     groups: tuple[str, ...] = ()
     many: bool = False
+    alarms: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise Invalid if a prefix is not a path, or a group not a name."""
@@ -46,7 +49,8 @@ class Filter:
 
     def apply(self, event: Event) -> Event | None:
         """Return the event with only the wanted changes, or None if it has none."""
-        if not (self.prefixes or self.types or self.groups) and self.permissions.unrestricted:
+        narrowed = self.prefixes or self.types or self.groups or self.alarms
+        if not narrowed and self.permissions.unrestricted:
             return event
         wanted = tuple(change for change in event.changes if self._wants(change))
         if len(wanted) == len(event.changes):
@@ -78,7 +82,8 @@ class Filter:
     def _includes(self, kind: Literal["fact", "member", "waiter", "alarm"]) -> bool:
         if self.types:
             return any(name.startswith(f"{kind}.") for name in self.types)
-        return kind == "fact" or not self.prefixes or (kind == "member" and bool(self.groups))
+        named = {"member": self.groups, "alarm": self.alarms}.get(kind, ())
+        return kind == "fact" or not self.prefixes or bool(named)
 
     def _wants(self, change: Change) -> bool:
         if change.type == "stack.delete":  # all facts are gone, whatever their path
@@ -95,7 +100,8 @@ class Filter:
         if change.type.startswith("waiter."):
             return self._includes("waiter")
         if change.type.startswith("alarm."):
-            return self._includes("alarm")
+            named = isinstance(change.record, Alarm) and change.record.name in self.alarms
+            return self._includes("alarm") and (not self.alarms or named)
         return self._wants_path(change.path or "")
 
     def _wants_path(self, path: str) -> bool:

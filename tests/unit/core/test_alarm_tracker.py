@@ -48,6 +48,7 @@ _aggregates = st.builds(
             {"facts": "a"},
             {"fact": "s"},
             {"fact": "s", "group": "compute", "include_draining": True},
+            {"result": "s", "group": "compute"},
         ]
     ),
     st.sampled_from(["at_least", "at_most"]),
@@ -71,7 +72,7 @@ _conditions = st.recursive(
 )
 _numbers = st.builds(
     lambda path, value: ("fact", path, fact(path, value)),
-    st.sampled_from(["a", "nodes/gone/s", *(f"nodes/{name}/s" for name in NAMES)]),
+    st.sampled_from(["a", "nodes/gone/s", "results/c1/s", *(f"nodes/{name}/s" for name in NAMES)]),
     st.sampled_from(NUMBERS),
 )
 _revisions = st.lists(
@@ -85,7 +86,7 @@ def numbers(world: World, it: Aggregate) -> list[Number]:
     if it.facts:
         paths = [path for path in world.facts if fits(it.facts, path)]
     else:
-        paths = [f"nodes/{name}/{it.fact}" for name in counted(world, it)]
+        paths = [f"{it.folder}/{name}/{it.fact}" for name in counted(world, it)]
     found = [world.facts[path] for path in paths if path in world.facts]
     values = [json.loads(each.text) for each in found if not each.sensitive]
     return [value for value in values if type(value) in (int, float)]

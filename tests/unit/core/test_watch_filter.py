@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from factstore.core.model.event import CHANGE_TYPES, Change, Event
 from factstore.core.services.watch_filter import Filter
 from tests.unit.core.factories import SCOPE, fact
-from tests.unit.core.records import member, waiter
+from tests.unit.core.records import alarm, member, waiter
 
 GROUPS = ["compute", "head"]
 PATHS = ["n", "n/1", "n/1/a", "n/10", "n-1", "m/n/1"]
@@ -32,6 +32,11 @@ changes = st.one_of(
         lambda kind: Change(kind, None, None, None, None, None, waiter("w", 7, {"signals": 1})),
         st.sampled_from([kind for kind in CHANGE_TYPES if kind.startswith("waiter.")]),
     ),
+    st.builds(
+        lambda kind, name: Change(kind, None, None, None, None, None, alarm(name, 7)),
+        st.sampled_from([kind for kind in CHANGE_TYPES if kind.startswith("alarm.")]),
+        st.sampled_from(["busy", "idle"]),
+    ),
     st.just(ENDED),
 )
 events = st.lists(changes, min_size=1, max_size=6).map(
@@ -43,6 +48,7 @@ filters = st.builds(
     st.frozensets(st.sampled_from(CHANGE_TYPES)),
     groups=st.sampled_from([(), ("compute",), ("compute", "head")]),
     many=st.booleans(),
+    alarms=st.sampled_from([(), ("busy",), ("busy", "idle")]),
 )
 
 
@@ -59,6 +65,8 @@ def wants(wanted: Filter, change: Change) -> bool:
     if kind == "member" and wanted.groups:
         versions = (change.record, change.former)
         return any(m.group in wanted.groups for m in versions if m)  # type: ignore[union-attr]
+    if kind == "alarm" and wanted.alarms:
+        return getattr(change.record, "name", None) in wanted.alarms
     return bool(wanted.types) or not wanted.prefixes
 
 
