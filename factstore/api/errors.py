@@ -88,6 +88,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "sealing_unavailable": (503, "The encryption keys are missing"),
     "seal_broken": (503, "A sensitive value cannot be decrypted"),
     "contention": (503, "Too many concurrent writers"),
+    "deletion_unfinished": (503, "The delivery has not ended yet"),
     "worker_busy": (503, "Too many requests wait in this worker"),
     "identity_unavailable": (503, "The identity service is unavailable"),
     "outcome_unknown": (504, "The outcome of the write is unknown"),

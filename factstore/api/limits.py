@@ -45,6 +45,7 @@ class Limits(MethodView):
                 "stacks": usage.stacks,
                 "facts": usage.facts,
                 "bytes": usage.bytes,
+                "subscriptions": current.subscriptions.count(project_id),
                 "streams": current.rate_limiter.open_in("streams", project_id),
                 "waiting_requests": current.rate_limiter.open_in("waiting_requests", project_id),
                 "history_events": sum(each.events for each in kept.values()),

@@ -37,6 +37,7 @@ LIMITS_OPTS = [
         64 * 1024 * 1024,
         "Maximum size of the facts in one stack: the bytes of their paths and canonical values.",
     ),
+    _limit("subscriptions", 100, "Maximum number of subscriptions of a project."),
     _limit("streams", 10_000, "Maximum number of open streams of a project in one worker."),
     _limit(
         "streams_per_stack", 10_000, "Maximum number of open streams of one stack in one worker."

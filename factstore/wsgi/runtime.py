@@ -13,7 +13,9 @@ from typing import Any
 from oslo_config import cfg
 
 from factstore.core.errors import Unavailable
+from factstore.core.model.address_rules import AddressRules
 from factstore.core.model.quota import UNLIMITED
+from factstore.core.model.target_rules import TargetRules
 from factstore.core.operations.encryption import Encryption
 from factstore.core.ports import Clock
 from factstore.core.services.composition import Services, build_services
@@ -192,6 +194,15 @@ def _credentials(conf: cfg.ConfigOpts) -> Credentials:
     return Credentials(etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file)
 
 
+def target_rules(conf: cfg.ConfigOpts) -> TargetRules:
+    """Return the targets that subscriptions may have."""
+    try:
+        addresses = AddressRules(conf.notify.allow_cidrs)
+    except ValueError as error:
+        raise cfg.ConfigFileValueError(f"[notify] allow_cidrs: {error}") from error
+    return TargetRules(conf.notify.allow_http, addresses)
+
+
 def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> Runtime:
     """Return one worker's runtime, not yet started.
 
@@ -233,6 +244,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
         allowances=allowances,
         blocking=blocking,
         encryption=encryption,
+        target_rules=target_rules(conf),
         on_write_retry=metrics.count_write_retry,
     )
     runtime = Runtime(

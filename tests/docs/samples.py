@@ -86,6 +86,17 @@ GRANT_POST = {"role": "agent", "member": "c1", "group": "compute", "ttl": 604800
 GROUP_POST = {"role": "agent", "group": "compute"}
 ENROLMENT = {"member": "c2"}
 RENEWAL = {"ttl": 86400}
+SUBSCRIPTION_POST = {
+    "target": "https://receiver.example.com/factstore",
+    "name": "Portal",
+    "stacks": ["slurm", "web-*"],
+    "types": ["fact.put", "member.join", "member.expire"],
+    "max_events": 10,
+    "max_delay": 1,
+}
+SUBSCRIPTION_PATCH = {"paused": True}
+CONFIRMATION = {"challenge": "challenge-eJJ7vBkf3HsoL2Q8Ab0rXW9oGOxcZEQDjOSEcE3iIvM"}
+ROTATION = {"overlap": 3600}
 TURN_PUT = {"max_parallel": 2, "rank": True}
 SIGNAL = {"status": "SUCCESS", "reason": "installed", "id": "c1", "data": {"version": "23.11"}}
 
@@ -141,6 +152,7 @@ def gather(caller: Caller, nova: Caller | None = None, project_id: str = "none")
     made["waiters-list-response"] = caller.ask("GET", f"{stack}/waiters", 200)
     made.update(alarms(caller, stack))
     made.update(grants(caller))
+    made.update(subscriptions(caller))
     made["stack-show-response"] = caller.ask("GET", stack, 200)
     made["error-response"] = caller.ask(
         "PUT", f"{stack}/facts/nodes/head", 412, json=FACT_PUT, headers={"If-None-Match": "*"}
@@ -188,6 +200,43 @@ def grants(caller: Caller) -> dict[str, str]:
         "grant-renew-request": json.dumps(RENEWAL),
         "grant-renew-response": caller.ask("POST", f"{grant}/renew", 200, json=RENEWAL),
     }
+
+
+def subscriptions(caller: Caller) -> dict[str, str]:
+    """Create a subscription, change it and rotate its secret; create and delete one for a queue."""
+    path = "/v1/subscriptions"
+    created = caller.ask("POST", path, 201, json=SUBSCRIPTION_POST)
+    subscription = f"{path}/{json.loads(created)['id']}"
+    listed = caller.ask("GET", path, 200)
+    queue = json.loads(caller.ask("POST", path, 201, json={"target": "zaqar:?queue_name=events"}))
+    other = f"{path}/{queue['id']}"
+    replay = {"since": queue["delivery"]["cursor"]}
+    of_queue = {
+        "subscription-patch-response": caller.ask("PATCH", other, 200, json=SUBSCRIPTION_PATCH),
+        "subscription-confirm-response": caller.ask(
+            "POST", f"{other}/confirm", 200, json=CONFIRMATION
+        ),
+        "subscription-test-request": "{}",
+        "subscription-test-response": caller.ask("POST", f"{other}/test", 202, json={}),
+        "subscription-replay-request": json.dumps(replay),
+        "subscription-replay-response": caller.ask("POST", f"{other}/replay", 200, json=replay),
+        "deliveries-list-response": caller.ask("GET", f"{other}/deliveries", 200),
+    }
+    caller.ask("DELETE", other, 204)
+    made = {
+        "subscription-post-request": json.dumps(SUBSCRIPTION_POST),
+        "subscription-post-response": created,
+        "subscription-show-response": caller.ask("GET", subscription, 200),
+        "subscriptions-list-response": listed,
+        "subscription-patch-request": json.dumps(SUBSCRIPTION_PATCH),
+        "subscription-confirm-request": json.dumps(CONFIRMATION),
+        "subscription-rotate-request": json.dumps(ROTATION),
+        "subscription-rotate-response": caller.ask(
+            "POST", f"{subscription}/rotate", 200, json=ROTATION
+        ),
+    }
+    caller.ask("DELETE", subscription, 204)
+    return made | of_queue
 
 
 def members(caller: Caller) -> dict[str, str]:

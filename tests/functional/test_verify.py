@@ -105,7 +105,14 @@ def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:
     assert (told["consistent"], told["findings"]) == (True, [])
     assert told["counts"] == {"stacks": 1, "facts": 3, "bytes": size, "projects": 1}
     assert told["projects"] == [
-        {"id": NO_PROJECT, "stacks": 1, "facts": 3, "bytes": size, "receipts": 1}
+        {
+            "id": NO_PROJECT,
+            "stacks": 1,
+            "facts": 3,
+            "bytes": size,
+            "receipts": 1,
+            "subscriptions": 0,
+        }
     ]
 
 

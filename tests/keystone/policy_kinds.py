@@ -40,6 +40,8 @@ class Tokens(Enum):
     PUBLIC = (*[DONE] * 4, DONE, DONE, DONE, DONE, DONE, DONE)
     READ = (*[UNKNOWN] * 4, MISSING, MISSING, MISSING, DONE, DONE, UNKNOWN)
     READ_OWN = (*[UNKNOWN] * 4, DONE, DONE, DONE, DONE, DONE, UNKNOWN)
+    MEMBER_OWN = (*[UNKNOWN] * 4, DONE, DONE, DONE, FORBIDDEN, DONE, UNKNOWN)
+    MEMBER_ANY = (*[UNKNOWN] * 4, FORBIDDEN, DONE, FORBIDDEN, FORBIDDEN, DONE, UNKNOWN)
     READ_ANY = (*[UNKNOWN] * 4, FORBIDDEN, DONE, FORBIDDEN, DONE, DONE, UNKNOWN)
     WRITE = (*[UNKNOWN] * 4, MADE, MADE, MADE, FORBIDDEN, DONE, UNKNOWN)
     REMOVE = (*[UNKNOWN] * 4, MISSING, MISSING, MISSING, FORBIDDEN, DONE, UNKNOWN)
@@ -50,6 +52,8 @@ class Tokens(Enum):
 # PUBLIC     for everybody, whatever they send
 # READ       of one stack
 # READ_OWN   of the caller's own project
+# MEMBER_OWN of the caller's own project, for those who may write
+# MEMBER_ANY of the project that the query names, for those who may write
 # READ_ANY   of the project that the query names, the owner's
 # ADMIN      of all projects
 # WRITE      makes the stack if need be

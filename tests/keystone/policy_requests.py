@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
 from tests.cases import cases
 from tests.http import JSON, Caller, refused
 from tests.keystone.policy_kinds import Row
-from tests.keystone.policy_table import NAMES, RECORDS
+from tests.keystone.policy_table import CURSOR, NAMES, RECORDS
+
+
+class Listener(NamedTuple):
+    """The id of a subscription, and a cursor of its store."""
+
+    id: str = NAMES["subscription"]
+    cursor: str = CURSOR
 
 
 def call(
@@ -22,11 +30,14 @@ def call(
     *,
     method: str = "",
     headers: dict[str, str] | None = None,
+    listener: Listener = Listener(),  # noqa: B008 - it is immutable
 ) -> requests.Response:
     """Carry out a row's operation on a stack."""
     names = {**NAMES, "path": row.path, "member": row.member}
     names |= {"stack": stack, "grant": grant, "project": project}
-    more = {} if row.body is None else {"json": row.body}
+    names["subscription"] = listener.id
+    body = json.loads(json.dumps(row.body).replace(CURSOR, listener.cursor))
+    more = {} if row.body is None else {"json": body}
     target = (row.template + row.query).format_map(names)
     return caller(method or row.method, target, headers=headers, **more)
 

@@ -12,7 +12,14 @@ from typing import Any
 from factstore.api import docs_ui
 from tests.keystone.policy_kinds import Grants, Row, Tokens
 
-NAMES = {"path": "a", "member": "a", "waiter": "w", "alarm": "w", "queue": "q"}
+NAMES = {
+    "path": "a",
+    "member": "a",
+    "waiter": "w",
+    "alarm": "w",
+    "queue": "q",
+    "subscription": "0" * 32,
+}
 """The names in templates, apart from stack and grant."""
 
 RECORDS: dict[str, Any] = {
@@ -55,6 +62,11 @@ TURNS = f"{STACK}/turns"
 TURN = f"{TURNS}/{{queue}}/{{member}}"
 GRANTS = f"{STACK}/grants"
 GRANT = f"{GRANTS}/{{grant}}"
+SUBSCRIPTIONS = "/v1/subscriptions"
+SUBSCRIPTION = f"{SUBSCRIPTIONS}/{{subscription}}"
+LISTENER = {"target": "zaqar:?queue_name=events"}
+CURSOR = "0123456789abcdef.1"
+"""Stands for a cursor of the store in the body of a request."""
 
 TWO = {"value": 2}
 PARAMETER = {"value": 2, "kind": "parameter"}
@@ -229,6 +241,17 @@ ROWS = [
     Row("DELETE", GRANT, Tokens.REMOVE, Grants.OWN_A, done=204),
     Row("DELETE", GRANT, None, Grants.OWNERS, grant="group"),
     Row("DELETE", GRANT, None, Grants.OWN_E, done=204, grant="enrolled"),
+    Row("GET", SUBSCRIPTIONS, Tokens.MEMBER_OWN, Grants.OWNERS),
+    Row("GET", SUBSCRIPTIONS, Tokens.MEMBER_ANY, Grants.OWNERS, query=PROJECT),
+    Row("POST", SUBSCRIPTIONS, Tokens.MEMBER_OWN, Grants.OWNERS, body=LISTENER, done=201),
+    Row("GET", SUBSCRIPTION, Tokens.REMOVE, Grants.OWNERS),
+    Row("PATCH", SUBSCRIPTION, Tokens.REMOVE, Grants.OWNERS, body={"name": "x"}),
+    Row("POST", f"{SUBSCRIPTION}/confirm", Tokens.REMOVE, Grants.OWNERS, body={"challenge": "x"}),
+    Row("POST", f"{SUBSCRIPTION}/test", Tokens.REMOVE, Grants.OWNERS, done=202),
+    Row("POST", f"{SUBSCRIPTION}/replay", Tokens.REMOVE, Grants.OWNERS, body={"since": CURSOR}),
+    Row("POST", f"{SUBSCRIPTION}/rotate", Tokens.REMOVE, Grants.OWNERS),
+    Row("GET", f"{SUBSCRIPTION}/deliveries", Tokens.REMOVE, Grants.OWNERS),
+    Row("DELETE", SUBSCRIPTION, Tokens.REMOVE, Grants.OWNERS, done=204),
 ]
 TOKEN_ROWS = [row for row in ROWS if row.tokens]
 GRANT_ROWS = [row for row in ROWS if row.grants]

@@ -24,8 +24,16 @@ from tests.keystone.policy_kinds import (
     Row,
     Tokens,
 )
-from tests.keystone.policy_requests import call, check, contents, try_all
-from tests.keystone.policy_table import FACT, NAMES, READ_ONLY, RECORDS, STACKS
+from tests.keystone.policy_requests import Listener, call, check, contents, try_all
+from tests.keystone.policy_table import (
+    FACT,
+    LISTENER,
+    NAMES,
+    READ_ONLY,
+    RECORDS,
+    STACKS,
+    SUBSCRIPTIONS,
+)
 from tests.keystone.policy_table import TOKEN_ROWS as ROWS
 from tests.service import ApiServer
 from tests.structure.application import mounted, operations
@@ -147,19 +155,33 @@ def test_no_row_of_the_table_is_a_duplicate() -> None:
 def test_each_persona_is_answered_as_the_table_says(
     callers: dict[str, Caller], project: str, owned: str, grant: str, row: Row
 ) -> None:
+    owner = callers["owner"]
+    listener = listen(owner) if "{subscription}" in row.template else Listener()
+
     def attempt(persona: str) -> None:
         try:
-            answer = call(callers[persona], row, owned, project, grant)
+            answer = call(callers[persona], row, owned, project, grant, listener=listener)
             check(answer, row.answer_to_persona(persona), CHALLENGE)
             if row.method == "GET" and row.tokens is not Tokens.PUBLIC and persona != "restricted":
-                implied = call(callers[persona], row, owned, project, grant, method="HEAD")
+                implied = call(
+                    callers[persona], row, owned, project, grant, method="HEAD", listener=listener
+                )
                 assert implied.status_code == answer.status_code
         finally:
             if row.tokens is Tokens.WRITE and persona in STRANGERS:
                 callers[persona].delete(f"/v1/stacks/{owned}")
 
     others = [persona for persona in PERSONAS if persona != "owner"]
-    try_all(others, ["owner"], attempt, lambda: contents(callers["owner"], owned))
+    try_all(others, ["owner"], attempt, lambda: contents(owner, owned))
+    for made in owner.get(SUBSCRIPTIONS).json()["subscriptions"]:
+        owner.delete(f"{SUBSCRIPTIONS}/{made['id']}").raise_for_status()
+
+
+def listen(owner: Caller) -> Listener:
+    """Create a subscription."""
+    made = owner.post(SUBSCRIPTIONS, json=LISTENER)
+    made.raise_for_status()
+    return Listener(made.json()["id"], made.headers["Factstore-Cursor"])
 
 
 MOVING = [
@@ -279,6 +301,7 @@ OF_EACH_KIND = [
         *(("GET", STACKS), ("GET", FACT), ("PUT", FACT), ("DELETE", FACT)),
         ("POST", "/v1/vendordata"),
         ("GET", "/v1/events"),
+        ("GET", SUBSCRIPTIONS),
     )
 ]
 

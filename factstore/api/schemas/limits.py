@@ -29,6 +29,7 @@ class ProjectLimits(Schema):
     bytes = _limit("Bytes of paths and canonical values of all stacks")
     facts_per_stack = _limit("Facts of one stack")
     bytes_per_stack = _limit("Bytes of one stack")
+    subscriptions = _limit("Subscriptions")
     streams = _limit("Open streams at one worker")
     streams_per_stack = _limit("Open streams of one stack at one worker")
     waiting_requests = _limit("Waiting requests at one worker")
@@ -46,6 +47,7 @@ class ProjectUsage(Schema):
     stacks = fields.Integer(required=True)
     facts = fields.Integer(required=True)
     bytes = fields.Integer(required=True)
+    subscriptions = fields.Integer(required=True)
     streams = fields.Integer(required=True)
     waiting_requests = fields.Integer(required=True)
     history_events = fields.Integer(

@@ -9,7 +9,13 @@ from factstore.core.errors import Invalid
 from factstore.core.model.event import CHANGE_TYPES
 from factstore.core.model.path import check_name, check_path, quoted
 from factstore.core.model.stack_patterns import StackPatterns
-from factstore.core.model.subscription import FILTERS, MAX_DELAY, MAX_EVENTS, NAME_LENGTH
+from factstore.core.model.subscription import (
+    FILTERS,
+    MAX_DELAY,
+    MAX_EVENTS,
+    NAME_LENGTH,
+    ROTATION_MAX,
+)
 from factstore.core.model.target import Target
 from factstore.core.model.target_rules import TargetRules
 
@@ -135,6 +141,16 @@ class SubscriptionRequest:
             max_events,
             max_delay,
         )
+
+
+def check_overlap(overlap: int) -> int:
+    """Return the seconds for which two secrets are valid, unchanged.
+
+    :raises Invalid: ``schema``.
+    """
+    if not 0 <= overlap <= ROTATION_MAX:
+        raise _invalid("overlap", f"must be a whole number of seconds from 0 to {ROTATION_MAX}")
+    return overlap
 
 
 def _unique(field: str, values: Sequence[str] | None) -> tuple[str, ...] | None:

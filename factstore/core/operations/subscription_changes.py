@@ -87,12 +87,15 @@ class ConfirmSubscription(Operation[Subscription]):
     encryption: Encryption
 
     def plan(self, view: View) -> Draft[Subscription]:
-        """Return the draft; it is empty if the subscription is not pending.
+        """Return the draft; it only confirms the state of a subscription that is not pending.
 
         :raises NotFound: there is no such subscription.
         :raises Forbidden: ``challenge_wrong``.
         """
         known = living(view, self.id)
+        revisions = {known.record_key: known.revision}
+        if known.state != "pending":
+            return Draft(known, record_revisions=revisions)
         project = view.state.stack_state(self.scope)
         assert project is not None  # noqa: S101 - an unnamed stack always exists
         expected = clear_challenge(self.encryption, project, known)
@@ -101,9 +104,6 @@ class ConfirmSubscription(Operation[Subscription]):
                 "this is not the challenge that was sent to the target of the subscription.",
                 code="challenge_wrong",
             )
-        revisions = {known.record_key: known.revision}
-        if known.state != "pending":
-            return Draft(known, record_revisions=revisions)
         changed = replace(changed_by(known, view, self.author), state="active", reason=None)
         return Draft(changed, records=(changed,), record_revisions=revisions)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.quota import UNLIMITED, Quotas, no_quotas
+from factstore.core.model.target_rules import TargetRules
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.transactor import Transactor
@@ -24,6 +25,7 @@ from factstore.core.services.members import MemberService
 from factstore.core.services.rate_limit import Allowances, RateLimiter, no_allowances
 from factstore.core.services.read_sets import ReadSetService
 from factstore.core.services.stacks import StackService
+from factstore.core.services.subscriptions import SubscriptionService
 from factstore.core.services.turns import TurnService
 from factstore.core.services.waiter_controller import WaiterController
 from factstore.core.services.waiters import WaiterService
@@ -46,6 +48,7 @@ class Services:
     alarms: AlarmService
     grants: GrantService
     turns: TurnService
+    subscriptions: SubscriptionService
     context: ContextService
     convergence: ConvergenceService
     watch: WatchService
@@ -82,6 +85,7 @@ def build_services(
     allowances: Allowances = no_allowances,
     blocking: int = UNLIMITED,
     encryption: Encryption | None = None,
+    target_rules: TargetRules = TargetRules(),  # noqa: B008 - it is immutable
     on_write_retry: Callable[[], None] = lambda: None,
 ) -> Services:
     """Return the services on a store and its events.
@@ -89,6 +93,7 @@ def build_services(
     :param new_id: returns a unique id for a new stack.
     :param timeout: seconds after which a call to the store counts as failed.
     :param blocking: the number of requests and streams of all projects that may wait at the same time.
+    :param target_rules: the targets that subscriptions may have.
     :param on_write_retry: called when a write has to be planned again because a guard failed.
     """
     encryption = encryption or Encryption(NoKeyring())
@@ -108,6 +113,9 @@ def build_services(
         alarms=AlarmService(store, events, clock, timeout, transactor),
         grants=GrantService(store, clock, timeout, transactor, encryption),
         turns=TurnService(store, events, clock, timeout, transactor),
+        subscriptions=SubscriptionService(
+            store, events, clock, timeout, transactor, encryption, target_rules
+        ),
         context=ContextService(store, events, clock, timeout),
         convergence=ConvergenceService(store, events, clock, timeout),
         watch=WatchService(store, events, clock, timeout),

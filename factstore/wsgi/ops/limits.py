@@ -50,6 +50,7 @@ def _quota(conf: cfg.ConfigOpts, section: str) -> Quota:
         bytes=_value(conf, section, "bytes"),
         facts_per_stack=_value(conf, section, "facts_per_stack"),
         bytes_per_stack=_value(conf, section, "bytes_per_stack"),
+        subscriptions=_value(conf, section, "subscriptions"),
     )
 
 
