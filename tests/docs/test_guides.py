@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.api.blueprint import BODY_BYTES
@@ -32,6 +33,7 @@ from factstore.wsgi import configuration
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import logs
 from tests.docs.pages import DOC, ROOT, code
+from tests.monitoring.files import RULES, queries
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,16 @@ def test_the_reference_names_every_metric_and_no_other() -> None:
     assert named == {family.name.removeprefix("factstore_") for family in families} - {
         f"{name}_created" for name in named
     }
+
+
+def test_alerts_and_the_dashboard_use_metrics_of_the_reference() -> None:
+    table = (DOC / "reference" / "metrics.rst").read_text()
+    rules = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
+    texts = [rule["expr"] for rule in rules]
+    texts += [each for panel in queries().values() for each in panel]
+    used = set(re.findall(r"factstore_\w+", " ".join(texts)))
+    assert len(used) > 10
+    assert [name for name in used if f"``{name.removesuffix('_bucket')}``" not in table] == []
 
 
 def is_there(name: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from factstore.agent.apply import templates
 from factstore.agent.apply.recording import Recorder
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
-from factstore.agent.config.reads import EVERYTHING, Reads
+from factstore.agent.config.reads import ANY, EVERYTHING, Reads
 from factstore.agent.config.settings import RenderOptions, Settings, TemplateOptions
 from factstore.agent.system.state_dir import write_atomically
 from factstore.client.os_errors import errors_about
@@ -23,7 +23,11 @@ from factstore.client.render import RENDERERS, Omit, Rendering, write
 from factstore.client.render.document import ignore
 
 DEFAULT_MODE, SECRET_MODE = 0o644, 0o600
-_RENDERER_READS = {"hosts": Reads(frozenset({"nodes/", "nodes/*/ip"}))}
+_ADDRESSES = frozenset({"nodes/", "nodes/*/ip"})
+_RENDERER_READS = {
+    "hosts": Reads(_ADDRESSES),
+    "prometheus-sd": Reads(_ADDRESSES, frozenset({ANY})),
+}
 """The reads of renderers; the others read everything."""
 
 

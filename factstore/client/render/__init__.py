@@ -15,6 +15,7 @@ from typing import Protocol, Union
 from factstore.client.render.ansible import inventory
 from factstore.client.render.chef import data_bags
 from factstore.client.render.document import Document, Omit, ignore
+from factstore.client.render.prometheus import scrape_targets
 from factstore.client.render.texts import env, facter, hosts, raw
 from factstore.client.render.writing import Rendering, write
 from factstore.client.render.yaml import yaml
@@ -43,6 +44,7 @@ FILES: Mapping[str, FileRenderer] = {
     "hosts": hosts,
     "facter": facter,
     "ansible": inventory,
+    "prometheus-sd": scrape_targets,
 }
 """Renderers with one file."""
 FOLDERS: Mapping[str, FolderRenderer] = {

@@ -101,6 +101,27 @@ def test_a_stack_without_nodes_has_no_hosts() -> None:
     assert text("hosts", document({})) == ""
 
 
+# Targets of Prometheus
+
+
+def test_prometheus_gets_a_target_for_each_node_with_an_address() -> None:
+    found = {
+        group["labels"]["__meta_factstore_node"]: group
+        for group in json.loads(text("prometheus-sd", DOCUMENT))
+    }
+    assert sorted(found) == ["c1", "head", "not_a_name", "v6"]
+    assert found["v6"]["targets"] == ["[2001:db8::1]"]
+    assert found["c1"] == {
+        "targets": ["10.0.0.11"],
+        "labels": {
+            "__meta_factstore_stack": "slurm",
+            "__meta_factstore_node": "c1",
+            "__meta_factstore_group": "compute",
+            "__meta_factstore_state": "ready",
+        },
+    }
+
+
 # The shell
 
 
