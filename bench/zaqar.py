@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from bench.lab import Lab
 from bench.load import CONNECTIONS, Target
 from bench.report import Report
 from bench.rounds import Side, in_turn
-from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.api import Options, write_options
 from factstore.cmd.processes.ports import LOOPBACK, free_port
 from factstore.cmd.processes.probe import Probe
 from factstore.cmd.processes.process import Child, python_environment
@@ -33,9 +33,13 @@ TTL = 3600  # seconds for which a message is kept
 
 
 class Zaqar:
-    """Context manager for one worker of Zaqar, and its Redis."""
+    """Context manager for one worker of Zaqar, and its Redis.
 
-    def __init__(self) -> None:
+    :param options: further sections of its configuration, or other values.
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        self._options = options or {}
         self._directory = TemporaryDirectory(prefix="factstore-bench-")
         self._port, self._redis_port = free_port(), free_port()
         self._redis, self._api = Child("Redis"), Child("Zaqar")
@@ -50,15 +54,15 @@ class Zaqar:
         self._redis.start(argv, log_path=home / "redis.log")
         (home / ".zaqar").mkdir()
         uri = f"redis://{LOOPBACK}:{self._redis_port}"
-        write_options(
-            home / ".zaqar" / "zaqar.conf",
-            {
-                "DEFAULT": {"auth_strategy": "", "unreliable": "true"},
-                "drivers": {"message_store": "redis", "management_store": "redis"},
-                "drivers:message_store:redis": {"uri": uri},
-                "drivers:management_store:redis": {"uri": uri},
-            },
-        )
+        sections: dict[str, Mapping[str, str | int]] = {
+            "DEFAULT": {"auth_strategy": "", "unreliable": "true"},
+            "drivers": {"message_store": "redis", "management_store": "redis"},
+            "drivers:message_store:redis": {"uri": uri},
+            "drivers:management_store:redis": {"uri": uri},
+        }
+        for name, values in self._options.items():
+            sections[name] = {**sections.get(name, {}), **values}
+        write_options(home / ".zaqar" / "zaqar.conf", sections)
         self._api.start(
             [
                 *(sys.executable, "-m", "gunicorn", "--bind", f"{LOOPBACK}:{self._port}"),

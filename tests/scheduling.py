@@ -24,6 +24,7 @@ _LONGEST = (
     "tests/heat/test_controller.py",
     "tests/fuzz/test_fuzz.py",
     "tests/faults/test_watch_under_faults.py",
+    "tests/faults/test_deliveries.py",
     "tests/faults/test_agents.py",
     "tests/faults/test_waiters.py",
     "tests/agent/test_faults.py",

@@ -49,7 +49,7 @@ class Size:
 class Notifiers:
     """Notifiers on one etcd, each of which can be killed."""
 
-    def __init__(self, endpoint: str, directory: Path) -> None:
+    def __init__(self, endpoint: str, api: ApiServer, directory: Path) -> None:
         self.processes = []
         for number in range(NOTIFIERS):
             port, config = free_port(), directory / f"notifier-{number}.conf"
@@ -59,6 +59,7 @@ class Notifiers:
                     "DEFAULT": {"auth_strategy": "none"},
                     "etcd": {"endpoints": endpoint},
                     "notify": {**ALLOWED, "port": port},
+                    "sealing": {"key_repository": str(api.sealing_keys)},
                 },
             )
             log = directory / f"notifier-{number}.log"
@@ -204,7 +205,7 @@ def test_no_event_is_lost_while_notifiers_are_killed_and_receivers_fail(
     with ExitStack() as running:
         receivers = running.enter_context(Receivers())
         api = running.enter_context(Caller(server.url))
-        notifiers = running.enter_context(Notifiers(etcd_server.endpoint, tmp_path))
+        notifiers = running.enter_context(Notifiers(etcd_server.endpoint, server, tmp_path))
         subscribed = [
             subscribe(
                 api,
@@ -250,7 +251,7 @@ def test_receivers_that_hang_do_not_delay_others(
     with ExitStack() as running:
         receivers = running.enter_context(Receivers())
         api = running.enter_context(Caller(server.url))
-        running.enter_context(Notifiers(etcd_server.endpoint, tmp_path))
+        running.enter_context(Notifiers(etcd_server.endpoint, server, tmp_path))
         subscribed = [subscribe(api, receivers, "s") for _ in range(30)]
         for each in subscribed:
             eventually(lambda each=each: state(api, each) == "active", 60)

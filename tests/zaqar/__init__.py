@@ -1,0 +1,1 @@
+"""A real Zaqar; run these tests with ``make test-zaqar``."""
