@@ -13,7 +13,7 @@ from typing import Self
 import requests
 
 from bench.caller import Caller
-from factstore.cmd.processes.api import ApiProcess, write_options
+from factstore.cmd.processes.api import ApiProcess, Options, write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.cmd.processes.ports import LOOPBACK, free_port
@@ -31,6 +31,7 @@ NO_LIMITS = dict.fromkeys(
         "bytes_per_stack",
         "streams",
         "streams_per_stack",
+        "subscriptions",
         "waiting_requests",
         "requests_per_second",
     ),
@@ -47,6 +48,7 @@ class Lab:
     :param limits: options of ``[limits]``; by default there are no limits.
     :param workers: number of the service's workers.
     :param members: number of etcd's members.
+    :param options: further sections of the configuration.
     :ivar state: directory of its files, which is deleted at the end.
     """
 
@@ -57,6 +59,7 @@ class Lab:
         limits: Mapping[str, int] | None = None,
         workers: int = 1,
         members: int = 1,
+        options: Options | None = None,
     ) -> None:
         self.token = ""
         self._directory = TemporaryDirectory(prefix="factstore-bench-")
@@ -64,14 +67,15 @@ class Lab:
         self.members = _members(state, members)
         self.etcd = self.members[0]
         self.keystone = KeystoneServer(state / "keystone") if keystone else None
-        self._config = state / "factstore.conf"
+        self.config = state / "factstore.conf"
         port = free_port()
         self._options: dict[str, dict[str, str | int]] = {
             "DEFAULT": {"auth_strategy": "keystone" if keystone else "none"},
             "api": {"host": LOOPBACK, "port": port, "workers": workers},
             "limits": dict(NO_LIMITS if limits is None else limits),
+            **{name: dict(values) for name, values in (options or {}).items()},
         }
-        self._api = ApiProcess(self._config, port, state / "api.log")
+        self._api = ApiProcess(self.config, port, state / "api.log")
 
     @property
     def url(self) -> str:
@@ -159,7 +163,7 @@ class Lab:
             self._options["keystone_authtoken"] = {**self.keystone.accounts.authtoken_options()}
         for member in self.members:
             member.wait_ready(PATIENCE)
-        write_options(self._config, self._options)
+        write_options(self.config, self._options)
         self._api.start()
         self._api.wait_ready(PATIENCE)
         for stack in range(STACKS):

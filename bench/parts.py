@@ -17,6 +17,7 @@ from bench import (
     massdeath,
     memory,
     nodes,
+    notify,
     reads,
     scaling,
     watch,
@@ -195,6 +196,10 @@ def _heat(labs: Labs, report: Report, sizes: Sizes) -> None:
         report.figure(f"{figure}_ms", pairs.ms)
 
 
+def _notify(labs: Labs, report: Report, sizes: Sizes) -> None:
+    notify.run(report, sizes.seconds)
+
+
 def _zaqar(labs: Labs, report: Report, sizes: Sizes) -> None:
     zaqar.run(labs.unguarded, report, sizes.rounds, sizes.seconds)
 
@@ -224,5 +229,6 @@ PARTS: dict[str, Callable[[Labs, Report, Sizes], None]] = {
     "massdeath": _massdeath,
     "heat": _heat,
     "zaqar": _zaqar,
+    "notify": _notify,
     "zookeeper": _zookeeper,
 }

@@ -98,11 +98,11 @@ class Zaqar:
 
     def target(self, operation: str) -> Target:
         """Return the target that publishes messages, or that reads one."""
-        caller = Caller(self.url, _headers())
+        caller = Caller(self.url, new_headers())
         with caller:
             answer = caller.request("POST", "/v2/queues/load/messages", _message("first"))
             message = answer.json()["resources"][0]
-        headers = operations.headers({**operations.JSON, **_headers()})
+        headers = operations.headers({**operations.JSON, **new_headers()})
         script = _PUBLISH if operation == "PUT" else _READ
         return Target(self.url, script.format(headers=headers, message=message, ttl=TTL))
 
@@ -125,7 +125,7 @@ _READ = """
 """
 
 
-def _headers() -> dict[str, str]:
+def new_headers() -> dict[str, str]:
     """Return the headers of a new client."""
     return {"Client-ID": str(uuid.uuid4()), "X-Project-Id": "bench"}
 
@@ -173,7 +173,7 @@ class _QueueWay:
         self._reader.__exit__()
 
     def _caller(self) -> Caller:
-        return Caller(self._url, _headers())
+        return Caller(self._url, new_headers())
 
 
 def run(lab: Lab, report: Report, rounds: int, seconds: int) -> None:

@@ -170,6 +170,7 @@ def serve(settings: Settings) -> int:
 
 def _start(settings: Settings, supervisor: Supervisor) -> None:
     state = settings.state
+    port = remembered_port(state / "notify.port")
     etcd = EtcdServer(
         state / "etcd",
         # The same port after a restart: it is in the configuration of the API's workers.
@@ -189,12 +190,8 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
         "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
         "limits": {"requests_per_second": -1},  # there are no other projects to protect
         "sealing": {"key_repository": str(settings.sealing_keys)},
-        # Targets on this machine, for which nobody has certificates.
-        "notify": {
-            "allow_http": True,
-            "allow_cidrs": "127.0.0.0/8,::1/128",
-            "port": remembered_port(state / "notify.port"),
-        },
+        # Targets on this machine have no certificates.
+        "notify": {"allow_http": True, "allow_cidrs": "127.0.0.0/8,::1/128", "port": port},
     }
     settings.agents.mkdir(exist_ok=True)
     with locked_repository(settings.sealing_keys) as repository:
@@ -219,11 +216,7 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
     )
     supervisor.start(api.child, api.start, stop_within=_API_STOPS_WITHIN, restart=False)
     api.wait_ready(pause=supervisor.pause)
-    notifier = NotifierProcess(
-        [settings.config, settings.own_config],
-        int(options["notify"]["port"]),
-        state / "notify.log",
-    )
+    notifier = NotifierProcess([settings.config, settings.own_config], port, state / "notify.log")
     supervisor.start(
         notifier.child, notifier.start, stop_within=_NOTIFIER_STOPS_WITHIN, restart=True
     )

@@ -10,7 +10,7 @@ import logging
 import math
 from dataclasses import replace
 
-from factstore.core.errors import CursorExpired, FactstoreError
+from factstore.core.errors import FactstoreError
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.delivery import DeliveryKind, DeliveryState, Owner
 from factstore.core.model.record import RecordKey
@@ -20,9 +20,9 @@ from factstore.core.model.unnamed import unnamed_scope
 from factstore.core.operations.deliveries import ClaimSubscription, ReleaseSubscription
 from factstore.notify import messages
 from factstore.notify.deadline import Deadline, SendingEnded
-from factstore.notify.event_reader import EventReader
 from factstore.notify.journal import Journal
 from factstore.notify.messages import Message
+from factstore.notify.outbox import Outbox
 from factstore.notify.parts import Parts
 from factstore.notify.progress import (
     LONGEST_PAUSE,
@@ -50,13 +50,11 @@ class Delivery:
         self._project_id = project_id
         self._scope = unnamed_scope(project_id)
         self._subscription = subscription
-        self._message: Message | None = None
-        self._message_since: float | None = None
         self._retry_at = -math.inf
         self._wake = parts.concurrency.new_signal()
-        self._listening = self._stopping = self._cancelled = False
+        self._listening = self._stopping = self._cancelled = self._owns = False
         self._journal: Journal
-        self._reader: EventReader
+        self._outbox: Outbox
         self._sender: TargetSender
         self.ended = self.failed = False
 
@@ -87,8 +85,7 @@ class Delivery:
 
     def lag(self) -> float:
         """Return the seconds for which the oldest event that was read has not been delivered."""
-        since = self._message_since
-        return self._parts.clock.monotonic() - since if since is not None else 0.0
+        return self._outbox.lag() if self._owns else 0.0
 
     def _run(self) -> None:
         subscription, parts = self._subscription, self._parts
@@ -115,7 +112,14 @@ class Delivery:
         self._journal = Journal(parts.transactor, parts.clock, self._scope, owner, stored)
         target = Target.parse(self._subscription.target, allow_http=True)
         self._sender = sender(target, self._project_id, parts.surroundings)
-        self._reader = self._new_reader()
+        self._outbox = Outbox(
+            parts,
+            self._project_id,
+            self._subscription,
+            Cursor.parse(stored.cursor),
+            self._on_event,
+        )
+        self._owns = True
         try:
             while not self._stopping and not self._journal.lost:
                 try:
@@ -124,25 +128,13 @@ class Delivery:
                     # The lease may be renewed in a moment; if it is lost, the notifier stops this.
                     self._wait(LEASE_RETRY_SECONDS)
         finally:
-            self._reader.close()
+            self._outbox.close()
             self._sender.close()
             self._release(owner)
 
     def _on_event(self) -> None:
         if self._listening:
             self._wake.set()
-
-    def _new_reader(self) -> EventReader:
-        parts, start = self._parts, Cursor.parse(self._journal.progress.cursor)
-        return EventReader(
-            parts.store,
-            parts.events,
-            parts.listen,
-            self._on_event,
-            self._project_id,
-            self._subscription,
-            start,
-        )
 
     def _step(self, subscription: Subscription) -> None:
         """Do what is due next, or wait."""
@@ -160,9 +152,9 @@ class Delivery:
         elif left > 0:
             self._wait(left)
         else:
-            message = self._message or self._next_message(subscription)
-            if message is not None:
-                self._deliver(message)
+            self._next_message(subscription)
+            if self._outbox.message is not None:
+                self._deliver(self._outbox.message)
 
     def _follow_changes(self, subscription: Subscription) -> None:
         """Continue elsewhere after a replay, and read again with another filter."""
@@ -172,7 +164,7 @@ class Delivery:
                 progress, replays=subscription.replays, cursor=subscription.start, attempts=0
             )
             self._read_again()
-        elif not self._reader.serves(subscription):
+        elif not self._outbox.serves(subscription):
             self._read_again()
         if subscription.state not in ("pending", "active") and progress.attempts:
             # When it is resumed, the target has the whole time again.
@@ -181,9 +173,7 @@ class Delivery:
             )
 
     def _read_again(self) -> None:
-        self._message = self._message_since = None
-        self._reader.close()
-        self._reader = self._new_reader()
+        self._outbox.restart(self._subscription, Cursor.parse(self._journal.progress.cursor))
 
     def _challenge(self, subscription: Subscription) -> None:
         """Ask the target whether it wants the events."""
@@ -209,7 +199,7 @@ class Delivery:
 
     def _deliver(self, message: Message) -> None:
         """Send a message of the sequence."""
-        self._message, self._listening = message, False
+        self._listening = False
         gap = message.events[-1].type == messages.GAP
         attempt = self._attempt(message, "gap" if gap else "events")
         outcome = attempt.outcome
@@ -217,7 +207,7 @@ class Delivery:
         since = self._journal.progress.failing_since
         if outcome.error is None:
             self._parts.observer.delivered_events(len(message.events))
-            self._message = self._message_since = None
+            self._outbox.delivered()
             if gap:
                 self._read_again()
             self._journal.save_if_due(self._subscription)
@@ -228,42 +218,21 @@ class Delivery:
         else:
             self._fail(outcome)
 
-    def _next_message(self, subscription: Subscription) -> Message | None:
-        """Return the next message; wait and return None if nothing has happened."""
-        reader, now = self._reader, self._parts.clock.monotonic()
+    def _next_message(self, subscription: Subscription) -> None:
+        """Make the next message, or wait if nothing has happened."""
+        if self._outbox.message is not None:
+            return
         self._listening = True
         self._wake.clear()  # before reading, so that no event is missed
         if self._stopping or self._subscription is not subscription:
-            return None
-        try:
-            reader.fill(subscription.max_events)
-        except CursorExpired:
-            if not reader.waiting:
-                return self._gap(subscription)
-        if not reader.waiting:
-            self._journal.progress = replace(self._journal.progress, cursor=str(reader.position))
-            self._wait(math.inf, listening=True)
-            return None
-        if self._message_since is None:
-            self._message_since = now
-        due = self._message_since + subscription.max_delay
-        if len(reader.waiting) < subscription.max_events and now < due:
-            self._wait(due - now, listening=True)
-            return None
-        events = [
-            messages.change(subscription.id, each.events, each.cursor, self._parts.render)
-            for each in reader.take(subscription.max_events)
-        ]
-        return Message(tuple(events), batch=subscription.max_events > 1)
-
-    def _gap(self, subscription: Subscription) -> Message:
-        """Return the message which reports that events were lost."""
-        store = self._parts.store
-        present = Cursor(store.epoch, store.state().revision)
-        LOG.warning("subscription %s: events before %s were lost", subscription.id, present)
-        self._message_since = self._parts.clock.monotonic()
-        event = messages.gap(subscription.id, present)
-        return Message((event,), batch=subscription.max_events > 1)
+            return
+        pause = self._outbox.fill(subscription)
+        if pause is None:
+            return
+        idle_at = self._outbox.idle_at
+        if idle_at is not None:
+            self._journal.progress = replace(self._journal.progress, cursor=str(idle_at))
+        self._wait(pause, listening=True)
 
     def _attempt(self, message: Message, kind: DeliveryKind) -> Attempt:
         """Send a message once. Raises SendingEnded."""

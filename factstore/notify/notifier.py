@@ -119,9 +119,12 @@ class Notifier:
                 delivery.update(subscription)
                 if deleting or not mine:
                     delivery.stop(at_once=deleting)
-            elif mine and not deleting and now >= self._not_before.get(identifier, now):
+            elif now >= self._not_before.get(identifier, now):
                 owner = state.record(unnamed_scope(project_id), RecordKey(Owner, identifier))
-                if owner is None or (isinstance(owner, Owner) and owner.lease == parts.lease.id):
+                # A claim with an unknown outcome may have been written; if the subscription is not
+                # this notifier's any more, the next round gives it back.
+                claimed = isinstance(owner, Owner) and owner.lease == parts.lease.id
+                if claimed or (owner is None and mine and not deleting):
                     delivery = Delivery(parts, project_id, subscription)
                     self._deliveries[identifier] = delivery
                     delivery.start()

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.delivery import Notifier as NotifierRecord
+from factstore.core.model.delivery import Owner
+from factstore.core.model.fact import Scope
+from factstore.core.model.record import Record
 from factstore.core.model.subscription_request import SubscriptionChanges
+from factstore.core.model.unnamed import SERVICE
+from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.subscription_changes import (
     ChangeSubscription,
     ReplaySubscription,
@@ -220,6 +228,33 @@ def test_nothing_is_sent_after_a_deletion_even_while_a_request_runs(
     fence = subscribe(worker, receiver.url, stacks=["none"])
     becomes(worker, fence.id, "active")
     assert [message_id for message_id, _ in receiver.messages[known:]] == [f"{fence.id}.challenge"]
+
+
+@dataclass(slots=True)
+class WriteRecords(Operation[None]):
+    """Write records as they are."""
+
+    counts_toward_quota: ClassVar[bool] = False
+
+    records: tuple[Record, ...]
+    scope: Scope = SCOPE
+    author: None = None
+
+    def plan(self, view: View) -> Draft[None]:
+        return Draft(None, records=self.records)
+
+
+def test_a_deletion_ends_although_the_response_to_a_claim_was_lost(
+    worker: Worker, notifier: Notifier, receiver: Receiver
+) -> None:
+    template = subscribe(worker, receiver.url, stacks=["none"])
+    becomes(worker, template.id, "active")
+    lost = replace(template, id="0" * 32, state="deleting", revision=0)
+    (running,) = worker.store.state().records(SERVICE, NotifierRecord)
+    owner = Owner(lost.id, running.name, lease=running.lease)
+    worker.transactor.run(WriteRecords((lost, owner)))
+    eventually(lambda: subscription(worker, lost.id) is None)
+    eventually(lambda: notifier.status().owned == 1)
 
 
 def test_lost_events_are_reported_as_a_gap(world: World, receiver: Receiver) -> None:

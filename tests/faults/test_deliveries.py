@@ -29,6 +29,7 @@ from tests.service import ApiServer
 
 ALLOWED = {"allow_http": "true", "allow_cidrs": "127.0.0.0/8"}
 NOTIFIERS = 2
+PAUSE = 0.04  # seconds between two writes, each of which goes to ten subscriptions
 LONG = 150.0  # seconds; a receiver that failed for a minute waits for the next attempt as long
 
 
@@ -129,7 +130,7 @@ def writing(api: ApiServer, stacks: list[str]) -> Iterator[dict[str, list[int]]]
     def write() -> None:
         with Caller(api.url) as caller:
             number = 0
-            while not stop.wait(0.01):
+            while not stop.wait(PAUSE):
                 number += 1
                 stack = stacks[number % len(stacks)]
                 answer = caller.put(f"/v1/stacks/{stack}/facts/load/{number % 7}", number)
