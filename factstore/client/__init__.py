@@ -43,6 +43,7 @@ from factstore.client.errors import (
 )
 from factstore.client.events import Bookmark, Change, Event, Snapshot
 from factstore.client.grant import Grant, GrantRecord
+from factstore.client.history import NotReverted, PastChange
 from factstore.client.member import Member, MemberRecord
 from factstore.client.mirror import Mirror
 from factstore.client.records import (
@@ -90,9 +91,11 @@ __all__ = [
     "Mirror",
     "MissingVariables",
     "NotFound",
+    "NotReverted",
     "Outcome",
     "OutcomeUnknown",
     "Page",
+    "PastChange",
     "PreconditionFailed",
     "Put",
     "RateLimited",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import overload
 
-from factstore.client.facts import Facts
+from factstore.client.history import PastFacts
 from factstore.client.mirror import Mirror
 from factstore.client.query import BOTH, context_params, settle_params
 from factstore.client.records import Context
 from factstore.client.transport import parsed
 
 
-class Contexts(Facts):
+class Contexts(PastFacts):
     """Operations on a stack's context; a base of :class:`~factstore.client.stack.Stack`."""
 
     @overload

@@ -26,7 +26,15 @@ def fact_url(stack: str, path: str) -> str:
 
     :raises BadRequest: a segment of the path is empty or consists of dots.
     """
-    return f"{stack}/facts/{'/'.join(_quoted(segment) for segment in path.split('/'))}"
+    return f"{stack}/facts/{_segments(path)}"
+
+
+def history_url(stack: str, path: str) -> str:
+    """Return the URL of a fact's history.
+
+    :raises BadRequest: a segment of the path is empty or consists of dots.
+    """
+    return f"{stack}/history/{_segments(path)}"
 
 
 def item_url(stack: str, kind: str, *names: str) -> str:
@@ -39,6 +47,10 @@ def item_url(stack: str, kind: str, *names: str) -> str:
         if "/" in name:
             raise BadRequest(f"The name {name!r} contains a '/'. Use a name of one segment.")
     return "/".join([stack, kind, *map(_quoted, names)])
+
+
+def _segments(path: str) -> str:
+    return "/".join(_quoted(segment) for segment in path.split("/"))
 
 
 def _quoted(segment: str) -> str:

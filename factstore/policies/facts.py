@@ -7,6 +7,7 @@ from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, READER_OR_HOLDER, o
 LIST = "contextualization:facts:list"
 GET = "contextualization:facts:get"
 GET_SENSITIVE = "contextualization:facts:get_sensitive"
+HISTORY = "contextualization:facts:history"
 PUT = "contextualization:facts:put"
 PUT_PARAMETER = "contextualization:facts:put_parameter"
 DELETE = "contextualization:facts:delete"
@@ -35,6 +36,12 @@ RULES = [
         ("HEAD", "/stacks/{stack}/facts/{path}"),
         ("PUT", "/stacks/{stack}/facts/{path}"),
         ("POST", "/stacks/{stack}/batch"),
+    ),
+    operation_rule(
+        "facts:history",
+        READER_OR_HOLDER,
+        "Read the recent changes of a fact.",
+        ("GET", "/stacks/{stack}/history/{path}"),
     ),
     operation_rule(
         "facts:put",

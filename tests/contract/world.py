@@ -112,6 +112,7 @@ class Worker:
         self.convergence = self.services.convergence
         self.context = self.services.context
         self.watch = self.services.watch
+        self.history = self.services.history
         self.waiter_controller = self.services.waiter_controller
 
     def _signal(self) -> Parking:

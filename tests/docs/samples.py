@@ -138,6 +138,8 @@ def gather(caller: Caller, nova: Caller | None = None, project_id: str = "none")
     caller.ask("DELETE", f"{stack}/facts/services/slurmctld", 204)
     made["fact-show-response"] = caller.ask("GET", f"{stack}/facts/nodes/head", 200)
     made["facts-list-response"] = caller.ask("GET", f"{stack}/facts?limit=1", 200)
+    history = f"{stack}/history/services/slurmctld"
+    made["history-show-response"] = caller.ask("GET", history, 200)
     made["events-poll-response"] = caller.ask("GET", f"{stack}/events?since={since}", 200)
     query = f"stacks=slurm*&since={since}"
     made["all-events-poll-response"] = caller.ask("GET", f"/v1/events?{query}", 200)

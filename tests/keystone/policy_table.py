@@ -203,6 +203,8 @@ ROWS = [
     Row("PUT", READ_SET, None, Grants.OWN_B, body={"facts": ["a"]}, done=201, member="b"),
     Row("DELETE", READ_SET, Tokens.REMOVE, Grants.OWN_A, done=204),
     Row("GET", MEMBERS, None, Grants.READ, query="?reads=nodes/a/x"),
+    Row("GET", f"{STACK}/history/{{path}}", Tokens.READ, Grants.READ),
+    Row("GET", f"{STACK}/history/{{path}}", None, Grants.OWN_A, path="configs/a/x"),
     Row("GET", f"{STACK}/convergence", Tokens.READ, Grants.READ),
     Row("GET", f"{STACK}/events", Tokens.READ, Grants.READ),
     Row("GET", "/v1/events", Tokens.READ_OWN, Grants.OWNERS),

@@ -42,6 +42,34 @@ def test_a_fact_is_set_shown_listed_and_unset(openstack: Shell, stack: Stack) ->
     assert [fact.path for fact in stack.snapshot().facts] == ["nodes/head/ip"]
 
 
+def test_changes_are_listed_and_undone(openstack: Shell, stack: Stack) -> None:
+    name = stack.name
+    stack.put("a", 1, kind="parameter", ttl=60)
+    stack.put("a", {"b": 2}, kind="parameter", ttl=60)
+    stack.delete("a")
+    stack.put("b", "secret", sensitive=True)
+    stack.put("b", "other", sensitive=True)
+    rows = openstack.json("fact", "history", name, "a")
+    assert [(row["Type"], row["Value"]) for row in rows] == [
+        ("fact.delete", None),
+        ("fact.put", {"b": 2}),
+        ("fact.put", 1),
+    ]
+    assert all(row["Request ID"].startswith("req-") for row in rows)
+    assert openstack.json("fact", "history", name, "a", "--before", rows[1]["Cursor"]) == rows[2:]
+    reverted = openstack.json("fact", "revert", name, "a")
+    assert (reverted["value"], reverted["kind"], reverted["ttl"]) == ({"b": 2}, "parameter", 60)
+    openstack.ok("fact", "revert", name, "a", "--to", rows[2]["Cursor"])
+    assert stack.get("a").value == 1
+    for arguments, reason in (
+        (("a", "--to", rows[0]["Cursor"]), "did not exist then"),
+        (("a", "--to", "yesterday"), "is not a cursor"),
+        (("b",), "is sealed"),
+    ):
+        assert reason in openstack.refused("fact", "revert", name, *arguments)
+    assert openstack.json("fact", "history", name, "b")[0]["Value"] is None
+
+
 @pytest.mark.parametrize(
     ("text", "value", "shown"),
     [

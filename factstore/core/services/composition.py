@@ -119,7 +119,7 @@ def build_services(
         context=ContextService(store, events, clock, timeout),
         convergence=ConvergenceService(store, events, clock, timeout),
         watch=WatchService(store, events, clock, timeout),
-        history=HistoryService(store, events),
+        history=HistoryService(store, events, clock, timeout),
         waiter_controller=WaiterController(store, clock, timeout, transactor, new_wake_up),
         key_rewrap=KeyRewrap(store, clock, encryption, timeout, transactor),
         rate_limiter=RateLimiter(allowances, clock, blocking=blocking),

@@ -1,20 +1,56 @@
-"""The recent events that a worker keeps, from which watches resume."""
+"""The recent events that a worker keeps, from which watches resume, and the history of facts."""
 
 from __future__ import annotations
 
-from factstore.core.errors import NotFound
+from dataclasses import dataclass
+
+from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.fact import Scope
-from factstore.core.model.path import check_stack_name, quoted
-from factstore.core.ports import EventSource, Kept, Store
+from factstore.core.model.event import Change
+from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.path import check_path, check_stack_name, quoted
+from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.ports import Clock, EventSource, Kept, Store
+from factstore.core.services.readable_facts import fact_missing
+
+_READ_EVENTS, _READ_BYTES = 1000, 16 * 1024 * 1024  # at once
+_PAGE_BYTES = 1024 * 1024
+_BEHIND_SECONDS = 0.02  # between looks while the events are behind the state
+_ATTEMPTS = 5  # of reading, while the oldest events are discarded
+
+
+@dataclass(frozen=True, slots=True)
+class PastChange:
+    """A change of a fact, and the cursor of its revision."""
+
+    cursor: Cursor
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class FactHistory:
+    """The changes of a fact, the newest first.
+
+    :param since: the cursor from which they are complete; the last one may be older.
+    :param more: True if there are older changes since then; read on before the last cursor.
+    """
+
+    changes: tuple[PastChange, ...]
+    since: Cursor
+    more: bool
 
 
 class HistoryService:
-    """The service for questions about the history of stacks in this worker."""
+    """The service for questions about the history of stacks in this worker.
 
-    def __init__(self, store: Store, events: EventSource) -> None:
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
         self._store = store
         self._events = events
+        self._clock = clock
+        self._timeout = timeout
 
     @property
     def limits(self) -> Kept:
@@ -35,3 +71,85 @@ class HistoryService:
         if stack is None:
             raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
         return Cursor(epoch, max(self._events.floor(scope), stack.created))
+
+    def changes(
+        self,
+        scope: Scope,
+        path: str,
+        limit: int,
+        before: Cursor | None = None,
+        permissions: Permissions = OWNER,
+    ) -> FactHistory:
+        """Return the newest changes of a fact, about 1 MiB at most.
+
+        The last one is the change that made the oldest value, if it is older than the kept events.
+
+        :param before: return only changes before this cursor.
+        :param permissions: of the caller; the error counts no facts that it may not read.
+        :raises NotFound: there is no such stack, or neither the fact nor a change of it.
+        :raises CursorExpired: *before* is a cursor of another store.
+        """
+        check_stack_name(scope.stack)
+        check_path(path)
+        deadline = self._clock.monotonic() + self._timeout
+        epoch, state = self._store.epoch, self._store.refresh(deadline)
+        with state.read():
+            stack, fact, revision = state.stack(scope), state.fact(scope, path), state.revision
+        if stack is None:
+            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
+        floor, found = self._kept_changes(stack, path, revision, deadline)
+        first = found[0][1].previous if found else fact
+        if first is not None:
+            found.insert(0, (first.revision, _made(first)))
+        if not found:
+            raise fact_missing(state, scope, path, permissions)
+        if before is not None:
+            if before.epoch != epoch:
+                raise CursorExpired("the cursor is from another epoch of the store; leave it out.")
+            found = [(at, each) for at, each in found if at < before.revision]
+        newest: list[PastChange] = []
+        size = 0
+        for at, change in reversed(found):
+            size += change.fact.size if change.fact is not None else 0
+            if newest and (len(newest) >= limit or size > _PAGE_BYTES):
+                break
+            newest.append(PastChange(Cursor(epoch, at), change))
+        since = Cursor(epoch, floor)
+        return FactHistory(tuple(newest), since, more=len(newest) < len(found))
+
+    def _kept_changes(
+        self, stack: Stack, path: str, upto: int, deadline: float
+    ) -> tuple[int, list[tuple[int, Change]]]:
+        """Return the revision from which the changes are complete, and the changes with theirs."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            floor = self._events.floor(stack.scope)
+            # A stack is created by its first fact, in the same revision.
+            start = max(floor, stack.created - 1)
+            try:
+                found = self._read(stack, path, start, upto, deadline)
+                return max(floor, stack.created), found
+            except CursorExpired:
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _read(
+        self, stack: Stack, path: str, at: int, upto: int, deadline: float
+    ) -> list[tuple[int, Change]]:
+        found: list[tuple[int, Change]] = []
+        while True:
+            batch = self._events.read(stack.scope, at, events=_READ_EVENTS, size=_READ_BYTES)
+            for event in batch.events:
+                if event.stack_id == stack.id:
+                    found += [(event.revision, each) for each in event.changes if each.path == path]
+            at = batch.upto
+            left = deadline - self._clock.monotonic()
+            if not batch.more and (at >= upto or left <= 0):
+                return found
+            if not batch.more:  # the state is ahead of the events
+                self._events.wait(stack.scope, at, min(left, _BEHIND_SECONDS))
+
+
+def _made(fact: Fact) -> Change:
+    """Return the change that made a fact, as far as the fact shows it."""
+    return Change("fact.put", fact.path, fact, None, fact.updated_by, None)

@@ -1,0 +1,130 @@
+"""The past of the facts of one stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from factstore.client import urls
+from factstore.client.errors import FactstoreError
+from factstore.client.facts import Facts
+from factstore.client.query import query_params
+from factstore.client.records import Fact
+from factstore.client.transport import parsed
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_AT_ONCE = 100
+
+
+class NotReverted(FactstoreError):
+    """A fact has no earlier value that can be put again; the text says why."""
+
+
+@dataclass(frozen=True)
+class PastChange:
+    """A change of a fact.
+
+    :param cursor: the revision of the change.
+    :param type: ``fact.put``, ``fact.delete`` or ``fact.expire``.
+    :param fact: the fact after the change; None if it was deleted or has expired.
+    :param by: the id of the user who made the change; None for an expiry.
+    :param request_id: None for an expiry, and for a change before the recent events.
+    """
+
+    cursor: str
+    type: str
+    fact: Fact | None
+    by: str | None
+    request_id: str | None
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """Return the change in a document."""
+        fact = document["fact"]
+        return cls(
+            cursor=document["cursor"],
+            type=document["type"],
+            fact=Fact.parse(fact) if fact is not None else None,
+            by=document["by"],
+            request_id=document["request_id"],
+        )
+
+
+class PastFacts(Facts):
+    """Operations on the past of facts; a base of :class:`~factstore.client.stack.Stack`."""
+
+    def history(self, path: str, *, before: str | None = None) -> Iterator[PastChange]:
+        """Iterate over the recent changes of a fact, the newest first.
+
+        The service keeps as many recent events as its operator has set.  The last change is the one
+        that made the oldest known value.
+
+        :param before: return only changes before this cursor.
+        :raises NotFound: there is neither the fact nor a recent change of it.
+        """
+        url = urls.history_url(self._url, path)
+        more = True
+        while more:
+            params = {"limit": str(_AT_ONCE), **query_params(before=before)}
+            response = self._transport.send("GET", url, params=params)
+            changes, more = parsed(
+                response,
+                lambda found: (tuple(map(PastChange.parse, found["changes"])), found["more"]),
+            )
+            yield from changes
+            before = changes[-1].cursor if changes else before
+
+    def revert(self, path: str, to: str | None = None) -> Fact:
+        """Put an earlier value of a fact again, and return the fact.
+
+        A fact that changed meanwhile is not overwritten.
+
+        :param to: a cursor: put the value that the fact had then.  None for the value before the last
+            change, which can have been a deletion.
+        :raises NotReverted: there was no fact then, its value is sealed, or it belonged to a member.
+        :raises PreconditionFailed: the fact was changed meanwhile.
+        :raises NotFound: there is neither the fact nor a recent change of it.
+        """
+        changes = self.history(path)
+        last = next(changes)
+        wanted = self._earlier(path, last, changes, to)
+        if wanted.sensitive:
+            raise NotReverted(f"The value of {path} is sealed, so its history does not contain it.")
+        if wanted.member is not None:
+            raise NotReverted(f"{path} belonged to the member {wanted.member}, which must put it.")
+        return self.put(
+            path,
+            wanted.value,
+            kind=wanted.kind,
+            ttl=wanted.ttl,
+            if_match=last.fact.etag if last.fact is not None else None,
+            if_absent=last.fact is None,
+        )
+
+    def _earlier(
+        self, path: str, last: PastChange, older: Iterator[PastChange], to: str | None
+    ) -> Fact:
+        if to is None:
+            found = next(older, None)
+        else:
+            at = _revision(to)
+            changes = (each for every in ((last,), older) for each in every)
+            found = next((each for each in changes if _revision(each.cursor) <= at), None)
+        if found is None:
+            raise NotReverted(
+                f"The history of {path} begins later: its earlier value is not known."
+            )
+        if found.fact is None:
+            raise NotReverted(f"{path} did not exist then. To get this state back, delete it.")
+        return found.fact
+
+
+def _revision(cursor: str) -> int:
+    """Return the revision of a cursor; cursors of one stack are compared by it."""
+    try:
+        return int(cursor.rpartition(".")[2])
+    except ValueError:
+        raise NotReverted(f"{cursor!r} is not a cursor; history returns cursors.") from None
