@@ -6,12 +6,15 @@ import itertools
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from factstore.core.errors import CursorExpired, Invalid, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.stack_patterns import StackPatterns
+from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import (
     BookmarkFrame,
@@ -30,16 +33,28 @@ from tests.eventually import eventually
 ALL = Filter()
 
 
+@pytest.fixture(params=["one stack", "many stacks"])
+def watched(request: pytest.FixtureRequest, scope: Scope) -> Watched:
+    """The stack *scope* alone, or all stacks of its project whose names begin like it."""
+    if request.param == "one stack":
+        return scope
+    return StackSelection(scope.project_id, StackPatterns.of(["none", f"{scope.stack}*"]))
+
+
+def of(watched: Watched, wanted: Filter = ALL) -> Filter:
+    return replace(wanted, many=isinstance(watched, StackSelection))
+
+
 def stream(
     worker: Worker,
-    scope: Scope,
+    watched: Watched,
     since: Cursor | None = None,
     *,
     initial: bool = False,
     wanted: Filter = ALL,
     reset: bool = True,
 ) -> Iterator[Frame]:
-    frames = worker.watch.stream(scope, since, initial, wanted, reset)
+    frames = worker.watch.stream(watched, since, initial, of(watched, wanted), reset)
     return (frame for frame in frames if not isinstance(frame, PingFrame))
 
 
@@ -54,11 +69,11 @@ def paths(frame: Frame) -> list[str]:
     return [fact.path for fact in frame.facts]
 
 
-def polled(worker: Worker, scope: Scope, since: Cursor | None, upto: int) -> list[int]:
+def polled(worker: Worker, watched: Watched, since: Cursor | None, upto: int) -> list[int]:
     """Return the revisions of all events up to one that is known to exist."""
     found: list[int] = []
     while since is None or since.revision < upto:
-        answer = worker.watch.poll(scope, since, 10, ALL)
+        answer = worker.watch.poll(watched, since, 10, of(watched))
         found += [event.revision for event in answer.events]
         since = answer.next
     return found
@@ -68,29 +83,31 @@ def polled(worker: Worker, scope: Scope, since: Cursor | None, upto: int) -> lis
 
 
 def test_a_poll_returns_the_events_after_a_cursor_and_the_next_cursor(
-    worker: Worker, scope: Scope
+    worker: Worker, scope: Scope, watched: Watched
 ) -> None:
     first = worker.put(scope, "a").revision
     rest = [worker.put(scope, "a", n).revision for n in range(2, 5)]
-    assert polled(worker, scope, worker.watch.cursor(first), rest[-1]) == rest
+    assert polled(worker, watched, worker.watch.cursor(first), rest[-1]) == rest
 
 
 def test_a_poll_without_a_cursor_begins_now(
-    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+    worker: Worker, scope: Scope, watched: Watched, threads: ThreadPoolExecutor
 ) -> None:
     worker.put(scope, "a")
-    waiting = worker.waiting(threads, worker.watch.poll, scope, None, 30, ALL)
+    waiting = worker.waiting(threads, worker.watch.poll, watched, None, 30, of(watched))
     written = worker.put(scope, "b")
     answer = waiting.result(10)
     assert [event.revision for event in answer.events] == [written.revision]
     assert answer.next == worker.watch.cursor(written.revision)
 
 
-def test_a_poll_without_events_advances_its_cursor(worker: Worker, scope: Scope) -> None:
+def test_a_poll_without_events_advances_its_cursor(
+    worker: Worker, scope: Scope, watched: Watched
+) -> None:
     first = worker.put(scope, "a").revision
-    other = worker.put(Scope(scope.project_id, f"{scope.stack}-other"), "x").revision
+    other = worker.put(Scope(scope.project_id, f"other-{scope.stack}"), "x").revision
     eventually(lambda: worker.hub.revision >= other)
-    answer = worker.watch.poll(scope, worker.watch.cursor(first), 0, ALL)
+    answer = worker.watch.poll(watched, worker.watch.cursor(first), 0, of(watched))
     assert answer.events == ()
     assert not answer.more
     assert answer.next.revision >= other
@@ -126,7 +143,9 @@ def test_a_reader_receives_only_the_requested_changes(
     assert [(c.type, c.path) for c in event.changes] == [("fact.delete", "n/1")]
 
 
-def test_cursors_that_cannot_be_followed_are_refused(worker: Worker, scope: Scope) -> None:
+def test_cursors_that_cannot_be_followed_are_refused(
+    worker: Worker, scope: Scope, watched: Watched
+) -> None:
     first = worker.put(scope, "a").revision
     worker.put(scope, "a", 2)
     cursor = worker.watch.cursor(first)
@@ -136,9 +155,9 @@ def test_cursors_that_cannot_be_followed_are_refused(worker: Worker, scope: Scop
         cursor._replace(revision=2**63 - 1),
     ):
         with pytest.raises(CursorExpired):
-            worker.watch.poll(scope, expired, 0, ALL)
+            worker.watch.poll(watched, expired, 0, of(watched))
         with pytest.raises(CursorExpired):
-            worker.watch.stream(scope, expired, False, ALL, False)
+            worker.watch.stream(watched, expired, False, of(watched), False)
 
 
 def test_only_a_stack_that_exists_is_watched(worker: Worker, scope: Scope) -> None:
@@ -154,10 +173,10 @@ def test_only_a_stack_that_exists_is_watched(worker: Worker, scope: Scope) -> No
 
 
 def test_a_poll_ends_when_the_service_stops(
-    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+    worker: Worker, scope: Scope, watched: Watched, threads: ThreadPoolExecutor
 ) -> None:
     written = worker.put(scope, "a").revision
-    waiting = worker.waiting(threads, worker.watch.poll, scope, None, 30, ALL)
+    waiting = worker.waiting(threads, worker.watch.poll, watched, None, 30, of(watched))
     worker.hub.close()
     answer = waiting.result(10)
     assert answer.events == ()
@@ -167,10 +186,12 @@ def test_a_poll_ends_when_the_service_stops(
 # Streams
 
 
-def test_a_stream_starts_with_a_snapshot_and_then_follows(worker: Worker, scope: Scope) -> None:
+def test_a_stream_starts_with_a_snapshot_and_then_follows(
+    worker: Worker, scope: Scope, watched: Watched
+) -> None:
     for path in ("b", "a"):
         worker.put(scope, path)
-    frames = stream(worker, scope, initial=True)
+    frames = stream(worker, watched, initial=True)
     assert paths(next(frames)) == ["a", "b"]
     bookmark = next(frames)
     assert isinstance(bookmark, BookmarkFrame)
@@ -178,7 +199,7 @@ def test_a_stream_starts_with_a_snapshot_and_then_follows(worker: Worker, scope:
     worker.delete(scope, "a")
     assert changes(next(frames)) == ["fact.put c"]
     assert changes(next(frames)) == ["fact.delete a"]
-    resumed = stream(worker, scope, bookmark.cursor)
+    resumed = stream(worker, watched, bookmark.cursor)
     assert changes(next(resumed)) == ["fact.put c"]
 
 
@@ -203,32 +224,36 @@ def test_a_stream_without_a_beginning_begins_now(worker: Worker, scope: Scope) -
     assert changes(next(frames)) == ["fact.put b"]
 
 
-def test_a_stream_resumes_after_any_event_on_any_worker(world: World, scope: Scope) -> None:
+def test_a_stream_resumes_after_any_event_on_any_worker(
+    world: World, scope: Scope, watched: Watched
+) -> None:
     first, second = world.worker(), world.worker()
     start = first.watch.cursor(first.put(scope, "a", 0).revision)
     revisions = [first.put(scope, "a", n).revision for n in range(1, 8)]
-    frames = stream(first, scope, start)
+    frames = stream(first, watched, start)
     cursors = [start]
     for _ in revisions:
         frame = next(frames)
         assert isinstance(frame, ChangeFrame)
         cursors.append(frame.cursor)
     for n, cursor in enumerate(cursors[:-1]):
-        resumed = stream(second, scope, cursor)
+        resumed = stream(second, watched, cursor)
         told = [next(resumed) for _ in revisions[n:]]
         assert [f.events[0].revision for f in told if isinstance(f, ChangeFrame)] == revisions[n:]
 
 
-def test_a_worker_that_starts_late_serves_earlier_history(world: World, scope: Scope) -> None:
+def test_a_worker_that_starts_late_serves_earlier_history(
+    world: World, scope: Scope, watched: Watched
+) -> None:
     first = world.worker()
     start = first.watch.cursor(first.put(scope, "a", 0).revision)
     revisions = [first.put(scope, "a", n).revision for n in range(1, 4)]
-    frames = stream(world.worker(), scope, start, reset=False)
+    frames = stream(world.worker(), watched, start, reset=False)
     assert [changes(next(frames)) for _ in revisions] == [["fact.put a"]] * 3
 
 
 def test_a_stream_without_its_history_is_reset_or_refused_as_requested(
-    world: World, scope: Scope
+    world: World, scope: Scope, watched: Watched
 ) -> None:
     first = world.worker()
     start = first.watch.cursor(first.put(scope, "a", 0).revision)
@@ -236,10 +261,10 @@ def test_a_stream_without_its_history_is_reset_or_refused_as_requested(
     first.backend.compact(last, soon())
     late = world.worker()
     with pytest.raises(CursorExpired):
-        late.watch.stream(scope, start, False, ALL, False)
+        late.watch.stream(watched, start, False, of(watched), False)
     with pytest.raises(CursorExpired):
-        late.watch.poll(scope, start, 0, ALL)
-    frames = stream(late, scope, start)
+        late.watch.poll(watched, start, 0, of(watched))
+    frames = stream(late, watched, start)
     assert isinstance(next(frames), ResetFrame)
     assert paths(next(frames)) == ["a"]
     bookmark = next(frames)
@@ -247,15 +272,15 @@ def test_a_stream_without_its_history_is_reset_or_refused_as_requested(
     late.put(scope, "b")
     assert changes(next(frames)) == ["fact.put b"]
     for cursor in (Cursor("0" * 16, 1), start._replace(revision=last + 1000)):
-        assert isinstance(next(stream(late, scope, cursor)), ResetFrame)
+        assert isinstance(next(stream(late, watched, cursor)), ResetFrame)
 
 
 def test_a_reader_that_falls_behind_is_disconnected_with_its_cursor(
-    world: World, scope: Scope
+    world: World, scope: Scope, watched: Watched
 ) -> None:
     worker = world.worker(history=3)
     worker.put(scope, "a", 0)
-    frames = stream(worker, scope)
+    frames = stream(worker, watched)
     worker.put(scope, "a", 1)
     seen = next(frames)
     assert isinstance(seen, ChangeFrame)
@@ -264,7 +289,7 @@ def test_a_reader_that_falls_behind_is_disconnected_with_its_cursor(
     rest = list(frames)
     assert isinstance(rest[-1], GoodbyeFrame)
     assert [frame for frame in rest if isinstance(frame, ChangeFrame)] == [], "a gap was not told"
-    again = stream(worker, scope, seen.cursor)
+    again = stream(worker, watched, seen.cursor)
     assert isinstance(next(again), ResetFrame)
 
 
@@ -294,7 +319,7 @@ def test_a_stream_ends_with_a_goodbye_when_the_service_stops(worker: Worker, sco
 
 
 def test_concurrent_readers_receive_concurrent_writes_in_the_same_order(
-    world: World, scope: Scope, threads: ThreadPoolExecutor
+    world: World, scope: Scope, watched: Watched, threads: ThreadPoolExecutor
 ) -> None:
     workers = [world.worker(), world.worker()]
     start = workers[0].watch.cursor(workers[0].put(scope, "start").revision)
@@ -306,7 +331,7 @@ def test_concurrent_readers_receive_concurrent_writes_in_the_same_order(
     written = sorted({revision for done in writing for revision in done.result(60)})
     told = []
     for worker in workers:
-        frames = stream(worker, scope, start)
+        frames = stream(worker, watched, start)
         told.append(
             list(
                 itertools.takewhile(
@@ -315,7 +340,7 @@ def test_concurrent_readers_receive_concurrent_writes_in_the_same_order(
                 )
             )
         )
-        assert polled(worker, scope, start, written[-1]) == written
+        assert polled(worker, watched, start, written[-1]) == written
     assert told == [written[:-1], written[:-1]]
 
 

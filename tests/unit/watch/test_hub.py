@@ -21,6 +21,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.ports import EventBatch, Kept
+from factstore.watch import selections
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from tests.eventually import eventually
@@ -64,11 +65,13 @@ class HubAgainstAList(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patches = pytest.MonkeyPatch()
+        self.patches.setattr(selections, "IDLE_SELECTIONS", 1)
         self.hub = Hub(HistoryLimits(6, 20_000, 900))
         self.revision = 0
         self.reset_at = 0
         self.published: list[Event] = []
-        self.readers: dict[tuple[Watched, int], int] = {}
+        self.readers: dict[tuple[Watched, int], int] = {(of, -1): 0 for of in WATCHED}
         self.names = itertools.count()
 
     @rule(
@@ -89,9 +92,12 @@ class HubAgainstAList(RuleBasedStateMachine):
         self.published = []
         self.hub.reset(self.revision)
 
-    @rule(of=st.sampled_from(WATCHED), at=st.integers(0, 60))
-    def arrive(self, of: Watched, at: int) -> None:
-        self.readers[of, next(self.names)] = at
+    def teardown(self) -> None:
+        self.patches.undo()
+
+    @rule(of=st.sampled_from(WATCHED), back=st.integers(-3, 9))
+    def arrive(self, of: Watched, back: int) -> None:
+        self.readers[of, next(self.names)] = max(0, self.revision - back)
 
     @rule(events=st.integers(1, 4), size=st.sampled_from([1, 1500, 10**6]))
     def all_readers_read(self, events: int, size: int) -> None:
@@ -102,7 +108,7 @@ class HubAgainstAList(RuleBasedStateMachine):
                 found = self.hub.read(of, at, events=events, size=size)
             except CursorExpired:
                 assert self.has_dropped(of, at), "history was refused that had to be there"
-                del self.readers[of, name]
+                self.readers[of, name] = self.revision
                 continue
             assert not self.has_dropped(of, at), "a gap was not reported"
             assert list(found.events) == due[: len(found.events)], "not just what follows"
@@ -137,8 +143,9 @@ class HubAgainstAList(RuleBasedStateMachine):
         assert kept.bytes == sum(told.size for told in found)
         return found
 
-    @rule(of=st.sampled_from(WATCHED), at=st.integers(0, 60))
-    def nobody_waits_for_what_is_there_or_gone(self, of: Watched, at: int) -> None:
+    @rule(of=st.sampled_from(WATCHED), back=st.integers(-3, 9))
+    def nobody_waits_for_what_is_there_or_gone(self, of: Watched, back: int) -> None:
+        at = max(0, self.revision - back)
         try:
             told = bool(everything(self.hub, of, at).events)
         except CursorExpired:

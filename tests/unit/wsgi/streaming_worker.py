@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from unittest.mock import Mock
 
 import gevent
@@ -15,6 +15,9 @@ from factstore.api.event_stream import Credential, Watcher, frame_pieces
 from factstore.api.identity import Identity
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DropStack, Mutation, PutFact, PutStack, Step
+from factstore.core.model.fact import Scope
+from factstore.core.model.stack_patterns import ALL_STACKS
+from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.services.debounce import AT_ONCE, Debounce
 from factstore.core.services.watch import WatchService
 from factstore.core.services.watch_filter import Filter
@@ -33,7 +36,13 @@ from tests.unit.core.factories import EPOCH, PROJECT, SCOPE, ManualClock, fact, 
 PATIENCE = 10.0
 SMALL = 4096  # of a socket's buffer, so that a few events fill it
 ALL = Filter()
+OTHER = Scope(PROJECT, "other")
 NOBODY = Identity("nobody", PROJECT, ())
+
+
+def watched(wanted: Filter) -> Watched:
+    """Return the stacks of a stream: one, or all of the project."""
+    return StackSelection(PROJECT, ALL_STACKS) if wanted.many else SCOPE
 
 
 class Client:
@@ -85,7 +94,8 @@ class StreamingWorker:
         limits = HistoryLimits(history, 10**9, 900)
         self.hub = Hub(limits, scheduler.new_change_wake_up, self.clock.monotonic)
         self._state = State(0, EPOCH)
-        self._state.apply(Step(1, (PutStack(stack()),)))
+        stacks = (PutStack(stack()), PutStack(stack(OTHER, "s2")))
+        self._state.apply(Step(1, stacks))
         self.hub.reset(1)
         store = Mock(epoch=EPOCH)
         self.watch = WatchService(store, self.hub, self.clock, 5)
@@ -108,10 +118,11 @@ class StreamingWorker:
         result = self._state.apply(Step(self._state.revision + 1, mutations))
         self.hub.publish(self._state.revision, result.events, result.touched)
 
-    def put(self, path: str, size: int = 1) -> None:
-        """Change a fact."""
+    def put(self, path: str, size: int = 1, stacks: Sequence[str] = ("s1",)) -> None:
+        """Change a fact, in one stack or in several at once."""
         revision = self._state.revision + 1
-        self.step(PutFact("s1", fact(path, str(revision) + "x" * size, revision)))
+        written = fact(path, str(revision) + "x" * size, revision)
+        self.step(*(PutFact(stack_id, written) for stack_id in stacks))
 
     def put_large(self) -> None:
         """Change facts in one event that is not rendered as a whole."""
@@ -142,7 +153,13 @@ class StreamingWorker:
         request.should_close.return_value = version < (1, 1)
         connection.begin_request(request)
         watcher = Watcher(
-            SCOPE, wanted, settle, EPOCH, Credential(identity, self.clock), "req-1", self._release
+            watched(wanted),
+            wanted,
+            settle,
+            EPOCH,
+            Credential(identity, self.clock),
+            "req-1",
+            self._release,
         )
         connection.begin_stream(watcher)
         assert connection.stream is not None
@@ -175,9 +192,13 @@ class StreamingWorker:
 
     def expected(self, client: Client, wanted: Filter = ALL) -> bytes:
         """Return the changes that a stream from the client's start has in a greenlet of its own."""
-        frames = self.watch.follower(SCOPE, client.start, wanted, AT_ONCE).frames()
-        changes = [frame for frame in frames if isinstance(frame, ChangeFrame)]
-        return b"".join(piece for frame in changes for piece in frame_pieces(frame, EPOCH))
+        frames = self.watch.follower(watched(wanted), client.start, wanted, AT_ONCE).frames()
+        return b"".join(
+            piece
+            for frame in frames
+            if isinstance(frame, ChangeFrame)
+            for piece in frame_pieces(frame, EPOCH, names_stacks=wanted.many)
+        )
 
     def close(self) -> None:
         self.hub.close()

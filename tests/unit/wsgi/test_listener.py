@@ -24,6 +24,8 @@ FILTERS = (
     Filter(prefixes=("a",)),
     Filter(types=frozenset({"fact.delete"})),
     Filter(permissions=Permissions("reader", "m1").reach),
+    Filter(many=True),
+    Filter(prefixes=("a",), many=True),
 )
 PATHS = ("a", "a/b", "c", "configs/m1/x", "configs/m2/x")
 MANY = 150  # streams, which need several slices
@@ -39,6 +41,7 @@ def worker() -> Iterator[StreamingWorker]:
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.sampled_from(PATHS), st.sampled_from((1, 900, 5000))),
+        st.tuples(st.just("elsewhere"), st.sampled_from(PATHS), st.integers(0, 1)),
         st.tuples(st.just("large"), st.just(""), st.just(0)),
         st.tuples(st.just("connect"), st.sampled_from(FILTERS), st.integers(0, 3)),
         st.tuples(st.just("read"), st.integers(0, 9), st.sampled_from((1, 700, 1 << 20))),
@@ -59,6 +62,8 @@ def test_each_stream_gets_the_bytes_that_a_greenlet_would_send(
             match action, what:
                 case "put", str(path):
                     worker.put(path, number)
+                case "elsewhere", str(path):
+                    worker.put(path, 900, ("s2", "s1")[: number + 1])
                 case "large", _:
                     worker.put_large()
                 case "connect", Filter() as chosen:
