@@ -41,7 +41,14 @@ from factstore.client.errors import (
     UnusableSettings,
     WaitTimeout,
 )
-from factstore.client.events import Bookmark, Change, Event, Snapshot
+from factstore.client.events import (
+    Bookmark,
+    Change,
+    Event,
+    Snapshot,
+    StackContents,
+    StacksSnapshot,
+)
 from factstore.client.grant import Grant, GrantRecord
 from factstore.client.history import NotReverted, PastChange
 from factstore.client.member import Member, MemberRecord
@@ -59,7 +66,7 @@ from factstore.client.records import (
 from factstore.client.stack import Stack
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.waiter import Waiter, WaiterRecord
-from factstore.client.watch import Watch
+from factstore.client.watch import StacksWatch, Watch
 from factstore.client.webhook import InvalidSignature, verify_webhook
 
 __all__ = [
@@ -102,7 +109,10 @@ __all__ = [
     "Refused",
     "Snapshot",
     "Stack",
+    "StackContents",
     "StackRecord",
+    "StacksSnapshot",
+    "StacksWatch",
     "TooLarge",
     "Turn",
     "TurnRecord",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from factstore import SERVICE_TYPE
@@ -12,7 +12,7 @@ from factstore.client.endpoint import MICROVERSION, Endpoint
 from factstore.client.errors import UnexpectedAnswer
 from factstore.client.http.session import HttpSession
 from factstore.client.paging import next_params
-from factstore.client.query import query_params
+from factstore.client.query import query_params, settle_params
 from factstore.client.records import StackRecord
 from factstore.client.stack import Stack
 from factstore.client.transport import (
@@ -21,6 +21,7 @@ from factstore.client.transport import (
     Transport,
     parsed,
 )
+from factstore.client.watch import StacksWatch
 
 if TYPE_CHECKING:
     from keystoneauth1.session import Session
@@ -138,6 +139,58 @@ class Client:
             response = self._transport.send("GET", "/v1/stacks", params=params)
             records, params = parsed(response, _stacks)
             yield from records
+
+    def watch(
+        self,
+        stacks: Iterable[str] = (),
+        since: str | None = None,
+        *,
+        prefixes: Iterable[str] = (),
+        groups: Iterable[str] = (),
+        types: Iterable[str] = (),
+        initial: bool = False,
+        bookmarks: bool = False,
+        settle: float = 0,
+        max_settle: float | None = None,
+        project_id: str | None = None,
+        all_projects: bool = False,
+        retry_for: float | None = None,
+    ) -> StacksWatch:
+        """Return a watch of many stacks, with one connection.
+
+        :param stacks: the names of the stacks; ``*`` stands for any characters, and ``?`` for one.
+            Without names, all stacks.  Stacks that are created later are included.
+        :param since: the cursor to resume from.  Without *since* and *initial*, the watch begins with
+            the time of this call, even if iteration begins later.
+        :param prefixes: only facts at or below one of these paths, and without *types* only members of
+            *groups*.
+        :param groups: only members of one of these groups.
+        :param types: only changes of these types; a snapshot contains only what these types concern.
+        :param initial: without *since*, begin with a snapshot of all stacks.
+        :param bookmarks: also return bookmarks, which move the cursor without an event.
+        :param settle: seconds, 0 to 5, for which the stacks must be quiet before events are delivered.
+        :param max_settle: the longest time to wait for that, in seconds; None for ten times *settle*.
+        :param project_id: the id of another project, for administrators.
+        :param all_projects: the stacks of all projects, for administrators.
+        :param retry_for: seconds without the service after which iteration raises Unavailable; None to
+            retry forever.
+        :raises Forbidden: the credential is a grant, which is valid for one stack.
+        """
+        names = {"stacks": stacks, "prefix": prefixes, "group": groups, "types": types}
+        params = query_params(
+            project_id=project_id,
+            all_projects="true" if all_projects else None,
+            **{name: ",".join(given) for name, given in names.items()},
+            **settle_params(settle, max_settle),
+        )
+        if since is None and not initial:
+            now = {name: text for name, text in params.items() if "settle" not in name}
+            headers = {"Accept": "application/json"}
+            response = self._transport.send("GET", "/v1/events", params=now, headers=headers)
+            since = parsed(response, lambda found: str(found["next"]))
+        return StacksWatch(
+            self._transport, "/v1/events", params, since, bookmarks=bookmarks, retry_for=retry_for
+        )
 
 
 def _stacks(page: dict[str, Any]) -> tuple[tuple[StackRecord, ...], dict[str, str] | None]:

@@ -31,6 +31,8 @@ class Change:
     :param waiter: the waiter after its end.
     :param reason: why the member departed or expired, the waiter ended, or the alarm changed.
     :param alarm: the alarm after its change.
+    :param stack: the name of the stack; only in a watch of many stacks.
+    :param project_id: the project of the stack; only in a watch of many stacks.
     """
 
     type: str
@@ -45,6 +47,8 @@ class Change:
     waiter: WaiterRecord | None = None
     reason: str | None = None
     alarm: AlarmRecord | None = None
+    stack: str | None = None
+    project_id: str | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
@@ -66,12 +70,14 @@ class Change:
             waiter=WaiterRecord.parse(waiter) if waiter is not None else None,
             reason=document.get("reason"),
             alarm=AlarmRecord.parse(alarm) if alarm is not None else None,
+            stack=document.get("stack"),
+            project_id=document.get("project_id"),
         )
 
 
 @dataclass(frozen=True)
 class Event:
-    """All changes of one revision in one stack that match the filters of the watch.
+    """All changes of one revision that match the filters of the watch, in one stack or in many.
 
     :param cursor: resume from here to receive the following events.
     """
@@ -109,6 +115,32 @@ class Snapshot:
     members: tuple[MemberRecord, ...] = ()
     waiters: tuple[WaiterRecord, ...] = ()
     alarms: tuple[AlarmRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class StackContents:
+    """The facts, members, waiters and alarms of one of many stacks that match the filters."""
+
+    project_id: str
+    stack: str
+    facts: tuple[Fact, ...] = ()
+    members: tuple[MemberRecord, ...] = ()
+    waiters: tuple[WaiterRecord, ...] = ()
+    alarms: tuple[AlarmRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class StacksSnapshot:
+    """All stacks of a watch at one revision.
+
+    :param stacks: the stacks, in the order of their projects and names.
+    :param cursor: watch from here to miss no change.
+    :param reset: why everything received before must be discarded; None for a first snapshot.
+    """
+
+    stacks: tuple[StackContents, ...]
+    cursor: str
+    reset: str | None = None
 
 
 @dataclass(frozen=True)

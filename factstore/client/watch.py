@@ -13,76 +13,49 @@ import logging
 import threading
 from collections.abc import Generator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from factstore.client.alarm import AlarmRecord
 from factstore.client.backoff import Backoff
 from factstore.client.errors import Unavailable, UnexpectedAnswer
-from factstore.client.events import Bookmark, Event, Snapshot
+from factstore.client.events import Bookmark, Event, Snapshot, StacksSnapshot
 from factstore.client.http.failures import HttpFailure
 from factstore.client.http.responses import Response
-from factstore.client.member import MemberRecord
-from factstore.client.records import Fact
+from factstore.client.snapshot_parts import SnapshotParts, StacksSnapshotParts
 from factstore.client.sse import Frame, Parser
 from factstore.client.transport import Transport
-from factstore.client.waiter import WaiterRecord
 
 if TYPE_CHECKING:
     from typing import Self
 
 LOG = logging.getLogger(__name__)
 
-Item = Union[Snapshot, Event, Bookmark]
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 
 
-class _Parts:
+class Parts(Protocol[S_co]):
     """The parts of a snapshot that have arrived."""
 
-    def __init__(self) -> None:
-        self._facts: list[Fact] = []
-        self._members: list[MemberRecord] = []
-        self._waiters: list[WaiterRecord] = []
-        self._alarms: list[AlarmRecord] = []
+    def add(self, content: Mapping[str, Any]) -> None: ...
 
-    def add(self, content: Mapping[str, Any]) -> None:
-        """Add the content of a frame.  Earlier versions of the service send facts only."""
-        self._facts += map(Fact.parse, content["facts"])
-        self._members += map(MemberRecord.parse, content.get("members", ()))
-        self._waiters += map(WaiterRecord.parse, content.get("waiters", ()))
-        self._alarms += map(AlarmRecord.parse, content.get("alarms", ()))
-
-    def whole(self, cursor: str, reset: str | None) -> Snapshot:
-        """Return the snapshot."""
-        return Snapshot(
-            tuple(self._facts),
-            cursor,
-            reset,
-            tuple(self._members),
-            tuple(self._waiters),
-            tuple(self._alarms),
-        )
+    def whole(self, cursor: str, reset: str | None) -> S_co: ...
 
 
-class Watch:
-    """An iterator over snapshots, events and optional bookmarks.  Returned by :meth:`Stack.watch`.
+class BaseWatch(Generic[S]):
+    """An iterator over snapshots, events and optional bookmarks.
 
-    The iteration ends after the event that deletes the stack, or when the watch is closed.  If the
-    stack was deleted while the watch was disconnected, the iteration raises NotFound.  Only one thread
-    may iterate, but any thread may close the watch.
-
-    ::
-
-        with stack.watch(initial=True) as watch:
-            for item in watch:
-                match item:
-                    case Snapshot(facts=facts):
-                        known = {fact.path: fact for fact in facts}
-                    case Event(changes=changes):
-                        ...
+    Only one thread may iterate, but any thread may close the watch.
 
     :param params: the query parameters with the filters.
     :param since: the cursor to resume from; None to begin with a snapshot.
     """
+
+    def _new_parts(self) -> Parts[S]:
+        raise NotImplementedError
+
+    def _ends(self, event: Event) -> bool:
+        """Return True if nothing follows an event."""
+        raise NotImplementedError
 
     def __init__(
         self,
@@ -100,7 +73,7 @@ class Watch:
         self._cursor = since
         self._bookmarks = bookmarks
         self._retry_for = retry_for
-        self._snapshot = _Parts()
+        self._snapshot = self._new_parts()
         self._reset: str | None = None
         self._retry: float | None = None
         self._backoff = Backoff()
@@ -118,7 +91,7 @@ class Watch:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Item:
+    def __next__(self) -> S | Event | Bookmark:
         return next(self._items)
 
     def __enter__(self) -> Self:
@@ -141,7 +114,7 @@ class Watch:
             # Closing a response would wait for another thread's read; a shutdown wakes that thread.
             self._response.shutdown()
 
-    def _follow(self) -> Generator[Item, None, None]:
+    def _follow(self) -> Generator[S | Event | Bookmark, None, None]:
         while not self._closed.is_set():
             try:
                 with contextlib.closing(self._frames()) as frames:
@@ -149,7 +122,7 @@ class Watch:
                         item = self._take(frame)
                         if item is not None:
                             yield item
-                        if isinstance(item, Event) and item.ends_stack:
+                        if isinstance(item, Event) and self._ends(item):
                             return
             except Unavailable as error:
                 if self._closed.is_set():
@@ -161,7 +134,7 @@ class Watch:
                 )
                 self._retry = error.retry_after or self._retry
                 self._check_retry_for(error)
-            self._snapshot = _Parts()  # the next connection sends the whole snapshot again
+            self._snapshot = self._new_parts()  # the next connection sends the whole snapshot again
             if not self._closed.is_set():
                 self._transport.clock.sleep(self._backoff.pause(self._retry))
                 self._retry = None
@@ -191,7 +164,7 @@ class Watch:
             except HttpFailure as error:
                 raise Unavailable(f"The stream was interrupted. {error}") from error
 
-    def _take(self, frame: Frame) -> Item | None:
+    def _take(self, frame: Frame) -> S | Event | Bookmark | None:
         """Return the item in a frame, after the cursor has moved past it."""
         self._backoff.reset()
         if frame.retry is not None:
@@ -209,7 +182,7 @@ class Watch:
             self._unreadable_at = place
             raise Unavailable(f"A frame {frame.event!r} cannot be read: {error!r}") from error
 
-    def _item(self, frame: Frame, content: dict[str, Any]) -> Item | None:
+    def _item(self, frame: Frame, content: dict[str, Any]) -> S | Event | Bookmark | None:
         if frame.event == "change":
             event = Event.parse(content)
             if event.cursor == self._cursor:
@@ -220,7 +193,7 @@ class Watch:
             begins, self._cursor = self._cursor is None, content["cursor"]
             if begins:
                 snapshot = self._snapshot.whole(content["cursor"], self._reset)
-                self._snapshot = _Parts()
+                self._snapshot = self._new_parts()
                 self._reset = None
                 return snapshot
             return Bookmark(content["cursor"]) if self._bookmarks else None
@@ -229,7 +202,7 @@ class Watch:
         elif frame.event == "reset":
             LOG.info("The watch of %s starts again: %s", self._url, content["detail"])
             self._cursor, self._reset = None, content["detail"]
-            self._snapshot = _Parts()
+            self._snapshot = self._new_parts()
         elif frame.event == "goodbye":
             LOG.info("The watch of %s reconnects: %s", self._url, content["reason"])
         return None
@@ -239,3 +212,50 @@ class Watch:
         self._lost_at = self._lost_at if self._lost_at is not None else now
         if self._retry_for is not None and now - self._lost_at >= self._retry_for:
             raise error
+
+
+class Watch(BaseWatch[Snapshot]):
+    """A watch of one stack.  Returned by :meth:`Stack.watch`.
+
+    The iteration ends after the event that deletes the stack, or when the watch is closed.  If the
+    stack was deleted while the watch was disconnected, the iteration raises NotFound.
+
+    ::
+
+        with stack.watch(initial=True) as watch:
+            for item in watch:
+                match item:
+                    case Snapshot(facts=facts):
+                        known = {fact.path: fact for fact in facts}
+                    case Event(changes=changes):
+                        ...
+    """
+
+    def _new_parts(self) -> Parts[Snapshot]:
+        return SnapshotParts()
+
+    def _ends(self, event: Event) -> bool:
+        return event.ends_stack
+
+
+class StacksWatch(BaseWatch[StacksSnapshot]):
+    """A watch of many stacks.  Returned by :meth:`Client.watch`.
+
+    The iteration ends when the watch is closed.  Each change names its stack.
+
+    ::
+
+        with client.watch(["prod-*"], initial=True) as watch:
+            for item in watch:
+                match item:
+                    case StacksSnapshot(stacks=stacks):
+                        known = {each.stack: each.facts for each in stacks}
+                    case Event(changes=changes):
+                        ...
+    """
+
+    def _new_parts(self) -> Parts[StacksSnapshot]:
+        return StacksSnapshotParts()
+
+    def _ends(self, event: Event) -> bool:
+        return False

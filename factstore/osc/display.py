@@ -8,9 +8,11 @@ values as JSON.
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from cliff import columns
 from osc_lib import exceptions
@@ -69,6 +71,21 @@ def printable(text: str, allowed: str = "") -> str:
     )
 
 
+def accept_all_characters(output: TextIO) -> None:
+    """Let a stream accept characters that the encoding of the locale does not have.
+
+    Where that is ASCII, nobody has chosen it, and the output is UTF-8.  In other encodings, the
+    characters are escaped.
+    """
+    encoding = codecs.lookup(output.encoding).name if output.encoding else "utf-8"
+    if not isinstance(output, io.TextIOWrapper) or encoding.startswith("utf"):
+        return
+    if encoding == "ascii":
+        output.reconfigure(encoding="utf-8", errors="surrogateescape")
+    else:
+        output.reconfigure(errors="backslashreplace")
+
+
 class Command(command.Command):
     """A command that prints nothing if it succeeds."""
 
@@ -80,6 +97,12 @@ class Command(command.Command):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command to a parser."""
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command, and return its status."""
+        accept_all_characters(self.app.stdout)
+        status: int = super().run(parsed_args)
+        return status
 
     def client(self) -> Client:
         """Return the client for the selected cloud."""

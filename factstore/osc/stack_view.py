@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from factstore.client import AlarmRecord, Event, Fact, MemberRecord, Snapshot, WaiterRecord
@@ -52,9 +52,7 @@ class StackView:
             elif noun == "alarm":
                 _replace(self._alarms, name, change.alarm)
             self._changed.add((noun, name))
-        newest = item.changes[-1]
-        more = f" and {len(item.changes) - 1} more" if len(item.changes) > 1 else ""
-        self._last = f"{newest.type} {newest.path or newest.name or self._name}{more}"
+        self._last = summary(item, self._name)
 
     def note(self, text: str) -> None:
         """Show a text in the title until the next event."""
@@ -63,7 +61,7 @@ class StackView:
     def lines(self, columns: int, rows: int) -> list[str]:
         """Return at most *rows* lines of at most *columns* cells, some with escape sequences."""
         members = [
-            (("member", m.name), (m.name, m.group, m.state, _time(m.updated_at)))
+            (("member", m.name), (m.name, m.group, m.state, time_of_day(m.updated_at)))
             for _, m in sorted(self._members.items())
         ]
         waiters = [
@@ -75,45 +73,60 @@ class StackView:
             for _, a in sorted(self._alarms.items())
         ]
         facts = [
-            (("fact", f.path), (f.path, _value(f), f.member or "", _time(f.updated_at)))
+            (("fact", f.path), (f.path, _value(f), f.member or "", time_of_day(f.updated_at)))
             for f in self._facts.values()
         ]
         title = f"{self._name}: {len(facts)} facts, {len(members)} members, {len(waiters)} waiters"
-        found = [_cut(f"{title}  {self._last}".rstrip(), columns)]
+        found = [cut(f"{title}  {self._last}".rstrip(), columns)]
         others = sum(len(part) + 2 for part in (members, waiters, alarms) if part)
         kept = max(rows - 3 - others, 3)
         newest = sorted(facts, key=lambda row: self._facts[row[0][1]].revision)[-kept:]
-        found += self._table(("Path", "Value", "Member", "Updated"), sorted(newest), columns)
+        changed = self._changed
+        heading = ("Path", "Value", "Member", "Updated")
+        found += table(heading, sorted(newest), changed, columns)
         if len(facts) > len(newest):
             found.append(f"… and {len(facts) - len(newest)} facts that changed earlier")
         if members:
-            found += ["", *self._table(("Member", "Group", "State", "Updated"), members, columns)]
+            found += [
+                "",
+                *table(("Member", "Group", "State", "Updated"), members, changed, columns),
+            ]
         if waiters:
-            found += ["", *self._table(("Waiter", "State", "Reason"), waiters, columns)]
+            found += ["", *table(("Waiter", "State", "Reason"), waiters, changed, columns)]
         if alarms:
-            found += ["", *self._table(("Alarm", "State", "Reason"), alarms, columns)]
+            found += ["", *table(("Alarm", "State", "Reason"), alarms, changed, columns)]
         return found if len(found) <= rows else [*found[: rows - 1], "…"]
 
-    def _table(
-        self,
-        heading: Sequence[str],
-        rows: Sequence[tuple[tuple[str, str], Sequence[str]]],
-        columns: int,
-    ) -> list[str]:
-        cells = [heading, *(tuple(map(printable, row)) for _, row in rows)]
-        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-        styles = [
-            _HEADING,
-            *(_HIGHLIGHT if key in self._changed else "" for key, _ in rows),
-        ]
-        lines = []
-        for style, row in zip(styles, cells, strict=True):
-            padded = (
-                cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-            )
-            line = _cut("  ".join(padded).rstrip(), columns)
-            lines.append(f"{style}{line}{_PLAIN}" if style else line)
-        return lines
+
+def summary(event: Event, stack: str) -> str:
+    """Return a line for an event: its last change, and how many there are more."""
+    newest = event.changes[-1]
+    more = f" and {len(event.changes) - 1} more" if len(event.changes) > 1 else ""
+    return f"{newest.type} {newest.path or newest.name or stack}{more}"
+
+
+def table(
+    heading: Sequence[str],
+    rows: Sequence[tuple[tuple[str, str], Sequence[str]]],
+    changed: Collection[tuple[str, str]],
+    columns: int,
+) -> list[str]:
+    """Return the lines of a table.
+
+    :param rows: each with its key.
+    :param changed: the keys of the rows to highlight.
+    """
+    cells = [heading, *(tuple(map(printable, row)) for _, row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    styles = [_HEADING, *(_HIGHLIGHT if key in changed else "" for key, _ in rows)]
+    lines = []
+    for style, row in zip(styles, cells, strict=True):
+        padded = (
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        )
+        line = cut("  ".join(padded).rstrip(), columns)
+        lines.append(f"{style}{line}{_PLAIN}" if style else line)
+    return lines
 
 
 def _replace(known: dict[str, T], name: str, value: T | None) -> None:
@@ -124,15 +137,15 @@ def _replace(known: dict[str, T], name: str, value: T | None) -> None:
 
 
 def _value(fact: Fact) -> str:
-    return "(sensitive)" if fact.sensitive else _cut(printable(text_of(fact.value)), _VALUE_CELLS)
+    return "(sensitive)" if fact.sensitive else cut(printable(text_of(fact.value)), _VALUE_CELLS)
 
 
-def _time(timestamp: str) -> str:
+def time_of_day(timestamp: str) -> str:
     """Return the time of day, in UTC."""
     return timestamp.partition("T")[2][:8]
 
 
-def _cut(text: str, cells: int) -> str:
+def cut(text: str, cells: int) -> str:
     """Return the beginning of a text that fits into a number of cells."""
     if _width(text) <= cells:
         return text

@@ -1,4 +1,4 @@
-"""The command that shows a stack as it changes: a live table on a terminal, lines in a pipe."""
+"""The command that shows stacks as they change: a live table on a terminal, lines in a pipe."""
 
 from __future__ import annotations
 
@@ -11,28 +11,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from osc_lib import exceptions
 
-from factstore.client import Bookmark, Event, Snapshot, Watch
-from factstore.osc.arguments import add_stack
+from factstore.client import Bookmark, Event, Snapshot, StacksSnapshot
+from factstore.client.watch import BaseWatch
+from factstore.osc.closed_output import end_when_closed
 from factstore.osc.display import Command, printable, text_of
 from factstore.osc.stack_view import StackView
+from factstore.osc.stacks_view import StacksView
 
 FORMATS = ("json", "table", "value", "yaml")
 
 
 class WatchFacts(Command):
-    """Show the changes of a stack as they happen, until Ctrl-C or the deletion of the stack
+    """Show the changes of stacks as they happen, until Ctrl-C or the deletion of the only stack
 
-    On a terminal, the command shows a table that changes with the stack. Otherwise it prints one line
-    of JSON for each event; with --initial, the first line contains the whole stack.
+    On a terminal, the command shows a table that changes with the stacks. Otherwise it prints one line
+    of JSON for each event; with --initial, the first line contains everything that exists.
     """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments to a parser."""
-        add_stack(parser)
+        parser.add_argument(
+            "stacks",
+            metavar="<stack>",
+            nargs="*",
+            help="Name of a stack. With several names, or a name with '*' for any characters or '?' for"
+            " one, the command shows many stacks, including those that are created later (default: all"
+            " stacks of the project)",
+        )
+        parser.add_argument(
+            "--project",
+            metavar="<project-id>",
+            help="ID of another project (admin only)",
+        )
+        parser.add_argument(
+            "--all-projects",
+            action="store_true",
+            help="Show the stacks of all projects (admin only)",
+        )
         parser.add_argument(
             "-f",
             "--format",
@@ -60,7 +79,7 @@ class WatchFacts(Command):
         begin.add_argument(
             "--initial",
             action="store_true",
-            help="Begin with the whole stack, as the table does always",
+            help="Begin with everything that exists, as the table does always",
         )
         parser.add_argument(
             "--settle",
@@ -71,7 +90,7 @@ class WatchFacts(Command):
         )
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """Print items until the stack is deleted."""
+        """Print items until the only stack is deleted, or nobody reads the output."""
         output: TextIO = self.app.stdout
         formatter = parsed_args.formatter or ("table" if output.isatty() else "json")
         if formatter == "table" and not output.isatty():
@@ -80,28 +99,61 @@ class WatchFacts(Command):
             )
         if formatter == "table" and parsed_args.since is not None:
             raise exceptions.CommandError(
-                "The table shows the whole stack, so it cannot begin with --since. Use -f value."
+                "The table shows everything, so it cannot begin with --since. Use -f value."
             )
-        stack = self.stack(parsed_args)
-        watch = stack.watch(
-            parsed_args.since,
-            prefix=parsed_args.prefix,
-            group=parsed_args.group,
-            types=parsed_args.types,
-            initial=parsed_args.initial or formatter == "table",
-            settle=parsed_args.settle,
-        )
-        with watch:
+        watch, view = self._watch(parsed_args, initial=formatter == "table")
+        with end_when_closed(output, watch.close), watch:
             if formatter == "table":
-                _show_table(watch, StackView(parsed_args.stack), output)
+                _show_table(watch, view, output)
                 return
             for item in watch:
                 if not isinstance(item, Bookmark):
                     output.write(_text(item, formatter))
                     output.flush()
 
+    def _watch(
+        self, parsed_args: argparse.Namespace, *, initial: bool
+    ) -> tuple[BaseWatch[Any], _View]:
+        """Return the watch of one stack or of many, and the view for its items."""
+        stacks, types = parsed_args.stacks, parsed_args.types
+        initial, settle = parsed_args.initial or initial, parsed_args.settle
+        other_project = parsed_args.project or parsed_args.all_projects
+        if len(stacks) == 1 and not other_project and not set("*?") & set(stacks[0]):
+            one = self.client().stack(stacks[0])
+            watch = one.watch(
+                parsed_args.since,
+                prefix=parsed_args.prefix,
+                group=parsed_args.group,
+                types=types,
+                initial=initial,
+                settle=settle,
+            )
+            return watch, StackView(stacks[0])
+        many = self.client().watch(
+            stacks,
+            parsed_args.since,
+            prefixes=[parsed_args.prefix] if parsed_args.prefix else (),
+            groups=[parsed_args.group] if parsed_args.group else (),
+            types=types,
+            initial=initial,
+            settle=settle,
+            project_id=parsed_args.project,
+            all_projects=parsed_args.all_projects,
+        )
+        return many, StacksView()
 
-def _show_table(watch: Watch, view: StackView, output: TextIO) -> None:
+
+class _View(Protocol):
+    """The lines of a terminal, updated by the items of a watch."""
+
+    def apply(self, item: Any) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def lines(self, columns: int, rows: int) -> list[str]: ...
+
+
+def _show_table(watch: BaseWatch[Any], view: _View, output: TextIO) -> None:
     """Draw the view after each item, and again when the size of the terminal changes."""
     table = _Table(view, output)
     previous = signal.signal(signal.SIGWINCH, table.resize)
@@ -123,7 +175,7 @@ def _show_table(watch: Watch, view: StackView, output: TextIO) -> None:
 class _Table:
     """A view on a terminal, drawn over the one before."""
 
-    def __init__(self, view: StackView, output: TextIO) -> None:
+    def __init__(self, view: _View, output: TextIO) -> None:
         self._view = view
         self._output = output
         self._drawn = 0
@@ -164,7 +216,7 @@ class _Table:
 class _Warnings(logging.Handler):
     """Shows warnings of the client, such as of a lost connection, in the table instead of across it."""
 
-    def __init__(self, table: _Table, view: StackView) -> None:
+    def __init__(self, table: _Table, view: _View) -> None:
         super().__init__(logging.WARNING)
         self._table = table
         self._view = view
@@ -192,7 +244,7 @@ def _not_interrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _text(item: Snapshot | Event, formatter: str) -> str:
+def _text(item: Snapshot | StacksSnapshot | Event, formatter: str) -> str:
     """Return the lines for an item."""
     if formatter == "json":
         return json.dumps(_document(item)) + "\n"
@@ -203,10 +255,16 @@ def _text(item: Snapshot | Event, formatter: str) -> str:
         return text
     if isinstance(item, Snapshot):
         return "".join(_line("fact.put", fact.path, fact.value) for fact in item.facts)
+    if isinstance(item, StacksSnapshot):
+        return "".join(
+            _line("fact.put", f"{found.stack} {fact.path}", fact.value)
+            for found in item.stacks
+            for fact in found.facts
+        )
     return "".join(
         _line(
             change.type,
-            change.path or change.name or "",
+            f"{change.stack or ''} {change.path or change.name or ''}".strip(),
             change.fact.value if change.fact is not None else None,
         )
         for change in item.changes
@@ -218,7 +276,7 @@ def _line(kind: str, name: str, value: Any) -> str:
     return f"{kind} {name}".rstrip() + f"{shown}\n"
 
 
-def _document(item: Snapshot | Event) -> dict[str, Any]:
+def _document(item: Snapshot | StacksSnapshot | Event) -> dict[str, Any]:
     """Return an item as JSON, without what is null."""
     if isinstance(item, Event):
         return {

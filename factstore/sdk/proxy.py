@@ -19,6 +19,7 @@ from factstore.client import (
     NotFound,
     Stack,
     StackRecord,
+    StacksWatch,
     WaiterRecord,
     WaitTimeout,
     Watch,
@@ -143,3 +144,11 @@ class Proxy(proxy.Proxy):
         :param options: those of :meth:`factstore.client.Stack.watch`.
         """
         return self.stack(stack).watch(**options)
+
+    def watch_stacks(self, *stacks: str, **options: Any) -> StacksWatch:
+        """Return an iterator over the changes of many stacks.
+
+        :param stacks: their names, with ``*`` for any characters and ``?`` for one.
+        :param options: those of :meth:`factstore.client.Client.watch`.
+        """
+        return self.client.watch(stacks, **options)

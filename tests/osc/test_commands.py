@@ -286,6 +286,39 @@ def test_a_watch_continues_after_a_cursor_with_filters(openstack: Shell, stack: 
     assert result.out.splitlines() == ["fact.put nodes/b 2", "stack.delete"]
 
 
+def test_a_watch_of_many_stacks_names_them_and_survives_the_deletion_of_one(
+    openstack: Shell, stack: Stack, one_worker: ApiServer
+) -> None:
+    client = connect(one_worker.url)
+    other, missing = client.stack(f"{stack.name}-b"), client.stack(f"{stack.name}-c")
+    stack.put("a", 1)
+    steps = Output(
+        stack.delete_stack,
+        lambda: other.batch([Put("x", 2), Put("y", 3)]),
+        lambda: missing.put("a", 4),
+        lambda: signal.raise_signal(signal.SIGINT),
+    )
+    names = (f"{stack.name}*", "none")
+    result = openstack("fact", "watch", *names, "--initial", "-f", "value", output=steps)
+    assert (result.status, result.out.splitlines()) == (
+        130,
+        [
+            f"fact.put {stack.name} a 1",
+            f"stack.delete {stack.name}",
+            f"fact.put {other.name} x 2",
+            f"fact.put {other.name} y 3",
+            f"fact.put {missing.name} a 4",
+        ],
+    )
+    steps = Output(other.delete_stack, lambda: signal.raise_signal(signal.SIGINT))
+    result = openstack("fact", "watch", *names, "--initial", output=steps)
+    first, second = map(json.loads, result.out.splitlines())
+    found = {each["stack"]: len(each["facts"]) for each in first["snapshot"]["stacks"]}
+    assert found == {other.name: 2, missing.name: 1}
+    assert second["changes"][0]["stack"] == other.name
+    assert "stack.delete" in openstack.refused("fact", "watch", "--type", "none")
+
+
 def test_the_table_redraws_in_place_and_keeps_a_late_interrupt(
     openstack: Shell, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,11 +8,14 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import struct
 import subprocess
 import termios
 from collections.abc import Callable, Iterator
+
+import pytest
 
 from factstore.client import Put, Stack
 from tests.commands import program
@@ -120,6 +123,36 @@ def test_the_wait_of_a_terminal_shows_progress_and_ends_quietly_on_an_interrupt(
         assert screen.received.endswith("\r\x1b[K")
         assert "Traceback" not in screen.received
     assert list(stack.waiters()) == []
+
+
+def test_a_watch_ends_when_nobody_reads_its_lines(stack: Stack, one_worker: ApiServer) -> None:
+    stack.put("a", 1)
+    watch = shlex.join([*program("openstackclient.shell"), "fact", "watch", "--initial"])
+    script = f"{{ {watch} {stack.name}; echo $? >&2; }} | head -1"
+    done = subprocess.run(
+        ["bash", "-c", script], env=environ(one_worker.url), capture_output=True, timeout=60
+    )
+    assert json.loads(done.stdout)["snapshot"]["facts"][0]["path"] == "a"
+    assert done.stderr.endswith(b"141\n")
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("ascii", "gr\xf6\xdfe \u2713".encode()), ("latin-1", b"gr\xf6\xdfe \\u2713")],
+)
+def test_a_value_is_shown_in_any_locale(
+    stack: Stack, one_worker: ApiServer, encoding: str, shown: bytes
+) -> None:
+    stack.put("a", "gr\xf6\xdfe \u2713")
+    command = [*program("openstackclient.shell"), "fact", "get", stack.name, "a", "-c", "value"]
+    done = subprocess.run(
+        [*command, "-f", "value"],
+        env={**environ(one_worker.url), "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.stdout.rstrip(b"\n") == shown, done.stderr
 
 
 def test_a_pipe_receives_lines_of_json_and_nothing_else(

@@ -45,9 +45,14 @@ class FakeClock:
         self.now += seconds
 
 
+def client_at(endpoint: str | None, clock: FakeClock, **options: Any) -> Client:
+    """Return a client for an endpoint."""
+    return Client(Session(NoAuth(endpoint)), clock=clock, **options)
+
+
 def stack_at(endpoint: str | None, clock: FakeClock, **options: Any) -> Stack:
     """Return a client's stack at an endpoint."""
-    return Client(Session(NoAuth(endpoint)), clock=clock, **options).stack("slurm")
+    return client_at(endpoint, clock, **options).stack("slurm")
 
 
 class _IPv6Server(ThreadingHTTPServer):

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from factstore.client import Bookmark, Event, Snapshot, Watch, errors
+from factstore.client import Bookmark, Event, Snapshot, StacksSnapshot, Watch, errors
 from tests.cases import cases
 from tests.unit.agent.factories import member
 from tests.unit.client.stub import (
@@ -18,6 +18,7 @@ from tests.unit.client.stub import (
     answer,
     bookmark,
     change,
+    client_at,
     fact,
     goodbye,
     hang_up,
@@ -301,3 +302,44 @@ def test_a_watch_can_be_closed_after_any_item(service: Service, clock: FakeClock
         assert [item.cursor for item in itertools.islice(watch, 1)] == ["e.2"]
     assert watch.cursor == "e.2"
     assert list(watch) == []
+
+
+def test_a_watch_of_many_stacks_has_their_snapshot_and_continues_after_a_deletion(
+    service: Service, clock: FakeClock
+) -> None:
+    def part(stack: str, *facts: dict[str, object]) -> bytes:
+        content = {"project_id": "p", "stack": stack, "facts": facts}
+        return f"event: snapshot\ndata: {json.dumps(content)}\n\n".encode()
+
+    gone = b"history is gone"
+    service.will(
+        stream(part("a", fact("x", 1, 1)), part("a", fact("y", 2, 1)), part("b"), bookmark(5)),
+        stream(stack_delete(6), change(7), goodbye("over", 9)),
+        stream(reset(gone.decode()), part("b", fact("z", 3, 8)), bookmark(9)),
+    )
+    client = client_at(service.url, clock)
+    watch = client.watch(["a", "b*"], prefixes=["n", "x"], types=["fact.put"], initial=True)
+    first, deleted, changed, again = itertools.islice(watch, 4)
+    assert isinstance(first, StacksSnapshot)
+    assert [(each.stack, [f.path for f in each.facts]) for each in first.stacks] == [
+        ("a", ["x", "y"]),
+        ("b", []),
+    ]
+    assert [first.cursor, deleted.cursor, changed.cursor] == ["e.5", "e.6", "e.7"]
+    assert isinstance(again, StacksSnapshot)
+    assert (again.reset, again.cursor, len(again.stacks)) == ("history is gone", "e.9", 1)
+    assert [call.headers.get("Last-Event-ID") for call in service.calls] == [None, "e.5", "e.7"]
+    query = {"stacks": "a,b*", "prefix": "n,x", "types": "fact.put"}
+    assert service.calls[0].path == "/v1/events"
+    assert service.calls[0].query == {**query, "initial": "true"}
+    assert service.calls[1].query == query
+
+
+def test_a_watch_of_many_stacks_begins_with_its_creation(
+    service: Service, clock: FakeClock
+) -> None:
+    service.will(answer(200, {"events": [], "next": "e.3", "more": False}), stream(change(4)))
+    watch = client_at(service.url, clock).watch(project_id="p", settle=1)
+    assert next(watch).cursor == "e.4"
+    assert service.calls[0].query == {"project_id": "p"}
+    assert service.calls[1].headers["Last-Event-ID"] == "e.3"

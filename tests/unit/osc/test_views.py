@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from factstore.client import Event, Snapshot
+from factstore.client import Event, Snapshot, StackContents, StacksSnapshot
 from factstore.client.records import Fact
 from factstore.osc.progress import Progress, progress_line
 from factstore.osc.stack_view import StackView, _width
+from factstore.osc.stacks_view import StacksView
 
 MEMBER = {
     "name": "c1",
@@ -95,6 +96,41 @@ def test_events_change_facts_members_and_waiters() -> None:
     departed = {**MEMBER, "state": "departed"}
     view.apply(event({"type": "member.depart", "name": "c1", "member": departed}))
     assert not any("compute" in line for line in view.lines(80, 24))
+
+
+def test_many_stacks_have_a_line_each_and_the_newest_are_shown() -> None:
+    def change(stack: str, kind: str, **more: Any) -> dict[str, Any]:
+        return {"type": kind, "project_id": "p", "stack": stack, **more}
+
+    view = StacksView()
+    facts = tuple(map(Fact.parse, (fact("a", 1, 1), fact("b", 2, 2))))
+    stacks = [StackContents("p", f"s{n}", facts) for n in range(4)]
+    view.apply(StacksSnapshot(tuple(stacks), "e.1"))
+    assert plain(view.lines(80, 24))[0] == "4 stacks: 8 facts, 0 members"
+    view.apply(event(change("s0", "stack.delete")))
+    joined = change("s2", "member.join", name="c1", member=MEMBER)
+    gone = change("s2", "fact.delete", path="a")
+    view.apply(event(joined, gone, change("new", "fact.put", path="c", fact=fact("c", 1, 3))))
+    lines = view.lines(80, 24)
+    assert plain(lines) == [
+        "4 stacks: 6 facts, 1 members  new: fact.put c and 2 more",
+        "Stack  Facts  Members  Waiters  Updated   Last change",
+        "new    1      0        0        12:34:56  fact.put c",
+        "s1     2      0        0        12:34:56",
+        "s2     1      1        0        12:00:01  fact.delete a",
+        "s3     2      0        0        12:34:56",
+    ]
+    assert [line.startswith("\x1b[7m") for line in lines[2:]] == [True, False, True, False]
+    assert plain(view.lines(80, 5)) == [
+        "4 stacks: 6 facts, 1 members  new: fact.put c and 2 more",
+        "Stack  Facts  Members  Waiters  Updated   Last change",
+        "new    1      0        0        12:34:56  fact.put c",
+        "s2     1      1        0        12:00:01  fact.delete a",
+        "… and 2 stacks that changed earlier",
+    ]
+    elsewhere = change("s1", "fact.delete", path="a") | {"project_id": "q"}
+    view.apply(event(elsewhere))
+    assert "p/s1" in view.lines(80, 24)[3]
 
 
 def test_the_view_fits_the_terminal_and_keeps_the_newest_facts() -> None:
