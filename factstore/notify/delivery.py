@@ -109,7 +109,9 @@ class Delivery:
         stored = parts.store.state().record(self._scope, key)
         if not isinstance(stored, DeliveryState):
             stored = DeliveryState.first(self._subscription)
-        self._journal = Journal(parts.transactor, parts.clock, self._scope, owner, stored)
+        self._journal = Journal(
+            parts.transactor, parts.clock, parts.pace, self._scope, owner, stored
+        )
         target = Target.parse(self._subscription.target, allow_http=True)
         self._sender = sender(target, self._project_id, parts.surroundings)
         self._outbox = Outbox(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.delivery import DeliveryState, Owner
@@ -17,9 +17,22 @@ from factstore.core.ports import Clock
 LOG = logging.getLogger(__name__)
 
 SAVE_SECONDS = 1.0
-"""The shortest time between two writes."""
+"""The shortest time between two writes for a subscription."""
+SAVES_PER_SECOND = 50
+"""The writes of a notifier for all its subscriptions; each costs etcd and all workers some time."""
 IDLE_SAVE_SECONDS = 120.0
 """The time after which an idle subscription's cursor is written, before its history is compacted."""
+
+
+@dataclass(slots=True)
+class SavePace:
+    """The time between two writes for a subscription, which all subscriptions of a notifier share."""
+
+    seconds: float = SAVE_SECONDS
+
+    def divide(self, subscriptions: int) -> None:
+        """Set the time for a number of subscriptions."""
+        self.seconds = max(SAVE_SECONDS, subscriptions / SAVES_PER_SECOND)
 
 
 class Journal:
@@ -33,10 +46,12 @@ class Journal:
         self,
         transactor: Transactor,
         clock: Clock,
+        pace: SavePace,
         scope: Scope,
         owner: Owner,
         stored: DeliveryState,
     ) -> None:
+        self._pace = pace
         self._transactor = transactor
         self._clock = clock
         self._scope = scope
@@ -55,7 +70,7 @@ class Journal:
         if self.is_saved:
             return math.inf
         moved_only = replace(self.progress, cursor=self._saved.cursor) == self._saved
-        interval = IDLE_SAVE_SECONDS if moved_only else SAVE_SECONDS
+        interval = IDLE_SAVE_SECONDS if moved_only else self._pace.seconds
         return self._saved_at + interval - self._clock.monotonic()
 
     def save_if_due(self, subscription: Subscription) -> None:

@@ -109,6 +109,7 @@ class Notifier:
         state, now = parts.store.state(), parts.clock.monotonic()
         subscriptions = {each.id: (project, each) for project, each in self._known()}
         self._forget_ended(now)
+        parts.pace.divide(len(self._deliveries))
         for identifier in set(self._deliveries) - set(subscriptions):
             self._deliveries[identifier].stop(at_once=True)
         shares = self._divide(subscriptions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from factstore.core.model.fact import Scope
@@ -16,6 +16,7 @@ from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.state.stack_state import StackState
 from factstore.notify.concurrency import Concurrency
 from factstore.notify.event_reader import Listen
+from factstore.notify.journal import SavePace
 from factstore.notify.messages import Render
 from factstore.notify.notifier_lease import NotifierLease
 from factstore.notify.targets.base import Surroundings
@@ -57,6 +58,7 @@ class Parts:
     lease: NotifierLease
     suspend_after: float
     changed: Callable[[], object]
+    pace: SavePace = field(default_factory=SavePace)
 
     def secrets(self, project_id: str, subscription: Subscription) -> tuple[str, ...]:
         """Return the secrets with which messages are signed now. Raises SealBroken."""
