@@ -24,7 +24,6 @@ from factstore.api.responses import (
 from factstore.api.schemas import subscriptions as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.subscriptions import (
-    delivery_text,
     subscription_text,
     subscription_with_secret_text,
 )
@@ -223,7 +222,7 @@ class SubscriptionDeliveries(MethodView):
         stale = query["consistency"] == "stale"
         found = services().subscriptions.get(project_id, subscription, stale=stale).delivery
         log = found.log if found else ()
-        items = [(delivery_text(delivery),) for delivery in log]
+        items = [(delivery,) for delivery in log]
         return texts_response(lambda: object_texts({}, {"deliveries": array_texts(items)}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -90,5 +91,7 @@ def _logged(state: DeliveryState, attempt: Attempt, attempts: int) -> DeliverySt
         latency_ms=round(attempt.seconds * 1000),
         error=attempt.outcome.error,
     )
-    others = [each for each in state.log if each.id != entry.id]
-    return replace(state, log=(entry, *others[: DELIVERIES_KEPT - 1]))
+    log = state.log
+    if log and json.loads(log[0])["id"] == entry.id:  # the attempt before
+        log = log[1:]
+    return replace(state, log=(entry.text, *log[: DELIVERIES_KEPT - 1]))

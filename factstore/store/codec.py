@@ -15,7 +15,6 @@ from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from factstore.core.errors import Invalid
-from factstore.core.model.delivery import Delivery
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import MASK, Fact, Stack
 from factstore.core.model.path import quoted
@@ -191,7 +190,7 @@ def _fits(value: object, hint: Any) -> bool:
     return any(_fits(value, one) for one in inner) if inner else type(value) is hint
 
 
-_NESTED = {kind: get_type_hints(kind) for kind in (Progress, Delivery)}
+_NESTED = {kind: get_type_hints(kind) for kind in (Progress,)}
 _HINTS = {kind: get_type_hints(kind) for kind in RECORD_FORMATS}
 _NOT_STORED = ("revision", "lease", "memo")
 _SURROGATE = re.compile("[\ud800-\udfff]")

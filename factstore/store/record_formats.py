@@ -14,7 +14,7 @@ from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
-from factstore.core.model.delivery import Delivery, DeliveryState, Notifier, Owner
+from factstore.core.model.delivery import DeliveryState, Notifier, Owner
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Declaration, Member
@@ -103,7 +103,9 @@ def _convert_subscription(fields: dict[str, Any]) -> None:
 
 def _convert_deliveries(fields: dict[str, Any]) -> None:
     Cursor.parse(fields["cursor"])
-    fields["log"] = tuple([Delivery(**entry) for entry in fields["log"]])
+    if not isinstance(fields["log"], list):
+        raise ValueError("its log is not an array")
+    fields["log"] = tuple(fields["log"])
 
 
 RECORD_FORMATS: dict[type[Record], RecordFormat] = {

@@ -86,7 +86,11 @@ def test_a_target_that_confirms_receives_all_later_events_in_order(
     assert ids == [f"{found.id}.{event['data']['cursor']}" for event in events[1:]]
     stored = eventually(lambda: (p := progress(worker, found.id)) and p.delivered == 21 and p, LONG)
     assert Cursor.parse(stored.cursor) >= Cursor.parse(events[-1]["data"]["cursor"])
-    assert (len(stored.log), stored.log[0].id, stored.log[0].status) == (20, ids[-1], 200)
+    assert (len(stored.log), stored.deliveries[0].id, stored.deliveries[0].status) == (
+        20,
+        ids[-1],
+        200,
+    )
 
 
 def test_a_target_that_does_not_confirm_gets_the_challenge_alone(
@@ -117,7 +121,7 @@ def test_a_message_is_sent_with_the_same_id_until_it_is_accepted(
     eventually(lambda: receiver.types().count("change") >= 2, LONG)
     stored = eventually(lambda: (p := progress(worker, found.id)) and p.next_attempt_at and p, LONG)
     assert stored.failing_since is not None
-    assert (stored.log[0].status, stored.log[0].delivered) == (503, False)
+    assert (stored.deliveries[0].status, stored.deliveries[0].delivered) == (503, False)
     receiver.status = 200
     eventually(lambda: receiver.paths() == ["f0", "f1", "f2"], LONG)
     ids = [message_id for message_id, _ in receiver.messages[1:]]
@@ -171,7 +175,7 @@ def test_a_test_message_is_sent_once_even_while_a_subscription_is_paused(
     worker.transactor.run(ChangeSubscription(SCOPE, found.id, changes, author()))
     worker.transactor.run(RequestTest(SCOPE, found.id, author()))
     stored = eventually(lambda: (p := progress(worker, found.id)) and p.tests == 1 and p, LONG)
-    assert (stored.log[0].kind, stored.log[0].delivered) == ("test", True)
+    assert (stored.deliveries[0].kind, stored.deliveries[0].delivered) == ("test", True)
     assert receiver.types() == ["challenge", "test"]
 
 

@@ -84,10 +84,11 @@ class Receivers:
         for task in tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.run_until_complete(asyncio.sleep(0))  # transports close in the next turn
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 lines = head.split("\r\n")[:-2]
@@ -98,7 +99,6 @@ class Receivers:
                     self.elsewhere += 1
                 answer = self._receive(self.boxes[path], headers, body)
                 await self._answer(self.boxes[path], answer, reader, writer)
-        writer.close()
 
     def _receive(self, box: Box, headers: dict[str, str], body: bytes) -> bytes:
         at = time.monotonic()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from factstore.core.model.delivery import Delivery
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.value import encode
 from factstore.core.services.subscriptions import SubscriptionView
@@ -23,11 +20,6 @@ def subscription_text(view: SubscriptionView) -> str:
 def subscription_with_secret_text(subscription: Subscription, secret: str | None) -> str:
     """Return a subscription as JSON, with its new secret."""
     return encode({**_document(SubscriptionView(subscription, None)), "secret": secret})
-
-
-def delivery_text(delivery: Delivery) -> str:
-    """Return the last attempt to deliver a message as JSON."""
-    return encode(asdict(delivery))
 
 
 def _document(view: SubscriptionView) -> dict[str, object]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.subscription import Subscription
+from factstore.core.model.value import encode
 
 DELIVERIES_KEPT = 20
 
@@ -38,6 +40,11 @@ class Delivery:
     latency_ms: int
     error: str | None
 
+    @property
+    def text(self) -> str:
+        """The delivery as JSON."""
+        return encode(asdict(self))
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState(Record):
@@ -53,7 +60,8 @@ class DeliveryState(Record):
     :param failing_since: the first of the failures in a row; None if the last attempt succeeded.
     :param next_attempt_at: when the present message is sent again, or None.
     :param last_error: of the last failed attempt, or None.
-    :param log: the last deliveries, the newest first, at most :data:`DELIVERIES_KEPT`.
+    :param log: the last deliveries, the newest first, at most :data:`DELIVERIES_KEPT`, each as JSON,
+        because all workers read the record whenever it is written.
     """
 
     subscription: str
@@ -66,7 +74,7 @@ class DeliveryState(Record):
     failing_since: str | None
     next_attempt_at: str | None
     last_error: str | None
-    log: tuple[Delivery, ...]
+    log: tuple[str, ...]
 
     @classmethod
     def first(cls, subscription: Subscription) -> DeliveryState:
@@ -84,6 +92,11 @@ class DeliveryState(Record):
             None,
             (),
         )
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """The last deliveries, the newest first."""
+        return tuple([Delivery(**json.loads(text)) for text in self.log])
 
     @property
     def record_key(self) -> RecordKey:

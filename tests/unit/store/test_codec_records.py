@@ -54,7 +54,7 @@ RECORDS: list[Record] = [
     subscription(types=("fact.put",), secrets=("1.new", "1.old"), former_until="t", revision=7),
     replace(DeliveryState.first(subscription()), revision=7),
     DeliveryState("s", 0, 0, f"{EPOCH}.5", 3, 2, 1, "t", "t", "timeout", (
-        Delivery("s.5", "events", "t", 1, 3, False, None, 7, "timeout"),), **STORED),
+        Delivery("s.5", "events", "t", 1, 3, False, None, 7, "timeout").text,), **STORED),
     Owner("s", "n1", **STORED),
     Notifier("n1", "host", "t", **STORED),
 ]  # fmt: skip
