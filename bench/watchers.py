@@ -21,7 +21,7 @@ STREAM = (
     b"Accept: text/event-stream\r\n\r\n"
 )
 LONG_POLL = (
-    b"GET /v1/stacks/watched/facts/never?wait=55 HTTP/1.1\r\nHost: localhost\r\n"
+    b"GET /v1/stacks/watched/facts/never?wait=50 HTTP/1.1\r\nHost: localhost\r\n"
     b"Accept: application/json\r\n\r\n"
 )
 BEGUN = b": factstore"  # the first line of a stream

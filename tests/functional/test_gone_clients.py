@@ -60,7 +60,7 @@ def request(api: Caller, operation: Operation, stack: str, wait: int) -> bytes:
     """Return a request that waits, because the client knows the current state."""
     method, template = operation
     names = {"path": "missing", "waiter": "w", "queue": "queue", "member": "member"}
-    path = stack + template.removeprefix("/v1/stacks/{stack}").format(**names)
+    path = template.replace("/v1/stacks/{stack}", stack).format(**names)
     headers, body = [], b""
     if method == "PUT":
         headers, body = [JSON], json.dumps({"max_parallel": 1}).encode()

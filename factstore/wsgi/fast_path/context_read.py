@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,11 +16,11 @@ from factstore.core.services.composition import Services
 from factstore.core.services.context import Context
 from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
+from factstore.core.services.context_wait import ContextWait
 from factstore.core.services.debounce import Debounce
 from factstore.policies import stacks as rules
 from factstore.policies.members import HEARTBEAT
 from factstore.wsgi.fast_path.call import Call
-from factstore.wsgi.fast_path.context_waits import ContextRead
 from factstore.wsgi.fast_path.http_request import split_query
 from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
 
@@ -72,8 +72,10 @@ class ContextReads:
             return None
         return view_of(identity.permissions, query)
 
-    def awaited(self, call: Call) -> ContextRead | None:
-        """Return the read of what has changed, which may wait; None for any other, or a refused one.
+    def awaited(self, call: Call) -> tuple[ContextWait, Callable[[], None] | None] | None:
+        """Return the changes for which a read waits, and a function to call when the wait has ended.
+
+        :return: None for another read, or a refused one; no function if the read does not wait.
 
         It records what the member has applied.
         """
@@ -109,7 +111,7 @@ class ContextReads:
         waits = query["wait"] or query["settle"]
         limiter = self._services.rate_limiter
         leave = limiter.begin_wait(identity.project_id) if waits else None
-        return ContextRead(call, waiting, leave)
+        return waiting, leave
 
     @staticmethod
     def answer(call: Call, found: Context | ContextDelta, *, waited: bool = False) -> Answer:

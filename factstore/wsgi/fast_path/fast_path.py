@@ -24,9 +24,11 @@ from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.context_read import ContextReads
 from factstore.wsgi.fast_path.event_reads import EventReads, StreamAnswer
 from factstore.wsgi.fast_path.fact_reads import ROUTE, FactReads
+from factstore.wsgi.fast_path.fact_waits import FactWaits
 from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
 from factstore.wsgi.fast_path.http_response import Answer, Rendered, answer_of, logged_refusal
 from factstore.wsgi.fast_path.loop_context_reads import LoopContextReads
+from factstore.wsgi.fast_path.loop_waits import LoopWaits
 from factstore.wsgi.fast_path.loop_writes import LoopWrites
 from factstore.wsgi.fast_path.writes import Writes
 from factstore.wsgi.middleware.metrics import Metrics
@@ -77,17 +79,9 @@ class FastPath:
         self.reads = FactReads(store, services, authorizer, metrics, timeout)
         writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
         self._loop_writes = LoopWrites(services, writes, self._end_write)
-        self._loop_reads = LoopContextReads(
-            store,
-            hub,
-            services,
-            contexts,
-            scheduler,
-            clock,
-            timeout,
-            self._end_write,
-            self._end_gone,
-        )
+        self._loop_waits = LoopWaits(store, hub, scheduler, clock, timeout, self._end_gone)
+        loop_reads = LoopContextReads(store, services, contexts, self._loop_waits, self._end_write)
+        fact_waits = FactWaits(services, authorizer, hub, clock, self._loop_waits, self._end_write)
         self._responds: dict[str, Respond] = {}  # by the ids of the requests that have started
         stack = "/v1/stacks/{stack}"
         self._operations = {
@@ -98,7 +92,8 @@ class FastPath:
                 writes.heartbeat,
                 self._loop_writes.start_heartbeat,
             ),
-            "context": Operation(f"{stack}/context", contexts.read, self._loop_reads.start),
+            "context": Operation(f"{stack}/context", contexts.read, loop_reads.start),
+            "wait": Operation(ROUTE, fact_waits.leave, fact_waits.start),
             "events": Operation(f"{stack}/events", EventReads(services, authorizer).watch),
         }
 
@@ -177,7 +172,7 @@ class FastPath:
         """End what waits for too long."""
         self.reads.expire()
         self._loop_writes.expire()
-        self._loop_reads.expire()
+        self._loop_waits.expire()
 
     # In the greenlet of the connection
 

@@ -28,10 +28,10 @@ The bodies that gunicorn receives count towards the limit of all bodies.
 
 _LINE = re.compile(
     rb"(GET|PUT|POST) (/v1/stacks/([A-Za-z0-9_.:@-]+)/"
-    rb"(?:(facts)/([A-Za-z0-9_.:@/-]+)|members/([A-Za-z0-9_.:@-]+)/(heartbeat)|(batch)|"
+    rb"(?:(facts)/([A-Za-z0-9_.:@/-]+)(?:\?(wait=(?:0|[1-9][0-9]?)))?|members/([A-Za-z0-9_.:@-]+)/(heartbeat)|(batch)|"
     rb"(context|events)(?:\?([a-z_]+=[A-Za-z0-9_.:@,%=&-]*))?)) HTTP/1\.1\r\n"
 )
-_METHODS = {"facts": (b"GET", b"PUT"), "context": (b"GET",), "events": (b"GET",)}
+_METHODS = {"facts": (b"GET", b"PUT"), "wait": (b"GET",), "context": (b"GET",), "events": (b"GET",)}
 _TARGET_BYTES = 2048
 _HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
 _LABEL = r"(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -91,10 +91,10 @@ class Headers:
 class Request:
     """A complete request.
 
-    :param noun: ``facts``, ``batch``, ``heartbeat``, ``context`` or ``events``.
+    :param noun: ``facts``, ``wait`` for a fact, ``batch``, ``heartbeat``, ``context`` or ``events``.
     :param path: of a fact; empty in a request about something else.
     :param member: of a heartbeat; empty in other requests.
-    :param query: of a context or of events, without the question mark.
+    :param query: without the question mark.
     :param data: its bytes as they arrived.
     :param names_checked: True once its names are known to be valid.
     """
@@ -151,10 +151,10 @@ class Reader:
         line = _LINE.match(data)
         if line is None:
             return None
-        method, target, stack, facts, path, member, heartbeat, batch, context, query = line.groups(
-            b""
+        method, target, stack, facts, path, wait, member, heartbeat, batch, context, query = (
+            line.groups(b"")
         )
-        noun = (facts or heartbeat or batch or context).decode()
+        noun = "wait" if wait else (facts or heartbeat or batch or context).decode()
         if method not in _METHODS.get(noun, (b"POST",)) or len(target) > _TARGET_BYTES:
             return None
         start, end = line.end(), data.find(b"\r\n\r\n", line.end() - 2)
@@ -185,7 +185,7 @@ class Reader:
             stack.decode(),
             path.decode(),
             member.decode(),
-            query.decode(),
+            (wait or query).decode(),
             headers,
             data[body:whole],
             data if len(data) == whole else data[:whole],

@@ -109,7 +109,7 @@ def test_only_plain_names_and_addresses_are_known_hosts(host: str, plain: bool) 
     "raw",
     [
         pytest.param(request_bytes("GET", FACT, version="HTTP/1.0"), id="version"),
-        pytest.param(request_bytes("GET", f"{FACT}?wait=1"), id="query"),
+        pytest.param(request_bytes("GET", f"{FACT}?format=raw"), id="query"),
         pytest.param(request_bytes("GET", "/v1/stacks/s/facts/%61"), id="encoded"),
         pytest.param(request_bytes("GET", f"http://localhost{FACT}"), id="absolute"),
         pytest.param(request_bytes("GET", "/v1/stacks/s/batch"), id="method of a batch"),

@@ -1,4 +1,4 @@
-"""Reads of what has changed in a context, which wait in the loop."""
+"""Reads of what has changed in a context, and of facts, which wait in the loop."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest
+from factstore.core.model.precondition import ANY
 from factstore.core.model.read_set import ReadSet
 from factstore.core.services.context_view import View
 from factstore.wsgi.clock import SystemClock
@@ -31,13 +32,18 @@ def worker() -> Iterator[Worker]:
     world.close()
 
 
-class FastClock(SystemClock):
-    """A clock that tests can advance."""
+LONG = 1000.0  # of time-outs, which are not to pass while the clock stands still
 
-    ahead = 0.0
+
+class StillClock(SystemClock):
+    """A clock that begins with the system's time, and moves only when a test moves it."""
+
+    def __init__(self) -> None:
+        self._began = super().monotonic()
+        self.ahead = 0.0
 
     def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
+        return self._began + self.ahead
 
 
 class Waits:
@@ -48,9 +54,9 @@ class Waits:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self.clock = FastClock()
+        self.clock = StillClock()
         worker.hub._now = self.clock.monotonic
-        worker.context._clock = self.clock
+        worker.context._clock, worker.context._timeout = self.clock, LONG
         self.metrics = Mock()
         self.path = FastPath(
             worker.store,
@@ -61,7 +67,7 @@ class Waits:
             lambda headers, local: OWNER,
             ThreadScheduler(),
             self.metrics,
-            5.0,
+            LONG,
         )
         self.attend = Mock()
 
@@ -71,7 +77,7 @@ class Waits:
         raw = request_bytes("GET", f"/v1/stacks/s/context?since={cursor}&{query}", *headers)
         found: list[Response] = []
         assert self.path.start(read(raw), found.append, self.attend, local=True)
-        eventually(lambda: bool(found) or not self.path._loop_reads._started)
+        eventually(lambda: bool(found) or not self.path._loop_waits._started)
         return found
 
     def published(self) -> None:
@@ -128,7 +134,7 @@ def test_a_settled_wait_ends_when_the_stack_is_quiet(worker: Worker, waits: Wait
         waits.clock.ahead += 2
         waits.path.expire()
         assert found == []
-    waits.clock.ahead += 2.1
+    waits.clock.ahead += 2.2
     waits.path.expire()
     assert delta(found[0])["facts"] == {"a": 3}
 
@@ -212,7 +218,9 @@ def test_a_read_waits_no_longer_than_usual_for_a_revision_of_another_client(
     cursor, revision = worker.context.get(SCOPE).cursor, worker.store.state().revision
     head = Mock(error=None, revision=revision + 1)
     ends: list[Any] = []
-    monkeypatch.setattr(worker.store, "join_head_read", lambda end: ends.append(end) or head)
+    monkeypatch.setattr(
+        worker.store, "join_head_read", Mock(side_effect=lambda end: [ends.append(end), head][1])
+    )
     raw = request_bytes("GET", f"/v1/stacks/s/context?since={cursor}")
     found: list[Response] = []
     assert waits.path.start(read(raw), found.append, waits.attend, local=True)
@@ -220,9 +228,61 @@ def test_a_read_waits_no_longer_than_usual_for_a_revision_of_another_client(
     assert found == []
 
     def passed() -> bool:
+        waits.clock.ahead += 0.1
         waits.path.expire()
         return bool(found)
 
     eventually(passed)
     assert delta(found[0])["facts"] == {}
     assert worker.store.state().revision > revision
+
+
+# Facts
+
+
+def wait_for_fact(waits: Waits, path: str, *headers: str) -> list[Response]:
+    """Start to wait for a fact, and return the list of the responses."""
+    raw = request_bytes("GET", f"/v1/stacks/s/facts/{path}?wait=50", *headers)
+    found: list[Response] = []
+    assert waits.path.start(read(raw), found.append, waits.attend, local=True)
+    eventually(lambda: bool(found) or not waits.path._loop_waits._started)
+    return found
+
+
+def test_a_wait_for_a_fact_ends_when_it_exists_or_differs(worker: Worker, waits: Waits) -> None:
+    found = wait_for_fact(waits, "b")
+    worker.put(SCOPE, "c", 1)
+    waits.published()
+    assert (found, waits.waiting) == ([], 1)
+    worker.put(SCOPE, "b", 1)
+    eventually(lambda: bool(found))
+    assert delta(found[0])["value"] == 1
+    etag = worker.facts.etag(worker.facts.get(SCOPE, "b"))
+    found = wait_for_fact(waits, "b", f'If-None-Match: "{etag}"')
+    assert found == []
+    worker.put(SCOPE, "b", 2)
+    eventually(lambda: bool(found))
+    assert delta(found[0])["value"] == 2
+    assert waits.waiting == 0
+
+
+@pytest.mark.parametrize("ends", ["in time", "with the worker", "with the fact"])
+def test_a_wait_for_a_fact_ends_without_it(worker: Worker, waits: Waits, ends: str) -> None:
+    etag = worker.facts.etag(worker.facts.get(SCOPE, "a"))
+    missing, known = (
+        wait_for_fact(waits, "b"),
+        wait_for_fact(waits, "a", f'If-None-Match: "{etag}"'),
+    )
+    if ends == "in time":
+        waits.clock.ahead += 50.1
+        waits.path.expire()
+    elif ends == "with the worker":
+        worker.hub.close()
+    else:
+        worker.facts.delete(SCOPE, "a", author(), ANY)
+        eventually(lambda: bool(known))
+        assert status(known[0]) == 404
+        return
+    eventually(lambda: bool(missing and known))
+    assert [status(missing[0]), status(known[0])] == [404, 304]
+    assert b"\r\nRetry-After: 1\r\n" in missing[0]  # type: ignore[operator]
