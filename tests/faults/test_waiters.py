@@ -1,4 +1,4 @@
-"""Each arming of a waiter has one reported end, even if any service is killed."""
+"""Each arming of a waiter, and each edge of an alarm, is one event, even if any service is killed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def kill_in_turn(servers: list[ApiServer], choices: random.Random, kills: int) -
         server.start()
 
 
-def test_each_arming_has_one_end_although_services_are_killed(
+def test_each_end_and_each_edge_is_one_event_although_services_are_killed(
     etcd_server: EtcdServer, start_api: StartApi, seed: int, scale: int
 ) -> None:
     servers = [start_api([etcd_server.endpoint]) for _ in range(2)]
@@ -84,8 +84,24 @@ def test_each_arming_has_one_end_although_services_are_killed(
             assert gone in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
         return ends
 
-    with ThreadPoolExecutor(WRITERS) as threads:
+    def swing() -> list[tuple[str, str]]:
+        """Raise and clear an alarm until services were killed often enough; all its edges."""
+        choices = random.Random(seed - 1)
+        edges: list[tuple[str, str]] = []
+        body = {"condition": {"aggregate": {"function": "max", "facts": "load", "at_least": 5}}}
+        url = f"/v1/stacks/{STACK}/alarms/swing"
+        ask(servers[0], "PUT", url, body)
+        while not (enough.is_set() and edges):
+            for load, wanted, kind in ((9, "alarm", "raised"), (1, "ok", "cleared")):
+                here, there = choices.sample(servers, 2)
+                put(there, STACK, "load", load)
+                eventually(lambda at=here, to=wanted: ask(at, "GET", url).json()["state"] == to, 30)
+                edges.append(("swing", f"alarm.{kind}"))
+        return edges
+
+    with ThreadPoolExecutor(WRITERS + 1) as threads:
         living = [threads.submit(live, writer) for writer in range(WRITERS)]
+        living.append(threads.submit(swing))
         try:
             kill_in_turn(servers, random.Random(seed), KILLS * scale)
         finally:
@@ -97,7 +113,7 @@ def test_each_arming_has_one_end_although_services_are_killed(
 
 
 def told(server: ApiServer, since: str) -> list[tuple[str, str]]:
-    """Return names and types of the ends that a watcher receives after a cursor, in order."""
+    """Return names and types of the ends and edges that a watcher receives after a cursor."""
     found: list[tuple[str, str]] = []
     end = put(server, STACK, "end", random.random())["revision"]
     while int(since.partition(".")[2]) < end:
@@ -106,7 +122,7 @@ def told(server: ApiServer, since: str) -> list[tuple[str, str]]:
         document = answer.json()
         for event in document["events"]:
             for change in event["changes"]:
-                if change["type"].startswith("waiter."):
+                if change["type"].startswith(("waiter.", "alarm.")):
                     found.append((change["name"], change["type"]))
         since = document["next"]
     return found
