@@ -22,6 +22,7 @@ INTEGER_BOUND = 2**63
 
 # Possessive, and an unterminated string matches too: each character is examined once.
 _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_quoted = json.encoder.encode_basestring
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 )
@@ -47,6 +48,12 @@ def parse_json(body: bytes, depth: int = DEPTH + WRAPPING) -> Any:
     if not text.strip():
         raise Invalid("the body is empty; send JSON.", code="json_invalid")
     _check_depth(text, depth)
+    try:  # without the search for white space, which most documents have neither before nor after
+        value, end = _DECODER.raw_decode(text)
+        if end == len(text):
+            return value
+    except json.JSONDecodeError:
+        pass
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -87,7 +94,7 @@ def canonical_of_any_size(value: Any) -> str:
 
     :raises Invalid: ``json_value`` if it contains NUL or a lone surrogate.
     """
-    text = _ENCODER.encode(value)
+    text = _quoted(value) if type(value) is str else _ENCODER.encode(value)
     try:
         utf8_size(text)
     except UnicodeEncodeError:

@@ -15,9 +15,9 @@ from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.grants import guards_on_grant
 from factstore.core.operations.operation import Draft, Operation, View
+from factstore.core.operations.plain_puts import plan_plain_puts
 from factstore.core.operations.quota import check_quota
 from factstore.core.operations.receipts import with_receipt
-from factstore.core.operations.single_put import plan_single_put
 from factstore.core.operations.tree import tree_guards
 from factstore.core.ports import Clock
 from factstore.core.state.state import State
@@ -50,7 +50,7 @@ class Planner:
         quota, now = self._quotas(scope.project_id), self._clock.timestamp()
         if type(operation) is WriteFacts and not full:
             with state.read():
-                found = plan_single_put(operation, state, now, quota)
+                found = plan_plain_puts(operation, state, now, quota)
             if found is not None:
                 return cast("tuple[Draft[T], Transaction]", found)
         new_stack = self._stack_factory(scope, author) if operation.creates_stack else None

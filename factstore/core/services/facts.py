@@ -10,7 +10,7 @@ from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope, Stack
 from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
-from factstore.core.model.precondition import ANY, Precondition
+from factstore.core.model.precondition import Precondition
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.batches import check_batch
 from factstore.core.operations.encryption import Encryption
@@ -182,23 +182,24 @@ class FactService(Service):
         guards = [(put.path, precondition)]
         return self.write(scope, [put], guards, author, idempotency, fences=fences)
 
-    def start_put(
+    def start_puts(
         self,
         scope: Scope,
-        put: Put,
+        puts: Sequence[Put],
         author: Author,
         ended: Callable[[FactAttempt], object],
         *,
         fences: Collection[str] = (),
     ) -> FactAttempt | None:
-        """Start :meth:`put` without waiting; return None if that is not possible.
+        """Start to store facts in one revision without waiting; return None if that is not possible.
 
         :param ended: called with the attempt; :meth:`written` returns its results.
         """
+        check_batch((), puts)
         check_stack_name(scope.stack)
-        check_path(put.path)
-        guards = [(put.path, ANY)]
-        operation = WriteFacts(scope, [put], guards, author, self._encryption, fences=fences)
+        for put in puts:
+            check_path(put.path)
+        operation = WriteFacts(scope, puts, (), author, self._encryption, fences=fences)
         return self._transactor.start(operation, ended)
 
     def written(self, attempt: FactAttempt) -> WrittenFacts:

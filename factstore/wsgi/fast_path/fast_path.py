@@ -86,7 +86,7 @@ class FastPath:
         stack = "/v1/stacks/{stack}"
         self._operations = {
             "facts": Operation(ROUTE, writes.put_fact, self._loop_writes.start_put),
-            "batch": Operation(f"{stack}/batch", writes.batch),
+            "batch": Operation(f"{stack}/batch", writes.batch, self._loop_writes.start_batch),
             "heartbeat": Operation(
                 f"{stack}/members/{{member}}/heartbeat",
                 writes.heartbeat,

@@ -1,4 +1,4 @@
-"""Heartbeats and puts of facts that wait for the store without a greenlet or a thread of their own.
+"""Heartbeats, puts and batches that wait for the store without a greenlet or a thread of their own.
 
 Only what is usual ends here.  Everything else is handed to the greenlet of the connection: from the
 beginning if nothing was written, or with the attempt to write that has failed.
@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from factstore.core.model.fact import Put
 from factstore.core.services.composition import Services
-from factstore.core.services.written_facts import FactAttempt
+from factstore.core.services.written_facts import FactAttempt, WrittenFacts
 from factstore.wsgi.fast_path.call import Call, Handle
 from factstore.wsgi.fast_path.http_response import Answer, Rendered
 from factstore.wsgi.fast_path.writes import HEARTBEAT_ANSWER, Writes
 
 LOG = logging.getLogger(__name__)
 
-BODY_BYTES = 4096
-"""Of the largest body that is handled here; larger ones count towards the limit of all bodies."""
+MakeAnswer = Callable[[Call, WrittenFacts], Answer]
 
 Ended = Callable[[Call, Answer | Rendered | Handle | None], None]
 """Receives the answer; the function that returns it in a greenlet; or None to handle all there."""
@@ -52,29 +52,43 @@ class LoopWrites:
     def start_put(self, call: Call) -> bool:
         """Start to store a fact; return False if a greenlet has to do it."""
         found = self._writes.read_put(call)
-        if found is None or len(call.request.body) > BODY_BYTES:
+        if found is None:
             return False
         put, fences = found
-        attempt = self._services.facts.start_put(
-            call.scope, put, self._writes.author(call), partial(self._end_put, call), fences=fences
+        return self._start(call, [put], fences, self._writes.put_answer)
+
+    def start_batch(self, call: Call) -> bool:
+        """Start to store several facts; return False if a greenlet has to do it."""
+        found = self._writes.read_batch(call)
+        return found is not None and self._start(call, *found, self._writes.batch_answer)
+
+    def _start(
+        self, call: Call, puts: list[Put], fences: tuple[str, ...], made: MakeAnswer
+    ) -> bool:
+        attempt = self._services.facts.start_puts(
+            call.scope,
+            puts,
+            self._writes.author(call),
+            partial(self._end_puts, call, made),
+            fences=fences,
         )
         if attempt is None:
             return False
         self._attempts[id(attempt)] = attempt
         return True
 
-    def _end_put(self, call: Call, attempt: FactAttempt) -> None:
+    def _end_puts(self, call: Call, made: MakeAnswer, attempt: FactAttempt) -> None:
         self._attempts.pop(id(attempt), None)
-        answer: Answer | Handle = partial(self._resume, attempt)
+        answer: Answer | Handle | None = None
         if attempt.revision is not None:
             try:
-                answer = self._resume(attempt, call)
+                answer = made(call, self._services.facts.written(attempt))
             except Exception:  # the greenlet fails in the same way, and answers that
-                LOG.exception("PUT %s failed in the loop.", call.request.target)
-        self._ended(call, answer)
+                LOG.exception("%s %s failed in the loop.", call.request.method, call.request.target)
+        self._ended(call, answer or partial(self._resume, made, attempt))
 
-    def _resume(self, attempt: FactAttempt, call: Call) -> Answer:
-        return self._writes.put_answer(call, self._services.facts.written(attempt))
+    def _resume(self, made: MakeAnswer, attempt: FactAttempt, call: Call) -> Answer:
+        return made(call, self._services.facts.written(attempt))
 
     def expire(self) -> None:
         """End the writes that take too long."""

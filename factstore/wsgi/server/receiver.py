@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from factstore.wsgi.server.connections import Connections
 
 LOG = logging.getLogger(__name__)
-
 READ_BYTES = 64 * 1024
+COUNTED_BYTES = 4096  # of the smallest body that counts towards the limit of all while in the hub
 PARK_SECONDS = 1.0  # after which the greenlet of a connection that waits ends
-
 
 Resume = Callable[[], Iterable[bytes] | None]
 Found = bytes | memoryview | tuple[Request, Resume | None]
@@ -203,6 +202,8 @@ class Receiver:
         self._data = data[len(request.data) :]
         self._busy = True
         self._connection.set_idle(False)
+        if (size := len(request.body)) >= COUNTED_BYTES:
+            self._connections.add_body(self._connection, size)
         respond, attend = partial(self._respond, request), partial(self._attend, request)
         if not self._fast_path.start(request, respond, attend, local=self._local):
             self._respond(request, None)
@@ -220,6 +221,7 @@ class Receiver:
     def _respond(self, request: Request, response: bytes | Resume | None) -> None:
         self._busy = False
         self._connection.end_attention()
+        self._connections.end_body(self._connection)
         if response is None and request.reads_fact:
             data, self._data = request.data + self._data, b""
             self._wake(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -413,6 +414,19 @@ def test_a_put_ends_in_the_loop_once_it_is_written(worker: Worker, loop: Loop) -
     assert worker.store.state().fact(Scope(PROJECT, "s"), "a/b").version == 2  # type: ignore[union-attr]
 
 
+def test_a_batch_ends_in_the_loop_once_it_is_written(worker: Worker, loop: Loop) -> None:
+    path = fast_path(worker, OWNER)
+    path.serve(read(put(1)), local=True)
+    body = b'{"operations":[{"put":{"path":"a/b","value":1}},{"put":{"path":"c","value":%d}}]}'
+    for value, outcome in ((1, b"created"), (2, b"updated"), (2, b"unchanged")):
+        found = running(path, request_bytes("POST", "/v1/stacks/s/batch", JSON, body=body % value))
+        loop.write()
+        (response,) = found
+        assert isinstance(response, bytes)
+        results = json.loads(response.partition(b"\r\n\r\n")[2])["results"]
+        assert [result["outcome"].encode() for result in results] == [b"unchanged", outcome]
+
+
 def test_a_put_whose_guards_fail_is_planned_again_by_the_greenlet(
     worker: Worker, loop: Loop
 ) -> None:
@@ -465,11 +479,15 @@ def test_writes_of_the_same_fact_do_not_overtake_one_another(worker: Worker, loo
     [
         request_bytes("PUT", FACT, JSON, body=b'{"value":1,"ttl":60}'),
         request_bytes("PUT", FACT, JSON, body=b'{"value":1,"member":"nobody"}'),
-        request_bytes("PUT", FACT, JSON, body=b'{"value":"%b"}' % (b"x" * 5000)),
         request_bytes("PUT", "/v1/stacks/s/facts/.a", JSON, body=b'{"value":1}'),
         request_bytes("PUT", FACT, JSON, body=b"["),
         request_bytes("POST", "/v1/stacks/s/members/nobody/heartbeat"),
-        SERVED["batch"][0],
+        request_bytes(
+            "POST",
+            "/v1/stacks/s/batch",
+            JSON,
+            body=b'{"operations":[{"put":{"path":".","value":1}}]}',
+        ),
         SERVED["context"][0],
     ],
 )
@@ -509,12 +527,14 @@ def test_a_failure_after_the_write_is_answered(
 ) -> None:
     path = fast_path(worker, OWNER)
     for broken in ("put_answer", "_metrics"):
-        found = running(path, put(1))
         with monkeypatch.context() as broke:
+            found = running(path, put(1))
             if broken == "_metrics":
                 broke.setattr(path, "_metrics", Mock(observe=Mock(side_effect=OSError)))
             else:
                 broke.setattr(Writes, broken, Mock(side_effect=OSError))
+                loop.write()
+                found = running(path, put(2))
             loop.write()
             assert status(found[0]) == 500
 

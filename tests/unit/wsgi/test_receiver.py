@@ -139,6 +139,23 @@ def test_the_body_of_a_write_is_counted_while_it_is_carried_out(worker: Worker, 
     assert worker.connections.gauges()["body_bytes"] == 0
 
 
+@pytest.mark.parametrize("response", [b"the answer", lambda: [b"the answer"]])
+def test_a_large_body_is_counted_while_it_is_handled_in_the_loop(
+    worker: Worker, path: Path, response: Response
+) -> None:
+    path.starts_writes = True
+    client, _ = serve(worker, path)
+    target, size = "/v1/stacks/s/batch", receiver.COUNTED_BYTES
+    for number, (length, expected) in enumerate(((size, size), (size - 1, 0)), 1):
+        client.sendall(request_bytes("POST", target, body=b"1" * length))
+        begun(path, number)
+        assert worker.connections.gauges()["body_bytes"] == expected
+        path.reads[-1](response)
+        assert received(client, 100) == b"the answer"
+        gevent.sleep(0)
+        assert worker.connections.gauges()["body_bytes"] == 0
+
+
 def test_requests_behind_one_for_gunicorn_come_after_it(worker: Worker, path: Path) -> None:
     client, request = serve(worker, path)
     client.sendall(GET + OTHER + GET)

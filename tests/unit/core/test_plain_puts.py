@@ -1,4 +1,4 @@
-"""The short plan of a put is None, or the very plan that the planner would have made."""
+"""The short plan of puts is None, or the very plan that the planner would have made."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from factstore.core.model.quota import UNLIMITED_QUOTA, Quota
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.keyring import NoKeyring
+from factstore.core.operations.plain_puts import plan_plain_puts
 from factstore.core.operations.planner import Planner
-from factstore.core.operations.single_put import plan_single_put
 from factstore.core.state.state import State
 from tests.unit.core.factories import SCOPE, ManualClock, fact, stack
 
@@ -72,12 +72,19 @@ PUTS = st.one_of(
 AUTHORS = st.builds(Author, st.just("u"), st.just("r"), st.booleans(), st.sampled_from(["", "g"]))
 
 
-@given(states(), PUTS, AUTHORS, QUOTAS, st.sampled_from([ANY, ANY, ABSENT]))
+@given(
+    states(),
+    st.lists(PUTS, min_size=1, max_size=4, unique_by=lambda put: put.path),
+    AUTHORS,
+    QUOTAS,
+    st.sampled_from([ANY, ANY, ABSENT, None]),
+)
 def test_the_short_plan_is_the_planners_or_none(
-    state: State, put: Put, author: Author, quota: Quota, guard: Any
+    state: State, puts: list[Put], author: Author, quota: Quota, guard: Any
 ) -> None:
-    operation = WriteFacts(SCOPE, [put], [(put.path, guard)], author, Encryption(NoKeyring()))
-    found = plan_single_put(operation, state, "now", quota)
+    guards = [(puts[0].path, guard)] if guard is not None else []
+    operation = WriteFacts(SCOPE, puts, guards, author, Encryption(NoKeyring()))
+    found = plan_plain_puts(operation, state, "now", quota)
     if found is None:
         return
     clock = ManualClock()
@@ -86,18 +93,32 @@ def test_the_short_plan_is_the_planners_or_none(
     class Longer(WriteFacts):
         """The same operation, which is not planned in short."""
 
-    longer = Longer(SCOPE, [put], [(put.path, guard)], author, Encryption(NoKeyring()))
+    longer = Longer(SCOPE, puts, guards, author, Encryption(NoKeyring()))
     planner = Planner(clock, lambda project_id: quota, lambda: "new-id")
     assert planner.plan(longer, state) == found
     assert planner.plan(operation, state) == found
 
 
-def plan(state: State, put: Put, **fields: Any) -> object:
-    author = fields.pop("author", Author("u", "r"))
-    operation = WriteFacts(
-        SCOPE, [put], [(put.path, ANY)], author, Encryption(NoKeyring()), **fields
+@pytest.mark.parametrize("folders", [1, 40, 100])
+def test_the_guards_of_many_new_facts_are_the_planners(folders: int) -> None:
+    state = State(epoch="0123456789abcdef")
+    state.apply(Step(1, (PutStack(stack()),)))
+    puts = [Put.of(f"top/f{number % folders}/k{number}", number) for number in range(100)]
+    test_the_short_plan_is_the_planners_or_none.hypothesis.inner_test(  # type: ignore[attr-defined]
+        state, puts, Author("u", "r"), UNLIMITED_QUOTA, None
     )
-    return plan_single_put(operation, state, "now", UNLIMITED_QUOTA)
+    assert plan_plain_puts(
+        WriteFacts(SCOPE, puts, [], Author("u", "r"), Encryption(NoKeyring())),
+        state,
+        "now",
+        UNLIMITED_QUOTA,
+    )
+
+
+def plan(state: State, *puts: Put, **fields: Any) -> object:
+    author = fields.pop("author", Author("u", "r"))
+    operation = WriteFacts(SCOPE, puts, [], author, Encryption(NoKeyring()), **fields)
+    return plan_plain_puts(operation, state, "now", UNLIMITED_QUOTA)
 
 
 def test_ordinary_puts_have_a_short_plan_and_no_others() -> None:
@@ -116,6 +137,9 @@ def test_ordinary_puts_have_a_short_plan_and_no_others() -> None:
         Put.of("a", 1, sensitive=True),
     ):
         assert plan(state, other) is None
+    assert plan(state, Put.of("a", 2), Put.of("b", 1), Put.of("c/d", 1)) is not None
+    assert plan(state, Put.of("b", 1), Put.of("b/c", 1)) is None
+    assert plan(state, Put.of("a", 2), Put.of("a", 3)) is None
     assert plan(state, Put.of("a", 2), fences=("1f",)) is None
     assert plan(state, Put.of("a", 2), author=Author("u", "r", grant="unknown")) is None
     with pytest.raises(FactstoreError):
