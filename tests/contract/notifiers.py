@@ -27,6 +27,7 @@ from factstore.core.operations.subscription_changes import StartDeletion
 from factstore.core.operations.subscription_secrets import new_challenge, new_secret
 from factstore.core.operations.subscriptions import CreateSubscription
 from factstore.notify.concurrency import Threads
+from factstore.notify.host_slots import HostSlots
 from factstore.notify.notifier import Notifier
 from factstore.notify.notifier_lease import NotifierLease
 from factstore.notify.parts import Parts
@@ -95,7 +96,7 @@ def start_notifier(
         encryption=PLAIN,
         clock=CLOCK,
         concurrency=threads,
-        surroundings=Surroundings(web, NoCloud(), time.time),
+        surroundings=Surroundings(web, NoCloud(), HostSlots(32), time.time),
         render=lambda events, epoch: event_texts(events, epoch, names_stacks=True),
         observer=counts or Counts(),
         lease=lease,

@@ -30,6 +30,7 @@ from factstore.cmd.notifier.metrics import NotifyMetrics
 from factstore.cmd.notifier.resolver import LoopResolver
 from factstore.core.errors import FactstoreError
 from factstore.core.model.address_rules import AddressRules
+from factstore.notify.host_slots import HostSlots
 from factstore.notify.notifier import Notifier
 from factstore.notify.notifier_lease import NotifierLease
 from factstore.notify.parts import Parts
@@ -106,6 +107,7 @@ def _compose(conf: cfg.ConfigOpts, worker: Runtime) -> tuple[Notifier, NotifyMet
             parse_proxy(options.proxy) if options.proxy else None,
         ),
         cloud.KeystoneCloud(conf) if keystone else cloud.NoKeystone(conf),
+        HostSlots(options.connections_per_host),
         time.time,
     )
     lease = NotifierLease(

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from factstore.core.model.target import Target
-from factstore.notify.deadline import Deadline
+from factstore.notify.deadline import Deadline, TimedOut
+from factstore.notify.host_slots import HostSlots
 from factstore.notify.messages import Message
-from factstore.notify.web_client import Answer, Connection, ConnectionLost, WebClient
+from factstore.notify.web_client import (
+    Answer,
+    Connection,
+    ConnectionLost,
+    RequestFailed,
+    WebClient,
+)
 
 GONE = 410
 
@@ -69,11 +76,13 @@ class CloudError(Exception):
 class Surroundings:
     """The parts that the kinds of targets need.
 
+    :param slots: limit the requests to one host for one project.
     :param timestamp: returns the seconds since 1970.
     """
 
     web: WebClient
     cloud: Cloud
+    slots: HostSlots
     timestamp: Callable[[], float]
 
 
@@ -83,8 +92,16 @@ class KeptConnection:
     :param trusted: see :meth:`WebClient.connect`.
     """
 
-    def __init__(self, web: WebClient, target: Target, *, trusted: bool = False) -> None:
-        self._web = web
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        project_id: str,
+        target: Target,
+        *,
+        trusted: bool = False,
+    ) -> None:
+        self._web, self._slots = surroundings.web, surroundings.slots
+        self._project_id = project_id
         self._target = target
         self._trusted = trusted
         self._connection: Connection | None = None
@@ -98,12 +115,22 @@ class KeptConnection:
         reads_body: bool = False,
     ) -> Answer:
         """Send a request; the errors are those of :class:`Connection`."""
+        try:
+            with self._slots.taken(self._project_id, self._target.host, deadline):
+                return self._post_again(headers, body, deadline, reads_body)
+        except TimedOut:
+            raise RequestFailed("too many requests to this host were running") from None
+
+    def _post_again(
+        self, headers: Mapping[str, str], body: bytes, deadline: Deadline, reads_body: bool
+    ) -> Answer:
+        """Send a request, and send it again if the connection had been closed while it was idle."""
         kept = self._connection
         if kept is not None:
             try:
                 return self._post(kept, headers, body, deadline, reads_body)
             except ConnectionLost:
-                pass  # the server closed it while it was idle
+                pass
         fresh = self._web.connect(self._target, deadline, trusted=self._trusted)
         return self._post(fresh, headers, body, deadline, reads_body)
 

@@ -30,7 +30,7 @@ class HeatSignal:
         self._url = target.text.removeprefix(HEAT_SIGNAL)
         self._cloud = surroundings.cloud
         # The operator has named the endpoints of Heat, whose addresses are often internal.
-        self._connection = KeptConnection(surroundings.web, target, trusted=True)
+        self._connection = KeptConnection(surroundings, project_id, target, trusted=True)
 
     def send(self, message: Message, secrets: Sequence[str], deadline: Deadline) -> Outcome:
         """See :class:`TargetSender`."""

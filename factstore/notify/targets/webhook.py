@@ -18,7 +18,7 @@ class Webhook:
     """Sends messages to a web server."""
 
     def __init__(self, target: Target, project_id: str, surroundings: Surroundings) -> None:
-        self._connection = KeptConnection(surroundings.web, target)
+        self._connection = KeptConnection(surroundings, project_id, target)
         self._timestamp = surroundings.timestamp
 
     def send(self, message: Message, secrets: Sequence[str], deadline: Deadline) -> Outcome:

@@ -66,8 +66,9 @@ class ZaqarQueue:
         if self._connection is None or url != self._url:
             self.close()
             # The operator has named the endpoint, whose address is often internal.
+            target = Target.parse(url, allow_http=True)
             self._connection = KeptConnection(
-                self._surroundings.web, Target.parse(url, allow_http=True), trusted=True
+                self._surroundings, self._project_id, target, trusted=True
             )
             self._url = url
         return self._connection

@@ -13,6 +13,7 @@ from factstore.client.webhook import verify_webhook
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.target import Target
 from factstore.notify.deadline import Deadline
+from factstore.notify.host_slots import HostSlots
 from factstore.notify.messages import CHANGE, CloudEvent, Message, challenge, is_confirmed
 from factstore.notify.targets import sender
 from factstore.notify.targets.base import CloudError, Outcome, Surroundings, TargetSender
@@ -46,14 +47,20 @@ class FakeCloud:
         return [self.endpoint]
 
 
-def new_sender(text: str, cloud: FakeCloud, *, refusal: str | None = None) -> TargetSender:
+def new_sender(
+    text: str,
+    cloud: FakeCloud,
+    *,
+    refusal: str | None = None,
+    slots: HostSlots = HostSlots(32),  # noqa: B008 - it is shared, as in a notifier
+) -> TargetSender:
     web = WebClient(
         lambda host, port, seconds: ["127.0.0.1"],
         lambda address: refusal,
         ssl.create_default_context(),
     )
     target = Target.parse(text, allow_http=True)
-    return sender(target, "project", Surroundings(web, cloud, lambda: 1614265330))
+    return sender(target, "project", Surroundings(web, cloud, slots, lambda: 1614265330))
 
 
 def events(*revisions: int, data: str = "{}") -> Message:
@@ -130,6 +137,20 @@ def test_a_server_may_close_a_connection_between_two_messages() -> None:
             assert webhook.send(events(at), [SECRET], Deadline(30)).error is None
         webhook.close()
     assert server.connections == 3
+
+
+def test_a_project_sends_few_requests_to_a_host_at_once() -> None:
+    slots = HostSlots(1)
+    with peer(answering()) as server:
+        cloud = FakeCloud(server.port)
+        url = f"http://paas.example:{server.port}/"
+        with slots.taken("project", "paas.example", Deadline(30)):
+            refused = new_sender(url, cloud, slots=slots).send(events(1), [SECRET], Deadline(0.1))
+            assert refused.error == "too many requests to this host were running"
+            with slots.taken("another", "paas.example", Deadline(30)):
+                pass
+        assert send(new_sender(url, cloud, slots=slots), events(1)).error is None
+    assert server.connections == 1
 
 
 def test_a_target_confirms_a_challenge_in_its_response() -> None:
