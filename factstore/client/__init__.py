@@ -64,6 +64,7 @@ from factstore.client.records import (
     StackRecord,
 )
 from factstore.client.stack import Stack
+from factstore.client.subscription import DeliveryRecord, Subscription, SubscriptionRecord
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import StacksWatch, Watch
@@ -84,6 +85,7 @@ __all__ = [
     "Delete",
     "DeletePrefix",
     "DeletedFolder",
+    "DeliveryRecord",
     "Event",
     "Fact",
     "FactstoreError",
@@ -113,6 +115,8 @@ __all__ = [
     "StackRecord",
     "StacksSnapshot",
     "StacksWatch",
+    "Subscription",
+    "SubscriptionRecord",
     "TooLarge",
     "Turn",
     "TurnRecord",

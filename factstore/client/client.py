@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from factstore import SERVICE_TYPE
+from factstore.client import subscription
 from factstore.client.clock import Clock, SystemClock
 from factstore.client.endpoint import MICROVERSION, Endpoint
 from factstore.client.errors import UnexpectedAnswer
@@ -15,6 +16,7 @@ from factstore.client.paging import next_params
 from factstore.client.query import query_params, settle_params
 from factstore.client.records import StackRecord
 from factstore.client.stack import Stack
+from factstore.client.subscription import Subscription, SubscriptionRecord
 from factstore.client.transport import (
     ANSWER_SECONDS,
     STREAM_SILENCE_SECONDS,
@@ -120,6 +122,32 @@ class Client:
         """
         params = query_params(project_id=project_id, stack=stack)
         return parsed(self._transport.send("GET", "/v1/limits", params=params), dict)
+
+    def subscription(self, identifier: str) -> Subscription:
+        """Return a subscription by its id.  No request is sent, and it need not exist."""
+        return Subscription(identifier, self._transport)
+
+    def subscriptions(
+        self, *, project_id: str | None = None, limit: int = 100
+    ) -> Iterator[SubscriptionRecord]:
+        """Iterate over the subscriptions of the project, in the order of their ids.
+
+        :param project_id: the id of another project, for administrators.
+        :param limit: the number of subscriptions in one request.
+        :raises Gone: reading took too long and the revision is no longer kept; start again.
+        """
+        return subscription.list_all(self._transport, project_id, limit)
+
+    def subscribe(self, target: str, **definition: Any) -> SubscriptionRecord:
+        """Register a listener, and return the subscription with its secret.
+
+        :param target: such as ``https://receiver.example.com/events``.
+        :param definition: ``name``, ``stacks``, ``types``, ``prefixes``, ``groups``, ``alarms``,
+            ``max_events`` and ``max_delay``; see
+            :class:`~factstore.client.subscription.SubscriptionRecord`.
+        :raises Forbidden: the project's quota is exhausted.
+        """
+        return subscription.create(self._transport, {"target": target, **definition})
 
     def stack(self, name: str) -> Stack:
         """Return a stack by its name.  No request is sent, and the stack need not exist."""

@@ -20,6 +20,7 @@ from factstore.client import (
     Stack,
     StackRecord,
     StacksWatch,
+    SubscriptionRecord,
     WaiterRecord,
     WaitTimeout,
     Watch,
@@ -54,6 +55,36 @@ class Proxy(proxy.Proxy):
         :param project_id: the id of another project, for administrators.
         """
         return self.client.stacks(project_id=project_id)
+
+    def subscriptions(self, *, project_id: str | None = None) -> Iterator[SubscriptionRecord]:
+        """Iterate over the subscriptions of the project.
+
+        :param project_id: the id of another project, for administrators.
+        """
+        return self.client.subscriptions(project_id=project_id)
+
+    def create_subscription(self, target: str, **definition: Any) -> SubscriptionRecord:
+        """Register a listener, and return the subscription with its secret.
+
+        :param definition: that of :meth:`factstore.client.Client.subscribe`.
+        """
+        return self.client.subscribe(target, **definition)
+
+    def get_subscription(self, subscription: str) -> SubscriptionRecord:
+        """Return a subscription by its id.
+
+        :raises factstore.client.NotFound: it does not exist.
+        """
+        return self.client.subscription(subscription).show()
+
+    def delete_subscription(self, subscription: str, *, ignore_missing: bool = True) -> None:
+        """Delete a subscription; nothing is delivered afterwards.
+
+        :param ignore_missing: do not fail if it does not exist.
+        """
+        if not ignore_missing:
+            self.get_subscription(subscription)
+        self.client.subscription(subscription).delete()
 
     def facts(self, stack: str, prefix: str = "") -> Iterator[Fact]:
         """Iterate over the facts of a stack at one revision.

@@ -23,6 +23,7 @@ from factstore.core.model import (
     path,
     receipt,
     stack_patterns,
+    subscription,
     value,
     waiter,
 )
@@ -59,6 +60,11 @@ from tests.monitoring.files import RULES, queries
         ("``for``, ``quiet``, ``repeat``", {alarm.SECONDS_MAX}),
         ("timeout of a waiter", {waiter.TIMEOUT_MIN, waiter.TIMEOUT_MAX, waiter.TIMEOUT_DEFAULT}),
         ("stored signals", {waiter.SIGNALS_PER_WAITER}),
+        ("name of a subscription", {subscription.NAME_LENGTH}),
+        ("filters of a subscription", {subscription.FILTERS}),
+        ("events of a message", {subscription.MAX_EVENTS}),
+        ("delay of an event", {subscription.MAX_DELAY}),
+        ("overlap of", {subscription.ROTATION_MAX, subscription.ROTATION_DEFAULT}),
         ("id of a signal", {waiter.SIGNAL_ID_LENGTH}),
         (
             "lifetime of a grant",

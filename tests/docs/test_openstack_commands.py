@@ -9,10 +9,21 @@ from tests.structure.application import operations
 
 STACK = "/v1/stacks/{stack}"
 MEMBER = f"{STACK}/members/{{member}}"
+SUBSCRIPTION = "/v1/subscriptions/{subscription}"
 TURN = f"{STACK}/turns/{{queue}}/{{member}}"
 
 COMMANDS = {
     "GET /v1/limits": "fact limits show",
+    "GET /v1/subscriptions": "fact subscription list",
+    "POST /v1/subscriptions": "fact subscription create",
+    f"GET {SUBSCRIPTION}": "fact subscription show",
+    f"PATCH {SUBSCRIPTION}": "fact subscription set",
+    f"DELETE {SUBSCRIPTION}": "fact subscription delete",
+    f"POST {SUBSCRIPTION}/confirm": "fact subscription confirm",
+    f"POST {SUBSCRIPTION}/test": "fact subscription test",
+    f"POST {SUBSCRIPTION}/replay": "fact subscription replay",
+    f"POST {SUBSCRIPTION}/rotate": "fact subscription rotate",
+    f"GET {SUBSCRIPTION}/deliveries": "fact subscription delivery list",
     "GET /v1/stacks": "fact stack list",
     f"GET {STACK}": "fact stack show",
     f"PUT {STACK}": "fact stack create",

@@ -61,6 +61,16 @@ def operations() -> list[tuple[str, str]]:
         ("GET", "/v1/stacks/s/grants/g"),
         ("DELETE", "/v1/stacks/s/grants/g"),
         ("POST", "/v1/stacks/s/grants/g/renew"),
+        ("GET", "/v1/subscriptions"),
+        ("POST", "/v1/subscriptions"),
+        ("GET", "/v1/subscriptions/u"),
+        ("PATCH", "/v1/subscriptions/u"),
+        ("DELETE", "/v1/subscriptions/u"),
+        ("POST", "/v1/subscriptions/u/confirm"),
+        ("POST", "/v1/subscriptions/u/test"),
+        ("POST", "/v1/subscriptions/u/replay"),
+        ("POST", "/v1/subscriptions/u/rotate"),
+        ("GET", "/v1/subscriptions/u/deliveries"),
         ("GET", "/v1/limits"),
         ("GET", "/v1/agent"),
         ("POST", "/v1/vendordata"),
@@ -76,6 +86,7 @@ def test_the_list_of_operations_is_complete(api: Caller) -> None:
         "{alarm}": "l",
         "{grant}": "g",
         "{queue}": "q",
+        "{subscription}": "u",
     }
     documented = set()
     for template, methods in api.get("/v1/openapi.json").json()["paths"].items():
@@ -130,6 +141,9 @@ def test_an_unknown_field_is_refused(api: Caller, method: str, path: str) -> Non
         ("PUT", "b"): {"value": 1},
         ("PUT", "m"): {"group": "g"},
         ("PATCH", "m"): {"state": "ready"},
+        ("POST", "subscriptions"): {"target": "https://receiver.example.com/"},
+        ("POST", "confirm"): {"challenge": "x"},
+        ("POST", "replay"): {"since": "0123456789abcdef.1"},
         ("PUT", "l"): {"condition": {"facts": "a", "present": True}},
         ("PUT", "w"): {"success": {"signals": 1}},
     }

@@ -391,7 +391,7 @@ def test_members_and_read_sets(openstack: Shell, stack: Stack) -> None:
     assert openstack.refused("fact", "member", "show", name, "c1")
 
 
-def test_waiters_alarms_grants_turns_and_limits(
+def test_waiters_alarms_grants_subscriptions_turns_and_limits(
     openstack: Shell, stack: Stack, one_worker: ApiServer
 ) -> None:
     name = stack.name
@@ -423,6 +423,27 @@ def test_waiters_alarms_grants_turns_and_limits(
     assert [g["ID"] for g in openstack.json("fact", "grant", "list", name)] == [grant["id"]]
     openstack.ok("fact", "grant", "delete", name, grant["id"])
     assert openstack.json("fact", "grant", "list", name) == []
+
+    of = ("fact", "subscription")
+    made = openstack.json(*of, "create", "zaqar:?queue_name=q", "--name", name, "--stack", "a*")
+    assert (made["state"], made["stacks"]) == ("active", ["a*"])
+    assert made["secret"].startswith("whsec_")
+    openstack.ok(*of, "set", made["id"], "--group", "g", "--max-events", "5", "--pause")
+    shown = openstack.json(*of, "show", made["id"])
+    assert (shown["state"], shown["groups"], shown["max_events"]) == ("paused", ["g"], 5)
+    assert "secret" not in shown
+    openstack.ok(*of, "unset", made["id"], "--group", "--stack")
+    openstack.ok(*of, "set", made["id"], "--resume")
+    assert openstack.json(*of, "test", made["id"])["delivery"]["tests_pending"] == 1
+    again = openstack.json(*of, "replay", made["id"], made["delivery"]["cursor"])
+    assert (again["groups"], again["stacks"], again["state"]) == ([], ["*"], "active")
+    assert openstack.json(*of, "confirm", made["id"], "x")["state"] == "active"
+    rotated = openstack.json(*of, "rotate", made["id"], "--overlap", "60")
+    assert rotated["secret"] != made["secret"]
+    assert openstack.json(*of, "delivery", "list", made["id"]) == []
+    assert made["id"] in {each["ID"] for each in openstack.json(*of, "list")}
+    openstack.ok(*of, "delete", made["id"], "0" * 32)
+    assert openstack.refused(*of, "show", made["id"])
 
     stack.member("c1").join("compute", ttl=300)
     stack.turn("restart", "c1").take()

@@ -43,6 +43,18 @@ def test_facts_are_read_written_and_watched(service: factstore.sdk.Proxy, stack:
         service.delete_fact(name, "nodes/c1/ip", ignore_missing=False)
 
 
+def test_listeners_are_registered(service: factstore.sdk.Proxy) -> None:
+    made = service.create_subscription("zaqar:?queue_name=q", stacks=["a*"])
+    assert made.secret is not None
+    assert made.secret not in repr(made)
+    assert service.get_subscription(made.id).stacks == ("a*",)
+    assert made.id in {record.id for record in service.subscriptions()}
+    service.delete_subscription(made.id)
+    service.delete_subscription(made.id)
+    with pytest.raises(NotFound):
+        service.delete_subscription(made.id, ignore_missing=False)
+
+
 def test_a_wait_returns_or_raises_as_those_of_openstacksdk(
     service: factstore.sdk.Proxy, stack: Stack
 ) -> None:

@@ -52,6 +52,7 @@ _STACKS = (
 _TYPES = "Only changes of these types. The default is all types."
 _PREFIXES = "Only facts at or below one of these paths."
 _GROUPS = "Only members of these groups."
+_ALARMS = "Only alarms with these names."
 _MAX_EVENTS = "The most revisions with events in one message."
 _MAX_DELAY = "Seconds for which an event may wait for others, so that one message contains them."
 
@@ -77,6 +78,7 @@ class SubscriptionBody(Schema):
     types = _names(_TYPES, load_default=list)
     prefixes = _names(_PREFIXES, load_default=list)
     groups = _names(_GROUPS, load_default=list)
+    alarms = _names(_ALARMS, load_default=list)
     max_events = integer_field(_MAX_EVENTS, 1, MAX_EVENTS, 1)
     max_delay = integer_field(_MAX_DELAY, 0, MAX_DELAY, 0)
 
@@ -97,6 +99,7 @@ class SubscriptionPatch(Schema):
     types = _names(_TYPES)
     prefixes = _names(_PREFIXES)
     groups = _names(_GROUPS)
+    alarms = _names(_ALARMS)
     max_events = _optional(integer_field(_MAX_EVENTS, 1, MAX_EVENTS, 1))
     max_delay = _optional(integer_field(_MAX_DELAY, 0, MAX_DELAY, 0))
     paused = _optional(boolean_field("True to pause the delivery, false to resume it."))
@@ -175,6 +178,7 @@ class Subscription(Schema):
     types = fields.List(fields.String(), required=True)
     prefixes = fields.List(fields.String(), required=True)
     groups = fields.List(fields.String(), required=True)
+    alarms = fields.List(fields.String(), required=True)
     max_events = fields.Integer(required=True)
     max_delay = fields.Integer(required=True)
     state = fields.String(required=True, validate=validate.OneOf(SUBSCRIPTION_STATES))

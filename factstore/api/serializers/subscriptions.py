@@ -7,8 +7,8 @@ from factstore.core.model.value import encode
 from factstore.core.services.subscriptions import SubscriptionView
 
 _SHOWN = (
-    *("id", "name", "target", "stacks", "types", "prefixes", "groups", "max_events", "max_delay"),
-    *("state", "reason", "created_at", "created_by", "updated_at", "updated_by"),
+    *("id", "name", "target", "stacks", "types", "prefixes", "groups", "alarms", "max_events"),
+    *("max_delay", "state", "reason", "created_at", "created_by", "updated_at", "updated_by"),
 )
 
 
