@@ -194,10 +194,6 @@ def _of_projects(keys: Keyspace, project: str) -> Iterator[tuple[str, Corruption
         puts: dict[bytes, bytes | None] = {at(record): json.dumps(text).encode()}
         name = f"a {type(record).__name__} with other {next(iter(changes))}"
         yield name, Corruption("unreadable", at(record), puts)
-    sealed = subscription(secrets=("1." + "x" * 80,))
-    lone: dict[bytes, bytes | None] = {at(sealed): codec.encode_record(sealed)}
-    seal = keys.record(project, unnamed_stack(project).id, DATA_KEY)
-    yield "a sealed secret without a data key", Corruption("sealed_without_key", seal, lone)
     for path in (
         f"projects/{project}/members/m",
         f"projects/{project}/owners/a/b",
@@ -223,12 +219,6 @@ HARMLESS: dict[str, Callable[[Keyspace, Stack], dict[bytes, bytes]]] = {
         keys.record(living.project_id, living.id, DATA_KEY): codec.encode_record(
             DataKey("gAAAAA" + "x" * 200)
         ),
-    },
-    "a sealed secret with the data key of its project": lambda keys, living: {
-        keys.record(
-            living.project_id, unnamed_stack(living.project_id).id, each.record_key
-        ): codec.encode_record(each)
-        for each in (subscription(secrets=("1." + "x" * 80,)), DataKey("gAAAAA" + "x" * 200))
     },
     "a key that an earlier version wrote": lambda keys, living: {
         keys.legacy(living.project_id): b"",

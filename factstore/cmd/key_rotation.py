@@ -74,7 +74,12 @@ class KeyRotation:
             self._log(f"{self._path}: removed key {number}, which no data key needs any more")
         for stack in found.broken:
             self._log(self._lost_key_message(stack))
-        return not found.broken
+        for project_id, subscription in found.subscriptions:
+            self._log(
+                f"project {project_id}, subscription {subscription}: its secrets cannot be opened;"
+                " restore the key, or have its owners rotate the secret with an overlap of 0"
+            )
+        return not (found.broken or found.subscriptions)
 
     def _rewrap(self) -> KeyRewrapResult:
         """Go through all stacks until no data key needs to be rewrapped."""
@@ -85,7 +90,7 @@ class KeyRotation:
                 renewed += found.renewed
                 if not found.renewed:
                     current = max(0, found.current - renewed)
-                    return KeyRewrapResult(renewed, current, found.broken)
+                    return KeyRewrapResult(renewed, current, found.broken, found.subscriptions)
         raise CommandError(
             "other hosts still wrap data keys with an older key; copy the repository to all API hosts,"
             " then run factstore rotate-keys --reseal-only"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,16 @@ from keystoneauth1.session import Session
 from oslo_config import cfg
 from oslo_upgradecheck.upgradecheck import Code, Result
 
+from factstore.cmd.sealed_records import data_keys, sealed_subscriptions
 from factstore.conf import limits, opts
 from factstore.core.errors import FactstoreError, SealBroken
-from factstore.core.model.data_key import DATA_KEY, DataKey
-from factstore.core.model.fact import Stack
-from factstore.core.model.unnamed import unnamed_stack
 from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.subscription_secrets import of_subscription
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import STAGED, Repository, RepositoryError
-from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.fsck.reader import StoreReader
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import KeyValue
 from factstore.wsgi import configuration, runtime
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.ops import logs
@@ -150,8 +147,10 @@ def check_sealing_keys(conf: cfg.ConfigOpts) -> Result:
     with _etcd(conf) as (client, keys):
         reader = StoreReader(client, keys, SystemClock(), conf.etcd.timeout)
         sealed, _ = reader.read(
-            [keys.all_stacks, keys.all_data, *keys.all_unnamed],
-            lambda items: list(_data_keys(items, keys)),
+            [keys.all_stacks, keys.all_data], lambda items: list(data_keys(items, keys))
+        )
+        subscriptions, _ = reader.read(
+            keys.all_unnamed, lambda items: list(sealed_subscriptions(items, keys))
         )
     try:
         numbers = {key.number for key in repository.read_keys()}
@@ -171,33 +170,19 @@ def check_sealing_keys(conf: cfg.ConfigOpts) -> Result:
             f"The keys in {repository.path} do not open the sensitive facts of {len(lost)} stacks, "
             f"such as {lost[0]}. Copy all keys from the other API hosts, or restore them."
         )
+    for project_id, found in subscriptions:
+        try:
+            encryption.rewrap_key(found.wrapped_key, *of_subscription(project_id, found.id))
+        except SealBroken:
+            lost.append(f"{project_id}/{found.id}")
+    if lost:
+        return _failure(
+            f"The keys in {repository.path} do not open the secrets of {len(lost)} subscriptions, such "
+            f"as {lost[0]}. Copy all keys from the other API hosts, or restore them."
+        )
     if STAGED not in numbers:
         return _warning(f"{repository.path} has no staged key. Run factstore rotate-keys.")
     return Result(Code.SUCCESS)
-
-
-def _data_keys(items: Iterable[KeyValue], keys: Keyspace) -> Iterator[tuple[Stack, DataKey]]:
-    """Yield each stack that has a data key, with the key; unreadable records are left out."""
-    stacks: dict[tuple[str, str], Stack] = {}
-    for item in items:
-        parsed = keys.parse(item.key)
-        try:
-            if parsed is None:
-                continue
-            if parsed.type == "stack":
-                stack = codec.decode_stack(
-                    item.value, parsed.project_id, parsed.name, revision=0, created=0
-                )
-                stacks[stack.project_id, stack.id] = stack
-            elif parsed.type == "record" and parsed.record_key == DATA_KEY:
-                record = codec.decode_record(item.value, DATA_KEY, revision=0, lease=0)
-                unnamed = unnamed_stack(parsed.project_id)
-                owner = stacks.get((parsed.project_id, parsed.stack_id))
-                owner = unnamed if parsed.stack_id == unnamed.id else owner
-                if owner is not None and isinstance(record, DataKey):
-                    yield owner, record
-        except ValueError:  # check_records reports it
-            continue
 
 
 def check_catalog(conf: cfg.ConfigOpts) -> Result:

@@ -136,7 +136,7 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     # grants/<id>, on a lease that expires soon after the grant
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key
-    DataKey: RecordFormat("seals", places=("stack", "project")),
+    DataKey: RecordFormat("seals"),
     # turns/<queue>/<member>, on the lease of the member
     Turn: RecordFormat("turns", key_field="queue"),
     # ranks/<queue>/<number>, on the lease of the member

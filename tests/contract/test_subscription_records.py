@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from factstore.core.errors import Conflict, Forbidden, NotFound, PreconditionFailed
+from factstore.core.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+)
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.delivery import DeliveryState, Notifier, Owner
 from factstore.core.model.fact import Scope
@@ -16,70 +19,34 @@ from factstore.core.model.precondition import Precondition
 from factstore.core.model.quota import Quota
 from factstore.core.model.record import RecordKey
 from factstore.core.model.subscription import Subscription
-from factstore.core.model.subscription_request import SubscriptionChanges, SubscriptionRequest
-from factstore.core.model.target_rules import TargetRules
-from factstore.core.model.unnamed import SERVICE, unnamed_scope
+from factstore.core.model.subscription_request import SubscriptionChanges
+from factstore.core.model.unnamed import SERVICE
 from factstore.core.operations.deliveries import (
-    ClaimSubscription,
     FinishDeletion,
     RecordDelivery,
     RegisterNotifier,
     ReleaseSubscription,
 )
-from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.idempotency import Idempotency
-from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.subscription_changes import (
     ChangeSubscription,
-    ConfirmSubscription,
     ReplaySubscription,
     RequestTest,
     StartDeletion,
 )
-from factstore.core.operations.subscription_secrets import clear_challenge, signing_secrets
-from factstore.core.operations.subscriptions import CreateSubscription, RotateSecret, WithSecret
+from factstore.core.operations.subscription_secrets import signing_secrets
+from tests.contract.subscribing import (
+    PLAIN,
+    SCOPE,
+    SECRET,
+    change,
+    claim,
+    confirm,
+    create,
+    rotation,
+    stored,
+)
 from tests.contract.world import PROJECT, Worker, World, author, soon
-from tests.sealing_keys import make_keys, sealing_with
-
-SCOPE = unnamed_scope(PROJECT)
-PLAIN = Encryption(NoKeyring())
-SECRET, CHALLENGE = "whsec_c2VjcmV0", "challenge-x"
-
-
-def create(
-    worker: Worker,
-    target: str = "https://receiver.example.com/",
-    *,
-    encryption: Encryption = PLAIN,
-    idempotency: Idempotency | None = None,
-) -> WithSecret:
-    request = SubscriptionRequest.of(target, TargetRules())
-    new_id = secrets.token_hex(16)
-    operation = CreateSubscription(
-        SCOPE, request, author(), new_id, SECRET, CHALLENGE, encryption, idempotency
-    )
-    return worker.transactor.run(operation).outcome
-
-
-def stored(worker: Worker, subscription: str) -> Subscription:
-    found = worker.store.refresh(soon()).record(SCOPE, RecordKey(Subscription, subscription))
-    assert isinstance(found, Subscription)
-    return found
-
-
-def claim(worker: Worker, subscription: str, notifier: str, lease: int) -> Owner | None:
-    done = worker.transactor.run(ClaimSubscription(SCOPE, subscription, notifier, lease))
-    return None if done.outcome is None else done.written_record(done.outcome)
-
-
-def confirm(worker: Worker, subscription: str, challenge: str = CHALLENGE) -> Subscription:
-    operation = ConfirmSubscription(SCOPE, subscription, challenge, author(), PLAIN)
-    return worker.transactor.run(operation).outcome
-
-
-def change(worker: Worker, subscription: str, **changes: object) -> Subscription:
-    checked = SubscriptionChanges.of(**changes)  # type: ignore[arg-type]
-    return worker.transactor.run(ChangeSubscription(SCOPE, subscription, checked, author())).outcome
 
 
 def test_a_subscription_belongs_to_no_stack_and_survives_a_restart(world: World) -> None:
@@ -221,7 +188,7 @@ def test_a_retry_returns_the_first_subscription_with_its_secret(worker: Worker) 
     assert again.secret == made.secret == SECRET
     with pytest.raises(Conflict):
         create(worker, idempotency=Idempotency("k" * 64, "g" * 64))
-    rotate = RotateSecret(SCOPE, made.subscription.id, author(), "whsec_bmV3", 60, PLAIN)
+    rotate = rotation(made.subscription.id, "whsec_bmV3")
     worker.transactor.run(rotate)
     assert create(worker, idempotency=promise).secret is None
 
@@ -229,30 +196,17 @@ def test_a_retry_returns_the_first_subscription_with_its_secret(worker: Worker) 
 def test_a_rotation_keeps_the_former_secret_for_a_while(worker: Worker) -> None:
     made = create(worker).subscription
     promise = Idempotency("r" * 64, "f" * 64)
-    operation = RotateSecret(SCOPE, made.id, author(), "whsec_bmV3", 60, PLAIN, promise)
+    operation = rotation(made.id, "whsec_bmV3", idempotency=promise)
     worker.transactor.run(operation)
-    operation = RotateSecret(SCOPE, made.id, author(), "whsec_bGF0ZXI=", 60, PLAIN, promise)
+    operation = rotation(made.id, "whsec_bGF0ZXI=", idempotency=promise)
     assert worker.transactor.run(operation).outcome.secret == "whsec_bmV3"
     project = worker.store.refresh(soon()).stack_state(SCOPE)
     assert project is not None
     found = stored(worker, made.id)
     assert signing_secrets(PLAIN, project, found, "2000") == ("whsec_bmV3", SECRET)
     assert signing_secrets(PLAIN, project, found, "9999") == ("whsec_bmV3",)
-    worker.transactor.run(RotateSecret(SCOPE, made.id, author(), "whsec_b25l", 0, PLAIN))
+    worker.transactor.run(rotation(made.id, "whsec_b25l", overlap=0))
     assert stored(worker, made.id).secrets == ("whsec_b25l",)
-
-
-def test_secrets_are_sealed_with_the_operators_keys(worker: Worker, tmp_path: Path) -> None:
-    make_keys(tmp_path / "keys")
-    encryption = sealing_with(tmp_path / "keys")
-    made = create(worker, encryption=encryption).subscription
-    found = stored(worker, made.id)
-    assert found.is_sealed
-    assert SECRET not in repr(made) + str(found.secrets)
-    project = worker.store.state().stack_state(SCOPE)
-    assert project is not None
-    assert signing_secrets(encryption, project, found, "2000") == (SECRET,)
-    assert clear_challenge(encryption, project, found) == CHALLENGE
 
 
 def test_a_project_has_a_quota_of_subscriptions(world: World) -> None:

@@ -44,6 +44,7 @@ class Subscription(Record):
     :param reason: why it is suspended or disabled, or None.
     :param secrets: with which messages are signed, the newest first; see
         :mod:`~factstore.core.operations.subscription_secrets`.
+    :param wrapped_key: the data key with which they are sealed, wrapped; empty if they are not.
     :param former_until: when the second secret ends; None if there is only one.
     :param rotated_at: when the newest secret replaced another; None for the first secret.
     :param challenge: what a pending target has to send back; stored like a secret.
@@ -65,6 +66,7 @@ class Subscription(Record):
     state: SubscriptionState
     reason: str | None
     secrets: tuple[str, ...] = field(repr=False)
+    wrapped_key: str
     former_until: str | None
     rotated_at: str | None
     challenge: str = field(repr=False)
@@ -88,16 +90,6 @@ class Subscription(Record):
         """True if a notifier has something to send: events, or the challenge."""
         return self.state in ("pending", "active")
 
-    @property
-    def is_sealed(self) -> bool:
-        """True if its secrets can be opened only with the project's data key."""
-        return any(map(is_sealed, (*self.secrets, self.challenge)))
-
     def etag(self, epoch: str) -> str:
         """Return the entity tag, without its quotes."""
         return str(Cursor(epoch, self.revision))
-
-
-def is_sealed(text: str) -> bool:
-    """Return True if the stored form of a secret is sealed."""
-    return text.startswith("1.")

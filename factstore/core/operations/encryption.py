@@ -138,25 +138,38 @@ class Encryption:
         key = hmac.digest(self.data_key(stack, data_key), b"derived secret", "sha256")
         return urlsafe_b64encode(hmac.digest(key, purpose.encode(), "sha256")).decode().rstrip("=")
 
-    def seal_text(self, stack: Stack, data_key: DataKey, text: str, purpose: str) -> str:
-        """Return a text sealed with a stack's data key, bound to a purpose in the stack.
+    def new_wrapped_key(self, *about: str) -> str:
+        """Return a new data key, wrapped and bound to texts that identify its use.
+
+        :raises SealingUnavailable: there are no keys.
+        """
+        return self._keyring.wrap(self._keyring.new_key(), _fields(*about))
+
+    def rewrap_key(self, wrapped: str, *about: str) -> str | None:
+        """Return a data key wrapped with the newest key; None if it is already.
+
+        :raises SealBroken: it cannot be unwrapped.
+        """
+        return self._keyring.rewrap(wrapped, _fields(*about))
+
+    def seal_text(self, wrapped: str, text: str, *about: str) -> str:
+        """Return a text sealed with a data key that :meth:`new_wrapped_key` returned.
 
         :raises SealBroken: the data key cannot be unwrapped.
         """
-        about = _fields(stack.project_id, stack.id, "text", purpose)
-        sealed = self._keyring.encrypt(self.data_key(stack, data_key), text.encode(), about)
+        key = self._keyring.unwrap(wrapped, _fields(*about))
+        sealed = self._keyring.encrypt(key, text.encode(), _fields(*about))
         return _VERSION + urlsafe_b64encode(sealed).decode()
 
-    def open_text(self, stack: Stack, data_key: DataKey, sealed: str, purpose: str) -> str:
+    def open_text(self, wrapped: str, sealed: str, *about: str) -> str:
         """Return the text that :meth:`seal_text` sealed.
 
         :raises SealBroken: it cannot be opened.
         """
-        about = _fields(stack.project_id, stack.id, "text", purpose)
-        key = self.data_key(stack, data_key)
+        key = self._keyring.unwrap(wrapped, _fields(*about))
         try:
             opened = urlsafe_b64decode(sealed.removeprefix(_VERSION))
-            return self._keyring.decrypt(key, opened, about).decode()
+            return self._keyring.decrypt(key, opened, _fields(*about)).decode()
         except ValueError:
             raise SealBroken("a sealed text cannot be opened: it is not sealed.") from None
 

@@ -1,7 +1,7 @@
 """The secrets of subscriptions: made, stored and read.
 
-Where the service has a keyring, they are sealed with the data key of the project's unnamed stack, each
-bound to its subscription.  Otherwise they are stored as they are, because messages are signed with
+Where the service has a keyring, they are sealed with a data key of their subscription, which is wrapped
+with a key of the keyring.  Otherwise they are stored as they are, because messages are signed with
 them.
 """
 
@@ -9,32 +9,15 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from factstore.core.errors import SealBroken, SealingUnavailable
-from factstore.core.model.data_key import DATA_KEY, DataKey
-from factstore.core.model.record import RecordKey
-from factstore.core.model.subscription import SECRET_PREFIX, Subscription, is_sealed
+from factstore.core.errors import SealingUnavailable
+from factstore.core.model.subscription import SECRET_PREFIX, Subscription
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.operation import View
 from factstore.core.state.stack_state import StackState
 
 SECRET_BYTES = 32
 CHALLENGE_PREFIX = "challenge-"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTexts:
-    """Texts as they are stored.
-
-    :param guards: the revision that the data key must still have.
-    :param records: the data key, if it is new.
-    """
-
-    texts: tuple[str, ...]
-    guards: Mapping[RecordKey, int] = field(default_factory=dict)
-    records: tuple[DataKey, ...] = ()
 
 
 def new_secret() -> str:
@@ -48,25 +31,20 @@ def new_challenge() -> str:
 
 
 def stored(
-    encryption: Encryption, view: View, subscription: str, texts: Sequence[str]
-) -> StoredTexts:
-    """Return texts in the form in which they are stored.
+    encryption: Encryption, project_id: str, subscription: str, texts: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """Return a new wrapped data key, and texts that are sealed with it.
+
+    Without a keyring, the key is empty and the texts are returned unchanged.
 
     :param subscription: the id of the subscription to which they are bound.
-    :raises SealBroken: the project's data key cannot be unwrapped.
     """
-    known = view.record(DATA_KEY)
-    records: tuple[DataKey, ...] = ()
-    if isinstance(known, DataKey):
-        data_key = known
-    else:
-        try:
-            data_key = encryption.new_data_key(view.stack)
-        except SealingUnavailable:
-            return StoredTexts(tuple(texts))
-        records = (data_key,)
-    sealed = [encryption.seal_text(view.stack, data_key, text, subscription) for text in texts]
-    return StoredTexts(tuple(sealed), {DATA_KEY: known.revision if known else 0}, records)
+    about = of_subscription(project_id, subscription)
+    try:
+        wrapped = encryption.new_wrapped_key(*about)
+    except SealingUnavailable:
+        return "", tuple(texts)
+    return wrapped, tuple([encryption.seal_text(wrapped, text, *about) for text in texts])
 
 
 def signing_secrets(
@@ -91,12 +69,15 @@ def clear_challenge(encryption: Encryption, project: StackState, subscription: S
     return _clear(encryption, project, subscription, subscription.challenge)
 
 
+def of_subscription(project_id: str, subscription: str) -> tuple[str, ...]:
+    """Return the texts to which the data key and the secrets of a subscription are bound."""
+    return project_id, "subscription", subscription
+
+
 def _clear(
     encryption: Encryption, project: StackState, subscription: Subscription, text: str
 ) -> str:
-    if not is_sealed(text):
+    if not subscription.wrapped_key:
         return text
-    data_key = project.record(DATA_KEY)
-    if not isinstance(data_key, DataKey):
-        raise SealBroken("the secrets of the subscription cannot be opened: there is no data key.")
-    return encryption.open_text(project.stack, data_key, text, subscription.id)
+    about = of_subscription(project.stack.project_id, subscription.id)
+    return encryption.open_text(subscription.wrapped_key, text, *about)

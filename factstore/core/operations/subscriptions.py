@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from factstore.core.errors import SealBroken
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.receipt import Receipt
@@ -16,7 +17,11 @@ from factstore.core.operations.grants import add_seconds
 from factstore.core.operations.idempotency import Idempotency, key_reused
 from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.subscription_changes import changed_by, living, subscription_of
-from factstore.core.operations.subscription_secrets import signing_secrets, stored
+from factstore.core.operations.subscription_secrets import (
+    clear_challenge,
+    signing_secrets,
+    stored,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,8 @@ class CreateSubscription(_WithSecretOperation):
     def plan(self, view: View) -> Draft[WithSecret]:
         """Return the draft."""
         request = self.request
-        kept = stored(self.encryption, view, self.id, (self.secret, self.challenge))
+        texts = (self.secret, self.challenge)
+        wrapped_key, kept = stored(self.encryption, self.scope.project_id, self.id, texts)
         made = Subscription(
             id=self.id,
             name=request.name,
@@ -101,10 +107,11 @@ class CreateSubscription(_WithSecretOperation):
             max_delay=request.max_delay,
             state="pending" if request.target.needs_challenge else "active",
             reason=None,
-            secrets=kept.texts[:1],
+            secrets=kept[:1],
+            wrapped_key=wrapped_key,
             former_until=None,
             rotated_at=None,
-            challenge=kept.texts[1],
+            challenge=kept[1],
             start=str(Cursor(view.state.epoch, view.state.revision)),
             created_at=view.now,
             created_by=self.author.user_id,
@@ -116,8 +123,8 @@ class CreateSubscription(_WithSecretOperation):
         )
         return Draft(
             WithSecret(made, self.secret),
-            records=(made, *kept.records),
-            record_revisions={made.record_key: 0, **kept.guards},
+            records=(made,),
+            record_revisions={made.record_key: 0},
         )
 
 
@@ -125,6 +132,7 @@ class CreateSubscription(_WithSecretOperation):
 class RotateSecret(_WithSecretOperation):
     """Replace the secret of a subscription.
 
+    :param challenge: replaces the challenge if that cannot be opened any more.
     :param overlap: seconds for which messages are signed with both secrets.
     """
 
@@ -134,6 +142,7 @@ class RotateSecret(_WithSecretOperation):
     id: str
     author: Author
     secret: str
+    challenge: str
     overlap: int
     encryption: Encryption
     idempotency: Idempotency | None = None
@@ -142,17 +151,28 @@ class RotateSecret(_WithSecretOperation):
         """Return the draft.
 
         :raises NotFound: there is no such subscription.
+        :raises SealBroken: the former secret cannot be opened, and *overlap* is not 0.
         """
-        known = living(view, self.id)
-        kept = stored(self.encryption, view, self.id, (self.secret,))
+        known, project = living(view, self.id), view.stack_state
+        assert project is not None  # noqa: S101 - an unnamed stack always exists
+        texts = [self.secret]
+        if self.overlap:
+            texts.append(signing_secrets(self.encryption, project, known, "9999")[0])
+        try:
+            challenge = clear_challenge(self.encryption, project, known)
+        except SealBroken:
+            challenge = self.challenge
+        texts.append(challenge)
+        wrapped_key, kept = stored(self.encryption, self.scope.project_id, self.id, texts)
         changed = replace(
             changed_by(known, view, self.author),
-            secrets=(*kept.texts, *known.secrets[:1]) if self.overlap else kept.texts,
+            secrets=kept[:-1],
+            wrapped_key=wrapped_key,
+            challenge=kept[-1],
             former_until=add_seconds(view.now, self.overlap) if self.overlap else None,
             rotated_at=view.now,
         )
+        revisions = {known.record_key: known.revision}
         return Draft(
-            WithSecret(changed, self.secret),
-            records=(changed, *kept.records),
-            record_revisions={known.record_key: known.revision, **kept.guards},
+            WithSecret(changed, self.secret), records=(changed,), record_revisions=revisions
         )

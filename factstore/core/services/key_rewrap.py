@@ -12,9 +12,10 @@ from factstore.core.errors import OutcomeUnknown, SealBroken, Unavailable
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.event import PutRecord, PutStack
 from factstore.core.model.fact import Scope, Stack
-from factstore.core.model.unnamed import project_of_unnamed, unnamed_scope
+from factstore.core.model.subscription import Subscription
+from factstore.core.model.unnamed import unnamed_scope
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.maintenance import RewrapDataKey
+from factstore.core.operations.maintenance import RewrapDataKey, RewrapSubscriptionKey
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.state.state import State
@@ -27,11 +28,13 @@ class KeyRewrapResult:
     :param renewed: the number of data keys that were wrapped again.
     :param current: the number that were wrapped with the newest key already.
     :param broken: stacks whose data key cannot be unwrapped.
+    :param subscriptions: projects and ids of subscriptions whose data key cannot be unwrapped.
     """
 
     renewed: int = 0
     current: int = 0
     broken: tuple[Stack, ...] = ()
+    subscriptions: tuple[tuple[str, str], ...] = ()
 
 
 class KeyRewrap:
@@ -63,19 +66,27 @@ class KeyRewrap:
         state = self._store.refresh(self._clock.monotonic() + self._timeout)
         for scope in _with_data_key(state):
             try:
-                renewed = self._rewrap(scope)
+                renewed = self._run(RewrapDataKey(scope, self._encryption))
             except SealBroken:
                 stack = self._store.state().stack(scope)
                 result = replace(result, broken=(*result.broken, *([stack] if stack else [])))
                 continue
-            result = replace(
-                result, renewed=result.renewed + renewed, current=result.current + (not renewed)
-            )
+            result = _counted(result, renewed)
+        for project_id, found in state.unnamed_records(Subscription):
+            if not found.wrapped_key:
+                continue
+            scope = unnamed_scope(project_id)
+            try:
+                renewed = self._run(RewrapSubscriptionKey(scope, found.id, self._encryption))
+            except SealBroken:
+                lost = (*result.subscriptions, (project_id, found.id))
+                result = replace(result, subscriptions=lost)
+                continue
+            result = _counted(result, renewed)
         return result
 
-    def _rewrap(self, scope: Scope) -> bool:
-        """Return True if a stack's data key had to be wrapped again."""
-        operation = RewrapDataKey(scope, self._encryption)
+    def _run(self, operation: RewrapDataKey | RewrapSubscriptionKey) -> bool:
+        """Return True if a data key had to be wrapped again."""
         try:
             return self._transactor.run(operation).outcome
         except OutcomeUnknown:  # a retry finds out from the data key
@@ -87,6 +98,10 @@ class KeyRewrap:
                 ) from error
 
 
+def _counted(result: KeyRewrapResult, renewed: bool) -> KeyRewrapResult:
+    return replace(result, renewed=result.renewed + renewed, current=result.current + (not renewed))
+
+
 def _with_data_key(state: State) -> list[Scope]:
     """Return the scopes of stacks that have a data key."""
     stacks: dict[str, Scope] = {}
@@ -95,7 +110,5 @@ def _with_data_key(state: State) -> list[Scope]:
         if isinstance(mutation, PutStack):
             stacks[mutation.stack.id] = mutation.stack.scope
         elif isinstance(mutation, PutRecord) and isinstance(mutation.record, DataKey):
-            project_id = project_of_unnamed(mutation.stack_id)
-            unnamed = None if project_id is None else unnamed_scope(project_id)
-            found.append(unnamed or stacks[mutation.stack_id])
+            found.append(stacks[mutation.stack_id])
     return found

@@ -239,6 +239,7 @@ class SubscriptionService(Service):
             subscription,
             author,
             new_secret(),
+            new_challenge(),
             check_overlap(overlap),
             self._encryption,
             idempotency,

@@ -7,16 +7,15 @@ belong to the tenants.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from factstore.core.errors import Invalid
-from factstore.core.model.data_key import DATA_KEY, DataKey
+from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.path import check_stack_name
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.subscription import Subscription
-from factstore.core.model.unnamed import project_of_unnamed, unnamed_stack
+from factstore.core.model.unnamed import project_of_unnamed
 from factstore.core.operations.idempotency import earlier_receipt
 from factstore.store import codec
 from factstore.store.fsck.report import Finding, ProjectContents, Report, StackContents
@@ -55,8 +54,6 @@ class _Checker:
         self._with_unreadable_stacks: set[str] = set()
         self._store_id = b""
         self._leases: set[int] = set()
-        self._sealed_outside: Counter[str] = Counter()
-        self._with_data_key: set[str] = set()
 
     def read(self, item: KeyValue) -> None:
         """Check one key, and count it."""
@@ -150,11 +147,8 @@ class _Checker:
             return
         if isinstance(record, Subscription):
             self._projects[parsed.project_id].subscriptions += 1
-            self._sealed_outside[parsed.project_id] += record.is_sealed
         elif isinstance(record, Receipt):
             self._projects[parsed.project_id].receipts += 1
-        elif isinstance(record, DataKey):
-            self._with_data_key.add(parsed.project_id)
 
     def report(self) -> Report:
         """Return the report, once all keys have been read."""
@@ -162,11 +156,6 @@ class _Checker:
             self._find("epoch_missing", self._keys.epoch, "the epoch does not exist")
         for (project_id, stack_id), data in self._data.items():
             self._findings += self._check_data(project_id, stack_id, data)
-        for project_id, sealed in self._sealed_outside.items():
-            if sealed and project_id not in self._with_data_key:
-                key = self._keys.record(project_id, unnamed_stack(project_id).id, DATA_KEY)
-                problem = f"the data key of the secrets of {sealed} subscriptions does not exist"
-                self._find("sealed_without_key", key, problem)
         findings = sorted(self._findings, key=lambda finding: finding.key)
         projects = dict(sorted(self._projects.items()))
         leases = frozenset(self._leases)

@@ -11,8 +11,7 @@ ADVICE = {
     "otherwise delete the key",
     "unreadable": "if a newer version of factstore wrote the record, verify with that version; "
     "otherwise restore the key from a backup, or delete it",
-    "sealed_without_key": "restore the key from a backup; or write the sensitive facts, or create the "
-    "subscriptions, again",
+    "sealed_without_key": "restore the key from a backup, or write the sensitive facts again",
     "orphan": "run factstore verify --repair; the workers then delete the keys",
     "idle_lease": "run factstore verify --repair, which revokes the lease; it also expires by itself",
 }

@@ -69,6 +69,7 @@ def subscription(**fields: Any) -> Subscription:
         state="pending",
         reason=None,
         secrets=("whsec_c2VjcmV0",),
+        wrapped_key="",
         former_until=None,
         rotated_at=None,
         challenge="challenge-x",

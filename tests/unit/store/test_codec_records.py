@@ -51,7 +51,8 @@ RECORDS: list[Record] = [
     Grant("s-3", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "s-1", **STORED),
     Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),
     DataKey("gAAAAAwrapped", revision=7),
-    subscription(types=("fact.put",), secrets=("1.new", "1.old"), former_until="t", revision=7),
+    subscription(types=("fact.put",), wrapped_key="k", revision=7),
+    subscription(secrets=("1.new", "1.old"), former_until="t", revision=7),
     replace(DeliveryState.first(subscription()), revision=7),
     DeliveryState("s", 0, 0, f"{EPOCH}.5", 3, 2, 1, "t", "t", "timeout", (
         Delivery("s.5", "events", "t", 1, 3, False, None, 7, "timeout").text,), **STORED),
