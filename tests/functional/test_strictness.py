@@ -61,6 +61,7 @@ def operations() -> list[tuple[str, str]]:
         ("GET", "/v1/stacks/s/grants/g"),
         ("DELETE", "/v1/stacks/s/grants/g"),
         ("POST", "/v1/stacks/s/grants/g/renew"),
+        ("GET", "/v1/events"),
         ("GET", "/v1/subscriptions"),
         ("POST", "/v1/subscriptions"),
         ("GET", "/v1/subscriptions/u"),
