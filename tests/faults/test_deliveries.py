@@ -21,6 +21,7 @@ from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.notifier import NotifierProcess
 from factstore.cmd.processes.ports import free_port
+from factstore.notify.notifier_lease import TTL
 from tests.eventually import eventually
 from tests.faults.conftest import StartApi
 from tests.faults.receivers import FAULTS, GOOD, Box, Receivers
@@ -30,6 +31,7 @@ from tests.service import ApiServer
 ALLOWED = {"allow_http": "true", "allow_cidrs": "127.0.0.0/8"}
 NOTIFIERS = 2
 PAUSE = 0.04  # seconds between two writes, each of which goes to ten subscriptions
+PAUSED_SECONDS = TTL + 5.0
 LONG = 150.0  # seconds; a receiver that failed for a minute waits for the next attempt as long
 
 
@@ -82,6 +84,14 @@ class Notifiers:
         chosen = which.choice(self.processes)
         chosen.kill()
         chosen.start()
+        chosen.wait_ready(90)
+
+    def pause(self, which: random.Random) -> None:
+        """Pause one until others own its subscriptions, and let it continue as if nothing had been."""
+        chosen = which.choice(self.processes)
+        chosen.child.pause()
+        time.sleep(PAUSED_SECONDS)
+        chosen.child.resume()
         chosen.wait_ready(90)
 
     def check_logs(self) -> None:
@@ -226,6 +236,8 @@ def test_no_event_is_lost_while_notifiers_are_killed_and_receivers_fail(
                     # The notifier that owned it may have been killed.
                     eventually(lambda each=each: delete(api, each), 60)
                     each.deleted_at = time.monotonic()
+            if scale > 1:
+                notifiers.pause(chance)
         for each in subscribed:
             if each.deleted_at is None:
                 wanted = set(written[each.stack])
