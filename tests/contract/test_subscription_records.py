@@ -151,8 +151,9 @@ def test_states_follow_what_owners_request(worker: Worker) -> None:
     assert caught.value.code == "subscription_pending"
     with pytest.raises(Conflict):
         worker.transactor.run(RequestTest(SCOPE, made.id, author()))
-    with pytest.raises(Forbidden):
-        confirm(worker, made.id, "challenge-y")
+    for wrong in ("challenge-y", "", "\ud800"):
+        with pytest.raises(Forbidden):
+            confirm(worker, made.id, wrong)
     assert confirm(worker, made.id).state == "active"
     revision = stored(worker, made.id).revision
     assert confirm(worker, made.id).state == "active"

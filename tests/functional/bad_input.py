@@ -93,6 +93,10 @@ BODIES = {
         f"a renewal: {what}": Bad(a, "POST", RENEWAL, body=body)
         for what, (body, a) in bad_bodies.RENEWALS.items()
     },
+    **{
+        f"a subscription: {what}": Bad(a, "POST", "/v1/subscriptions", body=body)
+        for what, (body, a) in bad_bodies.SUBSCRIPTIONS.items()
+    },
     "a grant as a text": Bad("415 media_type", "POST", "STACK/grants", (TEXT,)),
     "a grant without a type": Bad("415 media_type", "POST", "STACK/grants", ()),
     "a renewal as a text": Bad("415 media_type", "POST", RENEWAL, (TEXT,)),

@@ -77,6 +77,9 @@ NAMED = [
     ("GET", "STACK/grants/SEGMENT"),
     ("DELETE", "STACK/grants/SEGMENT"),
     ("POST", "STACK/grants/SEGMENT/renew"),
+    *((method, "/v1/subscriptions/SEGMENT") for method in ("GET", "PATCH", "DELETE")),
+    *(("POST", f"/v1/subscriptions/SEGMENT/{verb}") for verb in ("test", "rotate")),
+    ("GET", "/v1/subscriptions/SEGMENT/deliveries"),
 ]
 
 
@@ -118,6 +121,8 @@ PATHS = {
     "a slash behind the grants": ("STACK/grants/", "404 not_found"),
     "a slash behind a grant": ("STACK/grants/g/", "404 not_found"),
     "more behind a renewal": ("STACK/grants/g/renew/x", "404 not_found"),
+    "a slash behind the subscriptions": ("/v1/subscriptions/", "404 not_found"),
+    "more behind a subscription": ("/v1/subscriptions/u/x", "404 not_found"),
     "a resource that is none": ("STACK/nonsense", "404 not_found"),
     "capitals": ("/V1/stacks", "404 not_found"),
     "a URL above 8 KiB": ("/" + "x" * 9000, "414 url_too_long"),
@@ -144,6 +149,8 @@ METHODS = {
     "a grant is not put": ("PUT", "STACK/grants/g", "405 method_not_allowed"),
     "a grant is not patched": ("PATCH", "STACK/grants/g", "405 method_not_allowed"),
     "renewals are not read": ("GET", "STACK/grants/g/renew", "405 method_not_allowed"),
+    "subscriptions are not put": ("PUT", "/v1/subscriptions/u", "405 method_not_allowed"),
+    "tests are not read": ("GET", "/v1/subscriptions/u/test", "405 method_not_allowed"),
     "a tunnel": ("CONNECT", "localhost:80", "404 not_found"),
 }
 
@@ -154,6 +161,7 @@ PAGED = (
     "STACK/waiters",
     "STACK/alarms",
     "STACK/grants",
+    "/v1/subscriptions",
 )
 WAITING = (
     *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence", "/v1/events"),
