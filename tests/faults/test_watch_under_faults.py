@@ -1,4 +1,4 @@
-"""Eight watchers, two servers, writers that never stop, and everything that may break breaks.
+"""Ten watchers, two servers, writers that never stop, and everything that may break breaks.
 
 Faults come after counted writes.  Afterwards the events of every watcher, the responses to every writer
 and the lists of both servers are compared with etcd's own history.
@@ -35,11 +35,12 @@ class Run:
         for stack in ("alpha", "beta"):
             put(first, stack, "nodes/n1/k0", "first")
         starts = {stack: page(first, stack)["cursor"] for stack in ("alpha", "beta")}
+        starts["alpha,beta"] = starts["beta"]
         filters = [("alpha", ""), ("alpha", "nodes/n1"), ("alpha", "quiet"), ("beta", "")]
         self.watchers: list[Watcher] = [
             kind(f"{kind.__name__} of {stack} {prefix}", order, stack, prefix, cursor=starts[stack])
             for kind, order in ((StreamWatcher, servers), (PollWatcher, servers[::-1]))
-            for stack, prefix in filters
+            for stack, prefix in (*filters, ("alpha,beta", ""))
         ]
         self.writers = Writers(servers, 4, seed)
 
@@ -78,8 +79,8 @@ class Run:
         self.compact(min(watcher.position for watcher in self.watchers))
 
     def history_that_some_need_is_compacted(self) -> None:
-        """Two watchers are away; what they missed is gone from etcd and from the first server."""
-        away = [self.watchers[0], self.watchers[5]]
+        """Some watchers are away; what they missed is gone from etcd and from the first server."""
+        away = [self.watchers[n] for n in (0, 4, 6, 9)]
         resets = [watcher.resets for watcher in away]
         for watcher in away:
             watcher.hold()
@@ -142,7 +143,7 @@ class Run:
             watcher: max(
                 revision
                 for (stack, path), revision in last.items()
-                if stack == watcher.stack and covers(watcher.prefix, path)
+                if stack in watcher.stacks and covers(watcher.prefix, path)
             )
             for watcher in self.watchers
         }
@@ -165,7 +166,8 @@ def test_every_watcher_receives_each_event_once_whole_and_in_order_under_faults(
     awaited = run.settle()
 
     for watcher in run.watchers:
-        told = [item for segment in watcher.segments for item in segment.items]
+        segments = [each for view in watcher.views.values() for each in view]
+        told = [item for segment in segments for item in segment.items]
         events = sum(isinstance(item, Told) for item in told)
         print(
             f"{watcher.name}: {watcher.connections} connections, {watcher.resets} resets, "
@@ -177,9 +179,10 @@ def test_every_watcher_receives_each_event_once_whole_and_in_order_under_faults(
     assert run.writers.complaints == []
     for watcher, until in awaited.items():
         assert watcher.complaints == [], watcher.name
-        scope = Scope(PROJECT, watcher.stack)
-        broken = check_watcher(run.history, scope, watcher.prefix, watcher.segments, until)
-        assert broken == [], watcher.name
+        for stack, view in watcher.views.items():
+            scope = Scope(PROJECT, stack)
+            broken = check_watcher(run.history, scope, watcher.prefix, view, until)
+            assert broken == [], (watcher.name, stack)
     assert check_attempts(run.history, run.writers.ledger.attempts) == []
     for server in (first, second):
         for stack in ("alpha", "beta"):

@@ -13,11 +13,11 @@ import json
 import socket
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tests.faults.checker import Bookmark, Change, Held, Resumed, Segment, Told, canonical
+from tests.faults.checker import Bookmark, Change, Held, Item, Resumed, Segment, Told, canonical
 from tests.faults.plain_http import Caller, Hung, Lost, revision_of
 
 SILENCE = 40.0  # seconds; a stream pings every 15
@@ -29,6 +29,8 @@ class Watcher(ABC):
     """The common part of both representations.
 
     :param servers: tried in turn, one for each connection.
+    :param stack: the name of a stack, or several names with commas.
+    :ivar views: the segments of each stack.
     """
 
     def __init__(
@@ -38,7 +40,8 @@ class Watcher(ABC):
         self.stack = stack
         self.prefix = prefix
         self.cursor = cursor
-        self.segments = [Segment(revision_of(cursor))]
+        self.stacks = stack.split(",")
+        self.views = {each: [Segment(revision_of(cursor))] for each in self.stacks}
         self.connections = 0
         self.resets = 0
         self.complaints: list[str] = []
@@ -52,6 +55,12 @@ class Watcher(ABC):
     def position(self) -> int:
         """The revision up to which it believes to be complete."""
         return revision_of(self.cursor)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The segments of its only stack."""
+        (segments,) = self.views.values()
+        return segments
 
     def start(self) -> None:
         self._thread.start()
@@ -89,7 +98,7 @@ class Watcher(ABC):
                 self._stopping.wait(PAUSE)
                 continue
             self.connections += 1
-            self._segment.items.append(Resumed(self.position))
+            self._note(Resumed(self.position))
             try:
                 self._visit(next(self._servers))
             except Lost:
@@ -98,23 +107,37 @@ class Watcher(ABC):
                 self.complaints.append(repr(error))
                 return
 
-    @property
-    def _segment(self) -> Segment:
-        return self.segments[-1]
+    def _note(self, item: Item) -> None:
+        for segments in self.views.values():
+            segments[-1].items.append(item)
 
     def _move(self, cursor: str) -> None:
-        if cursor.partition(".")[0] != self.cursor.partition(".")[0]:
+        known, is_back = self.cursor.partition("."), revision_of(cursor) < self.position
+        if cursor.partition(".")[0] != known[0] or is_back:
             self.complaints.append(f"{cursor} follows {self.cursor}")
         self.cursor = cursor
 
     def _tell(self, event: dict[str, Any]) -> None:
         revision = revision_of(event["cursor"])
-        self._segment.items.append(Told(revision, read_changes(event)))
+        if revision <= self.position:
+            self.complaints.append(f"event {revision} follows {self.cursor}")
+        for stack, segments in self.views.items():
+            changes = [each for each in event["changes"] if each.get("stack", stack) == stack]
+            if changes:
+                segments[-1].items.append(Told(revision, read_changes(changes)))
 
-    def _begin(self, cursor: str, facts: list[dict[str, Any]]) -> None:
+    def _begin(self, cursor: str, facts: Mapping[str, list[dict[str, Any]]]) -> None:
         self.resets += 1
         self.cursor = cursor
-        self.segments.append(Segment(revision_of(cursor), read_facts(facts)))
+        for stack, segments in self.views.items():
+            segments.append(Segment(revision_of(cursor), read_facts(facts.get(stack, []))))
+
+    def _target(self, **query: str | int) -> str:
+        if self.prefix:
+            query["prefix"] = self.prefix
+        if len(self.stacks) == 1:
+            return f"{_base(self.stack)}/events?{urlencode(query)}"
+        return f"/v1/events?{urlencode({'stacks': self.stack, **query})}"
 
     def _unexpected(self, status: int, body: bytes) -> None:
         if status not in TRANSIENT:
@@ -131,8 +154,7 @@ class PollWatcher(Watcher):
     def _visit(self, server: str) -> None:
         with Caller(server) as caller:
             while not (self._stopping.is_set() or self._held.is_set()):
-                query = {"since": self.cursor, "wait": 2, **self._filter()}
-                answer = caller.call("GET", f"{_base(self.stack)}/events?{urlencode(query)}")
+                answer = caller.call("GET", self._target(since=self.cursor, wait=2))
                 if answer.status == 410:
                     self._relist(caller)
                 elif answer.status != 200:
@@ -142,21 +164,24 @@ class PollWatcher(Watcher):
                     page = answer.json()
                     for event in page["events"]:
                         self._tell(event)
-                    self._segment.items.append(Bookmark(revision_of(page["next"])))
+                        self._move(event["cursor"])
+                    self._note(Bookmark(revision_of(page["next"])))
                     self._move(page["next"])
 
     def _relist(self, caller: Caller) -> None:
-        query = {"limit": 1000, **self._filter()}
-        answer = caller.call("GET", f"{_base(self.stack)}/facts?{urlencode(query)}")
-        if answer.status != 200:
-            return self._unexpected(answer.status, answer.body)
-        page = answer.json()
-        assert not any(link["rel"] == "next" for link in page["links"]), "more than a page"
-        self._begin(page["cursor"], page["facts"])
-        return None
-
-    def _filter(self) -> dict[str, str]:
-        return {"prefix": self.prefix} if self.prefix else {}
+        facts, at = {}, {}  # of all stacks at one revision
+        for stack in self.stacks:
+            query = {"limit": 1000, **at, **({"prefix": self.prefix} if self.prefix else {})}
+            answer = caller.call("GET", f"{_base(stack)}/facts?{urlencode(query)}")
+            if answer.status == 410 and at:
+                return  # compacted meanwhile
+            if answer.status != 200:
+                self._unexpected(answer.status, answer.body)
+                return
+            page = answer.json()
+            assert not any(link["rel"] == "next" for link in page["links"]), "more than a page"
+            facts[stack], at = page["facts"], {"cursor": page["cursor"]}
+        self._begin(at["cursor"], facts)
 
 
 class StreamWatcher(Watcher):
@@ -172,7 +197,6 @@ class StreamWatcher(Watcher):
 
     def _visit(self, server: str) -> None:
         connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=SILENCE)
-        query = f"?{urlencode({'prefix': self.prefix})}" if self.prefix else ""
         headers = {"Accept": "text/event-stream", "Last-Event-ID": self.cursor}
         answer = None
         try:
@@ -180,7 +204,7 @@ class StreamWatcher(Watcher):
             self._socket = connection.sock
             if self._held.is_set() or self._stopping.is_set():
                 return
-            connection.request("GET", f"{_base(self.stack)}/events{query}", headers=headers)
+            connection.request("GET", self._target(), headers=headers)
             answer = connection.getresponse()
             if answer.status != 200:
                 self._unexpected(answer.status, answer.read())
@@ -197,7 +221,7 @@ class StreamWatcher(Watcher):
             connection.close()
 
     def _read(self, answer: http.client.HTTPResponse) -> None:
-        shown: list[dict[str, Any]] | None = None
+        shown: dict[str, list[dict[str, Any]]] | None = None
         for frame in frames(answer):
             kind, data = frame.get("event"), json.loads(frame["data"])
             if kind == "change":
@@ -209,12 +233,12 @@ class StreamWatcher(Watcher):
                 self._begin(frame["id"], shown)
                 shown = None
             elif kind == "bookmark":
-                self._segment.items.append(Bookmark(revision_of(frame["id"])))
+                self._note(Bookmark(revision_of(frame["id"])))
                 self._move(frame["id"])
             elif kind == "reset":
-                shown = []
+                shown = {}
             elif kind == "snapshot" and shown is not None:
-                shown.extend(data["facts"])
+                shown.setdefault(data.get("stack", self.stack), []).extend(data["facts"])
             elif kind != "goodbye":
                 self.complaints.append(f"frame {frame}")
 
@@ -233,8 +257,8 @@ def frames(answer: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
             frame[name] = f"{frame[name]}\n{value}" if name in frame else value
 
 
-def read_changes(event: dict[str, Any]) -> tuple[Change, ...]:
-    """An event's changes as the checker knows them."""
+def read_changes(changes: list[dict[str, Any]]) -> tuple[Change, ...]:
+    """Changes as the checker knows them."""
     return tuple(
         Change(
             change["type"],
@@ -243,7 +267,7 @@ def read_changes(event: dict[str, Any]) -> tuple[Change, ...]:
             canonical(change["fact"]["value"]) if change["fact"] else None,
             change["previous"]["revision"] if change["previous"] else 0,
         )
-        for change in event["changes"]
+        for change in changes
     )
 
 
