@@ -29,7 +29,7 @@ from factstore.core.services.watch_frames import (
 )
 
 STREAM = "text/event-stream"
-CREDENTIAL_SECONDS = 45.0  # between checks; with a ping of 15 s, a stream ends within 60 s
+CREDENTIAL_SECONDS = 40.0  # between checks; with a ping of 15 s, a stream ends within 60 s
 CREDENTIAL_ENDED = "the credential is no longer valid"
 RETRY_MS = (500, 3000)  # spreads the clients of a stopping service that reconnect
 HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
@@ -40,17 +40,19 @@ FIRST = b": factstore\n\n"
 class Credential:
     """The credential of a stream's reader, which is checked now and then."""
 
-    __slots__ = ("_checked_at", "_clock", "identity")
+    __slots__ = ("_checked_at", "_clock", "_ended", "identity")
 
     def __init__(self, identity: Identity, clock: Clock) -> None:
         self.identity = identity
         self._clock = clock
         self._checked_at = clock.monotonic()
+        self._ended = False
 
     @property
     def is_due(self) -> bool:
-        """True if the credential has to be checked."""
-        return self._clock.monotonic() - self._checked_at >= CREDENTIAL_SECONDS
+        """True if the credential has to be checked, or is not valid any more."""
+        # Another greenlet may have taken over the stream during the check that found it.
+        return self._ended or self._clock.monotonic() - self._checked_at >= CREDENTIAL_SECONDS
 
     def begin_check(self) -> None:
         """Note that the credential is being checked."""
@@ -59,7 +61,8 @@ class Credential:
     def check(self) -> bool:
         """Return True if the credential is still valid."""
         self.begin_check()
-        return self.identity.still_valid()
+        self._ended = self._ended or not self.identity.still_valid()
+        return not self._ended
 
 
 @dataclass(frozen=True, slots=True)

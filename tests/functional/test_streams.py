@@ -271,3 +271,33 @@ def test_head_of_a_stream_ends(api: Caller, stack: str) -> None:
     etag(api, f"{stack}/facts/a", 1)
     answer = api("HEAD", f"{stack}/events", headers={"Accept": "text/event-stream"})
     assert answer.status_code == HTTPStatus.OK
+
+
+def test_one_stream_carries_many_stacks_and_is_resumed_on_another_worker(
+    api: Caller, stack: str
+) -> None:
+    name = stack.removeprefix("/v1/stacks/")
+    etag(api, f"{stack}/facts/a", 1)
+    etag(api, f"{stack}-b/facts/b", 2)
+    query = f"?stacks={name}*,none"
+    with Stream(api.url, f"/v1/events{query}&initial=true") as stream:
+        found = [stream.expect("snapshot").data for _ in range(2)]
+        assert [(each["project_id"], each["stack"]) for each in found] == [
+            ("none", name),
+            ("none", f"{name}-b"),
+        ]
+        assert [[fact["path"] for fact in each["facts"]] for each in found] == [["a"], ["b"]]
+        bookmark = stream.expect("bookmark")
+        first = etag(api, f"{stack}-c/facts/c", 3)
+        api.delete(stack).raise_for_status()
+        last = etag(api, f"{stack}/facts/a", 4)
+        created, deleted, again = (stream.expect("change") for _ in range(3))
+        assert (created.id, again.id) == (first, last)
+        assert [each["stack"] for each in created.data["changes"]] == [f"{name}-c"]
+        assert [each["type"] for each in deleted.data["changes"]] == ["stack.delete"]
+    headers = {"Last-Event-ID": str(bookmark.id)}
+    for _ in range(2):
+        with Stream(api.url, f"/v1/events{query}&initial=true", headers) as stream:
+            assert [stream.expect("change") for _ in range(3)] == [created, deleted, again]
+    with Stream(api.url, f"/v1/events{query}&since={FOREIGN}&on_gap=error") as stream:
+        refused(stream, "410 cursor_expired")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import gevent
+import gevent.event
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from factstore.core.model.permissions import Permissions
 from factstore.core.services.debounce import Debounce
 from factstore.core.services.watch_filter import Filter
 from tests.unit.core.factories import EPOCH
-from tests.unit.wsgi.streaming_worker import ALL, NOBODY, StreamingWorker
+from tests.unit.wsgi.streaming_worker import ALL, NOBODY, PATIENCE, StreamingWorker
 
 FILTERS = (
     ALL,
@@ -264,6 +265,25 @@ def test_a_stream_ends_when_its_credential_ends(worker: StreamingWorker) -> None
     worker.until(lambda: client.frames and client.data.endswith(b"0\r\n\r\n"), reading=True)
     assert b"credential" in client.frames[-1]
     assert kept.stream.listener is not None
+
+
+def test_a_stream_ends_whose_reader_was_slow_while_its_credential_was_checked(
+    worker: StreamingWorker,
+) -> None:
+    answered = gevent.event.Event()
+    client = worker.connect(
+        identity=replace(NOBODY, still_valid=lambda: not answered.wait(PATIENCE))
+    )
+    worker.until(lambda: worker.listening() == 1)
+    worker.pass_by(50)
+    worker.streams.check_credentials()
+    for _ in range(40):  # more than fits into the socket
+        worker.put("a", 5000)
+    worker.until(lambda: worker.listening() == 0)
+    answered.set()
+    gevent.sleep(0)
+    worker.until(lambda: client.data.endswith(b"0\r\n\r\n"), reading=True)
+    assert b"credential" in client.frames[-1]
 
 
 def test_a_stream_without_history_says_goodbye(worker: StreamingWorker) -> None:
