@@ -22,6 +22,7 @@ from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.ports import EventBatch, Kept
 from factstore.watch import selections
+from factstore.watch.channel import Channel
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from tests.eventually import eventually
@@ -192,6 +193,28 @@ def test_a_listener_is_called_once_for_each_revision_of_its_stacks() -> None:
         each()
     publish(hub, 9, [event(C, 9)])
     assert calls == Counter(WATCHED)
+
+
+@pytest.mark.parametrize("stacks", [10, 1000])
+def test_a_reader_of_many_stacks_looks_only_at_those_with_news(
+    stacks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub(HistoryLimits(10_000, 10**9, 900))
+    scopes = [Scope("project", f"s{n}") for n in range(stacks)]
+    for revision, scope in enumerate(scopes, 1):
+        publish(hub, revision, [event(scope, revision)])
+    position = everything(hub, SELECTIONS[0], 0).upto
+    seen: Counter[str] = Counter()
+    patterns, channels = StackPatterns.matches, Channel.after
+    monkeypatch.setattr(
+        StackPatterns, "matches", lambda *a: (seen.update(["matches"]), patterns(*a))[1]
+    )
+    monkeypatch.setattr(Channel, "after", lambda *a: (seen.update(["after"]), channels(*a))[1])
+    for revision in range(stacks + 1, stacks + 6):
+        publish(hub, revision, [event(scopes[revision % 7], revision)])
+        assert revisions(everything(hub, SELECTIONS[0], position)) == [revision]
+        position = revision
+    assert seen == {"after": 5}
 
 
 def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
