@@ -51,9 +51,9 @@ class ApiServer:
         self.sealing_keys = state_dir / "sealing-keys"
         with locked_repository(self.sealing_keys) as repository:
             create(repository)
-        config = state_dir / "factstore.conf"
-        write_options(config, sections)
-        self._process = ApiProcess(config, port, state_dir / "api.log", argv=argv)
+        self.config = state_dir / "factstore.conf"
+        write_options(self.config, sections)
+        self._process = ApiProcess(self.config, port, state_dir / "api.log", argv=argv)
 
     @property
     def url(self) -> str:

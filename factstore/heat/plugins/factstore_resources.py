@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from factstore.heat.resources.alarm import Alarm
 from factstore.heat.resources.data_bag import DataBag
 from factstore.heat.resources.fact import Fact
 from factstore.heat.resources.facts import Facts
@@ -14,6 +15,7 @@ from factstore.heat.resources.waiter import Waiter
 def resource_mapping() -> dict[str, type[Any]]:
     """Return the resource types by name."""
     return {
+        "OS::FactStore::Alarm": Alarm,
         "OS::FactStore::DataBag": DataBag,
         "OS::FactStore::Fact": Fact,
         "OS::FactStore::Facts": Facts,

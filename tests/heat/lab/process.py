@@ -1,6 +1,6 @@
-"""Heat's engine and API in one process, which communicate through memory.
+"""Heat's engine and APIs in one process, which communicate through memory.
 
-Its arguments are ``PORT CONFIG PAUSE PREFIX``; see :class:`tests.heat.lab.server.HeatServer`.
+Its arguments are ``PORT CFN_PORT CONFIG PAUSE PREFIX``; see :class:`tests.heat.lab.server.HeatServer`.
 
 A SIGTERM ends it at once: it has no work that outlives a test.
 """
@@ -78,7 +78,7 @@ def notify_about(prefix: str) -> None:
     FactstoreDriver.notify = filtered
 
 
-def main(port: int, configuration: str, pause: float, prefix: str) -> None:
+def main(port: int, cfn_port: int, configuration: str, pause: float, prefix: str) -> None:
     """Serve until the process is ended."""
     deliver_at_once()
     conf = cfg.CONF
@@ -101,10 +101,13 @@ def main(port: int, configuration: str, pause: float, prefix: str) -> None:
     poll_every(pause)
     notify_about(prefix)
     service.EngineService(conf.host, api.ENGINE_TOPIC).start()
+    cfn = config.load_paste_app("heat-api-cfn")
+    signals = make_server(LOOPBACK, cfn_port, cfn, threaded=True, request_handler=Quiet)
+    threading.Thread(target=signals.serve_forever, daemon=True).start()
     app = config.load_paste_app("heat-api")
     server = make_server(LOOPBACK, port, app, threaded=True, request_handler=Quiet)
     server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], float(sys.argv[4]), sys.argv[5])

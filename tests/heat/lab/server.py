@@ -1,4 +1,4 @@
-"""A private, real Heat on the loopback interface: engine and API in one process."""
+"""A private, real Heat on the loopback interface: engine and both APIs in one process."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class HeatServer:
         private_directory(state_dir)
         self.state_dir = state_dir
         self.port = free_port()
+        self.cfn_port = free_port()
         self.log_path = state_dir / "heat.log"
         self.child = Child("heat")
         self._probe = Probe(f"http://{LOOPBACK}:{self.port}")
@@ -66,6 +67,7 @@ class HeatServer:
             accounts,
             state_dir,
             self.port,
+            self.cfn_port,
             ",".join(map(str, (PLUGINS, *plugin_dirs))),
             database or f"sqlite:///{state_dir}/heat.db",
             convergence,
@@ -78,6 +80,11 @@ class HeatServer:
     def url(self) -> str:
         """The URL of its API, without version and project."""
         return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def cfn_url(self) -> str:
+        """The URL of the API to which signed signals are sent."""
+        return f"http://{LOOPBACK}:{self.cfn_port}/v1"
 
     @property
     def log(self) -> str:
@@ -103,6 +110,7 @@ class HeatServer:
                 "-m",
                 "tests.heat.lab.process",
                 str(self.port),
+                str(self.cfn_port),
                 str(self._conf),
                 *self._arguments,
             ],
@@ -130,6 +138,7 @@ def _sections(
     accounts: HeatAccounts,
     state_dir: Path,
     port: int,
+    cfn_port: int,
     plugin_dirs: str,
     database: str,
     convergence: bool,
@@ -159,7 +168,7 @@ def _sections(
             "template_dir": str(_INSTALLED / "templates"),
             "region_name_for_services": REGION,
             "heat_metadata_server_url": f"http://{LOOPBACK}:{port}",
-            "heat_waitcondition_server_url": f"http://{LOOPBACK}:{port}/v1/waitcondition",
+            "heat_waitcondition_server_url": f"http://{LOOPBACK}:{cfn_port}/v1/waitcondition",
             "deferred_auth_method": "trusts",
             "max_stacks_per_tenant": 1000,
             "enable_stack_abandon": "true",
@@ -172,6 +181,8 @@ def _sections(
             "www_authenticate_uri": accounts.auth_url,
             "interface": "internal",
         },
+        # Heat appends the version to the endpoint of Keystone.
+        "ec2authtoken": {**scoped, "endpoint_override": accounts.auth_url.removesuffix("/v3")},
         "trustee": dict(identity),
         "clients_keystone": {"auth_uri": accounts.auth_url.removesuffix("/v3")},
         "oslo_messaging_notifications": {"driver": "noop"},
