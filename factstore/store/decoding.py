@@ -17,16 +17,21 @@ from factstore.core.model.event import (
 from factstore.core.model.fact import Scope
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
+from factstore.store.own_facts import OwnFacts
 from factstore.store.types import WatchEvent
 
 LOG = logging.getLogger(__name__)
 
 
 class Decoder:
-    """Decodes the keys and values of a keyspace."""
+    """Decodes the keys and values of a keyspace.
 
-    def __init__(self, keyspace: Keyspace) -> None:
+    :param own: facts that need not be decoded.
+    """
+
+    def __init__(self, keyspace: Keyspace, own: OwnFacts | None = None) -> None:
         self._keys = keyspace
+        self._own = own or OwnFacts()
 
     def mutations(self, events: Iterable[WatchEvent]) -> Iterator[Mutation]:
         """Yield the mutations that events stand for, in their order."""
@@ -37,6 +42,9 @@ class Decoder:
 
     def mutation(self, event: WatchEvent) -> Mutation | None:
         """Return the mutation, or None for a key that is not part of the state or cannot be decoded."""
+        own = self._own.take(event.item)
+        if own is not None:
+            return own
         key, value, created, revision, version, lease = event.item
         try:
             parsed = self._keys.parse(key)

@@ -30,6 +30,7 @@ from factstore.store.decoding import Decoder
 from factstore.store.fact_txns import FactTxns
 from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
+from factstore.store.own_facts import OwnFacts
 from factstore.store.past import PastReader
 from factstore.store.purge import Purge
 from factstore.store.started_commit import BatchedCommit
@@ -71,7 +72,8 @@ class EtcdBackend:
         self._client = client
         self._keys = keyspace
         self._head = Head(client, keyspace)
-        self._decoder = Decoder(keyspace)
+        self._own_facts = OwnFacts()
+        self._decoder = Decoder(keyspace, self._own_facts)
         self._fact_txns = FactTxns(keyspace)
         self._clock = clock
         self._window = window
@@ -187,6 +189,8 @@ class EtcdBackend:
     def _txn(self, commit: Transaction) -> Txn:
         found = self._fact_txns.make(commit, self._head.store_id)
         if found is not None:
+            if commit.puts:
+                self._own_facts.add(commit.stack.id, commit.puts, found.operations)
             return found
         compares = compares_for(commit, self._keys, self._head.store_id)
         return Txn(compares, operations_for(commit, self._keys))

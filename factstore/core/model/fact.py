@@ -123,7 +123,11 @@ class Fact:
         return len(self.path) + (len(text) if text.isascii() else len(text.encode()))
 
     def at(self, revision: int) -> Fact:
-        """Return the fact as it is stored at a revision, in a quarter of the time of ``replace``."""
+        """Return the fact as it is written at a revision."""
+        return self.stored(revision, self.created, self.version, self.lease)
+
+    def stored(self, revision: int, created: int, version: int, lease: int) -> Fact:
+        """Return the fact with what the store knows, in a quarter of the time of ``replace``."""
         return Fact(
             self.path,
             self.text,
@@ -134,12 +138,12 @@ class Fact:
             self.request_id,
             self.ttl,
             self.member,
-            self.version,
+            version,
             revision,
-            self.lease,
+            lease,
             self.sealed,
             self.readers,
-            self.created,
+            created,
         )
 
     def etag(self, epoch: str) -> str:
