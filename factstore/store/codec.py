@@ -29,8 +29,11 @@ SEALED = 2
 
 
 RECENT = 1000  # values that are remembered, because equal ones need memory only once
+RECENT_CHARACTERS = 1024  # of a line that is remembered
 
 _recent: dict[Any, Any] = {}
+_Head = tuple[Any, str, str, str, str, int | None, str | None, tuple[str, ...] | None]
+_heads: dict[str, _Head] = {}
 _quoted = json.encoder.encode_basestring_ascii
 _FACT_FORMATS = (FORMAT, SEALED)
 _SEALED = f'{{"format": {SEALED},'.encode()
@@ -92,36 +95,54 @@ def decode_fact(
     :raises UnknownFormat: the value is not a fact.
     """
     line, _, text = value.decode().partition("\n")
-    head = _load(line, _FACT_FORMATS)
-    if not isinstance(head.get("member"), str | None):
-        raise ValueError("its member is not a name")
+    head = _heads.get(line)
+    if head is None:
+        head = _head(line)
+    kind, created_at, updated_at, updated_by, request_id, ttl, member, readers = head
     sealed: str | None = None
-    readers: tuple[str, ...] = ()
-    if head["format"] == SEALED:
-        text, sealed, readers = MASK, text, _readers(head["readers"])
-    # Facts that are decoded one after the other were often written at once, by the same user.
+    if readers is not None:
+        text, sealed = MASK, text
+    # Facts that are decoded one after the other were often written at once, at one revision.
     if len(_recent) > RECENT:
         _recent.clear()
-    share = _recent.setdefault
-    kind, by, request_id = head["kind"], head["updated_by"], head["request_id"]
-    created_at, updated_at, member = head["created_at"], head["updated_at"], head.get("member")
+    revision = _recent.setdefault(revision, revision)
     return Fact(
-        path=path,
-        text=text,
-        kind=share(kind, kind),
-        created_at=share(created_at, created_at),
-        updated_at=share(updated_at, updated_at),
-        updated_by=share(by, by),
-        request_id=share(request_id, request_id),
-        ttl=head.get("ttl"),
-        member=share(member, member),
-        version=version,
-        revision=revision,
-        lease=lease,
-        sealed=sealed,
-        readers=readers,
-        created=created,
+        path,
+        text,
+        kind,
+        created_at,
+        updated_at,
+        updated_by,
+        request_id,
+        ttl,
+        member,
+        version,
+        revision,
+        lease,
+        sealed,
+        readers or (),
+        _recent.setdefault(created, created),
     )
+
+
+def _head(line: str) -> _Head:
+    """Return the fields in the line of a fact, and keep them for others that were written at once."""
+    fields = _load(line, _FACT_FORMATS)
+    if not isinstance(fields.get("member"), str | None):
+        raise ValueError("its member is not a name")
+    share = _recent.setdefault
+    names = "kind", "created_at", "updated_at", "updated_by", "request_id"
+    kind, created_at, updated_at, by, request_id = (
+        share(fields[name], fields[name]) for name in names
+    )
+    member, ttl = fields.get("member"), fields.get("ttl")
+    readers = _readers(fields["readers"]) if fields["format"] == SEALED else None
+    head = kind, created_at, updated_at, by, request_id, ttl, share(member, member), readers
+    if len(_heads) > RECENT:
+        _heads.clear()
+    if len(line) <= RECENT_CHARACTERS:
+        _heads[line] = head
+    return head
 
 
 def _readers(readers: object) -> tuple[str, ...]:

@@ -24,11 +24,14 @@ class ContextChecksum:
 
     def replace_fact(self, former: Fact | None, fact: Fact | None, epoch: str) -> None:
         """Record that a fact replaces another; None for no fact."""
-        for sign, each in ((-1, former), (1, fact)):
-            if each is not None:
-                total = sign * fact_hash(each, epoch)
-                for part in _parts(each.path):
-                    self._add(part, total)
+        if former is not None:
+            self._add_fact(former, -fact_hash(former, epoch))
+        if fact is not None:
+            self._add_fact(fact, fact_hash(fact, epoch))
+
+    def _add_fact(self, fact: Fact, total: int) -> None:
+        for part in _parts(fact.path):
+            self._add(part, total)
 
     def add_member(self, member: Member) -> None:
         """Record a new living member."""

@@ -39,11 +39,16 @@ class FreeMemory:
         self._resident = resident
         self._trim = trim
         self._least = 0
+        self._grew = False
 
     def give_back(self) -> None:
-        """Return free memory if the process has grown since the last time."""
+        """Return free memory if the process has grown since the last time, or the time before.
+
+        A burst may go on after the first time, and free memory afterwards without growing further.
+        """
         now = self._resident()
-        if now > self._least + GROWTH_BYTES:
+        grew, self._grew = self._grew, now > self._least + GROWTH_BYTES
+        if grew or self._grew:
             self._trim()
             now = self._least = self._resident()
         self._least = min(self._least, now)
