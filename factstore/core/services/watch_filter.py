@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -74,10 +75,9 @@ class Filter:
         """True if a snapshot contains waiters."""
         return self._includes("waiter")
 
-    @property
-    def includes_alarms(self) -> bool:
-        """True if a snapshot contains alarms."""
-        return self._includes("alarm")
+    def alarms_of(self, alarms: Iterable[Alarm]) -> tuple[Alarm, ...]:
+        """Return the alarms of a snapshot."""
+        return tuple(alarm for alarm in alarms if self._wants_alarm(alarm))
 
     def _includes(self, kind: Literal["fact", "member", "waiter", "alarm"]) -> bool:
         if self.types:
@@ -100,9 +100,11 @@ class Filter:
         if change.type.startswith("waiter."):
             return self._includes("waiter")
         if change.type.startswith("alarm."):
-            named = isinstance(change.record, Alarm) and change.record.name in self.alarms
-            return self._includes("alarm") and (not self.alarms or named)
+            return isinstance(change.record, Alarm) and self._wants_alarm(change.record)
         return self._wants_path(change.path or "")
+
+    def _wants_alarm(self, alarm: Alarm) -> bool:
+        return self._includes("alarm") and (not self.alarms or alarm.name in self.alarms)
 
     def _wants_path(self, path: str) -> bool:
         covered = not self.prefixes or any(covers(prefix, path) for prefix in self.prefixes)

@@ -99,7 +99,7 @@ def _contents(stack_state: StackState, wanted: Filter) -> _Contents:
     if wanted.includes_waiters:
         progress = stack_state.pending_waiters.progress
         waiters = tuple((each, progress(each)) for each in stack_state.records(Waiter).values())
-    alarms = tuple(stack_state.records(Alarm).values()) if wanted.includes_alarms else ()
+    alarms = wanted.alarms_of(stack_state.records(Alarm).values())
     members = tuple(stack_state.live_members.values())
     return _Contents(stack_state.stack.scope, facts, members, waiters, alarms)
 

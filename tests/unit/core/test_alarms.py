@@ -12,6 +12,8 @@ from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.fact import Put
 from factstore.core.model.precondition import ANY
 from factstore.core.model.record import RecordKey
+from factstore.core.services.watch_filter import Filter
+from factstore.core.services.watch_snapshot import snapshot
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.factories import SCOPE, ManualClock, author
 from tests.unit.core.service import services_over
@@ -232,6 +234,27 @@ def test_only_one_of_two_workers_writes_an_edge(world: AlarmWorld) -> None:
     head = world.revision
     there.services.waiter_controller.run_once()
     assert world.revision == head
+
+
+@pytest.mark.parametrize(
+    ("wanted", "contained"),
+    [
+        (Filter(), True),
+        (Filter(types=frozenset({"alarm.raised"})), True),
+        (Filter(types=frozenset({"fact.put"})), False),
+        (Filter(prefixes=("c1",)), False),
+        (Filter(prefixes=("c1",), alarms=("a",)), True),
+        (Filter(alarms=("b",)), False),
+    ],
+)
+def test_a_watch_begins_with_the_alarms_that_its_filter_wants(
+    world: AlarmWorld, wanted: Filter, contained: bool
+) -> None:
+    world.set()
+    found = snapshot(world.store.refresh(0), SCOPE, wanted)
+    assert found is not None
+    alarms = [alarm for frame in found.frames() for alarm in frame.alarms]
+    assert alarms == ([world.alarm] if contained else [])
 
 
 def test_a_deleted_alarm_leaves_nothing(world: AlarmWorld) -> None:
