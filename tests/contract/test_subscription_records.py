@@ -17,6 +17,7 @@ from factstore.core.model.delivery import DeliveryState, Notifier, Owner
 from factstore.core.model.fact import Scope
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.quota import Quota
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.subscription_request import SubscriptionChanges
@@ -185,6 +186,7 @@ def test_an_equal_change_writes_nothing_and_preconditions_are_heeded(worker: Wor
 def test_a_retry_returns_the_first_subscription_with_its_secret(worker: Worker) -> None:
     promise = Idempotency("k" * 64, "f" * 64)
     made, again = (create(worker, idempotency=promise) for _ in range(2))
+    assert SECRET not in repr(made) + repr(worker.store.state().records(SCOPE, Receipt))
     assert again.subscription.id == made.subscription.id
     assert again.secret == made.secret == SECRET
     with pytest.raises(Conflict):

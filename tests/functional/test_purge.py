@@ -114,7 +114,7 @@ def api(server: ApiServer) -> Iterator[Caller]:
 
 @pytest.fixture
 def full(served: tuple[Place, ApiServer], api: Caller) -> Iterator[Place]:
-    """Two stacks with all that facts may be, one deleted stack, and another project."""
+    """Two stacks with all that facts may be, a subscription, one deleted stack, another project."""
     place = served[0]
     for n in range(3):
         puts = [{"put": {"path": f"n/{n}/{m}", "value": m}} for m in range(100)]
@@ -125,6 +125,7 @@ def full(served: tuple[Place, ApiServer], api: Caller) -> Iterator[Place]:
         )
         assert answer.status_code == 200
     api.put("/v1/stacks/paas/facts/t", json={"value": 1, "ttl": 600})
+    api.post("/v1/subscriptions", json={"target": "zaqar:?queue_name=q"}).raise_for_status()
     api.put("/v1/stacks/gone/facts/a", 1)
     api.delete("/v1/stacks/gone")
     place.plant(place.keys.legacy(NO_PROJECT))  # earlier versions wrote it
@@ -151,6 +152,7 @@ def test_after_a_purge_no_key_names_the_project_and_all_other_keys_exist(full: P
     assert full.naming(OTHER) == others
     for line in (
         f"project {NO_PROJECT}:\n  stack paas: 1 facts\n  stack slurm: 300 facts\n  603 receipts",
+        "  1 subscriptions\n",
         "  1 keys of earlier versions of factstore\n",
         f"project {NO_PROJECT}: deleted stack paas\n",
         f"project {NO_PROJECT}: deleted stack slurm\n",

@@ -38,6 +38,12 @@ NEEDY = {
     "PUT /v1/stacks/{stack}/members/{member}/read_set",
     "PUT /v1/stacks/{stack}/turns/{queue}/{member}",
     "PUT /v1/stacks/{stack}/waiters/{waiter}/signal",
+    *(f"{method} /v1/subscriptions/{{subscription}}" for method in ("DELETE", "GET", "PATCH")),
+    *(
+        f"POST /v1/subscriptions/{{subscription}}/{verb}"
+        for verb in ("confirm", "replay", "rotate", "test")
+    ),
+    "GET /v1/subscriptions/{subscription}/deliveries",
 }
 """These need existing resources, which so few requests may not find."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from factstore.core.errors import Conflict, Forbidden, NotFound
@@ -82,7 +82,7 @@ class ConfirmSubscription(Operation[Subscription]):
 
     scope: Scope
     id: str
-    challenge: str
+    challenge: str = field(repr=False)
     author: Author
     encryption: Encryption
 

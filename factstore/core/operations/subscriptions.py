@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from factstore.core.errors import SealBroken
@@ -29,7 +29,7 @@ class WithSecret:
     """A subscription with its newest secret in the clear; None if another one has replaced it."""
 
     subscription: Subscription
-    secret: str | None
+    secret: str | None = field(repr=False)
 
 
 class _WithSecretOperation(Operation[WithSecret]):
@@ -84,8 +84,8 @@ class CreateSubscription(_WithSecretOperation):
     request: SubscriptionRequest
     author: Author
     id: str
-    secret: str
-    challenge: str
+    secret: str = field(repr=False)
+    challenge: str = field(repr=False)
     encryption: Encryption
     idempotency: Idempotency | None = None
 
@@ -141,8 +141,8 @@ class RotateSecret(_WithSecretOperation):
     scope: Scope
     id: str
     author: Author
-    secret: str
-    challenge: str
+    secret: str = field(repr=False)
+    challenge: str = field(repr=False)
     overlap: int
     encryption: Encryption
     idempotency: Idempotency | None = None
