@@ -231,9 +231,9 @@ class Delivery:
         pause = self._outbox.fill(subscription)
         if pause is None:
             return
-        idle_at = self._outbox.idle_at
-        if idle_at is not None:
-            self._journal.progress = replace(self._journal.progress, cursor=str(idle_at))
+        idle_at, progress = self._outbox.idle_at, self._journal.progress
+        if idle_at is not None and progress.cursor != str(idle_at):
+            self._journal.progress = replace(progress, cursor=str(idle_at))
         self._wait(pause, listening=True)
 
     def _attempt(self, message: Message, kind: DeliveryKind) -> Attempt:

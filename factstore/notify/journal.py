@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.delivery import DeliveryState, Owner
@@ -69,7 +69,7 @@ class Journal:
         """Return the seconds until the progress is to be written."""
         if self.is_saved:
             return math.inf
-        moved_only = replace(self.progress, cursor=self._saved.cursor) == self._saved
+        moved_only = _apart_from_cursor(self.progress) == _apart_from_cursor(self._saved)
         interval = IDLE_SAVE_SECONDS if moved_only else self._pace.seconds
         return self._saved_at + interval - self._clock.monotonic()
 
@@ -99,3 +99,8 @@ class Journal:
             self._saved = progress
         else:
             self.lost = True
+
+
+def _apart_from_cursor(state: DeliveryState) -> tuple[object, ...]:
+    """Return the fields that an idle subscription does not change."""
+    return state.log, state.replays, state.tests, state.delivered, state.failed, state.attempts

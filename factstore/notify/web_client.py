@@ -160,8 +160,7 @@ class Connection:
 
     def __init__(self, stream: ByteStream, target: Target) -> None:
         self._stream = stream
-        self._http = _HttpConnection(target.host)
-        self._http.use(stream)
+        self._reader: Any = _SocketOfStream(stream)
         self._target = target
         self.reusable = True
 
@@ -182,18 +181,9 @@ class Connection:
         self._stream.deadline, self.reusable = deadline, False
         self._stream.receivable = HEADER_BYTES + BODY_BYTES
         try:
-            self._http.putrequest(
-                "POST", self._target.resource, skip_host=True, skip_accept_encoding=True
-            )
-            for name, value in {
-                "Host": self._target.authority,
-                "Accept-Encoding": "identity",
-                "Content-Length": str(len(body)),
-                **headers,
-            }.items():
-                self._http.putheader(name, value)
-            self._http.endheaders(body)
-            response = self._http.getresponse()
+            self._stream.send_all(self._head(headers, len(body)) + body)
+            response = http.client.HTTPResponse(self._reader, method="POST")
+            response.begin()
         except TimedOut:
             raise RequestFailed("the server did not answer in time") from None
         except TooMuchReceived:
@@ -204,6 +194,20 @@ class Connection:
             raise RequestFailed("the response is not HTTP") from None
         self._stream.deadline = deadline if reads_body else deadline.within(BODY_SECONDS)
         return Answer(response.status, self._read(response), _retry_after(response))
+
+    def _head(self, headers: Mapping[str, str], length: int) -> bytes:
+        """Return the beginning of a request.
+
+        The texts cannot contain the end of a line: the grammar of targets and of ids has none.
+        """
+        lines = [
+            f"POST {self._target.resource} HTTP/1.1",
+            f"Host: {self._target.authority}",
+            "Accept-Encoding: identity",
+            f"Content-Length: {length}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
+        return "\r\n".join([*lines, "\r\n"]).encode("ascii")
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         """Return the beginning of the body, and note whether the connection can be used again."""
@@ -223,30 +227,14 @@ class Connection:
         self._stream.close()
 
 
-class _HttpConnection(http.client.HTTPConnection):
-    """The standard library's client on a stream."""
-
-    auto_open = 0
-
-    def use(self, stream: ByteStream) -> None:
-        adapter: Any = _SocketOfStream(stream)
-        self.sock = adapter
-
-
 class _SocketOfStream:
-    """The part of a socket that :mod:`http.client` uses."""
+    """The part of a socket that the parser of responses uses."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
 
-    def sendall(self, data: bytes) -> None:
-        self._stream.send_all(data)
-
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._stream), 8192)
-
-    def close(self) -> None:
-        """Leave the stream open: the body of the response is still to be read."""
 
 
 class _Reader(io.RawIOBase):

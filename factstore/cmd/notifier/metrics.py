@@ -24,6 +24,7 @@ class NotifyMetrics:
             ["kind", "outcome"],
             **options,
         )
+        self._counted: dict[tuple[str, str], Counter] = {}
         self._events = Counter("events", "Events that targets have accepted.", **options)
         self._seconds = Histogram(
             "attempt_seconds",
@@ -50,7 +51,10 @@ class NotifyMetrics:
 
     def attempted(self, kind: str, outcome: str, seconds: float) -> None:
         """Count an attempt to deliver a message."""
-        self._attempts.labels(kind, outcome).inc()
+        key = kind, outcome
+        if key not in self._counted:  # the library takes long to find it
+            self._counted[key] = self._attempts.labels(kind, outcome)
+        self._counted[key].inc()
         self._seconds.observe(seconds)
 
     def delivered_events(self, count: int) -> None:
