@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 SAVE_SECONDS = 1.0
 """The shortest time between two writes for a subscription."""
-SAVES_PER_SECOND = 50
+SAVES_PER_SECOND = 25
 """The writes of a notifier for all its subscriptions; each costs etcd and all workers some time."""
 IDLE_SAVE_SECONDS = 120.0
 """The time after which an idle subscription's cursor is written, before its history is compacted."""

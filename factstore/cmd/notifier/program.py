@@ -5,6 +5,7 @@ gevent has to have patched the standard library before this module is imported.
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -83,6 +84,10 @@ def run(files: list[str] | None) -> None:
     try:
         while not worker.pump.wait_ready(WAIT_SECONDS) and not stop.is_set():
             LOG.info("the store has not been read yet")
+        # The state in memory is permanent; each collection would walk all of it.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 100)
         notifier.start()
         stop.wait()
     finally:
