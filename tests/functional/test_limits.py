@@ -58,6 +58,7 @@ def test_limits_and_usage_are_shown(limited: Limited) -> None:
         "bytes": 256 * 1024 * 1024,
         "facts_per_stack": 50_000,
         "bytes_per_stack": 1000,
+        "subscriptions": 100,
         "history_events": 100_000,
         "history_bytes": 64 * 1024 * 1024,
         "streams": 3,
@@ -78,6 +79,7 @@ def test_limits_and_usage_are_shown(limited: Limited) -> None:
             "facts": 2,
             "bytes": 8,
             "history_events": 2,
+            "subscriptions": 0,
             "streams": 1,
             "waiting_requests": 0,
         }
