@@ -241,6 +241,21 @@ def check_records(conf: cfg.ConfigOpts) -> Result:
     return _result(Code.WARNING, [*problems, "Run factstore verify."] if problems else [])
 
 
+def check_notifiers(conf: cfg.ConfigOpts) -> Result:
+    """Check that a notifier runs if there are subscriptions."""
+    with _etcd(conf) as (client, keys):
+        projects, service = keys.all_unnamed
+        found = client.get(*projects, deadline=_deadline(), keys_only=True).items
+        running = client.get(*service, deadline=_deadline(), limit=1, keys_only=True).items
+    subscriptions = sum(b"/subscriptions/" in each.key for each in found)
+    if subscriptions and not running:
+        return _warning(
+            f"{subscriptions} subscriptions are not delivered, because no factstore-notify runs. Start "
+            "it on at least one host."
+        )
+    return Result(Code.SUCCESS)
+
+
 CHECKS: tuple[tuple[str, Callable[[cfg.ConfigOpts], Result]], ...] = (
     ("Options", check_options),
     ("etcd", check_etcd),
@@ -248,6 +263,7 @@ CHECKS: tuple[tuple[str, Callable[[cfg.ConfigOpts], Result]], ...] = (
     ("Sealing keys", check_sealing_keys),
     ("Catalog", check_catalog),
     ("Stored records", check_records),
+    ("Notifiers", check_notifiers),
 )
 """The checks by name, in the order in which they are printed."""
 

@@ -17,6 +17,8 @@ from factstore.cmd.processes.api import Options, write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.ports import free_port
 from factstore.core.model.data_key import DATA_KEY
+from factstore.core.model.delivery import Notifier
+from factstore.core.model.unnamed import unnamed_stack
 from factstore.core.operations.encryption import Encryption
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Repository
@@ -27,6 +29,7 @@ from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey, Txn
 from factstore.wsgi.clock import SystemClock
 from tests.unit.core.factories import stack
+from tests.unit.core.records import subscription
 
 Results = dict[str, tuple[Code, str]]
 
@@ -155,3 +158,16 @@ def test_another_compactor_and_none_are_warnings(
     monkeypatch.setattr(status_checks, "UNCOMPACTED", -1)
     code, details = place.check()[1]["History"]
     assert (code, "It fills up" in details) == (Code.WARNING, True)
+
+
+def test_subscriptions_without_a_notifier_are_reported(place: Place) -> None:
+    found = subscription()
+    key = place.keys.record("p", unnamed_stack("p").id, found.record_key)
+    place.plant(key, codec.encode_record(found))
+    code, details = place.check()[1]["Notifiers"]
+    assert code == Code.WARNING
+    assert "1 subscriptions are not delivered" in details
+    notifier = Notifier("n1", "host", "t")
+    key = place.keys.record("", unnamed_stack("").id, notifier.record_key)
+    place.plant(key, codec.encode_record(notifier))
+    assert place.check()[1]["Notifiers"][0] == Code.SUCCESS
