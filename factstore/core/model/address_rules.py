@@ -20,6 +20,10 @@ Network = IPv4Network | IPv6Network
 
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = IPv6Network("::/96")
+_UNICAST = IPv6Network("2000::/3")
+"""All global unicast addresses that are assigned; Python counts many others as global."""
+_DOCUMENTATION = IPv6Network("3fff::/20")
+_ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 class AddressRules:
@@ -67,12 +71,16 @@ def _contained(address: Address) -> tuple[Address, ...]:
         return (address, last)
     if address.sixtofour is not None:
         return (address, address.sixtofour)
+    if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
+        return (address, last)
     if address.teredo is not None:
         return (address, *address.teredo)
     return (address,)
 
 
 def _is_public(address: Address) -> bool:
+    if isinstance(address, IPv6Address) and (address not in _UNICAST or address in _DOCUMENTATION):
+        return False
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_unspecified
     )

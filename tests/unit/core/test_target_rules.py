@@ -18,13 +18,14 @@ INSIDE = """
     224.0.0.1 240.0.0.1 192.0.2.1 198.18.0.1 [::1] [::] [::ffff:127.0.0.1] [::ffff:7f00:1]
     [::ffff:a9fe:a9fe] [::127.0.0.1] [64:ff9b::127.0.0.1] [64:ff9b::7f00:1] [64:ff9b:1::a00:1]
     [2002:7f00:1::] [2002:a00:1::1] [2001:0:7f00:1::] [2001:0:808:808::f5ff:fffe] [fe80::1]
-    [fd00::1] [fc00::1] [ff02::1] [2001:db8::1] localhost LOCALHOST a.localhost 2130706433
-    0x7f000001 0x7f.1 0177.1 0177.0.0.1 127.1 127.0.1 127.00.0.1 [fe80::1%25eth0] user@8.8.8.8
-    8.8.8.8:22 127.0.0.1. localhost.
+    [fd00::1] [fc00::1] [ff02::1] [2001:db8::1] [fec0::1] [::ffff:0:127.0.0.1] [5f00::1]
+    [3fff::1] [4000::1] [2001:470:1:2:0:5efe:7f00:1] [2001:470:1:2:200:5efe:a00:1] localhost
+    LOCALHOST a.localhost 2130706433 0x7f000001 0x7f.1 0177.1 0177.0.0.1 127.1 127.0.1
+    127.00.0.1 [fe80::1%25eth0] user@8.8.8.8 8.8.8.8:22 127.0.0.1. localhost.
 """
 OUTSIDE = """
     8.8.8.8 [2001:4860:4860::8888] [::ffff:8.8.8.8] [64:ff9b::8.8.8.8] example.com
-    localhost.example.com
+    localhost.example.com [2001:470:1:2:0:5efe:808:808] [2002:808:808::1]
 """
 
 
@@ -53,6 +54,11 @@ def test_an_operator_allows_networks(uri: str) -> None:
 def test_other_networks_stay_refused(uri: str) -> None:
     with pytest.raises(Invalid):
         PRIVATE.parse(uri)
+
+
+def test_services_of_the_cloud_may_be_inside() -> None:
+    uri = "heat-signal:http://10.0.0.11:8000/v1/signal/a?Signature=b"
+    assert PUBLIC.parse(uri).text == uri
 
 
 def test_a_rule_that_is_no_network_is_refused() -> None:
