@@ -73,8 +73,12 @@ def encode_transactions(txns: Sequence[Txn]) -> bytes:
     return b"".join(parts)
 
 
-@lru_cache(4096)  # the same compares are made again and again, such as that of the epoch
 def _compare(compare: Compare) -> bytes:
+    # The same keys are compared again and again, such as that of the epoch, but no revisions.
+    return (_make_compare if compare.end or compare.target == "mod" else _kept_compare)(compare)
+
+
+def _make_compare(compare: Compare) -> bytes:
     operand = compare.operand
     value = _sized(operand) if isinstance(operand, bytes) else _varint(operand)
     end = _COMPARE_END + _sized(compare.end) if compare.end else b""
@@ -86,6 +90,9 @@ def _compare(compare: Compare) -> bytes:
         value,
         end,
     )
+
+
+_kept_compare = lru_cache(4096)(_make_compare)
 
 
 def _operation(operation: Operation) -> bytes:

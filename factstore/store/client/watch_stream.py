@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from queue import SimpleQueue
 from typing import Any
 
@@ -48,8 +47,15 @@ class WatchStream:
                     self._forget_token()  # etcd 3.4 does not report a stale token as the reason
                     raise Unavailable(f"etcd cancelled the watch: {answer.cancel_reason}")
                 # A response can contain a thousand revisions, which would need much memory at once.
-                for _, events in groupby(answer.events, lambda event: event.kv.mod_revision):
-                    yield [watch_event(event) for event in events]
+                found: list[WatchEvent] = []
+                for event in answer.events:
+                    converted = watch_event(event)
+                    if found and found[-1].item.revision != converted.item.revision:
+                        yield found
+                        found = []
+                    found.append(converted)
+                if found:
+                    yield found
         except grpc.RpcError as error:
             if is_stale_token(error):
                 self._forget_token()
