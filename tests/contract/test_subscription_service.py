@@ -9,9 +9,15 @@ import pytest
 from factstore.core.errors import CursorExpired, NotFound, Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
+from factstore.core.model.record import RecordKey
+from factstore.core.model.subscription import Subscription
 from factstore.core.model.subscription_request import SubscriptionRequest
 from factstore.core.model.target_rules import TargetRules
-from factstore.core.operations.deliveries import ReleaseSubscription
+from factstore.core.model.transaction import Transaction
+from factstore.core.model.unnamed import unnamed_stack
+from factstore.core.operations.deliveries import FinishDeletion, ReleaseSubscription
+from factstore.core.operations.operation import View
+from factstore.core.operations.subscription_changes import StartDeletion
 from factstore.core.services import subscriptions
 from tests.contract.subscribing import SCOPE, claim, create
 from tests.contract.world import PROJECT, TIMEOUT, Worker, World, author, soon
@@ -61,6 +67,27 @@ def test_a_deletion_that_takes_too_long_can_be_repeated(
     worker.transactor.run(ReleaseSubscription(SCOPE, owner))
     with pytest.raises(NotFound):  # the notifier has deleted it
         service.delete(PROJECT, made.id, author())
+
+
+def test_a_full_store_accepts_a_deletion_which_waits_for_the_notifier(worker: Worker) -> None:
+    made = create(worker).subscription
+    owner = claim(worker, made.id, "n1", worker.backend.create_lease(60, soon()))
+    assert owner is not None
+    state, start = worker.store.refresh(soon()), StartDeletion(SCOPE, made.id, author())
+    draft = start.plan(View(state, SCOPE, "", full=True))
+    assert (draft.records, len(draft.removes)) == ((), 2)
+    key, finish = RecordKey(Subscription, made.id), FinishDeletion(SCOPE, made.id)
+    gone = Transaction(
+        unnamed_stack(PROJECT),
+        state.revision,
+        record_revisions=draft.record_revisions,
+        removes=draft.removes,
+    )
+    assert worker.store.commit(gone, soon())
+    assert worker.store.refresh(soon()).record(SCOPE, key) is None
+    assert not worker.transactor.run(finish).outcome
+    assert worker.transactor.run(ReleaseSubscription(SCOPE, owner)).outcome
+    assert worker.transactor.run(finish).outcome
 
 
 def test_a_position_that_is_not_kept_is_refused(world: World, scope: Scope) -> None:

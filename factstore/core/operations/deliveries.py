@@ -142,7 +142,8 @@ class RecordDelivery(Operation[bool]):
 class FinishDeletion(Operation[bool]):
     """Delete the records of a subscription that is being deleted.
 
-    The outcome is False if it still has an owner.  A subscription that is gone already is left alone.
+    The outcome is False if it still has an owner, also if the record of the subscription is gone
+    already.  A subscription whose deletion has not started is left alone.
     """
 
     counts_toward_quota: ClassVar[bool] = False
@@ -154,17 +155,14 @@ class FinishDeletion(Operation[bool]):
     def plan(self, view: View) -> Draft[bool]:
         """Return the draft."""
         owner, key = RecordKey(Owner, self.subscription), RecordKey(Subscription, self.subscription)
-        known = view.record(key)
-        if not isinstance(known, Subscription) or known.state != "deleting":
-            return Draft(True)
-        owned = view.record(owner)
-        if owned is not None:
-            return Draft(False, record_revisions={owner: owned.revision})
-        return Draft(
-            True,
-            removes=(key, RecordKey(DeliveryState, known.id)),
-            record_revisions={key: known.revision, owner: 0},
-        )
+        known, owned = view.record(key), view.record(owner)
+        revisions = {key: _revision(known), owner: _revision(owned)}
+        if isinstance(known, Subscription) and known.state != "deleting":
+            return Draft(True, record_revisions=revisions)
+        if owned is not None or known is None:
+            return Draft(owned is None, record_revisions=revisions)
+        removes = (key, RecordKey(DeliveryState, self.subscription))
+        return Draft(True, removes=removes, record_revisions=revisions)
 
 
 def _revision(record: Record | None) -> int:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from factstore.core.errors import Conflict, Forbidden, NotFound
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.delivery import DeliveryState
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ANY, Precondition
@@ -185,8 +186,11 @@ class StartDeletion(Operation[Subscription]):
         if known.state == "deleting":
             return Draft(known)
         _check(self.precondition, view, known)
-        changed = replace(changed_by(known, view, self.author), state="deleting", reason=None)
         revisions = {known.record_key: known.revision}
+        if view.full:  # the state cannot be stored; the owner notices that the record is gone
+            removes = (known.record_key, RecordKey(DeliveryState, known.id))
+            return Draft(known, removes=removes, record_revisions=revisions)
+        changed = replace(changed_by(known, view, self.author), state="deleting", reason=None)
         return Draft(changed, records=(changed,), record_revisions=revisions)
 
 
