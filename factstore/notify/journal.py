@@ -57,7 +57,8 @@ class Journal:
         self._scope = scope
         self._owner = owner
         self.progress = self._saved = stored
-        self._saved_at = -math.inf
+        # A notifier that takes over many subscriptions must not write for all of them at once.
+        self._saved_at = clock.monotonic()
         self.lost = False
 
     @property

@@ -96,7 +96,7 @@ def start_notifier(
         encryption=PLAIN,
         clock=CLOCK,
         concurrency=threads,
-        surroundings=Surroundings(web, NoCloud(), HostSlots(32), time.time),
+        surroundings=Surroundings(web, NoCloud(), HostSlots(32), time.time, allow_http=True),
         render=lambda events, epoch: event_texts(events, epoch, names_stacks=True),
         observer=counts or Counts(),
         lease=lease,

@@ -34,7 +34,7 @@ def test_it_prints_each_signed_event_once() -> None:
     web = WebClient(
         lambda host, port, seconds: [LOOPBACK], lambda address: None, ssl.create_default_context()
     )
-    surroundings = Surroundings(web, NoCloud(), HostSlots(1), time.time)
+    surroundings = Surroundings(web, NoCloud(), HostSlots(1), time.time, allow_http=True)
     target = Target.parse(f"http://receiver.example:{port}/", allow_http=True)
 
     def send(message: Message, secret: str = SECRET) -> Outcome:

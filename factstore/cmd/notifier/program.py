@@ -114,6 +114,7 @@ def _compose(conf: cfg.ConfigOpts, worker: Runtime) -> tuple[Notifier, NotifyMet
         cloud.KeystoneCloud(conf) if keystone else cloud.NoKeystone(conf),
         HostSlots(options.connections_per_host),
         time.time,
+        options.allow_http,
     )
     lease = NotifierLease(
         worker.store, worker.clock, conf.etcd.timeout, concurrency, lambda: notifier.lost()

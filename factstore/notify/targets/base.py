@@ -78,12 +78,14 @@ class Surroundings:
 
     :param slots: limit the requests to one host for one project.
     :param timestamp: returns the seconds since 1970.
+    :param allow_http: True if web servers may be reached without TLS.
     """
 
     web: WebClient
     cloud: Cloud
     slots: HostSlots
     timestamp: Callable[[], float]
+    allow_http: bool = False
 
 
 class KeptConnection:

@@ -20,9 +20,12 @@ class Webhook:
     def __init__(self, target: Target, project_id: str, surroundings: Surroundings) -> None:
         self._connection = KeptConnection(surroundings, project_id, target)
         self._timestamp = surroundings.timestamp
+        self._allowed = target.encrypted or surroundings.allow_http
 
     def send(self, message: Message, secrets: Sequence[str], deadline: Deadline) -> Outcome:
         """See :class:`TargetSender`."""
+        if not self._allowed:  # it was, when the subscription was created
+            return Outcome(error="this service does not deliver without TLS any longer")
         body = message.body
         headers = {
             "User-Agent": USER_AGENT,

@@ -53,6 +53,7 @@ def new_sender(
     *,
     refusal: str | None = None,
     slots: HostSlots = HostSlots(32),  # noqa: B008 - it is shared, as in a notifier
+    allow_http: bool = True,
 ) -> TargetSender:
     web = WebClient(
         lambda host, port, seconds: ["127.0.0.1"],
@@ -60,7 +61,9 @@ def new_sender(
         ssl.create_default_context(),
     )
     target = Target.parse(text, allow_http=True)
-    return sender(target, "project", Surroundings(web, cloud, slots, lambda: 1614265330))
+    return sender(
+        target, "project", Surroundings(web, cloud, slots, lambda: 1614265330, allow_http)
+    )
 
 
 def events(*revisions: int, data: str = "{}") -> Message:
@@ -137,6 +140,14 @@ def test_a_server_may_close_a_connection_between_two_messages() -> None:
             assert webhook.send(events(at), [SECRET], Deadline(30)).error is None
         webhook.close()
     assert server.connections == 3
+
+
+def test_a_target_without_tls_gets_nothing_once_the_operator_wants_it() -> None:
+    with peer(answering()) as server:
+        url = f"http://paas.example:{server.port}/"
+        webhook = new_sender(url, FakeCloud(server.port), allow_http=False)
+        assert "without TLS" in (send(webhook, events(1)).error or "")
+    assert server.connections == 0
 
 
 def test_a_project_sends_few_requests_to_a_host_at_once() -> None:
