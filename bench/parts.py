@@ -14,6 +14,7 @@ from bench import (
     growth,
     heartbeats,
     heat,
+    many_stacks,
     massdeath,
     memory,
     nodes,
@@ -67,6 +68,10 @@ def _heartbeat(labs: Labs, report: Report, sizes: Sizes) -> None:
 
 def _watch(labs: Labs, report: Report, sizes: Sizes) -> None:
     watch.run(report, sizes.watchers)
+
+
+def _many_stacks(labs: Labs, report: Report, sizes: Sizes) -> None:
+    many_stacks.run(report)
 
 
 def _followers(labs: Labs, report: Report, sizes: Sizes) -> None:
@@ -214,6 +219,7 @@ PARTS: dict[str, Callable[[Labs, Report, Sizes], None]] = {
     "heartbeat": _heartbeat,
     "authentication": _authentication,
     "watch": _watch,
+    "many_stacks": _many_stacks,
     "followers": _followers,
     "memory": _memory,
     "facts": _facts,
