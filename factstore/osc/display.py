@@ -11,8 +11,9 @@ import argparse
 import codecs
 import io
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from cliff import columns
 from osc_lib import exceptions
@@ -71,19 +72,19 @@ def printable(text: str, allowed: str = "") -> str:
     )
 
 
-def accept_all_characters(output: TextIO) -> None:
+def accept_all_characters(stream: object) -> None:
     """Let a stream accept characters that the encoding of the locale does not have.
 
-    Where that is ASCII, nobody has chosen it, and the output is UTF-8.  In other encodings, the
+    Where that is ASCII, nobody has chosen it, and the stream is UTF-8.  In other encodings, the
     characters are escaped.
     """
-    encoding = codecs.lookup(output.encoding).name if output.encoding else "utf-8"
-    if not isinstance(output, io.TextIOWrapper) or encoding.startswith("utf"):
+    if not isinstance(stream, io.TextIOWrapper):
         return
+    encoding = codecs.lookup(stream.encoding).name
     if encoding == "ascii":
-        output.reconfigure(encoding="utf-8", errors="surrogateescape")
-    else:
-        output.reconfigure(errors="backslashreplace")
+        stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+    elif not encoding.startswith("utf"):
+        stream.reconfigure(errors="backslashreplace")
 
 
 class Command(command.Command):
@@ -100,7 +101,8 @@ class Command(command.Command):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command, and return its status."""
-        accept_all_characters(self.app.stdout)
+        for stream in (self.app.stdout, sys.stdin):
+            accept_all_characters(stream)
         status: int = super().run(parsed_args)
         return status
 

@@ -137,6 +137,20 @@ def test_a_watch_ends_when_nobody_reads_its_lines(stack: Stack, one_worker: ApiS
     assert b"Traceback" not in done.stderr
 
 
+def test_a_batch_is_read_in_any_locale(stack: Stack, one_worker: ApiServer) -> None:
+    value = "gr\xf6\xdfe \u2713"
+    batch = json.dumps({"operations": [{"put": {"path": "a", "value": value}}]}, ensure_ascii=False)
+    done = subprocess.run(
+        [*program("openstackclient.shell"), "fact", "batch", stack.name, "--file", "-"],
+        env={**environ(one_worker.url), "PYTHONIOENCODING": "ascii"},
+        input=batch.encode(),
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert stack.get("a").value == value
+
+
 @pytest.mark.parametrize(
     ("encoding", "shown"),
     [("ascii", "gr\xf6\xdfe \u2713".encode()), ("latin-1", b"gr\xf6\xdfe \\u2713")],
