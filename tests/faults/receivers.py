@@ -88,7 +88,8 @@ class Receivers:
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        ends = OSError, asyncio.IncompleteReadError, asyncio.CancelledError
+        with contextlib.closing(writer), contextlib.suppress(*ends):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 lines = head.split("\r\n")[:-2]
