@@ -36,10 +36,12 @@ def server(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def stack(api: Caller) -> str:
-    """The path of a stack with a member that holds a turn, one that waits for it, and a waiter."""
+    """The path of a stack with a member that holds a turn, one that waits, a waiter and an alarm."""
     path = f"/v1/stacks/{fresh_stack()}"
     api.put(f"{path}/facts/a", 1)
     api.put(f"{path}/waiters/w", json={"success": {"signals": 2}}).raise_for_status()
+    alarm = {"condition": {"facts": "missing", "present": True}}
+    api.put(f"{path}/alarms/quiet", json=alarm).raise_for_status()
     for member in ("holder", "member"):
         api.put(f"{path}/members/{member}", json={"group": "g", "ttl": 600}).raise_for_status()
         api.put(f"{path}/turns/queue/{member}", json={"max_parallel": 1}).raise_for_status()
@@ -59,7 +61,13 @@ def waiting_operations() -> list[Operation]:
 def request(api: Caller, operation: Operation, stack: str, wait: int) -> bytes:
     """Return a request that waits, because the client knows the current state."""
     method, template = operation
-    names = {"path": "missing", "waiter": "w", "queue": "queue", "member": "member"}
+    names = {
+        "path": "missing",
+        "waiter": "w",
+        "queue": "queue",
+        "member": "member",
+        "alarm": "quiet",
+    }
     path = template.replace("/v1/stacks/{stack}", stack).format(**names)
     headers, body = [], b""
     if method == "PUT":
