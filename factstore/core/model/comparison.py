@@ -103,7 +103,9 @@ def number_of(fact: Fact) -> Number | None:
     if fact.sensitive or fact.text[:1] not in _NUMBER_STARTS:
         return None
     number = _parsed(fact)
-    return number if type(number) in (int, float) and math.isfinite(number) else None
+    if type(number) is int:  # another client of etcd can write any, larger than each float
+        return number if abs(number) <= INTEGER_BOUND else None
+    return number if type(number) is float and math.isfinite(number) else None
 
 
 def text_of(fact: Fact) -> str | None:

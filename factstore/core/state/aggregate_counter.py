@@ -6,7 +6,7 @@ present facts and members, not on their history: the sum is exact, so all worker
 
 from __future__ import annotations
 
-import math
+import sys
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable
 
@@ -101,7 +101,7 @@ class AggregateCounter(LeafCounter):
         try:
             return _shown(self._sum / (divisor << SCALE))
         except OverflowError:  # a sum beyond all floats
-            return math.copysign(_LARGEST, self._sum)
+            return _LARGEST if self._sum > 0 else -_LARGEST
 
     def is_met(self, *, raised: bool) -> bool | None:
         """Return whether the comparison is true; None without data."""
@@ -124,7 +124,7 @@ class AggregateCounter(LeafCounter):
         return f"the {condition.function} of {what} is {value}"
 
 
-_LARGEST = math.ldexp(1 - 2**-53, 1024)
+_LARGEST = sys.float_info.max
 
 
 def _scaled(number: Number) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -30,6 +30,7 @@ from tests.unit.core.test_condition_tracker import (
     member,
 )
 
+LARGEST = sys.float_info.max
 NUMBERS = [0.1, 0.2, 0.3, -1, 7, 2**63 - 1, -(2**63), 1e308, -1e308, 5e-324, -0.0, "7", True]
 
 _aggregates = st.builds(
@@ -107,7 +108,7 @@ def as_float(exact: Fraction) -> float:
     try:
         return float(exact)
     except OverflowError:
-        return math.copysign(1.7976931348623157e308, exact)
+        return LARGEST if exact > 0 else -LARGEST
 
 
 def is_met(world: World, it: Condition, raised: bool) -> bool | None:
@@ -154,6 +155,17 @@ def test_a_reading_is_that_of_a_naive_evaluation_at_each_revision(
 def tracked(**aggregate: object) -> AlarmTracker:
     given_ = {"function": "avg", "fact": "s", "at_least": 1, **aggregate}
     return AlarmTracker.of(AlarmDefinition.of({"condition": {"aggregate": given_}}), World())
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_beyond_all_floats_is_the_largest_one(sign: int) -> None:
+    tracker = tracked(function="sum")
+    for name in ("c1", "c2"):
+        tracker.member(name, member(name))
+        tracker.fact(f"nodes/{name}/s", fact(f"nodes/{name}/s", sign * 1e308))
+    assert tracker.reading("ok").value == sign * LARGEST
+    tracker.member("c1", None)
+    assert tracker.reading("ok").value == sign * 1e308
 
 
 def test_the_members_without_a_number_are_ignored_and_named() -> None:
