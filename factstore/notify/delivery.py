@@ -29,6 +29,7 @@ from factstore.notify.progress import (
     Attempt,
     after_attempt,
     after_test,
+    in_state,
     later,
     pause_after,
     seconds_between,
@@ -168,11 +169,7 @@ class Delivery:
             self._read_again()
         elif not self._outbox.serves(subscription):
             self._read_again()
-        if subscription.state not in ("pending", "active") and progress.attempts:
-            # When it is resumed, the target has the whole time again.
-            self._journal.progress = replace(
-                self._journal.progress, attempts=0, failing_since=None, next_attempt_at=None
-            )
+        self._journal.progress = in_state(self._journal.progress, subscription.state)
 
     def _read_again(self) -> None:
         self._outbox.restart(self._subscription, Cursor.parse(self._journal.progress.cursor))

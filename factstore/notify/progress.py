@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from factstore.core.model.delivery import DELIVERIES_KEPT, Delivery, DeliveryKind, DeliveryState
+from factstore.core.model.subscription import SubscriptionState
 from factstore.notify.messages import Message
 from factstore.notify.targets.base import Outcome
 
@@ -77,6 +78,25 @@ def after_attempt(state: DeliveryState, attempt: Attempt) -> DeliveryState:
 def after_test(state: DeliveryState, attempt: Attempt, number: int) -> DeliveryState:
     """Return the progress after a test message, which is sent once and moves nothing."""
     return replace(_logged(state, attempt, 1), tests=number)
+
+
+def in_state(state: DeliveryState, subscription: SubscriptionState) -> DeliveryState:
+    """Return the progress of a subscription in a state.
+
+    When it is resumed, or confirmed by hand, the target has the whole time again: earlier failures,
+    such as those of challenges, do not count.
+    """
+    if not state.attempts or subscription == "pending":
+        return state
+    if subscription == "active" and not _challenged(state):
+        return state
+    return replace(state, attempts=0, failing_since=None, next_attempt_at=None)
+
+
+def _challenged(state: DeliveryState) -> bool:
+    """Return True if the last message was a challenge, apart from tests."""
+    kinds = (json.loads(text)["kind"] for text in state.log)
+    return next((kind for kind in kinds if kind != "test"), None) == "challenge"
 
 
 def _logged(state: DeliveryState, attempt: Attempt, attempts: int) -> DeliveryState:
