@@ -39,6 +39,9 @@ class ByteStream(Protocol):
     def receive(self, size: int) -> bytes:
         """Return the next bytes, none at the end. Raises OSError, TimedOut, TooMuchReceived..."""
 
+    def is_quiet(self) -> bool:
+        """Return True if nothing has arrived that was not received, not even the end."""
+
     def close(self) -> None:
         """Close the connection."""
 
@@ -79,6 +82,17 @@ class SocketStream:
         data = self._repeat(lambda: self._socket.recv(min(size, self.receivable)))
         self.receivable -= len(data)
         return data
+
+    def is_quiet(self) -> bool:
+        """See :class:`ByteStream`."""
+        self._socket.settimeout(0)
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def _repeat(self, operation: Callable[[], T]) -> T:
         """Run an operation; after each short wait, check the deadline and run it again."""
@@ -138,6 +152,10 @@ class TlsStream:
             return self._run(lambda: self._tls.read(size))
         except ssl.SSLZeroReturnError:  # the peer has ended the connection
             return b""
+
+    def is_quiet(self) -> bool:
+        """See :class:`ByteStream`."""
+        return not (self._tls.pending() or self._incoming.pending) and self._stream.is_quiet()
 
     def _run(self, operation: Callable[[], T]) -> T:
         """Run an operation of TLS, and move its bytes from and to the other stream."""

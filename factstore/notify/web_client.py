@@ -26,6 +26,8 @@ BODY_SECONDS = 1.0
 """The time for the rest of a response whose status is known; then the connection is closed."""
 HEADER_BYTES = 16 * 1024
 BODY_BYTES = 64 * 1024
+INTERIM_RESPONSES = 16
+"""The responses with a status below 200 that may precede the one to a request."""
 
 Resolve = Callable[[str, int, float], Sequence[str]]
 """Returns the addresses of a host, within a number of seconds. Raises OSError."""
@@ -160,7 +162,6 @@ class Connection:
 
     def __init__(self, stream: ByteStream, target: Target) -> None:
         self._stream = stream
-        self._reader: Any = _SocketOfStream(stream)
         self._target = target
         self.reusable = True
 
@@ -182,8 +183,7 @@ class Connection:
         self._stream.receivable = HEADER_BYTES + BODY_BYTES
         try:
             self._stream.send_all(self._head(headers, len(body)) + body)
-            response = http.client.HTTPResponse(self._reader, method="POST")
-            response.begin()
+            response = self._response()
         except TimedOut:
             raise RequestFailed("the server did not answer in time") from None
         except TooMuchReceived:
@@ -194,6 +194,23 @@ class Connection:
             raise RequestFailed("the response is not HTTP") from None
         self._stream.deadline = deadline if reads_body else deadline.within(BODY_SECONDS)
         return Answer(response.status, self._read(response), _retry_after(response))
+
+    def is_idle(self) -> bool:
+        """Return True if the server has sent nothing since the last response, not even the end.
+
+        If it has, the next bytes would be taken for the response to the next request.
+        """
+        return self._stream.is_quiet()
+
+    def _response(self) -> http.client.HTTPResponse:
+        """Return the response to a request, without the interim ones, such as 103 (Early Hints)."""
+        received: Any = _SocketOfStream(self._stream)
+        for _ in range(INTERIM_RESPONSES):
+            response = http.client.HTTPResponse(received, method="POST")
+            response.begin()
+            if response.status >= 200:
+                return response
+        raise TooMuchReceived
 
     def _head(self, headers: Mapping[str, str], length: int) -> bytes:
         """Return the beginning of a request.
@@ -218,8 +235,9 @@ class Connection:
                 if response.isclosed():  # it has been read to its end
                     self.reusable = not response.will_close
                     break
-        except (OSError, TimedOut, TooMuchReceived, http.client.HTTPException):
-            pass  # the status has been received, and decides
+        except (OSError, TimedOut, TooMuchReceived, http.client.HTTPException, ValueError):
+            # The status has been received, and decides. ValueError: a chunk with a negative size.
+            pass
         return body
 
     def close(self) -> None:
@@ -231,10 +249,17 @@ class _SocketOfStream:
     """The part of a socket that the parser of responses uses."""
 
     def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
+        self._file = _File(_Reader(stream), 8192)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._stream), 8192)
+        return self._file
+
+
+class _File(io.BufferedReader):
+    """The received bytes: the response after an interim one is read from here, too."""
+
+    def close(self) -> None:
+        pass
 
 
 class _Reader(io.RawIOBase):

@@ -128,7 +128,9 @@ class KeptConnection:
     ) -> Answer:
         """Send a request, and send it again if the connection had been closed while it was idle."""
         kept = self._connection
-        if kept is not None:
+        if kept is not None and not kept.is_idle():
+            self.close()
+        elif kept is not None:
             try:
                 return self._post(kept, headers, body, deadline, reads_body)
             except ConnectionLost:

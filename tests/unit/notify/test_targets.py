@@ -142,6 +142,18 @@ def test_a_server_may_close_a_connection_between_two_messages() -> None:
     assert server.connections == 3
 
 
+def test_what_a_server_sends_between_two_messages_is_not_the_response_to_the_second() -> None:
+    surplus = (
+        OK + b"x" * 100_000 + b"HTTP/1.1 500 No\r\n\r\n"
+    )  # more than is read with the response
+    with peer(answering(surplus)) as server:
+        webhook = new_sender(f"http://paas.example:{server.port}/", FakeCloud(server.port))
+        for at in 1, 2:
+            assert webhook.send(events(at), [SECRET], Deadline(30)) == Outcome(200, body=b"ok")
+        webhook.close()
+    assert server.connections == 2
+
+
 def test_a_target_without_tls_gets_nothing_once_the_operator_wants_it() -> None:
     with peer(answering()) as server:
         url = f"http://paas.example:{server.port}/"

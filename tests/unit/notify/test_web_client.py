@@ -25,6 +25,7 @@ from tests.unit.notify.peers import OK, Peer, answering, peer
 SOON = 0.2
 """Seconds after which requests to a server that never answers fail."""
 LONG = 30.0
+EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
 
 
 def client(
@@ -72,6 +73,22 @@ def test_a_connection_is_used_again_while_the_server_keeps_it() -> None:
             assert connection.reusable
         connection.close()
     assert (server.connections, len(server.requests)) == (1, 3)
+
+
+def test_an_interim_response_is_not_the_response_to_a_request() -> None:
+    final = iter([OK, b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"])
+
+    def hints(server: Peer, connection: socket.socket) -> None:
+        while server.read_request(connection):
+            connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" + EARLY_HINTS)
+            connection.sendall(next(final))
+
+    with peer(hints) as server:
+        deadline = Deadline(LONG)
+        connection = client().connect(target(server.port), deadline)
+        for status in 200, 500:
+            assert connection.post({}, b"{}", deadline).status == status
+        connection.close()
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -128,6 +145,10 @@ def floods_interim_answers(server: Peer, connection: socket.socket) -> None:
     server.flood(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
+def floods_hints(server: Peer, connection: socket.socket) -> None:
+    server.flood(connection, EARLY_HINTS)
+
+
 def floods_line(server: Peer, connection: socket.socket) -> None:
     server.flood(connection, b"x" * 10_000)
 
@@ -148,6 +169,7 @@ def speaks_another_protocol(server: Peer, connection: socket.socket) -> None:
         (drips_header, SOON, "did not answer in time"),
         (floods_header, LONG, "is too long|is not HTTP"),
         (floods_interim_answers, LONG, "is too long"),
+        (floods_hints, LONG, "is too long"),
         (floods_line, LONG, "is not HTTP"),
         (hangs_up, LONG, "was lost"),
         (speaks_another_protocol, LONG, "is not HTTP"),
@@ -186,7 +208,12 @@ def floods_chunks(server: Peer, connection: socket.socket) -> None:
     server.flood(connection, b"1\r\nx\r\n")
 
 
-@pytest.mark.parametrize("serve", [floods_body, drips_body, floods_chunks])
+def sends_less_than_nothing(server: Peer, connection: socket.socket) -> None:
+    server.read_request(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nx\r\n")
+
+
+@pytest.mark.parametrize("serve", [floods_body, drips_body, floods_chunks, sends_less_than_nothing])
 def test_the_status_counts_and_of_a_long_body_only_the_beginning_is_read(
     serve: Callable[[Peer, socket.socket], object],
 ) -> None:
