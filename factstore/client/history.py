@@ -110,9 +110,11 @@ class PastFacts(Facts):
         if to is None:
             found = next(older, None)
         else:
-            at = _revision(to)
+            epoch, at = _position(to)
+            if epoch != _position(last.cursor)[0]:
+                raise NotReverted(f"{to} is a cursor of another store; history returns cursors.")
             changes = (each for every in ((last,), older) for each in every)
-            found = next((each for each in changes if _revision(each.cursor) <= at), None)
+            found = next((each for each in changes if _position(each.cursor)[1] <= at), None)
         if found is None:
             raise NotReverted(
                 f"The history of {path} begins later: its earlier value is not known."
@@ -122,9 +124,10 @@ class PastFacts(Facts):
         return found.fact
 
 
-def _revision(cursor: str) -> int:
-    """Return the revision of a cursor; cursors of one stack are compared by it."""
+def _position(cursor: str) -> tuple[str, int]:
+    """Return the epoch of the store and the revision; only cursors of one epoch are comparable."""
+    epoch, _, revision = cursor.rpartition(".")
     try:
-        return int(cursor.rpartition(".")[2])
+        return epoch, int(revision)
     except ValueError:
         raise NotReverted(f"{cursor!r} is not a cursor; history returns cursors.") from None

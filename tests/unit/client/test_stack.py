@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from factstore.client import Delete, DeletePrefix, Guard, Put, Stack, errors
+from factstore.client import Delete, DeletePrefix, Guard, NotReverted, Put, Stack, errors
 from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal, stack_at
 
 MISSING = refusal(404, "not_found", {"Retry-After": "1"})
@@ -38,6 +38,29 @@ def test_a_wait_ends_when_its_time_is_over(service: Service, clock: FakeClock) -
     assert isinstance(raised.value, TimeoutError)
     assert raised.value.status == 404
     assert clock.now == 1002.5
+
+
+def test_a_fact_is_not_reverted_to_a_cursor_from_before_the_store_was_replaced(
+    service: Service, clock: FakeClock
+) -> None:
+    changes = [
+        {
+            "cursor": f"new.{at}",
+            "type": "fact.put",
+            "fact": fact("a", at),
+            "by": None,
+            "request_id": None,
+        }
+        for at in (9, 5)
+    ]
+    past = answer(200, {"path": "a", "changes": changes, "since": "new.4", "more": False})
+    for cursor in ("old.6", "6"):
+        service.will(past)
+        with pytest.raises(NotReverted, match="of another store"):
+            service.stack(clock).revert("a", cursor)
+    service.will(past, answer(200, fact("a", 5)))
+    service.stack(clock).revert("a", "new.6")
+    assert service.calls[-1].body["value"] == 5
 
 
 def test_likely_mistakes_are_explained(clock: FakeClock) -> None:
