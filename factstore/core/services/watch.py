@@ -192,6 +192,5 @@ class WatchService:
             return
         yield from found.frames()
         start_at = Cursor(epoch, found.revision)
-        start_at = Cursor(epoch, found.revision)
         yield BookmarkFrame(start_at)
         yield from self.follow(of, start_at, wanted, settle, hand_over)
