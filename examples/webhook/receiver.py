@@ -10,15 +10,15 @@ import json
 import os
 import sys
 import time
+from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = base64.b64decode(os.environ["SECRET"].removeprefix("whsec_"))
-last_id = None  # store it with what you make of the events
+seen = deque(maxlen=10_000)  # ids of events: store them with what you make of the events
 
 
 class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
-        global last_id
         body = self.rfile.read(int(self.headers["Content-Length"]))
         message_id, sent_at = self.headers["webhook-id"], self.headers["webhook-timestamp"]
         signed = f"{message_id}.{sent_at}.".encode() + body
@@ -30,10 +30,10 @@ class Receiver(BaseHTTPRequestHandler):
             return
         message = json.loads(body)
         events = message if isinstance(message, list) else [message]
-        if message_id != last_id:  # otherwise the answer to it was lost, and it was sent again
-            for event in events:
+        for event in events:
+            if event["id"] not in seen:  # otherwise an answer was lost, and it was sent again
                 print(event["type"], event["source"], json.dumps(event["data"]), flush=True)
-            last_id = message_id
+                seen.append(event["id"])
         self.answer(200, {"challenge": events[0]["data"].get("challenge")})
 
     def answer(self, status, content):

@@ -35,8 +35,8 @@ def verify_webhook(
 ) -> Any:
     """Return the message in a request, parsed from JSON, after its signature has been verified.
 
-    Events arrive at least once and in order.  So remember the ``webhook-id`` of the last message, and
-    ignore a message that repeats it.
+    Events arrive at least once and in order.  When an answer was lost, or a notifier was killed, the
+    last ones are sent again.  So store the ``id`` of each event, and ignore events that repeat one.
 
     :param secrets: the secret of the subscription, or several while it is rotated.
     :param headers: the headers of the request; the case of their names does not matter.
