@@ -157,7 +157,7 @@ class Delivery:
         else:
             self._next_message(subscription)
             if self._outbox.message is not None:
-                self._deliver(self._outbox.message)
+                self._deliver(subscription, self._outbox.message)
 
     def _follow_changes(self, subscription: Subscription) -> None:
         """Continue elsewhere after a replay, and read again with another filter."""
@@ -187,7 +187,7 @@ class Delivery:
         if attempt.outcome.error is None:
             self._set_state("active", None)
         else:
-            self._fail(attempt.outcome)
+            self._fail(subscription, attempt.outcome)
 
     def _test(self, subscription: Subscription) -> None:
         """Send a test message, once."""
@@ -196,7 +196,7 @@ class Delivery:
         self._journal.progress = after_test(self._journal.progress, attempt, subscription.tests)
         self._journal.save(subscription)
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, subscription: Subscription, message: Message) -> None:
         """Send a message of the sequence."""
         self._listening = False
         gap = message.events[-1].type == messages.GAP
@@ -215,7 +215,7 @@ class Delivery:
         elif since and seconds_between(since, attempt.at) >= self._parts.suspend_after:
             self._end("suspended", f"Every delivery failed since {since}: {outcome.error}.")
         else:
-            self._fail(outcome)
+            self._fail(subscription, outcome)
 
     def _next_message(self, subscription: Subscription) -> None:
         """Make the next message, or wait if nothing has happened."""
@@ -249,10 +249,12 @@ class Delivery:
     def _allowed_until(self) -> float:
         return -math.inf if self._cancelled else self._parts.lease.allowed_until()
 
-    def _fail(self, outcome: Outcome) -> None:
+    def _fail(self, subscription: Subscription, outcome: Outcome) -> None:
         """Wait longer after each failure, at least as long as the target wants."""
         wanted = min(outcome.retry_after or 0.0, LONGEST_PAUSE)
         pause = max(pause_after(self._journal.progress.attempts), wanted)
+        if self._subscription is not subscription:  # it may have been resumed meanwhile
+            pause = 0.0
         clock = self._parts.clock
         self._retry_at = clock.monotonic() + pause
         self._journal.progress = replace(

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from factstore.api.serializers.events import event_texts
@@ -148,12 +148,16 @@ class Receiver:
     """A web server that verifies messages, and answers as a test wants.
 
     :ivar status: of the responses to events; None to send none.
+    :ivar headers: of these responses, each with the end of its line.
+    :ivar before_answer: called before the response to an event is sent.
     """
 
     def __init__(self, *, confirms: bool = True) -> None:
         self.secret: str | None = None
         self.confirms = confirms
         self.status: int | None = OK
+        self.headers = b""
+        self.before_answer: Callable[[], object] = lambda: None
         self.messages: list[tuple[str, Any]] = []
         self._arrived = threading.Condition()
         self._server = Peer(self._serve)
@@ -179,7 +183,11 @@ class Receiver:
             if status is None:
                 self._server.ended.wait()
                 return
-            head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(answer))
+            own = b""
+            if not first["type"].endswith(".challenge"):
+                self.before_answer()
+                own = self.headers
+            head = b"HTTP/1.1 %d X\r\n%bContent-Length: %d\r\n\r\n" % (status, own, len(answer))
             connection.sendall(head + answer)
 
     def types(self) -> list[str]:

@@ -179,6 +179,27 @@ def test_a_test_message_is_sent_once_even_while_a_subscription_is_paused(
     assert receiver.types() == ["challenge", "test"]
 
 
+def test_a_message_is_sent_again_at_once_if_its_subscription_is_resumed_while_it_fails(
+    worker: Worker, notifier: Notifier, receiver: Receiver
+) -> None:
+    scope = new_scope()
+    found = subscribe(worker, receiver.url, stacks=[scope.stack])
+    becomes(worker, found.id, "active")
+
+    def resume() -> None:
+        receiver.before_answer = lambda: None
+        for paused in True, False:
+            changes = SubscriptionChanges.of(paused=paused)
+            worker.transactor.run(ChangeSubscription(SCOPE, found.id, changes, author()))
+        fence = subscribe(worker, receiver.url, stacks=["none"])
+        becomes(worker, fence.id, "active")  # so the notifier has read both changes
+
+    receiver.before_answer, receiver.status = resume, 503
+    receiver.headers = b"Retry-After: 3600\r\n"
+    worker.put(scope, "a", 1)
+    eventually(lambda: receiver.types().count("change") == 2, LONG)
+
+
 def test_a_target_that_is_gone_disables_its_subscription(
     worker: Worker, notifier: Notifier, receiver: Receiver, counts: Counts
 ) -> None:
