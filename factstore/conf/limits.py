@@ -60,7 +60,7 @@ LIMITS_OPTS = [
     ),
     cfg.IntOpt(
         "burst",
-        default=1000,
+        default=2000,
         min=1,
         help="Number of requests that an idle project can send to one worker at once.  The same number "
         "applies separately to heartbeats.",
