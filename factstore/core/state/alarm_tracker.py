@@ -14,11 +14,9 @@ from factstore.core.model.alarm import AlarmState
 from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.comparison import Number
 from factstore.core.model.condition import AllOf, AnyOf, Condition
-from factstore.core.model.fact import Fact
-from factstore.core.model.member import Member
 from factstore.core.state.aggregate_counter import AggregateCounter
 from factstore.core.state.condition_counters import LISTED, LeafCounter, counter_of
-from factstore.core.state.condition_tracker import View
+from factstore.core.state.condition_tracker import CountingTracker, View
 
 _Evaluator = Callable[[bool], bool | None]
 """Returns whether a condition of an alarm, that is raised or not, is true; None without data."""
@@ -37,11 +35,11 @@ class Reading:
     reason: str
 
 
-class AlarmTracker:
+class AlarmTracker(CountingTracker):
     """The evaluation of one alarm's condition."""
 
     def __init__(self, definition: AlarmDefinition) -> None:
-        self._counters: list[LeafCounter] = []
+        super().__init__()
         self._aggregates: list[AggregateCounter] = []
         self._evaluate = self._evaluator(definition.condition)
 
@@ -49,29 +47,8 @@ class AlarmTracker:
     def of(cls, definition: AlarmDefinition, view: View) -> AlarmTracker:
         """Return a tracker of the definition on a snapshot."""
         tracker = cls(definition)
-        for counter in tracker._counters:
-            for path in counter.concerned(view.facts.keys()):
-                counter.fact(path, view.facts[path])
-        for name, member in view.members.items():
-            tracker.member(name, member)
-        for name in view.lagging:
-            tracker.lagging(name, True)
+        tracker.load(view)
         return tracker
-
-    def fact(self, path: str, fact: Fact | None) -> None:
-        """Update the fact at a path; None if it was deleted."""
-        for counter in self._counters:
-            counter.fact(path, fact)
-
-    def member(self, name: str, member: Member | None) -> None:
-        """Update a member; None if it is no longer alive."""
-        for counter in self._counters:
-            counter.member(name, member)
-
-    def lagging(self, name: str, lags: bool) -> None:
-        """Update whether a member lags."""
-        for counter in self._counters:
-            counter.lagging(name, lags)
 
     def reading(self, state: AlarmState) -> Reading:
         """Return the evaluation for an alarm in a state."""

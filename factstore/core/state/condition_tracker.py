@@ -87,30 +87,21 @@ class _Any:
         return min(self._parts, key=_remaining)  # the first of equals
 
 
-class Tracker:
-    """The evaluation of one waiter's definition on a changing stack."""
+class CountingTracker:
+    """The counters of some conditions on a changing stack."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self) -> None:
         self._counters: list[LeafCounter] = []
-        self._success = self._part(definition.success)
-        self._failure = None if definition.failure is None else self._part(definition.failure)
-        self._counts_signals = any(isinstance(leaf, Signals) for leaf in leaves(definition.success))
-        self._failed_signals: dict[str, Signal] = {}
 
-    @classmethod
-    def of(cls, definition: Definition, view: View) -> Tracker:
-        """Return a tracker of the definition on a snapshot."""
-        tracker = cls(definition)
-        for counter in tracker._counters:
+    def load(self, view: View) -> None:
+        """Count what is in a snapshot."""
+        for counter in self._counters:
             for path in counter.concerned(view.facts.keys()):
                 counter.fact(path, view.facts[path])
         for name, member in view.members.items():
-            tracker.member(name, member)
+            self.member(name, member)
         for name in view.lagging:
-            tracker.lagging(name, True)
-        for key, signal in view.signals.items():
-            tracker.signal(key, signal)
-        return tracker
+            self.lagging(name, True)
 
     def fact(self, path: str, fact: Fact | None) -> None:
         """Update the fact at a path; None if it was deleted."""
@@ -126,6 +117,26 @@ class Tracker:
         """Update whether a member lags."""
         for counter in self._counters:
             counter.lagging(name, lags)
+
+
+class Tracker(CountingTracker):
+    """The evaluation of one waiter's definition on a changing stack."""
+
+    def __init__(self, definition: Definition) -> None:
+        super().__init__()
+        self._success = self._part(definition.success)
+        self._failure = None if definition.failure is None else self._part(definition.failure)
+        self._counts_signals = any(isinstance(leaf, Signals) for leaf in leaves(definition.success))
+        self._failed_signals: dict[str, Signal] = {}
+
+    @classmethod
+    def of(cls, definition: Definition, view: View) -> Tracker:
+        """Return a tracker of the definition on a snapshot."""
+        tracker = cls(definition)
+        tracker.load(view)
+        for key, signal in view.signals.items():
+            tracker.signal(key, signal)
+        return tracker
 
     def signal(self, key: str, signal: Signal | None) -> None:
         """Update a signal; None if it was deleted.  Only a waiter that counts signals reads it."""
