@@ -27,7 +27,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-releases test-servers test-monitoring fuzz faults bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring fuzz faults bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -39,6 +39,7 @@ help:
 	@echo 'make test         run the linters and all tests; TOXARGS= replaces the arguments of tox'
 	@echo 'make test-images  run the agent on clean distributions with systemd and cloud-init; needs root'
 	@echo 'make test-notify  kill notifiers twenty times, and deliver to a real Zaqar'
+	@echo 'make test-random  run the tests that need only an etcd with many random examples'
 	@echo 'make test-servers run the service under uWSGI and other WSGI servers with threads'
 	@echo 'make test-monitoring  run the alerts, the dashboard and the discovery in a real Prometheus'
 	@echo 'make test-releases  run tests with the packages of OpenStack releases, the oldest and the newest ones;'
@@ -106,6 +107,10 @@ test-releases:
 fuzz:
 	@tools/system-packages test
 	@$(TOX) run -e fuzz -- $(FUZZARGS)
+
+test-random:
+	@tools/system-packages test
+	@export FACTSTORE_EXAMPLES=random && $(TOX) run -e py3
 
 faults:
 	@tools/system-packages test

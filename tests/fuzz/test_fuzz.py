@@ -23,6 +23,8 @@ READ_SECONDS = 10
 NEEDY = {
     "DELETE /v1/stacks/{stack}/facts/{path}",
     "DELETE /v1/stacks/{stack}/grants/{grant}",
+    "GET /v1/stacks/{stack}/context",
+    "HEAD /v1/stacks/{stack}/context",
     "GET /v1/stacks/{stack}/grants/{grant}",
     "DELETE /v1/stacks/{stack}/members/{member}",
     "DELETE /v1/stacks/{stack}/members/{member}/read_set",
