@@ -6,9 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from factstore.agent.apply.files import file_specs
-from factstore.agent.apply.hooks import Hooks
-from factstore.agent.apply.reconciler import ApplyError, Reconciler, TurnRequired
+from factstore.agent.apply.composition import build_reconciler
+from factstore.agent.apply.errors import ApplyError, TurnRequired
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
 from factstore.agent.errors import RETRYABLE, describe
@@ -71,10 +70,9 @@ class Agent:
             connection.local_address,
         )
         sensitive = SensitiveFacts(self.stack)
-        hooks = Hooks(react.hooks, react.hook_timeout, state, clock, sensitive.redact, should_stop)
         self.read_set = ReadSetUpload(self.membership)
-        self.reconciler = Reconciler(
-            settings, file_specs(settings), hooks, sensitive, state, self.read_set, boot_id
+        self.reconciler = build_reconciler(
+            settings, sensitive, state, clock, self.read_set, boot_id, should_stop
         )
         self.turn = make_hook_turn(settings, self.stack, self.membership, state, clock)
         self._copy_mark = CopyMark(self.stack, options.member)
@@ -193,14 +191,16 @@ class Agent:
                 self.publisher.publish()
             self._publish_state()
 
-    def apply(self, context: Context, *, fully: bool = False) -> bool:
+    def apply(self, context: Context, *, fully: bool = False, settle: bool = True) -> bool:
         """Apply a context; return False if that has to wait for the turn, which is then requested.
 
         If the turn is held, the newest context is applied, because the members that had their turn
         before may have changed it just now, and the turn is given back afterwards.
 
         :param fully: render also if nothing that is read has changed.
+        :param settle: False to write files at once that are to settle first.
         :raises ApplyError: a file or hook failed.
+        :raises FilesSettling: a file is held back.
         :raises FactstoreError: a sensitive fact cannot be fetched now, or the turn not be confirmed.
         """
         if not fully and self.reconciler.skip(context):
@@ -216,7 +216,7 @@ class Agent:
             except OSError as error:
                 raise ApplyError("state", describe(error)) from error
             with self.status.applying():
-                changed = self.reconciler.apply(context, self.turn)
+                changed = self.reconciler.apply(context, self.turn, settle=settle)
         except TurnRequired:
             assert self.turn is not None  # noqa: S101 - else none is required
             self.turn.request()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,9 @@ def _file_problems(spec: FileSpec) -> Iterator[str]:
         yield f"destination: {options.destination} is not a directory."
     elif not os.access(options.destination.parent, os.W_OK | os.X_OK):
         yield f"destination: the directory {options.destination.parent} cannot be written."
+    for option, command in (("check", options.check), ("command", options.command)):
+        if command is not None and (reason := _syntax_error(command)):
+            yield f"{option}: {reason}."
     for option, name, look_up in (
         ("owner", options.owner, pwd.getpwnam),
         ("group", options.group, grp.getgrnam),
@@ -85,3 +89,17 @@ def _file_problems(spec: FileSpec) -> Iterator[str]:
                 look_up(name)
         except KeyError:
             yield f"{option}: {name} does not exist on this machine."
+
+
+def _syntax_error(command: str) -> str | None:
+    """Return what the shell reports about the syntax of a command, or None."""
+    checked = subprocess.run(  # noqa: S603 - nothing of it is executed
+        ["/bin/sh", "-n", "-c", command],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if checked.returncode == 0:
+        return None
+    return " ".join(checked.stderr.split()) or "/bin/sh does not accept the syntax"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 
 from factstore.agent.agent import Agent
-from factstore.agent.apply.reconciler import ApplyError
+from factstore.agent.apply.errors import ApplyError, FilesSettling
 from factstore.agent.error_log import ErrorLog
 from factstore.agent.errors import EXIT_OK, RETRYABLE, Misconfigured, StackDeleted
 from factstore.agent.scheduler import LONGEST_PAUSE, Worker
@@ -271,6 +271,9 @@ class Daemon:
             if not self._agent.apply(context, fully=fully):
                 self._turn.request(self._turn_task)
                 return
+        except FilesSettling as settling:
+            self._main.request(self._apply_task, settling.pause)
+            return
         finally:
             self._main.request(self._publish_task)
         agent = self._settings.agent

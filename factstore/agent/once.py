@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from factstore.agent.agent import Agent
-from factstore.agent.apply.reconciler import ApplyError
+from factstore.agent.apply.errors import ApplyError
 from factstore.agent.errors import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, RETRYABLE, describe
 from factstore.agent.session.membership import HEARTBEATS_PER_TTL
 from factstore.client import Context
@@ -43,7 +43,7 @@ def run_once(agent: Agent) -> int:
             return status
         LOG.warning("continuing with the stored context %s", context.cursor)
     try:
-        while not agent.apply(context):
+        while not agent.apply(context, settle=False):  # the next run may be far away
             _wait_for_turn(agent)
     except ApplyError as error:
         LOG.error("%s", error)

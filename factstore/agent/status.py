@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
-from factstore.agent.apply.reconciler import ApplyError, Reconciler
+from factstore.agent.apply.errors import ApplyError
+from factstore.agent.apply.reconciler import Reconciler
 from factstore.agent.errors import RETRYABLE, AgentError
 from factstore.agent.publish.publisher import Publisher
 from factstore.agent.session.hook_turn import HookTurn

@@ -32,7 +32,7 @@ POINTS = {
     "before it publishes": ("factstore.client.facts:Facts.batch", ""),
     "before the context is stored": (STATE, "'kept'"),
     "before a file is replaced": ("os:replace", "c1/nodes"),
-    "before a hook": ("factstore.agent.apply.hooks:run_program", "10-apply"),
+    "before a hook": ("factstore.agent.apply.program_runner:run_program", "10-apply"),
     "before the applied context is recorded": (STATE, "'applied'"),
     "before it is ready": ("factstore.client.member:Member.ready", ""),
     "before it reports the applied cursor": (

@@ -122,7 +122,8 @@ def part_of(title: str) -> str:
 
 
 def test_the_configuration_of_the_guide_is_one_that_the_agent_takes(tmp_path: Path) -> None:
-    text, second = code("how-to/agent.rst", "ini")
+    text, second, proxy = code("how-to/agent.rst", "ini")
+    assert configured(tmp_path, f"[agent]\nstack = s\n{proxy}").templates["haproxy.cfg"].check
     hooks = configured(
         tmp_path, f"{second}\n[service]\nurl = https://controller:8796\n"
     ).react.hooks

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import hashlib
 import os
 import pwd
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from factstore.agent.apply import templates
 from factstore.agent.apply.recording import Recorder
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.reads import ANY, EVERYTHING, Reads
-from factstore.agent.config.settings import RenderOptions, Settings, TemplateOptions
+from factstore.agent.config.settings import FileOptions, RenderOptions, Settings, TemplateOptions
 from factstore.agent.system.state_dir import write_atomically
 from factstore.client.os_errors import errors_about
 from factstore.client.render import RENDERERS, Omit, Rendering, write
@@ -52,7 +53,7 @@ class FileSpec:
     """
 
     name: str
-    options: TemplateOptions | RenderOptions
+    options: FileOptions
     render: Callable[[Mapping[str, Any], Recorder, Omit], Rendering]
 
 
@@ -116,6 +117,30 @@ class RenderedFile:
                 return False
         write_atomically(self.path, self.data, mode=self.mode, owner=self.owner, group=self.group)
         return True
+
+    @contextlib.contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Yield the path of a temporary file beside this one, with its content, owner and mode.
+
+        :raises OSError: the temporary file cannot be written.
+        """
+        # In the same directory, so that relative paths in the file are valid, and with the same suffix,
+        # by which some programs recognize formats.  A killed agent's file has this name, too.
+        suffix = self.path.suffix[:50]
+        path = self.path.with_name(f".{self.path.stem[:100]}.check{suffix}")
+        try:
+            with errors_about(path):
+                path.unlink(missing_ok=True)  # never written into: it could be a link
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE)
+                with open(handle, "wb") as file:
+                    file.write(self.data)
+                    if (self.owner, self.group) != (-1, -1):
+                        os.fchown(handle, self.owner, self.group)
+                    os.fchmod(handle, self.mode)
+            yield path
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def is_current(self) -> bool:
         """Return True if the file on disk has this content, owner, group and mode."""

@@ -1,29 +1,14 @@
-"""The hooks: the executables of ``hooks.d``, run one after the other.
-
-The process id of a running hook is on disk, with the time at which the process was started.  An agent
-that was killed while a hook ran therefore waits for that hook after its restart, and never mistakes
-another process for it.  Processes that a hook has left running, such as daemons, are not waited for.
-"""
+"""The hooks: the executables of ``hooks.d``, run one after the other."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from factstore.agent.apply.program_runner import ProgramRunner
 from factstore.agent.system.drop_ins import PassedOverLog, drop_ins, passed_over
-from factstore.agent.system.host_facts import boot_id
-from factstore.agent.system.process_session import signal_session
-from factstore.agent.system.run_program import run_program
-from factstore.agent.system.state_dir import HOOK, StateDir
-from factstore.client.clock import Clock
-
-LOG = logging.getLogger(__name__)
-
-_POLL_SECONDS = 0.2
 
 
 class HookFailed(Exception):
@@ -41,25 +26,12 @@ class Hooks:
     """The hooks of a directory.
 
     :param timeout: the time limit of each hook, in seconds.
-    :param redact: removes secrets from the output of hooks before it is logged.
-    :param should_stop: returns True if a running hook is to be terminated.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        timeout: float,
-        state: StateDir,
-        clock: Clock,
-        redact: Callable[[str], str],
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, directory: Path, timeout: float, runner: ProgramRunner) -> None:
         self._directory = directory
         self._timeout = timeout
-        self._state = state
-        self._clock = clock
-        self._redact = redact
-        self._should_stop = should_stop
+        self._runner = runner
         self._passed_over = PassedOverLog(self.passed_over)
 
     def passed_over(self) -> dict[Path, str]:
@@ -94,60 +66,23 @@ class Hooks:
         :raises HookFailed: a hook failed or may not start.
         :raises OSError: the directory cannot be read.
         """
-        self._wait_for_orphan()
+        self.wait_for_orphan()
         self._passed_over.update()
         for hook in self.executables():
             if not may_start():
                 raise HookFailed(hook.name, "was not started, because the turn was lost")
-            started = self._clock.monotonic()
-            LOG.info("hook %s started", hook.name)
-            result = run_program(
-                hook,
-                clock=self._clock,
-                timeout=self._timeout,
-                env=env,
-                on_line=lambda line, name=hook.name: LOG.info(  # type: ignore[misc]
-                    "hook %s: %s", name, self._redact(line)
-                ),
-                should_stop=self._should_stop,
-                on_start=self._record,
-            )
-            self._state.delete(HOOK)
-            if result.failure is not None:
-                raise HookFailed(hook.name, result.failure)
-            if result.left_running:
-                LOG.info("hook %s left processes running; their output is not logged", hook.name)
-            duration = self._clock.monotonic() - started
-            LOG.info("hook %s succeeded after %.1f s", hook.name, duration)
+            failure, _ = self._runner.run(f"hook {hook.name}", hook, (), self._timeout, env)
+            if failure is not None:
+                raise HookFailed(hook.name, failure)
 
-    def _wait_for_orphan(self) -> None:
-        """Wait for a hook that a killed agent has started; kill the hook if it takes too long."""
-        pid = self._orphan()
-        if pid is None:
-            return
-        LOG.warning("waiting for process %d, a hook of an agent that was killed", pid)
-        deadline = self._clock.monotonic() + self._timeout
-        while pid is not None and self._clock.monotonic() < deadline:
-            if self._should_stop():
-                raise HookFailed(
-                    "of a killed agent", "is still running, and this agent is stopping"
-                )
-            self._clock.sleep(_POLL_SECONDS)
-            pid = self._orphan()
-        if pid is not None:
-            LOG.warning("killing process %d, which takes longer than %g s", pid, self._timeout)
-            signal_session(pid, signal.SIGKILL)
+    def wait_for_orphan(self) -> None:
+        """Wait for a hook or command that a killed agent has started.
 
-    def _record(self, pid: int) -> None:
-        self._state.try_write(HOOK, {"pid": pid, "began": _start_time(pid)})
-
-    def _orphan(self) -> int | None:
-        """Return the process id of a running hook that another agent has started, or None."""
-        record = self._state.read(HOOK)
-        if record is None or record["began"] is None:
-            return None
-        pid: int = record["pid"]
-        return pid if _start_time(pid) == record["began"] else None
+        :raises HookFailed: it still runs, and this agent is stopping.
+        """
+        if not self._runner.wait_for_orphan(self._timeout):
+            reason = "is still running, and this agent is stopping"
+            raise HookFailed("of a killed agent", reason)
 
 
 def hooks_passed_over(directory: Path) -> dict[Path, str]:
@@ -159,12 +94,3 @@ def hooks_passed_over(directory: Path) -> dict[Path, str]:
         file: "is not executable" for file in drop_ins(directory) if not os.access(file, os.X_OK)
     }
     return {**passed_over(directory), **not_executable}
-
-
-def _start_time(pid: int) -> str | None:
-    """Return the boot and the start time of a process, which identify it; None if it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else f"{boot_id()} {fields[19]}"
-    except OSError:
-        return None

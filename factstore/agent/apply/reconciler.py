@@ -1,4 +1,4 @@
-"""Applying a context to the instance: files first, then hooks.
+"""Applying a context to the instance: files first, then their commands, then hooks.
 
 The last applied context is recorded on disk, with the hooks, the boot and the content of each file,
 so that a restarted agent repeats nothing.  The record is marked incomplete before anything changes,
@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 from factstore.agent.apply import drift
 from factstore.agent.apply.applied_record import AppliedRecord, load_record
+from factstore.agent.apply.errors import ApplyError, FilesSettling, TurnRequired
+from factstore.agent.apply.file_writer import FileWriter
 from factstore.agent.apply.files import (
     FileSpec,
     RenderedFile,
@@ -38,22 +40,6 @@ LOG = logging.getLogger(__name__)
 
 CONTEXT_FILE = "context.json"
 """The context's document for hooks, in the state directory.  Sensitive facts are null."""
-
-
-class ApplyError(Exception):
-    """A context could not be applied.
-
-    :ivar source: the file or hook that failed.
-    """
-
-    def __init__(self, source: str, reason: str) -> None:
-        super().__init__(f"{source}: {reason}")
-        self.source = source
-        self.reason = reason
-
-
-class TurnRequired(Exception):
-    """Hooks have to run, and the agent does not hold the turn for that.  Nothing was done."""
 
 
 class ReadSet(Protocol):
@@ -80,6 +66,7 @@ class Reconciler:
         self,
         settings: Settings,
         specs: list[FileSpec],
+        writer: FileWriter,
         hooks: Hooks,
         sensitive: SensitiveFacts,
         state: StateDir,
@@ -88,6 +75,7 @@ class Reconciler:
     ) -> None:
         self._settings = settings
         self._specs = specs
+        self._writer = writer
         self._hooks = hooks
         self._sensitive = sensitive
         self._state = state
@@ -148,12 +136,14 @@ class Reconciler:
         reads, digest = self._applied
         return reads.digest(context.document) == digest
 
-    def apply(self, context: Context, turn: HookTurn | None = None) -> bool:
+    def apply(self, context: Context, turn: HookTurn | None = None, *, settle: bool = True) -> bool:
         """Apply a context; return False if nothing had to be done.
 
-        :param turn: the turn in which hooks run; None if they need no turn.
+        :param turn: the turn in which commands and hooks run; None if they need no turn.
+        :param settle: False to write files at once that are to settle first.
         :raises ApplyError: a file or hook failed; files that were already written remain.
-        :raises TurnRequired: hooks have to run, and the turn is not held; nothing was done.
+        :raises FilesSettling: a file is held back; the others were written, and no hooks were run.
+        :raises TurnRequired: programs have to run, and the turn is not held; nothing was done.
         :raises FactstoreError: a sensitive fact cannot be fetched now; nothing was done.  Or it is not
             known whether the turn is still held.
         """
@@ -163,7 +153,7 @@ class Reconciler:
             LOG.info("changed on disk: %s", ", ".join(drifted))
         agrees, self._applied = self._has_applied_equal(context) and not drifted, None
         try:
-            return self._apply(context, document, turn, agrees=agrees)
+            return self._apply(context, document, turn, agrees=agrees, settle=settle)
         finally:
             # Hooks that spoil a file again and again are not run each time that this is noticed.
             self._snapshot = self._take_snapshot()
@@ -175,6 +165,7 @@ class Reconciler:
         turn: HookTurn | None,
         *,
         agrees: bool,
+        settle: bool,
     ) -> bool:
         """Apply a context whose sensitive facts are in *document*.
 
@@ -199,22 +190,34 @@ class Reconciler:
                 )
             after_any_change = self._settings.react.run_hooks == "context"
             run_hooks = target.requires_hooks(previous, after_any_change)
-            run_hooks = run_hooks or not all(file.is_current() for file in files)
-            if run_hooks and turn is not None and not turn.held and self._hooks.executables():
+            state = f"{target.boot} {target.etag}"
+            plan = self._writer.plan(list(zip(self._specs, files)), state, settle=settle)
+            run_hooks = run_hooks or bool(plan.stale) or plan.pause > 0
+            runs_any = bool(plan.commands) or (run_hooks and bool(self._hooks.executables()))
+            if runs_any and turn is not None and not turn.held:
                 raise TurnRequired
+            env = self._environment(context)
+            if plan.commands or plan.stale:
+                self._hooks.wait_for_orphan()
+            self._writer.check(plan, env)
             if run_hooks and previous is not None:
                 previous = previous.begin_next(self._state)
-            written = {str(file.path) for file in files if file.write_if_changed()}
+            written = self._writer.write(plan)
+        except HookFailed as error:
+            raise ApplyError(f"hook {error.name}", str(error)) from error
         except OSError as error:
             raise ApplyError("files", describe(error)) from error
         if written:
             LOG.info("wrote %s", ", ".join(sorted(written)))
+        self._writer.run_commands(plan, state, env, *_may_start(turn))
+        if plan.pause:
+            raise FilesSettling(plan.pause)
         before = previous.files if previous is not None else {}
         changed = written | {
             path for path, digest in target.files.items() if before.get(path) != digest
         }
         if run_hooks:
-            self._run_hooks(context, sorted(changed), turn)
+            self._run_hooks({**env, "FACTSTORE_CHANGED": "\n".join(sorted(changed))}, turn)
         if target != previous:
             target.try_store(self._state)
         if self._mismatched:
@@ -222,7 +225,7 @@ class Reconciler:
         self._applied = reads, reads.digest(context.document)
         self._read_set.replace(reads)
         self.applied_cursor = context.cursor
-        return run_hooks
+        return run_hooks or bool(plan.commands)
 
     def _render(
         self, document: Mapping[str, Any], *, first: bool
@@ -255,7 +258,8 @@ class Reconciler:
     def _hooks_read(self) -> Reads:
         react = self._settings.react
         try:
-            if react.run_hooks == "files" or not self._hooks.executables():
+            runs_hooks = react.run_hooks == "context" and bool(self._hooks.executables())
+            if not runs_hooks and all(spec.options.when_changed for spec in self._specs):
                 return Reads()
         except OSError:
             return EVERYTHING
@@ -266,22 +270,26 @@ class Reconciler:
         reads = self._settings.react.reads
         return context.etag if reads is None else reads.digest(context.document)
 
-    def _run_hooks(self, context: Context, changed: list[str], turn: HookTurn | None) -> None:
+    def _environment(self, context: Context) -> dict[str, str]:
+        """Return the variables of checks, commands and hooks."""
         agent = self._settings.agent
+        return {
+            "FACTSTORE_AGENT_CONFIG": str(self._settings.file.absolute()),
+            "FACTSTORE_STACK": agent.stack,
+            "FACTSTORE_MEMBER": agent.member,
+            "FACTSTORE_GROUP": agent.group,
+            "FACTSTORE_CONTEXT": str(self._state.directory / CONTEXT_FILE),
+            "FACTSTORE_CURSOR": context.cursor,
+        }
+
+    def _run_hooks(self, env: Mapping[str, str], turn: HookTurn | None) -> None:
         try:
-            self._hooks.run(
-                {
-                    "FACTSTORE_AGENT_CONFIG": str(self._settings.file.absolute()),
-                    "FACTSTORE_STACK": agent.stack,
-                    "FACTSTORE_MEMBER": agent.member,
-                    "FACTSTORE_GROUP": agent.group,
-                    "FACTSTORE_CONTEXT": str(self._state.directory / CONTEXT_FILE),
-                    "FACTSTORE_CURSOR": context.cursor,
-                    "FACTSTORE_CHANGED": "\n".join(changed),
-                },
-                *(() if turn is None else (turn.is_confirmed,)),
-            )
+            self._hooks.run(env, *_may_start(turn))
         except HookFailed as error:
             raise ApplyError(f"hook {error.name}", str(error)) from error
         except OSError as error:
             raise ApplyError("hooks", describe(error)) from error
+
+
+def _may_start(turn: HookTurn | None) -> tuple[Callable[[], bool], ...]:
+    return () if turn is None else (turn.is_confirmed,)

@@ -72,6 +72,22 @@ def seconds(minimum: float, maximum: float) -> Callable[[str], float]:
     return parse
 
 
+def command(value: str) -> str:
+    """Return a command for /bin/sh."""
+    if "\0" in value:
+        raise ValueError("the value contains a NUL character.")
+    return string(value)
+
+
+def check(value: str) -> str:
+    """Return a command for /bin/sh that checks a file, whose path stands for ``%s`` in it."""
+    if "%s" not in value:
+        raise ValueError(
+            f"{value!r} does not contain %s, which stands for the path of the file to check."
+        )
+    return command(value)
+
+
 def boolean(value: str) -> bool:
     """Return True for ``yes`` and False for ``no``."""
     if value not in ("yes", "no"):

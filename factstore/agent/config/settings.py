@@ -10,7 +10,7 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Optional, get_type_hints
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Optional, get_type_hints
 from factstore.agent.config import option_types as types
 from factstore.agent.config.reads import Reads
 from factstore.agent.system.host_facts import NAMES
+from factstore.client.render import FOLDERS
 
 DEFAULT_FILE = "/etc/factstore/agent.conf"
 FILE_VARIABLE = "FACTSTORE_AGENT_CONFIG"
@@ -90,25 +91,46 @@ class ReactOptions:
 
 
 @dataclass(frozen=True)
-class TemplateOptions:
-    """``[template NAME]``: a file rendered from the context by a Jinja2 template."""
+class FileOptions:
+    """A rendered file: its place, its check and its command."""
 
-    source: Annotated[Path, types.path]
     destination: Annotated[Path, types.absolute_path]
     owner: Annotated[Optional[str], types.string] = None
     group: Annotated[Optional[str], types.string] = None
     mode: Annotated[Optional[int], types.file_mode] = None
+    check: Annotated[Optional[str], types.check] = None
+    command: Annotated[Optional[str], types.command] = None
+    when_changed: Annotated[bool, types.boolean] = True
+    timeout: Annotated[float, types.seconds(0.1, 86400)] = 60.0
+    settle: Annotated[float, types.seconds(0, 3600)] = 0.0
+    max_settle: Annotated[Optional[float], types.seconds(0, 86400)] = None
+
+    @property
+    def longest_settle(self) -> float:
+        """The longest time to wait for a quiet file, in seconds."""
+        return 4 * self.settle if self.max_settle is None else self.max_settle
+
+
+# A dataclass has the fields of its last base first, and required fields must precede the others.
+@dataclass(frozen=True)
+class _Source:
+    source: Annotated[Path, types.path]
 
 
 @dataclass(frozen=True)
-class RenderOptions:
+class _Renderer:
+    renderer: Annotated[str, types.renderer]
+
+
+@dataclass(frozen=True)
+class TemplateOptions(FileOptions, _Source):
+    """``[template NAME]``: a file rendered from the context by a Jinja2 template."""
+
+
+@dataclass(frozen=True)
+class RenderOptions(FileOptions, _Renderer):
     """``[render NAME]``: a file or folder rendered by one of the client's renderers."""
 
-    renderer: Annotated[str, types.renderer]
-    destination: Annotated[Path, types.absolute_path]
-    owner: Annotated[Optional[str], types.string] = None
-    group: Annotated[Optional[str], types.string] = None
-    mode: Annotated[Optional[int], types.file_mode] = None
     reads: Annotated[Optional[Reads], types.reads] = None
 
 
@@ -228,4 +250,14 @@ def _contradictions(
             other = section_of.setdefault(options.destination, section)
             if other != section:
                 errors.append(f"{section} destination: {other} writes the same file.")
+            errors += [f"{section} {error}" for error in _file_contradictions(options)]
     return errors
+
+
+def _file_contradictions(options: FileOptions) -> Iterator[str]:
+    if options.longest_settle < options.settle:
+        yield "max_settle: the value must not be less than settle."
+    if options.command is None and not options.when_changed:
+        yield "when_changed: the section has no command."
+    if isinstance(options, RenderOptions) and options.renderer in FOLDERS and options.check:
+        yield f"check: the renderer {options.renderer} writes a folder, and only files can be checked."

@@ -13,8 +13,8 @@ import signal
 import sys
 
 
-def exec_when_released(error_fd: int, program: str) -> None:
-    """Replace this process with *program*; return if the program is not to start or cannot start."""
+def exec_when_released(error_fd: int, command: list[str]) -> None:
+    """Replace this process with *command*; return if the program is not to start or cannot start."""
     os.set_inheritable(error_fd, False)
     if sys.stdin.buffer.readline() != b"\n":
         return
@@ -25,7 +25,7 @@ def exec_when_released(error_fd: int, program: str) -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execve(program, [program], _environment())  # noqa: S606 - no shell is wanted
+        os.execve(command[0], command, _environment())  # noqa: S606 - no shell is wanted
     except OSError as error:
         os.write(error_fd, str(error.errno).encode())
 
@@ -38,4 +38,4 @@ def _environment() -> dict[bytes, bytes]:
 
 
 if __name__ == "__main__":
-    exec_when_released(int(sys.argv[1]), sys.argv[2])
+    exec_when_released(int(sys.argv[1]), sys.argv[2:])

@@ -56,6 +56,7 @@ def program_environment(more: Mapping[str, str]) -> dict[str, str]:
 
 def run_program(
     program: Path,
+    arguments: Sequence[str] = (),
     *,
     clock: Clock,
     timeout: float,
@@ -80,9 +81,9 @@ def run_program(
     try:
         if on_start is None:
             stderr = subprocess.PIPE if capture else subprocess.STDOUT
-            process = _start([program], environment, stderr=stderr)
+            process = _start([program, *arguments], environment, stderr=stderr)
         else:
-            process = _start_at_gate(program, environment, on_start)
+            process = _start_at_gate([program, *arguments], environment, on_start)
     except OSError as error:
         why = why_not_executable(program)
         return ProgramResult(f"cannot be executed: it {why}" if why else _refused(error))
@@ -131,7 +132,7 @@ def _start(
 
 
 def _start_at_gate(
-    program: Path, env: Mapping[str, str], on_start: Callable[[int], None]
+    command: Sequence[str | Path], env: Mapping[str, str], on_start: Callable[[int], None]
 ) -> subprocess.Popen[bytes]:
     """Start a program that is executed after *on_start* has returned.
 
@@ -141,7 +142,7 @@ def _start_at_gate(
     with open(errors_fd, "rb") as errors:
         try:
             process = _start(
-                [sys.executable, "-I", "-S", "-c", _gate(), str(error_fd), program],
+                [sys.executable, "-I", "-S", "-c", _gate(), str(error_fd), *command],
                 env,
                 stdin=subprocess.PIPE,
                 pass_fds=(error_fd,),

@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 # Names on disk.  They do not change, so that an upgraded agent continues as the same member.
 MEMBER, CONTEXT, APPLIED, PUBLISHED = "member", "kept", "applied", "published"
 HOOK, COMMAND_FACTS, GRANT, MISMATCHES = "hook", "said", "grant", "mismatches"
-IDENTITY = "identity"
+IDENTITY, FILE_COMMANDS = "identity", "file-commands"
 AGENT_LOCK = "agent.lock"
 
 _LOCK_ATTEMPTS = 10
@@ -88,7 +88,8 @@ class StateDir:
 
     def remove_partial_writes(self) -> None:
         """Remove the temporary files of interrupted writes.  No other agent may be running."""
-        for name in (MEMBER, CONTEXT, APPLIED, PUBLISHED, HOOK, GRANT, IDENTITY):
+        names = (MEMBER, CONTEXT, APPLIED, PUBLISHED, HOOK, GRANT, IDENTITY, FILE_COMMANDS)
+        for name in names:
             for leftover in self.directory.glob(f".{name}.json.*"):
                 leftover.unlink(missing_ok=True)
 

@@ -73,6 +73,7 @@ destination = DIR/nowhere/a
 source = b.j2
 destination = DIR
 owner = nobody-of-that-name
+command = echo 'x
 """
     write(tmp_path / "grant", "g1.s3cret", 0o644)
     write(tmp_path / "templates" / "b.j2", "fine\n{% if %}")
@@ -85,7 +86,9 @@ owner = nobody-of-that-name
     write(tmp_path / "facts.d" / "40.json", '{"a/b": 1, "my fact": 1}')
     assert main(["--config", str(conf(tmp_path, more=more)), "check"]) == 2
     a, b = tmp_path / "templates" / "a.j2", tmp_path / "templates" / "b.j2"
-    assert errors_of(capsys) == [
+    found = errors_of(capsys)
+    assert "[template b] command: " in found.pop(5)  # followed by the words of the shell
+    assert found == [
         f"{tmp_path}/grant is accessible to other users: run chmod 600 {tmp_path}/grant",
         f"[template a] source: template {a} does not exist.",
         f"[template a] destination: the directory {tmp_path}/nowhere does not exist.",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from factstore.agent.agent import Agent
+from factstore.agent.apply.errors import FilesSettling
 from factstore.agent.daemon import Daemon
 from factstore.agent.session.connection import open_connection
 from tests.unit.agent.factories import agent, batch, context, member, settings, write
@@ -89,6 +90,20 @@ def test_only_a_changed_context_is_splayed(running: Running, service: Service) -
     service.will(answer(200, delta(DOCUMENT, "e.6", facts={"a": 2})))
     running.poll()
     assert running.applied_in() == 30.0
+
+
+def test_a_file_that_is_held_back_is_written_later(
+    running: Running, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settling(*_: object, **_options: object) -> bool:
+        raise FilesSettling(7.5)
+
+    monkeypatch.setattr(running.agent, "apply", settling)
+    service.will(answer(201, member()), answer(200, DOCUMENT, TAG))
+    running.heartbeat()
+    running.daemon._watch.run_due()
+    running.daemon._main.run_due()
+    assert running.daemon._main.run_due() == 7.5
 
 
 def test_the_watch_waits_until_the_agent_has_joined(running: Running, service: Service) -> None:

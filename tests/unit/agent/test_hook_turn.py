@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from factstore.agent.agent import Agent
-from factstore.agent.apply.reconciler import ApplyError
+from factstore.agent.apply.errors import ApplyError
 from factstore.client import errors
 from tests.unit.agent.factories import agent, context, member, program, settings
 from tests.unit.client.stub import FakeClock, Service, answer, refusal

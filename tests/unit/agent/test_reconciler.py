@@ -11,67 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent.apply.files import file_specs
+from factstore.agent.apply.errors import ApplyError
 from factstore.agent.apply.hooks import HookFailed, Hooks
-from factstore.agent.apply.reconciler import ApplyError, Reconciler
-from factstore.agent.apply.sensitive_facts import SensitiveFacts
+from factstore.agent.apply.program_runner import ProgramRunner
 from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.client import errors
 from tests.eventually import eventually
 from tests.processes import alive
-from tests.unit.agent.factories import REAL, context, program, settings, state, write
-from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal
-
-CONF = "[template conf]\nsource = conf.j2\ndestination = DIR/conf\n"
-
-
-class RecordedReadSet:
-    """A read set that records the calls of the reconciler."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, Reads | None]] = []
-
-    def replace(self, reads: Reads) -> None:
-        self.calls.append(("replace", reads))
-
-    def widen(self, reads: Reads) -> None:
-        self.calls.append(("widen", reads))
-
-    def upload(self) -> bool:
-        self.calls.append(("upload", None))
-        return True
-
-
-class Node:
-    """A directory with a template and a hook that writes down its variables."""
-
-    def __init__(self, directory: Path, service: Service, more: str = "") -> None:
-        self.directory = directory
-        self.service = service
-        self.more = more
-        self.boot = "boot-1"
-        self.read_set = RecordedReadSet()
-        write(directory / "templates" / "conf.j2", "{{ facts.ip }}\n")
-        self.hook("10-first", "echo $FACTSTORE_CURSOR $FACTSTORE_CHANGED >> DIR/runs")
-
-    def hook(self, name: str, script: str) -> None:
-        program(self.directory / "hooks.d" / name, script.replace("DIR", str(self.directory)))
-
-    @property
-    def reconciler(self) -> Reconciler:
-        """The reconciler of an agent that was just started."""
-        made = settings(self.directory, CONF + self.more)
-        kept = state(self.directory)
-        sealed = SensitiveFacts(self.service.stack(FakeClock(), retry_for=0.0))
-        hooks = Hooks(made.react.hooks, made.react.hook_timeout, kept, REAL, sealed.redact)
-        return Reconciler(
-            made, file_specs(made), hooks, sealed, kept, self.read_set, lambda: self.boot
-        )
-
-    @property
-    def runs(self) -> list[str]:
-        file = self.directory / "runs"
-        return file.read_text().splitlines() if file.exists() else []
+from tests.unit.agent.factories import REAL, context, state, write
+from tests.unit.agent.node import Node
+from tests.unit.client.stub import Service, answer, fact, refusal
 
 
 @pytest.fixture
@@ -308,10 +257,11 @@ KILLED = """\
 import sys
 from pathlib import Path
 from factstore.agent.apply.hooks import Hooks
+from factstore.agent.apply.program_runner import ProgramRunner
 from factstore.agent.system.state_dir import StateDir
 from factstore.client.clock import SystemClock
 state = StateDir(Path(sys.argv[1]), ("slurm", "c1"))
-Hooks(Path(sys.argv[2]), 60, state, SystemClock(), str).run({})
+Hooks(Path(sys.argv[2]), 60, ProgramRunner(state, SystemClock(), str)).run({})
 """
 
 
@@ -330,7 +280,9 @@ def orphan(node: Node) -> int:
 
 def hooks(node: Node, timeout: float = 60.0, stopping: bool = False) -> Hooks:
     directory = node.directory / "hooks.d"
-    return Hooks(directory, timeout, state(node.directory), REAL, str, lambda: stopping)
+    return Hooks(
+        directory, timeout, ProgramRunner(state(node.directory), REAL, str, lambda: stopping)
+    )
 
 
 def test_a_hook_of_a_killed_agent_is_waited_for(node: Node) -> None:
@@ -345,7 +297,7 @@ def test_a_hook_of_a_killed_agent_is_waited_for(node: Node) -> None:
             eventually(lambda: not alive(left))
 
     waiting = hooks(node)
-    waiting._clock = ReleasingClock()
+    waiting._runner._clock = ReleasingClock()
     waiting.run({})
     assert (waited, node.runs) == ([True], ["after"])
 

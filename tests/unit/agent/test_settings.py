@@ -10,6 +10,8 @@ from factstore.agent.config.settings import SettingsError, load_settings
 from factstore.client.render import RENDERERS
 from tests.unit.agent.factories import write
 
+FILE = "[template b]\nsource = b\ndestination = /b\n"
+
 
 def errors_of(directory: Path, text: str) -> list[str]:
     file = write(directory / "agent.conf", text)
@@ -112,6 +114,19 @@ def test_all_errors_are_reported(tmp_path: Path) -> None:
         (
             "[render a]\nrenderer = raw\ndestination = /\n[template b]\nsource = b\ndestination = /\n",
             "destination: [template b] writes the same file.",
+        ),
+        (FILE + "check = nginx -t\n", "check: 'nginx -t' does not contain %s, which stands for"),
+        (FILE + "check =\n", "check: '' does not contain %s"),
+        (FILE + "command =\n", "command: the value must not be empty."),
+        (FILE + "command = a\0b\n", "command: the value contains a NUL character."),
+        (FILE + "command = a\nwhen_changed = always\n", "'always' is neither yes nor no."),
+        (FILE + "when_changed = no\n", "[template b] when_changed: the section has no command."),
+        (FILE + "timeout = 0\n", "timeout: '0' is not a number of seconds from 0.1 to 86400."),
+        (FILE + "settle = 4000\n", "settle: '4000' is not a number of seconds from 0 to 3600."),
+        (FILE + "settle = 9\nmax_settle = 8\n", "max_settle: the value must not be less than"),
+        (
+            "[render a]\nrenderer = data-bags\ndestination = /a\ncheck = test -d %s\n",
+            "[render a] check: the renderer data-bags writes a folder, and only files can be",
         ),
     ],
 )
