@@ -15,6 +15,11 @@ from factstore.cmd.processes.private_file import write_private
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
+BRIEF = """
+# The wrong requests are then those of the other phases; tests/functional has tables of them, too.
+[phases.coverage.generation]
+mode = "positive"
+"""
 MAIN = "from schemathesis.cli import schemathesis; schemathesis()"
 
 
@@ -37,12 +42,15 @@ class Outcome:
         }
 
 
-def run(url: str, directory: Path, *arguments: str, token: str | None = None) -> Outcome:
-    """Test a service against its document, with the configuration beside this file."""
+def run(url: str, directory: Path, *arguments: str, brief: bool = False) -> Outcome:
+    """Test a service against its document, with the configuration beside this file.
+
+    :param brief: do not try each wrong value at each place, which is most of a run.
+    """
     report = directory / "report.json"
     done = subprocess.run(
         [
-            *command(url, directory, token),
+            *command(url, directory, more=BRIEF if brief else ""),
             *("--report", "json", "--report-json-path", str(report)),
             *arguments,
         ],
@@ -57,10 +65,13 @@ def run(url: str, directory: Path, *arguments: str, token: str | None = None) ->
     return Outcome(done.returncode, done.stdout, found)
 
 
-def command(url: str, directory: Path, token: str | None = None) -> Sequence[str]:
-    """Return the beginning of the command line, and write the configuration into *directory*."""
+def command(url: str, directory: Path, token: str | None = None, more: str = "") -> Sequence[str]:
+    """Return the beginning of the command line, and write the configuration into *directory*.
+
+    :param more: is added to the configuration.
+    """
     config = directory / "schemathesis.toml"
-    text = (HERE / "schemathesis.toml").read_text()
+    text = (HERE / "schemathesis.toml").read_text() + more
     if token is not None:
         text += f'\n[auth.openapi.token]\napi_key = "{token}"\n'
     write_private(config, text)

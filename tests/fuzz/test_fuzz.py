@@ -17,51 +17,27 @@ from tests.service import ApiServer
 from tests.structure.application import DOCUMENT, documented
 
 STREAM = "text/event-stream"
-READ_SECONDS = 10
-
-
-NEEDY = {
-    "DELETE /v1/stacks/{stack}/facts/{path}",
-    "DELETE /v1/stacks/{stack}/grants/{grant}",
-    "GET /v1/stacks/{stack}/context",
-    "HEAD /v1/stacks/{stack}/context",
-    "GET /v1/stacks/{stack}/grants/{grant}",
-    "DELETE /v1/stacks/{stack}/members/{member}",
-    "DELETE /v1/stacks/{stack}/members/{member}/read_set",
-    "DELETE /v1/stacks/{stack}/turns/{queue}/{member}",
-    "DELETE /v1/stacks/{stack}/waiters/{waiter}",
-    "GET /v1/stacks/{stack}/members/{member}",
-    "GET /v1/stacks/{stack}/members/{member}/read_set",
-    "GET /v1/stacks/{stack}/turns/{queue}/{member}",
-    "PATCH /v1/stacks/{stack}/members/{member}",
-    "POST /v1/stacks/{stack}/grants/{grant}/renew",
-    "POST /v1/stacks/{stack}/members/{member}/heartbeat",
-    "POST /v1/stacks/{stack}/waiters/{waiter}/signal",
-    "PUT /v1/stacks/{stack}/members/{member}/read_set",
-    "PUT /v1/stacks/{stack}/turns/{queue}/{member}",
-    "PUT /v1/stacks/{stack}/waiters/{waiter}/signal",
-    *(f"{method} /v1/subscriptions/{{subscription}}" for method in ("DELETE", "GET", "PATCH")),
-    *(
-        f"POST /v1/subscriptions/{{subscription}}/{verb}"
-        for verb in ("confirm", "replay", "rotate", "test")
-    ),
-    "GET /v1/subscriptions/{subscription}/deliveries",
-}
-"""These need existing resources, which so few requests may not find."""
+READ_SECONDS = 60
 
 
 @pytest.mark.timeout(1200)  # it asks without a pause, and a busy machine answers slowly
 def test_every_answer_is_one_that_the_document_names(one_worker: ApiServer, tmp_path: Path) -> None:
     outcome = running.run(
-        one_worker.url, tmp_path, "--generation-deterministic", "--max-examples", "6"
+        one_worker.url, tmp_path, "--generation-deterministic", "--max-examples", "6", brief=True
     )
     assert outcome.status == 0, outcome.text
     assert outcome.report["failures"] == outcome.report["errors"] == []
     assert {phase["status"] for phase in outcome.report["phases"].values()} == {"success"}
-    # It requested every operation except the document, and not all requests were refused.
+    # It requested every operation except the document, and not all requests were refused. So few
+    # requests may find nothing where the service answers 404 if something does not exist.
     accepted = {operation for operation, times in outcome.accepted().items() if times}
-    wanted = reference.operations(documented()).keys() - {f"GET {DOCUMENT}"}
-    assert wanted - NEEDY <= accepted <= wanted
+    wanted = {
+        name: operation
+        for name, operation in reference.operations(documented()).items()
+        if name != f"GET {DOCUMENT}"
+    }
+    assert outcome.accepted().keys() == wanted.keys()
+    assert {name for name, each in wanted.items() if 404 not in each.responses()} <= accepted
 
 
 def test_a_stream_starts_or_is_refused_as_documented(one_worker: ApiServer) -> None:
