@@ -18,7 +18,7 @@ from tests.faults.readiness import page, put
 from tests.faults.writers import Writers
 from tests.service import ApiServer
 
-ROUNDS = 16
+ROUNDS = 8
 STACK = "acknowledged"
 
 

@@ -1,6 +1,7 @@
-"""Thirty agents with read sets and turns, whose servers, hooks and processes crash, freeze and restart.
+"""Agents with read sets and turns, whose servers, hooks and processes crash, freeze and restart.
 
-All is shown in one run, because thirty processes take long to start.  The random choices depend on a
+There are twelve, and thirty with more faults. All is shown in one run, because so many processes take
+long to start.  The random choices depend on a
 seed that is printed.  The test does not wait between the faults.
 """
 
@@ -15,7 +16,7 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
-from tests.faults.cluster import AGENTS, PARALLEL, TTL, Cluster
+from tests.faults.cluster import AGENTS, MANY, PARALLEL, TTL, Cluster
 from tests.faults.conftest import StartApi
 
 FAULTS = 4
@@ -25,17 +26,18 @@ CALM_SECONDS = 180.0  # in which all have converged, once nothing breaks any mor
 
 @pytest.fixture
 def cluster(
-    etcd_server: EtcdServer, start_api: StartApi, tmp_path: Path, seed: int
+    etcd_server: EtcdServer, start_api: StartApi, tmp_path: Path, seed: int, scale: int
 ) -> Iterator[Cluster]:
     """All agents and servers, before any agent is started."""
-    made = Cluster(etcd_server, start_api, tmp_path, random.Random(seed))
+    agents = AGENTS if scale == 1 else MANY
+    made = Cluster(etcd_server, start_api, tmp_path, random.Random(seed), agents)
     try:
         yield made
     finally:
         made.end()
 
 
-@pytest.mark.timeout(900)  # on a busy machine, thirty processes start and render slowly
+@pytest.mark.timeout(900)  # on a busy machine, many processes start and render slowly
 def test_agents_converge_under_crashes_and_freezes(cluster: Cluster, scale: int) -> None:
     cluster.start()
     first = cluster.converged(UP_SECONDS)
@@ -77,7 +79,7 @@ def only_readers_render(cluster: Cluster) -> None:
 def turns_of_killed_agents_pass_on(cluster: Cluster) -> None:
     """Kill agents that hold a turn, and then a worker and etcd, while all want to run their hooks."""
     cluster.hold()
-    eventually(lambda: len(cluster.waiting()) == AGENTS - PARALLEL, 60)
+    eventually(lambda: len(cluster.waiting()) == len(cluster.agents) - PARALLEL, 60)
     holders = cluster.holders()
     eventually(lambda: cluster.running == holders, 30)
     state = f"results/{min(cluster.waiting())}/agent/state"

@@ -18,7 +18,7 @@ from tests.faults.watchers import PollWatcher, StreamWatcher, Watcher
 from tests.faults.writers import PROJECT, Writers
 from tests.service import ApiServer
 
-STEP = 60  # acknowledged writes, before, during and after each fault
+STEP = 30  # acknowledged writes, before, during and after each fault
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.faults.watchers import PollWatcher, StreamWatcher, Watcher
 from tests.faults.writers import PROJECT, Writers
 from tests.service import ApiServer
 
-STEP = 40  # acknowledged writes between two faults
+STEP = 25  # acknowledged writes between two faults
 
 
 class Run:
