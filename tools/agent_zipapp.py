@@ -33,7 +33,12 @@ except ImportError:  # the program does not need it
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = Path("factstore", "api", "files", "factstore-agent.pyz")
-PARTS = ("factstore/__init__.py", "factstore/agent", "factstore/client")
+PARTS = (
+    "factstore/__init__.py",
+    "factstore/agent",
+    "factstore/client",
+    "factstore/scrape_targets.py",
+)
 BUNDLED = ("jinja2", "markupsafe", "pyyaml")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip archive
 

@@ -13,26 +13,29 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.conditional import GENERATION
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ
-from factstore.api.responses import conditional_response, missing, texts_response
+from factstore.api.responses import conditional_response, etag_of, missing, texts_response
 from factstore.api.schemas import context as schemas
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.permissions import Permissions
+from factstore.core.model.value import encode
 from factstore.core.services.composition import Services
 from factstore.core.services.context import Context
 from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.services.debounce import Debounce
 from factstore.policies import stacks as rules
+from factstore.policies.facts import HISTORY
 from factstore.policies.members import HEARTBEAT
+from factstore.scrape_targets import FORMAT, target_group
 
 blueprint = Blueprint("context", __name__, description="A stack as one document.")
 
 HEADERS = ("ETag", "Factstore-Cursor", "Factstore-Checksum")
 _QUERY = schemas.ContextQuery()
-ERROR_CODES = (*CONDITIONAL_READ, "cursor_invalid", "generation_stale")
+ERROR_CODES = (*CONDITIONAL_READ, "cursor_invalid", "cursor_expired", "generation_stale")
 
 
 @blueprint.route("/v1/stacks/<stack>/context")
@@ -60,9 +63,13 @@ class ContextItem(MethodView):
 
 def _read(query: dict[str, Any], stack: str) -> Response:
     scope = access().scope(rules.CONTEXT, stack)
+    if query["at"]:
+        access().check(HISTORY)
     if query["applied"]:
         access().check(HEARTBEAT)
     known, generation = conditional.known_tags(), conditional.generation()
+    if query["format"] == FORMAT:
+        return _targets(scope, known, stale=query["consistency"] == "stale")
     arguments = (services(), access().permissions, scope, query, known, generation)
     try:
         with waiting(scope.project_id, query["wait"] or query["settle"]):
@@ -76,6 +83,22 @@ def _read(query: dict[str, Any], stack: str) -> Response:
         response = texts_response(lambda: texts)
         response.headers["Cache-Control"] = "no-store"
     response.headers.extend(context_headers(found))
+    return response
+
+
+def _targets(scope: Scope, known: frozenset[str] | None, *, stale: bool) -> Response:
+    """Return the members and nodes with an address as targets of Prometheus."""
+    nodes = services().nodes.get(scope, stale=stale)
+    groups = []
+    for name in sorted(nodes.addresses):
+        member = nodes.members.get(name)
+        about = (member.group, member.state) if member is not None else (None, None)
+        target = target_group(scope.stack, name, nodes.addresses[name], *about)
+        if target is not None:
+            groups.append(target)
+    text = encode(groups)
+    response = conditional_response(lambda: (text,), etag_of((text,)), known)
+    response.headers["Factstore-Cursor"] = str(nodes.cursor)
     return response
 
 
@@ -107,6 +130,7 @@ def read_context(
     :param known: the entity tags that the caller knows; None for any.
     :param generation: of the member that reads the context; None for the current one.
     :raises Invalid: ``cursor_invalid`` or ``header_invalid``.
+    :raises CursorExpired: the context at an earlier cursor is not known any more.
     :raises NotFound: the stack or the member does not exist.
     :raises Conflict: ``generation_stale``.
     :raises Forbidden: the caller must not report what the member has applied.
@@ -125,6 +149,8 @@ def read_context(
         )
     view = view_of(permissions, query)
     view.check()
+    if query["at"]:
+        return found.past.context(scope, Cursor.parse(query["at"]), view)
     if applied is not None:
         permissions.check_member(view.member)
     if applied is not None or generation is not None:

@@ -50,7 +50,13 @@ from factstore.client.events import (
     StacksSnapshot,
 )
 from factstore.client.grant import Grant, GrantRecord
-from factstore.client.history import NotReverted, PastChange
+from factstore.client.history import (
+    Diff,
+    FactDifference,
+    MemberDifference,
+    NotReverted,
+    PastChange,
+)
 from factstore.client.member import Member, MemberRecord
 from factstore.client.mirror import Mirror
 from factstore.client.records import (
@@ -86,8 +92,10 @@ __all__ = [
     "DeletePrefix",
     "DeletedFolder",
     "DeliveryRecord",
+    "Diff",
     "Event",
     "Fact",
+    "FactDifference",
     "FactstoreError",
     "Forbidden",
     "Gone",
@@ -96,6 +104,7 @@ __all__ = [
     "Guard",
     "InvalidSignature",
     "Member",
+    "MemberDifference",
     "MemberRecord",
     "Mirror",
     "MissingVariables",

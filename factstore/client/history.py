@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from factstore.client import urls
 from factstore.client.errors import FactstoreError
 from factstore.client.facts import Facts
-from factstore.client.query import query_params
-from factstore.client.records import Fact
+from factstore.client.query import BOTH, context_params, query_params
+from factstore.client.records import Context, Fact
 from factstore.client.transport import parsed
 
 if TYPE_CHECKING:
@@ -53,8 +53,86 @@ class PastChange:
         )
 
 
+@dataclass(frozen=True)
+class FactDifference:
+    """A fact at two cursors.
+
+    :param before: None if it did not exist at the first one.
+    :param after: None if it did not exist at the second one.
+    """
+
+    path: str
+    before: Fact | None
+    after: Fact | None
+
+
+@dataclass(frozen=True)
+class MemberDifference:
+    """A member at two cursors.
+
+    :param before: ``group``, ``state`` and ``attributes``; None if it was not there.
+    :param after: the same, at the second cursor.
+    """
+
+    name: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Diff:
+    """The facts and members of a stack that are not the same at two cursors."""
+
+    since: str
+    until: str
+    facts: tuple[FactDifference, ...]
+    members: tuple[MemberDifference, ...]
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """Return the differences in a document."""
+        facts = (
+            FactDifference(
+                each["path"], *(Fact.parse(fact) if fact else None for fact in _pair(each))
+            )
+            for each in document["facts"]
+        )
+        members = (MemberDifference(each["name"], *_pair(each)) for each in document["members"])
+        return cls(document["since"], document["until"], tuple(facts), tuple(members))
+
+
+def _pair(document: Mapping[str, Any]) -> tuple[Any, Any]:
+    return document["before"], document["after"]
+
+
 class PastFacts(Facts):
-    """Operations on the past of facts; a base of :class:`~factstore.client.stack.Stack`."""
+    """Operations on the past of a stack; a base of :class:`~factstore.client.stack.Stack`."""
+
+    def diff(self, since: str | None = None, until: str | None = None) -> Diff:
+        """Return the facts and members that are not the same at two cursors.
+
+        :param since: None for the oldest cursor from which the service knows all changes.
+        :param until: None for the present.
+        :raises NotFound: the stack does not exist, or did not exist at one of the cursors.
+        :raises Gone: the contents at *since* are not known any more.
+        """
+        params = query_params(since=since, until=until)
+        response = self._transport.send("GET", f"{self._url}/diff", params=params)
+        return parsed(response, Diff.parse)
+
+    def context_at(
+        self, cursor: str, *, member: str | None = None, view: str = BOTH, results: bool = False
+    ) -> Context:
+        """Read the context that the stack had at a cursor.
+
+        The parameters not listed are those of :meth:`context`.
+
+        :raises NotFound: the stack does not exist, or it or the member did not exist then.
+        :raises Gone: the context at this cursor is not known any more.
+        """
+        params = {"at": cursor, **context_params(member, view, results=results)}
+        response = self._transport.send("GET", f"{self._url}/context", params=params)
+        return parsed(response, lambda found: Context.parse(found, response.headers))
 
     def history(self, path: str, *, before: str | None = None) -> Iterator[PastChange]:
         """Iterate over the recent changes of a fact, the newest first.

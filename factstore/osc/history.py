@@ -1,9 +1,10 @@
-"""Commands for the past of facts: history and revert."""
+"""Commands for the past of facts: history, diff and revert."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from osc_lib import exceptions
@@ -42,6 +43,50 @@ def _value(fact: Fact | None) -> tuple[Any, str | None]:
         return None, None
     hidden = fact.sensitive and fact.value is None
     return Hidden(None) if hidden else ShortJson(fact.value), fact.updated_at
+
+
+class ListDifferences(Lister):
+    """List the facts and members that are not the same at two cursors
+
+    Cursors are listed by fact history, and shown by fact context show.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments to a parser."""
+        add_stack(parser)
+        parser.add_argument(
+            "since",
+            metavar="<cursor>",
+            nargs="?",
+            help="Cursor of the earlier contents (default: the oldest that is known)",
+        )
+        parser.add_argument(
+            "until",
+            metavar="<later-cursor>",
+            nargs="?",
+            help="Cursor of the later contents (default: the present)",
+        )
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterator[Any]]:
+        """Return the differences."""
+        found = self.stack(parsed_args).diff(parsed_args.since, parsed_args.until)
+        facts = (
+            ("fact", each.path, _value(each.before)[0], _value(each.after)[0], _by(each.after))
+            for each in found.facts
+        )
+        members = (
+            ("member", each.name, _member(each.before), _member(each.after), None)
+            for each in found.members
+        )
+        return ("Kind", "Name", "Before", "After", "By"), chain(facts, members)
+
+
+def _by(fact: Fact | None) -> str | None:
+    return fact.updated_by if fact is not None else None
+
+
+def _member(record: Mapping[str, Any] | None) -> ShortJson | None:
+    return ShortJson(record) if record is not None else None
 
 
 class RevertFact(ShowOne):

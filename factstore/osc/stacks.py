@@ -130,10 +130,13 @@ class ShowContext(ShowOne):
         parser.add_argument(
             "--results", action="store_true", help="Include the facts below results/"
         )
+        parser.add_argument(
+            "--at", metavar="<cursor>", help="Show the context that the stack had at this cursor"
+        )
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Return the context."""
-        context = self.stack(parsed_args).context(
-            member=parsed_args.member, results=parsed_args.results
-        )
+        stack, at = self.stack(parsed_args), parsed_args.at
+        view = {"member": parsed_args.member, "results": parsed_args.results}
+        context = stack.context(**view) if at is None else stack.context_at(at, **view)
         return fields({**context.document, "etag": context.etag, "cursor": context.cursor})

@@ -40,8 +40,9 @@ RULES = [
     operation_rule(
         "facts:history",
         READER_OR_HOLDER,
-        "Read the recent changes of a fact.",
+        "Read the recent changes of a fact, what differs between two cursors, or an earlier context.",
         ("GET", "/stacks/{stack}/history/{path}"),
+        ("GET", "/stacks/{stack}/diff"),
     ),
     operation_rule(
         "facts:put",

@@ -93,9 +93,8 @@ def _option(action: argparse.Action) -> str:
 
 
 def _positional(action: argparse.Action) -> str:
-    return (
-        f"{action.metavar} [{action.metavar} ...]" if action.nargs == "+" else f"{action.metavar}"
-    )
+    forms = {"+": f"{action.metavar} [{action.metavar} ...]", "?": f"[{action.metavar}]"}
+    return forms.get(str(action.nargs), str(action.metavar))
 
 
 def _escaped(text: str) -> str:

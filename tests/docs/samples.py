@@ -140,6 +140,7 @@ def gather(caller: Caller, nova: Caller | None = None, project_id: str = "none")
     made["facts-list-response"] = caller.ask("GET", f"{stack}/facts?limit=1", 200)
     history = f"{stack}/history/services/slurmctld"
     made["history-show-response"] = caller.ask("GET", history, 200)
+    made["diff-show-response"] = caller.ask("GET", f"{stack}/diff?since={since}", 200)
     made["events-poll-response"] = caller.ask("GET", f"{stack}/events?since={since}", 200)
     query = f"stacks=slurm*&since={since}"
     made["all-events-poll-response"] = caller.ask("GET", f"/v1/events?{query}", 200)
@@ -161,6 +162,10 @@ def gather(caller: Caller, nova: Caller | None = None, project_id: str = "none")
     )
     caller.ask("PUT", f"{stack}/facts/old/result", 201, data="done")
     made["folder-delete-response"] = caller.ask("DELETE", f"{stack}/facts/old?recursive=true", 200)
+    address, targets = f"{stack}/facts/nodes/c1/ip", f"{stack}/context?format=prometheus-sd"
+    caller.ask("PUT", address, 201, data="10.0.0.11")
+    made["context-targets-response"] = caller.ask("GET", targets, 200)
+    caller.ask("DELETE", address, 204)
     made["limits-show-response"] = caller.ask("GET", "/v1/limits", 200)
     made["stacks-list-response"] = caller.ask("GET", "/v1/stacks", 200)
     server = {**VendorDataBody.example, "project-id": project_id}

@@ -35,6 +35,7 @@ COMMANDS = {
     f"POST {STACK}/batch": "fact batch",
     f"GET {STACK}/context": "fact context show",
     f"GET {STACK}/history/{{path}}": "fact history",
+    f"GET {STACK}/diff": "fact diff",
     f"GET {STACK}/convergence": "fact convergence show",
     f"GET {STACK}/events": "fact watch",
     "GET /v1/events": "fact watch",

@@ -24,6 +24,7 @@ def operations() -> list[tuple[str, str]]:
         ("GET", "/v1/stacks/s/facts/a/b"),
         ("HEAD", "/v1/stacks/s/facts/a/b"),
         ("GET", "/v1/stacks/s/history/a/b"),
+        ("GET", "/v1/stacks/s/diff"),
         ("GET", "/v1/openapi.json"),
         ("PUT", "/v1/stacks/s/facts/a/b"),
         ("DELETE", "/v1/stacks/s/facts/a/b"),

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -27,10 +28,10 @@ from tests.service import ApiServer
 class Prometheus:
     """A Prometheus that scrapes the service, with the alerts and with the targets of a stack."""
 
-    def __init__(self, folder: Path, api: ApiServer) -> None:
+    def __init__(self, folder: Path, api: ApiServer, stack: Stack) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.targets = folder / "slurm.json"
-        scrape, discovery = [
+        scrape, by_http, discovery = [
             yaml.safe_load(block) for block in code("admin/monitoring.rst", "yaml")
         ]
         (service,) = scrape["scrape_configs"]
@@ -38,10 +39,18 @@ class Prometheus:
         (nodes,) = discovery["scrape_configs"]
         (files,) = nodes["file_sd_configs"]
         files.update(files=[str(self.targets)], refresh_interval="1s")
+        (asked,) = by_http["scrape_configs"]
+        (source,) = asked["http_sd_configs"]
+        path = urlsplit(source["url"])
+        credentials = folder / "grant"
+        credentials.write_text(stack.issue_grant(role="reader").token)
+        source["authorization"]["credentials_file"] = str(credentials)
+        source["url"] = f"{api.url}{path.path.replace('slurm', stack.name)}?{path.query}"
+        source["refresh_interval"] = "1s"
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(RULES)],
-            "scrape_configs": [service, nodes],
+            "scrape_configs": [service, asked, nodes],
         }
         file = folder / "prometheus.yml"
         file.write_text(yaml.safe_dump(config))
@@ -62,10 +71,12 @@ class Prometheus:
         self._child.terminate(5.0)
 
     def get(self, path: str, **query: str) -> Any:
-        """Return the data of a response of the API; None while it does not listen."""
+        """Return the data of a response of the API; None until Prometheus is ready."""
         try:
             answer = requests.get(f"{self.url}/api/v1/{path}", query, timeout=30)
         except requests.ConnectionError:
+            return None
+        if answer.status_code == 503:
             return None
         assert answer.json()["status"] == "success", answer.text
         return answer.json()["data"]
@@ -96,7 +107,7 @@ def stack(api: ApiServer) -> Stack:
 def prometheus(
     api: ApiServer, stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    with Prometheus(tmp_path_factory.mktemp("prometheus"), api) as prometheus:
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), api, stack) as prometheus:
         yield prometheus
 
 
@@ -128,20 +139,22 @@ def test_a_panel_of_the_dashboard_shows_something(
         eventually(shown)
 
 
-def test_targets_of_a_stack_are_discovered(prometheus: Prometheus, stack: Stack) -> None:
+@pytest.mark.parametrize("job", ["nodes", "nodes-by-file"])
+def test_targets_of_a_stack_are_discovered(prometheus: Prometheus, stack: Stack, job: str) -> None:
     write(render("prometheus-sd", stack.context().document), prometheus.targets)
 
-    def discovered() -> list[dict[str, str]]:
-        active = prometheus.get("targets")["activeTargets"]
-        return [each["labels"] for each in active if each["scrapePool"] == "nodes"]
+    def discovered() -> list[dict[str, Any]]:
+        found = prometheus.get("targets") or {"activeTargets": []}
+        return [each for each in found["activeTargets"] if each["scrapePool"] == job]
 
-    (labels,) = eventually(discovered)
-    assert labels == {
-        "job": "nodes",
+    (target,) = eventually(discovered)
+    assert target["labels"] == {
+        "job": job,
         "instance": "c1",
         "group": "compute",
         "stack": stack.name,
     }
+    assert target["scrapeUrl"] == "http://127.0.0.9:9100/metrics"
 
 
 def test_promtool_accepts_the_alerts() -> None:

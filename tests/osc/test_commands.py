@@ -46,9 +46,21 @@ def test_changes_are_listed_and_undone(openstack: Shell, stack: Stack) -> None:
     name = stack.name
     stack.put("a", 1, kind="parameter", ttl=60)
     stack.put("a", {"b": 2}, kind="parameter", ttl=60)
+    then = openstack.json("fact", "context", "show", name)
     stack.delete("a")
     stack.put("b", "secret", sensitive=True)
     stack.put("b", "other", sensitive=True)
+    stack.member("c1").join("compute")
+    assert openstack.json("fact", "context", "show", name, "--at", then["cursor"]) == then
+    differences = openstack.json("fact", "diff", name, then["cursor"])
+    assert [tuple(row.values())[:4] for row in differences] == [
+        ("fact", "a", {"b": 2}, None),
+        ("fact", "b", None, None),
+        ("member", "c1", None, {"attributes": {}, "group": "compute", "state": "joining"}),
+    ]
+    assert "(sensitive)" in openstack.ok("fact", "diff", name, then["cursor"])
+    assert openstack.json("fact", "diff", name, then["cursor"], then["cursor"]) == []
+    assert "send a cursor" in openstack.refused("fact", "diff", name, "yesterday")
     rows = openstack.json("fact", "history", name, "a")
     assert [(row["Type"], row["Value"]) for row in rows] == [
         ("fact.delete", None),

@@ -29,7 +29,12 @@ def test_it_contains_no_part_of_the_server(file: Path) -> None:
         "__main__.py"
     } <= PACKAGES
     rooms = {"/".join(name.split("/")[:2]) for name in names if name.startswith("factstore/")}
-    assert rooms == {"factstore/__init__.py", "factstore/agent", "factstore/client"}
+    assert rooms == {
+        "factstore/__init__.py",
+        "factstore/agent",
+        "factstore/client",
+        "factstore/scrape_targets.py",
+    }
     assert {name.split("-")[0] for name in names if "LICENSE" in name} >= {"jinja2", "pyyaml"}
 
 
@@ -42,7 +47,12 @@ def test_equal_sources_give_equal_bytes(file: Path, tmp_path: Path) -> None:
             copy_function=shutil.copyfile,  # without modes and times
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-    for name in ("factstore/__init__.py", "pyproject.toml", "LICENSE"):
+    for name in (
+        "factstore/__init__.py",
+        "factstore/scrape_targets.py",
+        "pyproject.toml",
+        "LICENSE",
+    ):
         shutil.copyfile(ROOT / name, copy / name)
     build(tmp_path / "again", root=copy)
     assert (tmp_path / "again").read_bytes() == file.read_bytes()

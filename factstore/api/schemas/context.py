@@ -22,6 +22,7 @@ from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.path import PATH_PATTERN, SEGMENT_PATTERN
 from factstore.core.model.read_set import DIGEST_PATTERN
 from factstore.core.services.context_document import PEERS, SELF
+from factstore.scrape_targets import FORMAT
 
 VIEWS = {
     f"{SELF},{PEERS}": (SELF, PEERS),
@@ -30,6 +31,8 @@ VIEWS = {
     "none": (),
 }
 """The parts that the document has for a member, by the value of the parameter."""
+
+_WITH_AT = frozenset(("at", "format", "include", "member", "view"))
 
 
 class ContextQuery(SettleQuery):
@@ -68,10 +71,31 @@ class ContextQuery(SettleQuery):
         "records that of a heartbeat, but does not restart the member's time to live. It needs member, "
         "and is ignored if it is not a cursor of this store.",
     )
+    at = string_parameter(
+        CURSOR_PATTERN,
+        "Read the context that the stack had at this cursor. It cannot be combined with parameters "
+        "that wait or compare.",
+    )
+    format = fields.String(
+        load_default="json",
+        validate=validate.OneOf(["json", FORMAT]),
+        **description(
+            f"With '{FORMAT}', the response is the targets of the stack for the service discovery of "
+            "Prometheus. It can be combined with consistency only."
+        ),
+    )
     consistency = consistency_parameter()
 
     @ma.validates_schema(pass_original=True)
     def _check_dependencies(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
+        if data["at"] and not _WITH_AT.issuperset(original):
+            others = ", ".join(sorted(original.keys() - _WITH_AT))
+            raise ma.ValidationError(f"It cannot be combined with {others}.", "at")
+        others = ", ".join(sorted(original.keys() - {"format", "consistency"}))
+        if data["format"] != "json" and others:
+            raise ma.ValidationError(
+                f"{data['format']} cannot be combined with {others}.", "format"
+            )
         if "view" in original and not data["member"]:
             raise ma.ValidationError("It needs member.", "view")
         if data["applied"] and not data["member"]:
@@ -164,4 +188,11 @@ class ContextDelta(Schema):
     )
 
 
-CONTEXT_OR_DELTA = {"oneOf": [Context, ContextDelta]}
+class TargetGroup(Schema):
+    """A target of Prometheus, and its labels."""
+
+    targets = fields.List(fields.String(), required=True)
+    labels = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
+CONTEXT_OR_DELTA = {"oneOf": [Context, ContextDelta, TargetGroup(many=True)]}

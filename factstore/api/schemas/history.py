@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
+from factstore.api.schemas.context import ContextMember
 from factstore.api.schemas.facts import Fact
 from factstore.api.schemas.field_types import (
     cursor_field,
@@ -24,6 +25,16 @@ class HistoryQuery(Schema):
     before = string_parameter(CURSOR_PATTERN, "Return only changes before this cursor.")
 
 
+class DiffQuery(Schema):
+    """Comparing a stack at two cursors."""
+
+    since = string_parameter(
+        CURSOR_PATTERN,
+        "The earlier cursor. The default is the oldest one from which the service knows all changes.",
+    )
+    until = string_parameter(CURSOR_PATTERN, "The later cursor. The default is the present.")
+
+
 class PastChange(Schema):
     """A change of a fact."""
 
@@ -41,3 +52,28 @@ class History(Schema):
     changes = fields.List(fields.Nested(PastChange), required=True)
     since = cursor_field()
     more = fields.Boolean(required=True)
+
+
+class FactDifference(Schema):
+    """A fact at two cursors."""
+
+    path = fields.String(required=True)
+    before = fields.Nested(Fact, required=True, allow_none=True)
+    after = fields.Nested(Fact, required=True, allow_none=True)
+
+
+class MemberDifference(Schema):
+    """A member at two cursors."""
+
+    name = fields.String(required=True)
+    before = fields.Nested(ContextMember, required=True, allow_none=True)
+    after = fields.Nested(ContextMember, required=True, allow_none=True)
+
+
+class Diff(Schema):
+    """The facts and members that are not the same at two cursors."""
+
+    since = cursor_field()
+    until = cursor_field()
+    facts = fields.List(fields.Nested(FactDifference), required=True)
+    members = fields.List(fields.Nested(MemberDifference), required=True)

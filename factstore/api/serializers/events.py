@@ -1,4 +1,4 @@
-"""Events as JSON."""
+"""Events and snapshots as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Waiter
-from factstore.core.services.history import PastChange
 from factstore.core.services.watch_frames import SnapshotFrame
 
 LARGE_BYTES = 256 * 1024
@@ -58,18 +57,6 @@ def _large_texts(events: Sequence[Event], epoch: str, *, names_stacks: bool) -> 
             texts, length = [], 0
     if texts:
         yield "".join(texts)
-
-
-def past_change_text(past: PastChange) -> str:
-    """Return a change of a fact with its cursor as JSON."""
-    change, epoch = past.change, past.cursor.epoch
-    fields = {
-        "cursor": str(past.cursor),
-        "type": change.type,
-        "by": change.by,
-        "request_id": change.request_id,
-    }
-    return json_object(fields, {"fact": fact_text(change.fact, epoch) if change.fact else "null"})
 
 
 def _stack_fields(scope: Scope) -> dict[str, object]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+from factstore.scrape_targets import parsed_address
 
 Document = Mapping[str, Any]
 
@@ -60,20 +61,13 @@ def nodes(document: Document) -> Mapping[str, Any]:
 
 def address_of(node: Any, path: str = "ip") -> str | None:
     """Return the normalized address in a node's fact at *path*; None if it is not an address."""
-    value = _value_at(node, path)
-    return str(ipaddress.ip_address(str(value))) if is_address(value) else None
+    address = parsed_address(_value_at(node, path))
+    return str(address) if address is not None else None
 
 
 def is_address(value: Any) -> bool:
     """Return True for the text of an IP address without a zone."""
-    # The zone of an IPv6 address, after the %, can be any text and is meaningless on other hosts.
-    if not isinstance(value, str) or "%" in value:
-        return False
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
+    return parsed_address(value) is not None
 
 
 def _value_at(node: Any, path: str) -> Any:

@@ -22,6 +22,8 @@ from factstore.core.services.grants import GrantService
 from factstore.core.services.history import HistoryService
 from factstore.core.services.key_rewrap import KeyRewrap
 from factstore.core.services.members import MemberService
+from factstore.core.services.nodes import NodeService
+from factstore.core.services.past import PastService
 from factstore.core.services.rate_limit import Allowances, RateLimiter, no_allowances
 from factstore.core.services.read_sets import ReadSetService
 from factstore.core.services.stacks import StackService
@@ -50,9 +52,11 @@ class Services:
     turns: TurnService
     subscriptions: SubscriptionService
     context: ContextService
+    nodes: NodeService
     convergence: ConvergenceService
     watch: WatchService
     history: HistoryService
+    past: PastService
     waiter_controller: WaiterController
     key_rewrap: KeyRewrap
     rate_limiter: RateLimiter
@@ -117,9 +121,11 @@ def build_services(
             store, events, clock, timeout, transactor, encryption, target_rules
         ),
         context=ContextService(store, events, clock, timeout),
+        nodes=NodeService(store, clock, timeout, transactor),
         convergence=ConvergenceService(store, events, clock, timeout),
         watch=WatchService(store, events, clock, timeout),
         history=HistoryService(store, events, clock, timeout),
+        past=PastService(store, events, clock, timeout, transactor),
         waiter_controller=WaiterController(store, clock, timeout, transactor, new_wake_up),
         key_rewrap=KeyRewrap(store, clock, encryption, timeout, transactor),
         rate_limiter=RateLimiter(allowances, clock, blocking=blocking),

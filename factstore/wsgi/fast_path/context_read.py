@@ -26,6 +26,8 @@ from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
 
 _ANY = {"since": "0123456789abcdef.1", "applied": "0123456789abcdef.1", "member": "c1"}
 """A valid value of each parameter that differs from member to member, or from request to request."""
+_SELDOM = frozenset(("at", "format"))
+"""Parameters of requests that only the view answers."""
 _VARIABLE = re.compile(rf"(?<![^&])({'|'.join(_ANY)})=([^&%]+)")
 
 
@@ -144,4 +146,6 @@ def _parse(query: str) -> Mapping[str, Any] | None:
 def _load(query: str) -> dict[str, Any] | None:
     """Return a query as the schema loads it, or None if it has to be left to the view."""
     arguments = split_query(query)
-    return None if arguments is None else load_query(arguments)
+    if arguments is None or not _SELDOM.isdisjoint(arguments):
+        return None
+    return load_query(arguments)
