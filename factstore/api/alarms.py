@@ -23,9 +23,10 @@ from factstore.api.responses import (
 from factstore.api.schemas import alarms as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.alarms import alarm_summary_text, alarm_text
-from factstore.api.services import services, waiting
+from factstore.api.services import charge_conditions, services, waiting
 from factstore.core.errors import NotFound
 from factstore.core.model.alarm_definition import AlarmDefinition
+from factstore.core.model.condition import leaves
 from factstore.core.model.precondition import ABSENT
 from factstore.core.services.alarms import AlarmView
 from factstore.policies import alarms as rules
@@ -108,9 +109,12 @@ class AlarmItem(MethodView):
         caller = access()
         scope = caller.scope(rules.PUT, stack)
         create_only = conditional.write_precondition() == ABSENT
+        definition = AlarmDefinition.of(body)
         found, outcome, revision = services().alarms.put(
-            scope, alarm, AlarmDefinition.of(body), caller.author(), create_only=create_only
+            scope, alarm, definition, caller.author(), create_only=create_only
         )
+        if outcome != "unchanged":
+            charge_conditions(scope, sum(1 for _ in leaves(definition.condition)))
         texts = [alarm_text(found)]
         response = set_etag(texts_response(lambda: texts), etag_of(texts))
         if outcome == "created":

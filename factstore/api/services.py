@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from flask import current_app, request
 
+from factstore.core.model.fact import Scope
 from factstore.core.services.composition import Services
 
 EXTENSION = "factstore.services"
@@ -28,6 +29,13 @@ def waiting(project_id: str, seconds: float) -> Iterator[None]:
     request.environ[WAITED] = True
     with services().rate_limiter.waiting(project_id):
         yield
+
+
+def charge_conditions(scope: Scope, conditions: int) -> None:
+    """Charge new conditions of a stack by the facts that each worker has to read for them."""
+    usage = services().store.state().usage(scope)
+    if usage is not None:
+        services().rate_limiter.counted(scope.project_id, conditions * usage.facts)
 
 
 def services() -> Services:

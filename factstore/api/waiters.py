@@ -25,7 +25,7 @@ from factstore.api.responses import (
 from factstore.api.schemas import waiters as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.waiters import waiter_summary_text, waiter_texts
-from factstore.api.services import services, waiting
+from factstore.api.services import charge_conditions, services, waiting
 from factstore.core.errors import NotFound
 from factstore.core.model.definition import Definition
 from factstore.core.model.precondition import ABSENT
@@ -131,9 +131,12 @@ class WaiterItem(MethodView):
         caller = access()
         scope = caller.scope(rules.PUT, stack)
         create_only = conditional.write_precondition() == ABSENT
+        definition = Definition.of(body)
         found, outcome, revision = services().waiters.put(
-            scope, waiter, Definition.of(body), caller.author(), create_only=create_only
+            scope, waiter, definition, caller.author(), create_only=create_only
         )
+        if outcome != "unchanged":
+            charge_conditions(scope, sum(1 for _ in definition.leaves()))
         response = _response(found)
         if outcome == "created":
             set_location(response, "stacks", stack, "waiters", waiter)

@@ -77,12 +77,19 @@ def gauges(
         stacks = state.all_stacks()
         members = sum(len(stack_state.live_members) for stack_state in stacks)
         waiters_pending = sum(len(stack_state.pending_waiters) for stack_state in stacks)
+        faults = sum(
+            len(each.conditions.faults)
+            + bool(each.convergence.fault)
+            + bool(each.turn_queues.fault)
+            for each in stacks
+        )
     contents = {
         "stacks": total.stacks,
         "facts": total.facts,
         "bytes": total.bytes,
         "members": members,
         "waiters_pending": waiters_pending,
+        "faults": faults,
     }
     return {**process, **contents, "revision": state.revision, "ready": 1}
 

@@ -251,7 +251,7 @@ def test_no_revision_ever_has_more_holders_than_permitted(world: World, scope: S
             future.result(60)
     worker = workers[0]
     head = worker.store.refresh(soon()).revision
-    queues, seen = TurnQueues(), 0
+    queues, seen = TurnQueues("s1"), 0
     for step in steps(worker.backend, first, head):
         for mutation in step.mutations:
             match mutation:

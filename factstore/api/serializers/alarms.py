@@ -36,4 +36,7 @@ def alarm_summary_text(alarm: Alarm) -> str:
 def alarm_text(found: AlarmView) -> str:
     """Return an alarm as JSON."""
     current = {"met": found.is_met, "value": found.value, "ignored": list(found.ignored)}
-    return encode({**alarm_document(found.alarm), "current": current})
+    document = alarm_document(found.alarm)
+    if found.fault is not None:
+        document["reason"] = found.fault
+    return encode({**document, "current": current})

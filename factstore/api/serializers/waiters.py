@@ -43,6 +43,8 @@ def waiter_with_progress(waiter: Waiter, progress: Progress) -> dict[str, object
 def waiter_texts(found: WaiterView) -> Iterator[str]:
     """Yield a waiter with its signals as JSON."""
     fields = waiter_with_progress(found.waiter, found.progress)
+    if found.fault is not None:
+        fields["reason"] = found.fault
     return object_texts(fields, {"signals": _signals_texts(found.signals)})
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,8 +50,13 @@ class Test:
     @property
     def compares(self) -> bool:
         """True if the test needs the fact's value."""
-        comparisons = (self.equals, self.at_least, self.at_most, self.match)
-        return bool(self.values) or any(each is not None for each in comparisons)
+        return (
+            self.equals is not None
+            or self.at_least is not None
+            or self.at_most is not None
+            or self.match is not None
+            or self.values != ()
+        )
 
     def passes(self, fact: Fact | None) -> bool:
         """Return True if a fact, or None for its absence, passes the test."""
@@ -63,7 +69,8 @@ class Test:
         if fact.sensitive:
             return False
         if self.values:
-            return fact.text in self.values
+            at = bisect_left(self.values, fact.text)
+            return self.values[at : at + 1] == (fact.text,)
         if self.match is not None:
             text = text_of(fact)
             return text is not None and _glob(self.match).matches(text)

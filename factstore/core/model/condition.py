@@ -27,6 +27,9 @@ from factstore.core.model.waiter import SIGNALS_PER_WAITER
 
 COUNT_MAX = 10_000  # facts, or members
 DEPTH = 8  # nested conditions
+CONDITIONS_PER_STACK = 512  # without parts, of the pending waiters and the alarms
+CONDITIONS_PER_FACT = 64  # different ones with '*' in the pattern that can count the same fact
+MATCH_COUNTS_AS = 4  # conditions, because it costs more than other tests
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ defaults are written out have the same :attr:`Definition.text`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from factstore.core.model.condition import (
     NOT_IN_FAILURE,
     NOT_IN_SUCCESS,
     Condition,
+    Leaf,
     condition_document,
     leaves,
     parse_condition,
@@ -73,6 +74,12 @@ class Definition:
     def parse(cls, text: str) -> Definition:
         """Return the definition that has a :attr:`text`."""
         return cls.of(json.loads(text))
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Yield the conditions without parts, in order."""
+        for condition in (self.success, self.failure):
+            if condition is not None:
+                yield from leaves(condition)
 
     @property
     def text(self) -> str:

@@ -15,10 +15,12 @@ from factstore.core.model.alarm import (
     timer_key,
 )
 from factstore.core.model.alarm_definition import AlarmDefinition
+from factstore.core.model.condition import leaves
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+from factstore.core.state.condition_room import check_room
 from factstore.core.state.standing_alarms import AlarmDecision
 
 T = TypeVar("T")
@@ -55,7 +57,7 @@ class SetAlarm(Operation[SetResult]):
         """Return the draft.
 
         :raises PreconditionFailed: see *create_only*.
-        :raises Forbidden: ``quota_exceeded``: the stack has too many alarms.
+        :raises Forbidden: ``quota_exceeded``: the stack has too many alarms or conditions.
         """
         key = RecordKey(Alarm, self.name)
         record = view.record(key)
@@ -67,6 +69,9 @@ class SetAlarm(Operation[SetResult]):
             return Draft(SetResult(known, "unchanged"), record_revisions=revisions)
         if known is None:
             self._check_room(view)
+        used = view.stack_state.conditions.used() if view.stack_state else {}
+        check_room(used, key, leaves(self.definition.condition))
+        if known is None:
             alarm = Alarm(
                 name=self.name,
                 definition=text,

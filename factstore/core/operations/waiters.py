@@ -12,6 +12,7 @@ from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import WAITERS_PER_STACK, Timer, Waiter
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+from factstore.core.state.condition_room import check_room
 from factstore.core.state.pending_waiters import Outcome
 
 ArmOutcome = Literal["created", "armed", "unchanged"]
@@ -44,7 +45,7 @@ class ArmWaiter(Operation[ArmResult]):
         """Return the draft.
 
         :raises PreconditionFailed: see *create_only*.
-        :raises Forbidden: ``quota_exceeded``: the stack has too many waiters.
+        :raises Forbidden: ``quota_exceeded``: the stack has too many waiters or conditions.
         """
         key = RecordKey(Waiter, self.name)
         record = view.record(key)
@@ -56,6 +57,8 @@ class ArmWaiter(Operation[ArmResult]):
             return Draft(ArmResult(known, "unchanged"), record_revisions=revisions)
         if known is None:
             self._check_room(view)
+        used = view.stack_state.conditions.used() if view.stack_state else {}
+        check_room(used, key, self.definition.leaves())
         waiter = Waiter(
             name=self.name,
             definition=text,

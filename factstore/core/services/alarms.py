@@ -26,12 +26,14 @@ class AlarmView:
     :param is_met: True if the condition is true now; None without data.
     :param value: the number now; None if no number decides.
     :param ignored: the paths or members whose values are no numbers that count; at most 100.
+    :param fault: the reason why the condition is not evaluated; None if it is.
     """
 
     alarm: Alarm
     is_met: bool | None = None
     value: Number | None = None
     ignored: tuple[str, ...] = ()
+    fault: str | None = None
 
 
 class AlarmService(Service):
@@ -148,7 +150,8 @@ def _read_alarm(state: State, scope: Scope, name: str) -> AlarmView | None:
         if found is None:
             return AlarmView(alarm)
         reading, ignored = found
-        return AlarmView(alarm, reading.is_met, reading.value, tuple(ignored))
+        fault = stack_state.alarms.fault(alarm)
+        return AlarmView(alarm, reading.is_met, reading.value, tuple(ignored), fault)
 
 
 def _check(scope: Scope, name: str) -> None:

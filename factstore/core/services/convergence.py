@@ -119,6 +119,7 @@ class ConvergenceService:
             if stack_state is None:
                 raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
             convergence = stack_state.convergence
+            convergence.check()
 
             def cursor(revision: int | None) -> Cursor | None:
                 return Cursor(epoch, revision) if revision else None

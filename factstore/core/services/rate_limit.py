@@ -30,6 +30,8 @@ RESPONSE_BYTES_A_UNIT = 65_536
 # accepted, not from its cost: 10,000 members with a heartbeat every 10 seconds send 1000 a second.  At
 # half a unit they fit into the default rate of 1000, with room for bursts.
 HEARTBEAT_UNITS = 0.5
+# A worker that begins to evaluate a condition reads the facts of the stack.
+COUNTED_FACTS_A_UNIT = 500
 _FORGET_ABOVE = 10_000  # buckets
 
 
@@ -145,6 +147,14 @@ class RateLimiter:
         if units and allowed.requests_per_second != UNLIMITED:
             with self._lock:
                 self._filled((project_id, heartbeat), allowed).tokens -= units
+
+    def counted(self, project_id: str, facts: int) -> None:
+        """Charge the facts that new conditions count, each for every condition."""
+        units = facts // COUNTED_FACTS_A_UNIT
+        allowed = self._allowances(project_id)
+        if units and allowed.requests_per_second != UNLIMITED:
+            with self._lock:
+                self._filled((project_id, False), allowed).tokens -= units
 
     def _filled(self, key: _BucketKey, allowed: Allowance) -> _Bucket:
         now = self._clock.monotonic()

@@ -26,11 +26,15 @@ from factstore.core.state.state import State
 
 @dataclass(frozen=True, slots=True)
 class WaiterView:
-    """A waiter with its current progress and its signals, ordered by id."""
+    """A waiter with its current progress and its signals, ordered by id.
+
+    :param fault: the reason why a pending waiter is not evaluated; None if it is.
+    """
 
     waiter: Waiter
     progress: Progress
     signals: tuple[Signal, ...]
+    fault: str | None = None
 
 
 class WaiterService(Service):
@@ -157,8 +161,9 @@ def _read_waiter(state: State, scope: Scope, name: str) -> WaiterView | None:
         if stack_state is None or waiter is None:
             return None
         progress = stack_state.pending_waiters.progress(waiter)
+        fault = stack_state.pending_waiters.fault(waiter)
         signals = stack_state.signals(name).values()
-    return WaiterView(waiter, progress, tuple(sorted(signals, key=lambda signal: signal.id)))
+    return WaiterView(waiter, progress, tuple(sorted(signals, key=lambda each: each.id)), fault)
 
 
 def _check(scope: Scope, name: str) -> None:

@@ -8,40 +8,65 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable
 
 from factstore.core.model.aggregate import Aggregate
 from factstore.core.model.comparison import Number, number_of
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
-from factstore.core.state.condition_counters import HIDDEN, LeafCounter, Names, path_matcher
+from factstore.core.state.condition_counters import (
+    HIDDEN,
+    Found,
+    LeafCounter,
+    Names,
+    View,
+    member_of,
+)
 
 SCALE = 1074  # every finite float is a whole multiple of 2 ** -1074
 EXACT = 2**53  # up to which whole floats are shown as whole numbers
 
 
-class AggregateCounter(LeafCounter):
-    """The aggregate of the facts of a pattern, or of a fact of members.
+class NumbersCounter(LeafCounter):
+    """The numbers of the facts of a pattern, or of a fact of members.
 
     A fact of a member may exist before the member and after it, so its number is recorded even without
     a member.
     """
 
     def __init__(self, condition: Aggregate) -> None:
-        self._condition = condition
-        self._matches = path_matcher(condition.pattern)
+        self.pattern = condition.pattern
+        self.group = None if condition.facts else condition.group
+        self._draining = condition.include_draining
         self._members: set[str] = set()
         self._numbers: dict[str, Number] = {}
         self._hidden: set[str] = set()
         self._ignored = Names()
         self._present: dict[str, Number] = {}
         self._sorted: list[Number] = []
-        self._sum = 0
+        self._whole = self._scaled_sum = 0
+
+    def load(self, view: View, found: Found) -> None:
+        names = [path if self.group is None else member_of(path) for path, _ in found]
+        for name, (_, fact) in zip(names, found, strict=True):
+            number = number_of(fact)
+            if number is not None:
+                self._numbers[name] = number
+            elif fact.sensitive:
+                self._hidden.add(name)
+        if self.group is None:
+            counted = names
+        else:
+            counted = [n for n, each in view.members.items() if self._counts(each)]
+            self._members = set(counted)
+        numbers = self._numbers
+        self._present = {name: numbers[name] for name in counted if name in numbers}
+        self._ignored = Names(name for name in counted if name not in numbers)
+        self._sorted = sorted(self._present.values())
+        for number in self._sorted:
+            self._add(number, 1)
 
     def fact(self, path: str, fact: Fact | None) -> None:
-        if not self._matches(path):
-            return
-        name = path if self._condition.facts else path.split("/", 2)[1]
+        name = path if self.group is None else member_of(path)
         number = None if fact is None else number_of(fact)
         if number is None:
             self._numbers.pop(name, None)
@@ -51,46 +76,52 @@ class AggregateCounter(LeafCounter):
             self._hidden.add(name)
         else:
             self._hidden.discard(name)
-        if self._condition.facts:
+        if self.group is None:
             self._ignored.put(name, fact is not None and number is None)
         self._evaluate(name)
 
-    def member(self, name: str, member: Member | None) -> None:
-        if self._condition.facts:
-            return
-        group, draining = self._condition.group, self._condition.include_draining
-        if member is not None and member.counts(group, draining):
+    def member(self, name: str, member: Member | None, *, lags: bool) -> None:
+        if self._counts(member):
             self._members.add(name)
         else:
             self._members.discard(name)
         self._evaluate(name)
 
-    def concerned(self, paths: Collection[str]) -> Iterable[str]:
-        pattern = self._condition.pattern
-        if "*" not in pattern:
-            return [pattern] if pattern in paths else []
-        return filter(self._matches, paths)
+    def _counts(self, member: Member | None) -> bool:
+        return member is not None and member.counts(self.group or "", self._draining)
 
     def _evaluate(self, name: str) -> None:
         """Update the numbers that count by that of one fact or member."""
-        counts = bool(self._condition.facts) or name in self._members
+        counts = self.group is None or name in self._members
         number = self._numbers.get(name) if counts else None
-        if not self._condition.facts:
+        if self.group is not None:
             self._ignored.put(name, counts and number is None)
         known = self._present.pop(name, None)
         if known is not None:
             # Equal numbers, such as 1 and 1.0, are exchangeable here.
             del self._sorted[bisect_left(self._sorted, known)]
-            self._sum -= _scaled(known)
+            self._add(known, -1)
         if number is not None:
             self._present[name] = number
             insort(self._sorted, number)
-            self._sum += _scaled(number)
+            self._add(number, 1)
 
-    @property
-    def value(self) -> Number | None:
-        """The aggregate; None without a number, except for a count."""
-        function, numbers = self._condition.function, self._sorted
+    def _add(self, number: Number, times: int) -> None:
+        # Sums of whole numbers are exact and cheap; the others are scaled to whole ones.
+        if isinstance(number, int):
+            self._whole += times * number
+        else:
+            self._scaled_sum += times * _scaled(number)
+
+    def ignored(self) -> list[str]:
+        """Return the first paths, or members, without a number that counts, in order."""
+        return [
+            f"{name}{HIDDEN}" if name in self._hidden else name for name in self._ignored.first()
+        ]
+
+    def value(self, condition: Aggregate) -> Number | None:
+        """Return the aggregate of a condition; None without a number, except for a count."""
+        function, numbers = condition.function, self._sorted
         if function == "count":
             return len(numbers)
         if not numbers:
@@ -98,10 +129,24 @@ class AggregateCounter(LeafCounter):
         if function in ("min", "max"):
             return _shown(numbers[0 if function == "min" else -1])
         divisor = len(numbers) if function == "avg" else 1
+        total = (self._whole << SCALE) + self._scaled_sum
         try:
-            return _shown(self._sum / (divisor << SCALE))
+            return _shown(total / (divisor << SCALE))
         except OverflowError:  # a sum beyond all floats
-            return _LARGEST if self._sum > 0 else -_LARGEST
+            return _LARGEST if total > 0 else -_LARGEST
+
+
+class AggregatePart:
+    """An aggregate that is compared with a number."""
+
+    def __init__(self, condition: Aggregate, counter: NumbersCounter) -> None:
+        self._condition = condition
+        self._counter = counter
+
+    @property
+    def value(self) -> Number | None:
+        """The aggregate; None without a number, except for a count."""
+        return self._counter.value(self._condition)
 
     def is_met(self, *, raised: bool) -> bool | None:
         """Return whether the comparison is true; None without data."""
@@ -110,9 +155,7 @@ class AggregateCounter(LeafCounter):
 
     def ignored(self) -> list[str]:
         """Return the first paths, or members, without a number that counts, in order."""
-        return [
-            f"{name}{HIDDEN}" if name in self._hidden else name for name in self._ignored.first()
-        ]
+        return self._counter.ignored()
 
     def described(self) -> str:
         """Return the aggregate in words."""

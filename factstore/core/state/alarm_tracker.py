@@ -1,7 +1,7 @@
 """The evaluation of an alarm's condition on a changing stack.
 
-A tracker is built from a snapshot and then updated with each change.  Its reading is a function of the
-present stack and of the alarm's state, so all workers find the same one.
+Its counters are updated with each change.  A reading is a function of the present stack and of the
+alarm's state, so all workers find the same one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from factstore.core.model.alarm import AlarmState
 from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.comparison import Number
 from factstore.core.model.condition import AllOf, AnyOf, Condition
-from factstore.core.state.aggregate_counter import AggregateCounter
-from factstore.core.state.condition_counters import LISTED, LeafCounter, counter_of
-from factstore.core.state.condition_tracker import CountingTracker, View
+from factstore.core.state.aggregate_counter import AggregatePart, NumbersCounter
+from factstore.core.state.condition_counters import LISTED
+from factstore.core.state.condition_tracker import Counters, Part, part_of
 
 _Evaluator = Callable[[bool], bool | None]
 """Returns whether a condition of an alarm, that is raised or not, is true; None without data."""
@@ -35,20 +35,17 @@ class Reading:
     reason: str
 
 
-class AlarmTracker(CountingTracker):
+class AlarmTracker:
     """The evaluation of one alarm's condition."""
 
-    def __init__(self, definition: AlarmDefinition) -> None:
-        super().__init__()
-        self._aggregates: list[AggregateCounter] = []
+    def __init__(self, definition: AlarmDefinition, counters: Counters) -> None:
+        self._counters = counters
+        self._aggregates: list[AggregatePart] = []
         self._evaluate = self._evaluator(definition.condition)
 
-    @classmethod
-    def of(cls, definition: AlarmDefinition, view: View) -> AlarmTracker:
-        """Return a tracker of the definition on a snapshot."""
-        tracker = cls(definition)
-        tracker.load(view)
-        return tracker
+    def is_met(self, state: AlarmState) -> bool | None:
+        """Return whether the condition is true for an alarm in a state; None without data."""
+        return self._evaluate(state == "alarm")
 
     def reading(self, state: AlarmState) -> Reading:
         """Return the evaluation for an alarm in a state."""
@@ -61,7 +58,7 @@ class AlarmTracker(CountingTracker):
 
     def ignored(self) -> list[str]:
         """Return the first paths and members whose values are no numbers that count, in order."""
-        names = {name for counter in self._aggregates for name in counter.ignored()}
+        names = {name for part in self._aggregates for name in part.ignored()}
         return sorted(names)[:LISTED]
 
     def _evaluator(self, condition: Condition) -> _Evaluator:
@@ -72,18 +69,19 @@ class AlarmTracker(CountingTracker):
             case AnyOf(conditions):
                 parts = [self._evaluator(part) for part in conditions]
                 return lambda raised: _any([part(raised) for part in parts])
-            case Aggregate():
-                aggregate = AggregateCounter(condition)
-                self._counters.append(aggregate)
-                self._aggregates.append(aggregate)
-                return lambda raised: aggregate.is_met(raised=raised)
-        counter = counter_of(condition)
-        self._counters.append(counter)
-        return lambda raised: _is_complete(counter)
+        counter = self._counters[condition]
+        if isinstance(condition, Aggregate) and isinstance(counter, NumbersCounter):
+            aggregate = AggregatePart(condition, counter)
+            self._aggregates.append(aggregate)
+            return lambda raised: aggregate.is_met(raised=raised)
+        part = part_of(condition, counter)
+        if part is None:
+            raise AssertionError("an alarm's definition contains signals")
+        return lambda raised: _is_complete(part)
 
 
-def _is_complete(counter: LeafCounter) -> bool:
-    satisfied, needed = counter.score()
+def _is_complete(part: Part) -> bool:
+    satisfied, needed = part.score()
     return satisfied == needed
 
 

@@ -1,17 +1,18 @@
-"""Counters for the conditions without parts.
+"""Counters of what conditions without parts count.
 
 A counter is updated by one change at a time, in time that does not grow with the number of facts, and
-reads no state.  It is consistent only at the end of a revision.  Its condition is met if the count
-reaches the number needed.
+reads no state.  It is consistent only at the end of a revision.  Conditions that differ only in the
+number that they need have the same counter: :func:`counter_key`.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
-from factstore.core.model.condition import Converged, EveryMember, Facts, Signals
+from factstore.core.model.condition import Converged, EveryMember, Facts, Leaf, Signals
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Signal
@@ -25,8 +26,8 @@ HIDDEN = " (sensitive)"
 class Names:
     """A sorted set of names; listing the first ones is cheap."""
 
-    def __init__(self) -> None:
-        self._names: list[str] = []
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = sorted(names)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -45,181 +46,175 @@ class Names:
         return self._names[:LISTED]
 
 
+class View(Protocol):
+    """The contents of a stack that conditions count, all at one revision."""
+
+    @property
+    def facts(self) -> Mapping[str, Fact]:
+        """The facts by path."""
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The paths of the facts, in order."""
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """The living members by name."""
+
+    @property
+    def lagging(self) -> Collection[str]:
+        """The living members that have not applied the revision that they have to apply, by name."""
+
+
+Found = Sequence[tuple[str, Fact]]
+"""Facts with their paths, ordered by path."""
+
+
 class LeafCounter:
-    """The interface of all counters; most react to few kinds of change."""
+    """The interface of all counters; most react to few kinds of change.
+
+    :ivar pattern: of the paths of the facts that are counted; empty if none are.
+    :ivar group: of the members that are counted, empty for all; None if none are.
+    """
+
+    pattern: str = ""
+    group: str | None = None
+
+    def load(self, view: View, found: Found) -> None:
+        """Count a snapshot.
+
+        :param found: the facts whose paths match the pattern, in order.
+        """
 
     def fact(self, path: str, fact: Fact | None) -> None:
-        """Update the fact at a path; None if it was deleted."""
+        """Update the fact at a path that matches the pattern; None if it was deleted."""
 
-    def member(self, name: str, member: Member | None) -> None:
+    def member(self, name: str, member: Member | None, *, lags: bool) -> None:
         """Update a member; None if it is no longer alive."""
-
-    def lagging(self, name: str, lags: bool) -> None:
-        """Update whether a member lags."""
-
-    def signal(self, key: str, signal: Signal | None) -> None:
-        """Update a signal; None if it was deleted."""
-
-    def concerned(self, paths: Collection[str]) -> Iterable[str]:
-        """Return the paths among *paths* that affect the counter, in order."""
-        return ()
-
-    def score(self) -> tuple[int, int]:
-        """Return the count and the number needed; the count never exceeds the number."""
-        raise NotImplementedError
-
-    def missing(self) -> list[str]:
-        """Return the first names of the unmet parts, in order; empty if the condition is met."""
-        raise NotImplementedError
-
-    def holding(self) -> list[str]:
-        """Return the first names of the met parts, in order."""
-        return []
 
 
 class FactsCounter(LeafCounter):
-    """Counts the facts of a pattern that pass."""
+    """The facts of a pattern that pass a test, and the others."""
 
     def __init__(self, condition: Facts) -> None:
-        self._condition = condition
-        self._matches = path_matcher(condition.pattern)
-        self._passing, self._others = Names(), Names()
+        self.pattern = condition.pattern
+        self._test = condition.test
+        self.passing, self._others = Names(), Names()
         self._hidden: set[str] = set()
 
+    def load(self, view: View, found: Found) -> None:
+        passes = self._test.passes
+        passing: list[str] = []
+        others: list[str] = []
+        for path, fact in found:
+            (passing if passes(fact) else others).append(path)
+        self.passing, self._others = Names(passing), Names(others)
+        if self._test.compares:
+            self._hidden = {path for path, fact in found if fact.sensitive}
+
     def fact(self, path: str, fact: Fact | None) -> None:
-        if not self._matches(path):
-            return
-        passes = self._condition.test.passes(fact)
-        _put(self._hidden, path, self._condition.test.is_hidden(fact))
-        self._passing.put(path, passes)
+        passes = self._test.passes(fact)
+        _put(self._hidden, path, self._test.is_hidden(fact))
+        self.passing.put(path, passes)
         self._others.put(path, fact is not None and not passes)
 
-    def concerned(self, paths: Collection[str]) -> Iterable[str]:
-        pattern = self._condition.pattern
-        if "*" not in pattern:
-            return [pattern] if pattern in paths else []
-        return sorted(filter(self._matches, paths))
-
-    def score(self) -> tuple[int, int]:
-        return min(len(self._passing), self._condition.count), self._condition.count
-
-    def missing(self) -> list[str]:
-        if len(self._passing) >= self._condition.count:
-            return []
-        # Without a star a fact that does not pass has the pattern's own path.
-        return _explained(self._others, self._hidden) or [self._condition.pattern]
-
-    def holding(self) -> list[str]:
-        return self._passing.first()
+    def others(self) -> list[str]:
+        """Return the first paths of facts that do not pass, in order."""
+        return _explained(self._others, self._hidden)
 
 
 class EveryMemberCounter(LeafCounter):
-    """Counts a group's members whose fact passes.
+    """The members of a group whose fact passes a test, and the others.
 
     A fact may exist before its member and after it, so passing facts are recorded even without a
     member.
     """
 
     def __init__(self, condition: EveryMember) -> None:
+        self.pattern, self.group = f"nodes/*/{condition.fact}", condition.group
         self._condition = condition
-        self._matches = path_matcher(f"nodes/*/{condition.fact}")
-        self._members: set[str] = set()
+        self.members: set[str] = set()
         self._passing: set[str] = set()
         self._hidden: set[str] = set()
-        self._ready, self._others = Names(), Names()
+        self.ready, self._others = Names(), Names()
+
+    def load(self, view: View, found: Found) -> None:
+        test = self._condition.test
+        self.members = _counted(view, self._condition)
+        self._passing = {member_of(path) for path, fact in found if test.passes(fact)}
+        self._hidden = {member_of(path) for path, fact in found if test.is_hidden(fact)}
+        self.ready = Names(self.members & self._passing)
+        self._others = Names(self.members - self._passing)
 
     def fact(self, path: str, fact: Fact | None) -> None:
-        if self._matches(path):
-            name = path.split("/", 2)[1]
-            _put(self._passing, name, self._condition.test.passes(fact))
-            _put(self._hidden, name, self._condition.test.is_hidden(fact))
-            self._evaluate(name)
+        name, test = member_of(path), self._condition.test
+        _put(self._passing, name, test.passes(fact))
+        _put(self._hidden, name, test.is_hidden(fact))
+        self._evaluate(name)
 
-    def member(self, name: str, member: Member | None) -> None:
-        _put(self._members, name, _counts(member, self._condition))
+    def member(self, name: str, member: Member | None, *, lags: bool) -> None:
+        _put(self.members, name, _counts(member, self._condition))
         self._evaluate(name)
 
     def _evaluate(self, name: str) -> None:
-        alive, passes = name in self._members, name in self._passing
-        self._ready.put(name, alive and passes)
+        alive, passes = name in self.members, name in self._passing
+        self.ready.put(name, alive and passes)
         self._others.put(name, alive and not passes)
 
-    def concerned(self, paths: Collection[str]) -> Iterable[str]:
-        return sorted(filter(self._matches, paths))
-
-    def score(self) -> tuple[int, int]:
-        return len(self._ready), max(len(self._members), self._condition.at_least)
-
-    def missing(self) -> list[str]:
+    def others(self) -> list[str]:
+        """Return the first members whose fact does not pass, in order."""
         return _explained(self._others, self._hidden)
-
-    def holding(self) -> list[str]:
-        return self._ready.first()
 
 
 class ConvergedCounter(LeafCounter):
-    """Counts the members that do not lag."""
+    """The members of a group, and those of them that lag."""
 
     def __init__(self, condition: Converged) -> None:
+        self.group = condition.group
         self._condition = condition
-        self._members: set[str] = set()
-        self._lagging: set[str] = set()
-        self._missing = Names()
+        self.members: set[str] = set()
+        self.lagging = Names()
 
-    def member(self, name: str, member: Member | None) -> None:
-        _put(self._members, name, _counts(member, self._condition))
-        self._evaluate(name)
+    def load(self, view: View, found: Found) -> None:
+        self.members = _counted(view, self._condition)
+        self.lagging = Names(self.members.intersection(view.lagging))
 
-    def lagging(self, name: str, lags: bool) -> None:
-        _put(self._lagging, name, lags)
-        self._evaluate(name)
-
-    def _evaluate(self, name: str) -> None:
-        self._missing.put(name, name in self._members and name in self._lagging)
-
-    def score(self) -> tuple[int, int]:
-        return len(self._members) - len(self._missing), max(len(self._members), 1)
-
-    def missing(self) -> list[str]:
-        return self._missing.first()
+    def member(self, name: str, member: Member | None, *, lags: bool) -> None:
+        counts = _counts(member, self._condition)
+        _put(self.members, name, counts)
+        self.lagging.put(name, counts and lags)
 
 
-class SignalsCounter(LeafCounter):
-    """Counts signals of success; failures are evaluated by the tracker."""
+class SignalsCounter:
+    """The signals of success to one waiter; failures are evaluated by its tracker."""
 
-    def __init__(self, condition: Signals) -> None:
-        self._count = condition.count
-        self._successes: set[str] = set()
+    def __init__(self) -> None:
+        self.successes: set[str] = set()
 
     def signal(self, key: str, signal: Signal | None) -> None:
-        _put(self._successes, key, signal is not None and signal.status == "SUCCESS")
-
-    def score(self) -> tuple[int, int]:
-        return min(len(self._successes), self._count), self._count
-
-    def missing(self) -> list[str]:
-        return ["signals"] if len(self._successes) < self._count else []
+        """Update a signal; None if it was deleted."""
+        _put(self.successes, key, signal is not None and signal.status == "SUCCESS")
 
 
-def counter_of(condition: Facts | EveryMember | Converged | Signals) -> LeafCounter:
-    """Return a new counter for a condition."""
-    match condition:
+def counter_key(leaf: Leaf) -> Leaf:
+    """Return the condition that stands for all conditions with the same counter."""
+    match leaf:
         case Facts():
-            return FactsCounter(condition)
+            return replace(leaf, count=1)
         case EveryMember():
-            return EveryMemberCounter(condition)
-        case Converged():
-            return ConvergedCounter(condition)
-        case Signals():
-            return SignalsCounter(condition)
+            return replace(leaf, at_least=0)
+        case Converged() | Signals():
+            return leaf
+    return replace(leaf, function="count", bound=0, clear=0, is_least=True)
 
 
-def path_matcher(pattern: str) -> Callable[[str], object]:
-    """Return a function that is true for the paths of a pattern."""
-    if "*" not in pattern:
-        return pattern.__eq__
-    segments = ("[^/]+" if part == "*" else re.escape(part) for part in pattern.split("/"))
-    return re.compile("/".join(segments)).fullmatch
+def member_of(path: str) -> str:
+    """Return the name of the member below whose folder a path is."""
+    return path.split("/", 2)[1]
+
+
+def _counted(view: View, condition: EveryMember | Converged) -> set[str]:
+    return {name for name, member in view.members.items() if _counts(member, condition)}
 
 
 def _counts(member: Member | None, condition: EveryMember | Converged) -> bool:

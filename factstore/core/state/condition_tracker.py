@@ -1,60 +1,126 @@
 """The evaluation of a waiter's conditions.
 
-A :class:`Tracker` is built from a snapshot and then updated with each change; the result is the same
-as that of a new tracker, but the cost does not grow with the stack.  Failure has precedence over
-success.  Changes of one revision may arrive in any order; read the verdict only at the end of a
-revision.  Timeouts, and writing the outcome, are left to others.
+A :class:`Tracker` combines the counters of its conditions without parts, which are updated with each
+change: :mod:`factstore.core.state.stack_conditions`.  Failure has precedence over success.  Changes of
+one revision may arrive in any order; read the verdict only at the end of a revision.  Timeouts, and
+writing the outcome, are left to others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Literal, Protocol
 
-from factstore.core.model.aggregate import Aggregate
-from factstore.core.model.condition import AllOf, AnyOf, Condition, Signals, leaves
+from factstore.core.model.condition import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Converged,
+    EveryMember,
+    Facts,
+    Leaf,
+    Signals,
+    leaves,
+)
 from factstore.core.model.definition import Definition
-from factstore.core.model.fact import Fact
-from factstore.core.model.member import Member
 from factstore.core.model.waiter import Progress, Signal
-from factstore.core.state.condition_counters import LISTED, LeafCounter, counter_of
+from factstore.core.state.condition_counters import (
+    LISTED,
+    ConvergedCounter,
+    EveryMemberCounter,
+    FactsCounter,
+    LeafCounter,
+    SignalsCounter,
+)
 
 Verdict = Literal["met", "failed"] | None
+Counters = Mapping[Leaf, LeafCounter]
+"""The counters of conditions without parts."""
 
 NAMED = 5  # names in a reason
 
 
-class View(Protocol):
-    """The input of a waiter's verdict, all at one revision."""
+class Part(Protocol):
+    """A condition with its progress.
 
-    @property
-    def facts(self) -> Mapping[str, Fact]:
-        """The facts by path."""
-
-    @property
-    def members(self) -> Mapping[str, Member]:
-        """The living members by name."""
-
-    @property
-    def lagging(self) -> Collection[str]:
-        """The living members that have not applied the revision that they have to apply, by name."""
-
-    @property
-    def signals(self) -> Mapping[str, Signal]:
-        """The signals to this waiter, by the names of their records."""
-
-
-class _Part(Protocol):
-    """A condition with its progress: a counter, or a combination of parts."""
+    ``score`` returns the count and the number needed, which the count never exceeds; ``missing`` the
+    first names of the unmet parts, in order, empty if the condition is met; ``holding`` the first names
+    of the met parts, in order.
+    """
 
     def score(self) -> tuple[int, int]: ...
     def missing(self) -> list[str]: ...
     def holding(self) -> list[str]: ...
 
 
+class _Facts:
+    def __init__(self, condition: Facts, counter: FactsCounter) -> None:
+        self._condition = condition
+        self._counter = counter
+
+    def score(self) -> tuple[int, int]:
+        count = self._condition.count
+        return min(len(self._counter.passing), count), count
+
+    def missing(self) -> list[str]:
+        if len(self._counter.passing) >= self._condition.count:
+            return []
+        # Without a star a fact that does not pass has the pattern's own path.
+        return self._counter.others() or [self._condition.pattern]
+
+    def holding(self) -> list[str]:
+        return self._counter.passing.first()
+
+
+class _EveryMember:
+    def __init__(self, condition: EveryMember, counter: EveryMemberCounter) -> None:
+        self._at_least = condition.at_least
+        self._counter = counter
+
+    def score(self) -> tuple[int, int]:
+        counter = self._counter
+        return len(counter.ready), max(len(counter.members), self._at_least)
+
+    def missing(self) -> list[str]:
+        return self._counter.others()
+
+    def holding(self) -> list[str]:
+        return self._counter.ready.first()
+
+
+class _Converged:
+    def __init__(self, counter: ConvergedCounter) -> None:
+        self._counter = counter
+
+    def score(self) -> tuple[int, int]:
+        members = len(self._counter.members)
+        return members - len(self._counter.lagging), max(members, 1)
+
+    def missing(self) -> list[str]:
+        return self._counter.lagging.first()
+
+    def holding(self) -> list[str]:
+        return []
+
+
+class _Signals:
+    def __init__(self, condition: Signals, counter: SignalsCounter) -> None:
+        self._count = condition.count
+        self._counter = counter
+
+    def score(self) -> tuple[int, int]:
+        return min(len(self._counter.successes), self._count), self._count
+
+    def missing(self) -> list[str]:
+        return ["signals"] if len(self._counter.successes) < self._count else []
+
+    def holding(self) -> list[str]:
+        return []
+
+
 class _All:
-    def __init__(self, parts: Sequence[_Part]) -> None:
+    def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
 
     def score(self) -> tuple[int, int]:
@@ -69,7 +135,7 @@ class _All:
 
 
 class _Any:
-    def __init__(self, parts: Sequence[_Part]) -> None:
+    def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
 
     def score(self) -> tuple[int, int]:
@@ -83,60 +149,20 @@ class _Any:
         met = [part for part in self._parts if _remaining(part) == 0]
         return _merged(part.holding() for part in met or self._parts)
 
-    def _nearest(self) -> _Part:
+    def _nearest(self) -> Part:
         return min(self._parts, key=_remaining)  # the first of equals
 
 
-class CountingTracker:
-    """The counters of some conditions on a changing stack."""
-
-    def __init__(self) -> None:
-        self._counters: list[LeafCounter] = []
-
-    def load(self, view: View) -> None:
-        """Count what is in a snapshot."""
-        for counter in self._counters:
-            for path in counter.concerned(view.facts.keys()):
-                counter.fact(path, view.facts[path])
-        for name, member in view.members.items():
-            self.member(name, member)
-        for name in view.lagging:
-            self.lagging(name, True)
-
-    def fact(self, path: str, fact: Fact | None) -> None:
-        """Update the fact at a path; None if it was deleted."""
-        for counter in self._counters:
-            counter.fact(path, fact)
-
-    def member(self, name: str, member: Member | None) -> None:
-        """Update a member; None if it is no longer alive."""
-        for counter in self._counters:
-            counter.member(name, member)
-
-    def lagging(self, name: str, lags: bool) -> None:
-        """Update whether a member lags."""
-        for counter in self._counters:
-            counter.lagging(name, lags)
-
-
-class Tracker(CountingTracker):
+class Tracker:
     """The evaluation of one waiter's definition on a changing stack."""
 
-    def __init__(self, definition: Definition) -> None:
-        super().__init__()
+    def __init__(self, definition: Definition, counters: Counters) -> None:
+        self._counters = counters
+        self._signals = SignalsCounter()
         self._success = self._part(definition.success)
         self._failure = None if definition.failure is None else self._part(definition.failure)
         self._counts_signals = any(isinstance(leaf, Signals) for leaf in leaves(definition.success))
         self._failed_signals: dict[str, Signal] = {}
-
-    @classmethod
-    def of(cls, definition: Definition, view: View) -> Tracker:
-        """Return a tracker of the definition on a snapshot."""
-        tracker = cls(definition)
-        tracker.load(view)
-        for key, signal in view.signals.items():
-            tracker.signal(key, signal)
-        return tracker
 
     def signal(self, key: str, signal: Signal | None) -> None:
         """Update a signal; None if it was deleted.  Only a waiter that counts signals reads it."""
@@ -145,8 +171,7 @@ class Tracker(CountingTracker):
         self._failed_signals.pop(key, None)
         if signal is not None and signal.status == "FAILURE":
             self._failed_signals[key] = signal
-        for counter in self._counters:
-            counter.signal(key, signal)
+        self._signals.signal(key, signal)
 
     def verdict(self) -> Verdict:
         """Return the verdict at this revision, None if undecided; failure precedes success."""
@@ -184,26 +209,37 @@ class Tracker(CountingTracker):
                 missing = self._success.missing()
                 return f"timed out with {satisfied} of {needed}" + _listed("; missing: ", missing)
 
-    def _part(self, condition: Condition) -> _Part:
+    def satisfied(self) -> int:
+        """Return the count of the progress."""
+        return self._success.score()[0]
+
+    def _part(self, condition: Condition) -> Part:
         match condition:
             case AllOf(conditions):
                 return _All([self._part(part) for part in conditions])
             case AnyOf(conditions):
                 return _Any([self._part(part) for part in conditions])
-            case Aggregate():
-                raise AssertionError("a waiter's definition contains an aggregate")
-        counter = counter_of(condition)
-        self._counters.append(counter)
-        return counter
+            case Signals():
+                return _Signals(condition, self._signals)
+        part = part_of(condition, self._counters[condition])
+        if part is None:
+            raise AssertionError("a waiter's definition contains an aggregate")
+        return part
 
 
-def evaluate(definition: Definition, view: View) -> tuple[Verdict, Progress]:
-    """Return the verdict and the progress of a definition on a snapshot."""
-    tracker = Tracker.of(definition, view)
-    return tracker.verdict(), tracker.progress()
+def part_of(leaf: Leaf, counter: LeafCounter) -> Part | None:
+    """Return a condition without parts on its counter; None for an aggregate."""
+    match leaf, counter:
+        case Facts(), FactsCounter():
+            return _Facts(leaf, counter)
+        case EveryMember(), EveryMemberCounter():
+            return _EveryMember(leaf, counter)
+        case Converged(), ConvergedCounter():
+            return _Converged(counter)
+    return None
 
 
-def _remaining(part: _Part) -> int:
+def _remaining(part: Part) -> int:
     satisfied, needed = part.score()
     return needed - satisfied
 

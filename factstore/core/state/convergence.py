@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.read_set import ReadSet
+from factstore.core.state.containment import Contained, contained
 from factstore.core.state.deletions import Deletions
 from factstore.core.state.read_set_index import Contents, ReadSetIndex
 
 
-class Convergence:
+class Convergence(Contained):
     """The targets of a stack's members, and what they have applied.
 
     :param on_lag: called with a member's name, and True if it lags from now on.
@@ -26,7 +27,10 @@ class Convergence:
     :ivar deletions: the deletions that concern read sets.
     """
 
-    def __init__(self, on_lag: Callable[[str, bool], None]) -> None:
+    part = "convergence"
+
+    def __init__(self, stack_id: str, on_lag: Callable[[str, bool], None]) -> None:
+        super().__init__(stack_id)
         self.target = 0
         self.applied: dict[str, int] = {}
         self.lagging: set[str] = set()
@@ -43,6 +47,7 @@ class Convergence:
 
     # Changes
 
+    @contained
     def change(self, path: str, revision: int, created: int) -> None:
         """Move the targets of the members that a change concerns.
 
@@ -53,12 +58,14 @@ class Convergence:
         self.deletions.discard(path, revision)
         self._move(path, revision, created)
 
+    @contained
     def delete(self, path: str, revision: int) -> None:
         """Move the targets of the members that a deletion concerns."""
         self.last_deletion = revision
         self.deletions.add(path, revision)
         self._move(path, revision, revision)
 
+    @contained
     def restore(self, marker: DeletionMarker) -> None:
         """Move the targets to the deletions that a marker records."""
         recorded = {"": marker.seen} if marker.deletions is None else marker.deletions
@@ -86,11 +93,13 @@ class Convergence:
 
     # Members
 
+    @contained
     def set_live(self, name: str, live: bool) -> None:
         """Record that a member is alive, or is not any more."""
         (self._live.add if live else self._live.discard)(name)
         self._assess(name)
 
+    @contained
     def set_applied(self, name: str, seen: int | None) -> None:
         """Record the revision that a member has applied; None if it is unknown."""
         if seen is None:
@@ -99,6 +108,7 @@ class Convergence:
             self.applied[name] = seen
         self._assess(name)
 
+    @contained
     def set_read_set(self, name: str, read_set: ReadSet | None, contents: Contents) -> None:
         """Record the read set of a member; None if it reads everything."""
         former = self._read_sets.digest(name)
@@ -142,6 +152,12 @@ class Convergence:
         if lags != (name in self.lagging):
             (self.lagging.add if lags else self.lagging.discard)(name)
             self._on_lag(name, lags)
+
+    def on_fault(self) -> None:
+        """Let all members lag, so that no condition is met by mistake."""
+        for name in self._live - self.lagging:
+            self.lagging.add(name)
+            self._on_lag(name, True)
 
     # Results
 

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from factstore.core.model.alarm import Alarm
+from factstore.core.model.alarm import Alarm, AlarmTimer
 from factstore.core.model.event import Change, ChangeType, DeletionMarker
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Applied, Declaration, Member
@@ -20,14 +20,13 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
-from factstore.core.state.alarm_tracker import AlarmTracker
-from factstore.core.state.condition_tracker import Tracker
 from factstore.core.state.context_checksum import ContextChecksum
 from factstore.core.state.convergence import Convergence
-from factstore.core.state.pending_waiters import PendingWaiters
+from factstore.core.state.pending_waiters import ConditionView, PendingWaiters
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.receipt_leases import ReceiptLeases
 from factstore.core.state.record_tables import RecordTables
+from factstore.core.state.stack_conditions import StackConditions
 from factstore.core.state.standing_alarms import StandingAlarms
 from factstore.core.state.turn_queues import TurnQueues
 
@@ -46,8 +45,9 @@ class StackState:
     :param changed: the revision that last changed facts or members.
     :param sensitive: the number of sensitive facts.
     :param checksum: the checksum of the stack's context.
-    :param pending_waiters: the waiters that are pending.
-    :param alarms: the alarms, with what the controller has to write for them.
+    :ivar conditions: the counters of the conditions of waiters and alarms.
+    :ivar pending_waiters: the waiters that are pending.
+    :ivar alarms: the alarms, with what the controller has to write for them.
     """
 
     stack: Stack
@@ -64,14 +64,19 @@ class StackState:
     changed: int = 0
     sensitive: int = 0
     checksum: ContextChecksum = field(default_factory=ContextChecksum)
-    pending_waiters: PendingWaiters = field(default_factory=PendingWaiters)
-    alarms: StandingAlarms = field(default_factory=StandingAlarms)
-    turn_queues: TurnQueues = field(default_factory=TurnQueues)
     receipt_leases: ReceiptLeases = field(default_factory=ReceiptLeases)
+    turn_queues: TurnQueues = field(init=False)
     convergence: Convergence = field(init=False)
+    conditions: StackConditions = field(init=False)
+    pending_waiters: PendingWaiters = field(init=False)
+    alarms: StandingAlarms = field(init=False)
 
     def __post_init__(self) -> None:
-        self.convergence = Convergence(self._set_lagging)
+        self.conditions = StackConditions(self.stack.id)
+        self.turn_queues = TurnQueues(self.stack.id)
+        self.convergence = Convergence(self.stack.id, self.conditions.lagging)
+        self.pending_waiters = PendingWaiters(self.conditions)
+        self.alarms = StandingAlarms(self.conditions)
 
     @property
     def target(self) -> int:
@@ -96,8 +101,7 @@ class StackState:
         if fact.member is not None:
             self.paths_by_lease.setdefault(fact.lease, set()).add(fact.path)
         self.changed = fact.revision
-        for tracker in self._trackers():
-            tracker.fact(fact.path, fact)
+        self.conditions.fact(fact.path, fact)
         if not fact.path.startswith(RESULTS):
             self.convergence.change(fact.path, fact.revision, fact.created)
         return previous
@@ -113,8 +117,7 @@ class StackState:
         self.sensitive -= previous.sensitive
         self.checksum.replace_fact(previous, None, self.epoch)
         self.changed = revision
-        for tracker in self._trackers():
-            tracker.fact(path, None)
+        self.conditions.fact(path, None)
         if not path.startswith(RESULTS):
             self.convergence.delete(path, revision)
         return previous
@@ -166,6 +169,8 @@ class StackState:
                 return self.pending_waiters.put(record, former)
             case Alarm():
                 return self.alarms.put(record, former)
+            case AlarmTimer(name):
+                self.alarms.schedule(name)
             case Turn():
                 self.turn_queues.put(record)
             case Receipt():
@@ -199,6 +204,8 @@ class StackState:
                 self.pending_waiters.schedule(waiter)
             case Alarm(name):
                 self.alarms.forget(name)
+            case AlarmTimer(name):
+                self.alarms.schedule(name)
         return None
 
     def _put_member(self, member: Member, former: Record | None) -> Change | None:
@@ -207,8 +214,7 @@ class StackState:
         if not member.departed:
             self.live_members[member.name] = self.generations[member.generation] = member
             self.checksum.add_member(member)
-        for tracker in self._trackers():
-            tracker.member(member.name, None if member.departed else member)
+        self.conditions.member(member.name, None if member.departed else member)
         self.convergence.set_live(member.name, not member.departed)
         if known is None and member.departed:
             return None
@@ -235,8 +241,7 @@ class StackState:
             self.put_record(awaited)
         else:
             self._unlist(member.name)
-            for tracker in self._trackers():
-                tracker.member(member.name, None)
+            self.conditions.member(member.name, None)
             self.convergence.set_live(member.name, False)
         self.changed = revision
         self.convergence.delete(member_path(member.group, member.name), revision)
@@ -262,16 +267,12 @@ class StackState:
 
     def evaluate(self, revision: int) -> None:
         """Find the outcomes of waiters, and the decisions of alarms, at the end of a revision."""
-        self.pending_waiters.evaluate_waiters(self, revision)
-        self.alarms.evaluate(self, revision)
-
-    def _trackers(self) -> Iterator[Tracker | AlarmTracker]:
-        yield from self.pending_waiters.trackers()
-        yield from self.alarms.trackers()
-
-    def _set_lagging(self, member: str, lags: bool) -> None:
-        for tracker in self._trackers():
-            tracker.lagging(member, lags)
+        self.pending_waiters.track_new(self)
+        self.alarms.track_new()
+        self.conditions.load(ConditionView(self))
+        changed = self.conditions.take_changed()
+        self.pending_waiters.evaluate(self, changed, revision)
+        self.alarms.evaluate(self, changed, revision)
 
     @property
     def needs_write(self) -> bool:

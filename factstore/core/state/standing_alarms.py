@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from factstore.core.model.alarm import Alarm, AlarmPhase, AlarmState, AlarmTimer, timer_key
 from factstore.core.model.alarm_definition import AlarmDefinition
+from factstore.core.model.condition import leaves
 from factstore.core.model.event import Change, ChangeType
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.state.alarm_tracker import AlarmTracker, Reading
-from factstore.core.state.pending_waiters import ConditionView, Contents
+from factstore.core.state.pending_waiters import NOT_EVALUATED, Contents
+from factstore.core.state.stack_conditions import StackConditions
 
 Step = Literal["pend", "withdraw", "edge", "repeat"]
 
@@ -42,8 +44,8 @@ class AlarmDecision:
 @dataclass(slots=True)
 class _Tracked:
     alarm: Alarm
-    definition: AlarmDefinition
-    tracker: AlarmTracker
+    definition: AlarmDefinition | None
+    tracker: AlarmTracker | None
 
 
 @dataclass(slots=True, eq=False)
@@ -54,33 +56,40 @@ class StandingAlarms:
     written although its condition lasted for one revision only, and an interruption of *for* is not
     forgotten.
 
+    :param conditions: the counters of the stack.
     :param decisions: by alarm.
     """
 
+    conditions: StackConditions
     decisions: dict[str, AlarmDecision] = field(default_factory=dict)
     _tracked: dict[str, _Tracked] = field(default_factory=dict)
     _new: dict[str, Alarm] = field(default_factory=dict)
-
-    def trackers(self) -> Iterator[AlarmTracker]:
-        """Yield the trackers of all alarms."""
-        for tracked in self._tracked.values():
-            yield tracked.tracker
+    _scheduled: set[str] = field(default_factory=set)
 
     def reading(self, alarm: Alarm) -> tuple[Reading, list[str]] | None:
         """Return the present reading of an alarm, and the names that it ignores."""
         tracked = self._tracked.get(alarm.name)
         if tracked is None:
             return None
+        fault = self.conditions.faults.get(alarm.record_key)
+        if fault is not None or tracked.tracker is None:
+            return Reading(None, None, f"{NOT_EVALUATED}: {fault}"), []
         return tracked.tracker.reading(alarm.state), tracked.tracker.ignored()
+
+    def fault(self, alarm: Alarm) -> str | None:
+        """Return the reason why an alarm is not evaluated; None if it is."""
+        fault = self.conditions.faults.get(alarm.record_key)
+        return f"{NOT_EVALUATED}: {fault}" if fault else None
 
     def put(self, alarm: Alarm, former: Record | None) -> Change | None:
         """Record an alarm's record, and return the change for watchers, or None."""
         self.decisions.pop(alarm.name, None)
+        self._scheduled.add(alarm.name)
         tracked = self._tracked.get(alarm.name)
         if tracked is not None and tracked.alarm.definition == alarm.definition:
             tracked.alarm = alarm
         else:
-            self._tracked.pop(alarm.name, None)
+            self._untrack(alarm.name)
             self._new[alarm.name] = alarm
         kind = _change_type(alarm, former) if isinstance(former, Alarm) else None
         if kind is None:
@@ -89,41 +98,77 @@ class StandingAlarms:
 
     def forget(self, alarm: str) -> None:
         """Discard an alarm that was deleted."""
-        for table in (self.decisions, self._tracked, self._new):
-            table.pop(alarm, None)
+        self._untrack(alarm)
+        self.decisions.pop(alarm, None)
+        self._new.pop(alarm, None)
 
-    def evaluate(self, contents: AlarmContents, revision: int) -> None:
-        """Find decisions at the end of a revision."""
+    def _untrack(self, alarm: str) -> None:
+        if self._tracked.pop(alarm, None) is not None:
+            self.conditions.release(RecordKey(Alarm, alarm))
+
+    def schedule(self, alarm: str) -> None:
+        """Evaluate an alarm at the end of the revision, because one of its timers changed."""
+        self._scheduled.add(alarm)
+
+    def track_new(self) -> None:
+        """Begin to evaluate the alarms that were set."""
         for name, alarm in self._new.items():
-            definition = AlarmDefinition.parse(alarm.definition)
-            tracker = AlarmTracker.of(definition, ConditionView(contents))
+            definition = tracker = None
+            try:
+                definition = AlarmDefinition.parse(alarm.definition)
+                counters = self.conditions.use(alarm.record_key, leaves(definition.condition))
+                tracker = AlarmTracker(definition, counters)
+            except Exception as error:  # noqa: BLE001 - it must not stop the watch
+                self.conditions.give_up(alarm.record_key, error)
             self._tracked[name] = _Tracked(alarm, definition, tracker)
         self._new.clear()
-        for name, tracked in self._tracked.items():
-            if name in self.decisions:
+
+    def evaluate(
+        self, contents: AlarmContents, changed: Collection[RecordKey], revision: int
+    ) -> None:
+        """Find decisions at the end of a revision.
+
+        :param changed: the alarms whose counters changed; others are scheduled.
+        """
+        names = {key.name for key in changed if key.kind is Alarm} | self._scheduled
+        for name in sorted(names & self._tracked.keys() - self.decisions.keys()):
+            tracked = self._tracked[name]
+            try:
+                decision = _decision(tracked, contents, revision)
+            except Exception as error:  # noqa: BLE001 - it must not stop the watch
+                self.conditions.give_up(tracked.alarm.record_key, error)
                 continue
-            alarm = tracked.alarm
-            reading = tracked.tracker.reading(alarm.state)
-            state = _state(reading, tracked.definition, alarm.state)
-            running = _running_phases(alarm.name, contents)
-            step = _next_step(alarm, tracked.definition, reading, state, running)
-            if step is not None:
-                self.decisions[name] = AlarmDecision(
-                    contents.stack.id, alarm, step, state, revision, reading
-                )
+            if decision is not None and tracked.alarm.record_key not in self.conditions.faults:
+                self.decisions[name] = decision
+        self._scheduled.clear()
 
 
-def _state(reading: Reading, definition: AlarmDefinition, state: AlarmState) -> AlarmState:
+def _decision(tracked: _Tracked, contents: AlarmContents, revision: int) -> AlarmDecision | None:
+    """Return the next step of an alarm; None if there is nothing to write."""
+    alarm, definition, tracker = tracked.alarm, tracked.definition, tracked.tracker
+    if definition is None or tracker is None:
+        return None
+    is_met = tracker.is_met(alarm.state)
+    state = _state(is_met, definition, alarm.state)
+    running = _running_phases(alarm.name, contents)
+    step = _next_step(alarm, definition, is_met, state, running)
+    if step is None:
+        return None
+    reading = tracker.reading(alarm.state)
+    return AlarmDecision(contents.stack.id, alarm, step, state, revision, reading)
+
+
+def _state(is_met: bool | None, definition: AlarmDefinition, state: AlarmState) -> AlarmState:
     """Return the state that an alarm should have."""
-    if reading.is_met is None:
+    if is_met is None:
         return state if definition.no_data == "keep" else definition.no_data
-    return "alarm" if reading.is_met else "ok"
+    return "alarm" if is_met else "ok"
 
 
 def _next_step(
     alarm: Alarm,
     definition: AlarmDefinition,
-    reading: Reading,
+    is_met: bool | None,
     state: AlarmState,
     running: set[AlarmPhase],
 ) -> Step | None:
@@ -136,7 +181,7 @@ def _next_step(
             return None
         return "pend" if definition.seconds else "edge"
     # Without data, a raised alarm that is kept is not repeated.
-    repeats = state == "alarm" and definition.repeat and reading.is_met
+    repeats = state == "alarm" and definition.repeat and is_met
     return "repeat" if repeats and "repeat" not in running else None
 
 

@@ -8,17 +8,22 @@ from collections.abc import Iterator
 
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.model.turn import QueuedTurn, Turn
+from factstore.core.state.containment import Contained, contained
 
 
-class TurnQueues:
+class TurnQueues(Contained):
     """The queues that have turns."""
 
-    def __init__(self) -> None:
+    part = "turns"
+
+    def __init__(self, stack_id: str) -> None:
+        super().__init__(stack_id)
         self._queues: dict[str, list[Turn]] = {}
         self._turns: dict[tuple[str, str], Turn] = {}
         self._by_member: Counter[str] = Counter()
         self._changed: set[str] = set()
 
+    @contained
     def put(self, turn: Turn) -> None:
         """Add a turn at the end of its queue; it replaces the member's earlier turn there."""
         self.drop(turn.queue, turn.member)
@@ -28,6 +33,7 @@ class TurnQueues:
         self._by_member[turn.member] += 1
         self._changed.add(turn.queue)
 
+    @contained
     def drop(self, queue: str, member: str) -> None:
         """Remove the member's turn from a queue, if it has one there."""
         turn = self._turns.pop((queue, member), None)
@@ -42,10 +48,12 @@ class TurnQueues:
 
     def count(self, member: str) -> int:
         """Return the number of turns that a member has."""
+        self.check()
         return self._by_member[member]
 
     def find(self, queue: str, member: str) -> QueuedTurn | None:
         """Return a member's turn in a queue with its place; None if there is no such turn."""
+        self.check()
         turn = self._turns.get((queue, member))
         if turn is None:
             return None
@@ -59,6 +67,7 @@ class TurnQueues:
 
     def queued(self, queue: str = "") -> Iterator[QueuedTurn]:
         """Yield the turns of a queue in order; without a name, those of all queues by name."""
+        self.check()
         for name in [queue] if queue else sorted(self._queues):
             limit = 0
             for ahead, turn in enumerate(self._queues.get(name, ())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -73,5 +74,5 @@ documents = st.fixed_dictionaries(
         "timeout": st.sampled_from([1, 600, 3600, 30 * 24 * 3600]),
         "extend_on_progress": st.booleans(),
     }
-)
+).map(deepcopy)  # tests change them, and strategies return the same objects again
 """Right ones, with all defaults written out."""

@@ -17,7 +17,6 @@ from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.comparison import Number
 from factstore.core.model.condition import AllOf, AnyOf, Condition
 from factstore.core.state import aggregate_counter
-from factstore.core.state.alarm_tracker import AlarmTracker
 from tests.unit.core.factories import fact
 from tests.unit.core.test_condition_tracker import (
     NAMES,
@@ -29,6 +28,7 @@ from tests.unit.core.test_condition_tracker import (
     holds,
     member,
 )
+from tests.unit.core.tracking import TrackedAlarm
 
 LARGEST = sys.float_info.max
 NUMBERS = [0.1, 0.2, 0.3, -1, 7, 2**63 - 1, -(2**63), 1e308, -1e308, 5e-324, -0.0, "7", True]
@@ -136,15 +136,15 @@ def test_a_reading_is_that_of_a_naive_evaluation_at_each_revision(
     definition = AlarmDefinition.of({"condition": document})
     assert AlarmDefinition.parse(definition.text) == definition
     world = World()
-    tracker = AlarmTracker.of(definition, world)
+    tracker = TrackedAlarm(definition, world)
     for revision in history:
         for change in revision:
             world.change(*change)
-            world.tell(tracker, *change)  # type: ignore[arg-type]
+            world.tell(tracker, *change)
         found = tracker.reading(state)
         assert found.is_met is is_met(world, definition.condition, state == "alarm")
         # An updated tracker equals a new one to the last bit, whatever the history.
-        new = AlarmTracker.of(definition, world)
+        new = TrackedAlarm(definition, world)
         assert (found, tracker.ignored()) == (new.reading(state), new.ignored())
         if isinstance(definition.condition, Aggregate):
             exact = aggregate(world, definition.condition)
@@ -152,9 +152,9 @@ def test_a_reading_is_that_of_a_naive_evaluation_at_each_revision(
             json.dumps(found.value, allow_nan=False)
 
 
-def tracked(**aggregate: object) -> AlarmTracker:
+def tracked(**aggregate: object) -> TrackedAlarm:
     given_ = {"function": "avg", "fact": "s", "at_least": 1, **aggregate}
-    return AlarmTracker.of(AlarmDefinition.of({"condition": {"aggregate": given_}}), World())
+    return TrackedAlarm(AlarmDefinition.of({"condition": {"aggregate": given_}}), World())
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -194,7 +194,7 @@ def test_a_changed_number_costs_the_same_among_ten_thousand(
 ) -> None:
     """Only the changed fact is read, and the sum is adjusted."""
     aggregate = {"function": "sum", "facts": "nodes/*/s", "at_most": 5}
-    tracker = AlarmTracker.of(
+    tracker = TrackedAlarm(
         AlarmDefinition.of({"condition": {"aggregate": aggregate}}),
         World({f"nodes/n{n}/s": fact(f"nodes/n{n}/s", n % 7 + 0.1) for n in range(10_000)}),
     )
@@ -207,8 +207,8 @@ def test_a_changed_number_costs_the_same_among_ten_thousand(
 
     monkeypatch.setattr(aggregate_counter, "_scaled", counting)
     before = tracker.reading("ok").value
-    tracker.fact("nodes/n0/s", fact("nodes/n0/s", 1000))
+    tracker.fact("nodes/n0/s", fact("nodes/n0/s", 1000.5))
     after = tracker.reading("ok").value
     assert before is not None
-    assert after == pytest.approx(before + 999.9)
-    assert scaled == [0.1, 1000]
+    assert after == pytest.approx(before + 1000.4)
+    assert scaled == [0.1, 1000.5]

@@ -43,10 +43,13 @@ class AlarmWorld:
 
     def run(self, seconds: float = 1.5) -> str:
         """Advance the clock, let the controller write, and return the alarm's state."""
+        self.pass_time(seconds)
+        return self.alarm.state
+
+    def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
         self.store.refresh(0)
         self.services.waiter_controller.run_once()
-        return self.alarm.state
 
     @property
     def alarm(self) -> Alarm:

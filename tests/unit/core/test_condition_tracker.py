@@ -27,9 +27,10 @@ from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member, MemberState
 from factstore.core.model.value import canonical
 from factstore.core.model.waiter import Signal, SignalStatus
-from factstore.core.state.condition_tracker import Tracker, evaluate
+from factstore.core.state.stack_conditions import StackConditions
 from tests.unit.core.conditions import VALUES, documents
 from tests.unit.core.factories import NOW, fact
+from tests.unit.core.tracking import Tracked, TrackedWaiter
 
 NAMES = ["c1", "c2", "h1"]
 PATHS = ["a", "x/a", "x/b", "nodes/s", "nodes/gone/s", "nodes/c1/s/t", "nodes/c1", "q/c1/z"]
@@ -54,6 +55,10 @@ class World:
     lagging: dict[str, bool] = field(default_factory=dict)
     signals: dict[str, Signal] = field(default_factory=dict)
 
+    @property
+    def paths(self) -> list[str]:
+        return sorted(self.facts)
+
     def change(self, kind: str, name: str, what: Any) -> None:
         table = getattr(self, {"lagging": "lagging"}.get(kind, f"{kind}s"))
         if what in (None, False) or (kind == "member" and what.state == "departed"):
@@ -61,7 +66,7 @@ class World:
         else:
             table[name] = what
 
-    def tell(self, tracker: Tracker, kind: str, name: str, what: Any) -> None:
+    def tell(self, tracker: Tracked, kind: str, name: str, what: Any) -> None:
         """Update a tracker with a change of the world."""
         getattr(tracker, kind)(name, what)
 
@@ -242,10 +247,12 @@ def naive_verdict(world: World, definition: Definition) -> str | None:
     return "met" if holds(world, definition.success) else None
 
 
-def played(history: list[list[Changed]], definition: Definition) -> Iterator[tuple[World, Tracker]]:
+def played(
+    history: list[list[Changed]], definition: Definition
+) -> Iterator[tuple[World, TrackedWaiter]]:
     """Yield the world after each revision, and the tracker that was updated with all of them."""
     world = World()
-    tracker = Tracker.of(definition, world)
+    tracker = TrackedWaiter(definition, world)
     yield world, tracker
     for revision in history:
         for change in revision:
@@ -259,18 +266,17 @@ def test_an_updated_tracker_equals_a_new_one(
     definition: Definition, history: list[list[Changed]], start: int
 ) -> None:
     """The tracker starts with an empty stack, or with the stack after *start* revisions."""
-    late: Tracker | None = None
+    late: TrackedWaiter | None = None
     for at, (world, tracker) in enumerate(played(history, definition)):
         if at == start:
-            late = Tracker.of(definition, world)
+            late = TrackedWaiter(definition, world)
         elif late is not None:
             for change in history[at - 1]:
                 world.tell(late, *change)
-        new = Tracker.of(definition, world)
+        new = TrackedWaiter(definition, world)
         for moved in (tracker, late or tracker):
             assert (moved.verdict(), moved.progress()) == (new.verdict(), new.progress())
             assert moved.reason() == new.reason()
-        assert evaluate(definition, world) == (new.verdict(), new.progress())
 
 
 @given(definitions, revisions)
@@ -279,6 +285,47 @@ def test_the_verdict_is_correct_at_each_revision(
 ) -> None:
     for world, tracker in played(history, definition):
         assert tracker.verdict() == naive_verdict(world, definition)
+
+
+@given(st.lists(definitions, min_size=2, max_size=4), revisions, st.integers(0, 6))
+def test_waiters_of_a_stack_share_counters_and_each_verdict_is_correct(
+    several: list[Definition], history: list[list[Changed]], turn: int
+) -> None:
+    """At one revision the first waiter is replaced by another of the last definition."""
+    world, conditions = World(), StackConditions("s1")
+    waiters = {
+        TrackedWaiter(definition, world, conditions, f"w{at}"): definition
+        for at, definition in enumerate(several)
+    }
+    known = {waiter: (waiter.verdict(), waiter.progress()) for waiter in waiters}
+    for at, revision in enumerate(history):
+        if at == turn:
+            first = next(iter(waiters))
+            conditions.release(first.key)
+            del waiters[first], known[first]
+            waiters[TrackedWaiter(several[-1], world, conditions, "new")] = several[-1]
+        conditions.take_changed()
+        signalled = False
+        for kind, name, what in revision:
+            world.change(kind, name, what)
+            if kind == "signal":
+                signalled = True
+                for waiter in waiters:
+                    waiter.signal(name, what)
+            else:
+                world.tell(next(iter(waiters)), kind, name, what)
+        changed = conditions.take_changed()
+        for waiter, definition in waiters.items():
+            assert waiter.verdict() == naive_verdict(world, definition)
+            found = waiter.verdict(), waiter.progress()
+            assert waiter.key in changed or signalled or found == known.get(waiter, found)
+            known[waiter] = found
+    for waiter in waiters:
+        conditions.release(waiter.key)
+    assert not conditions.used()
+    assert not vars(conditions)["_shared"]
+    assert not vars(conditions)["_tree"]
+    assert not vars(conditions)["_of_groups"]
 
 
 @given(definitions, revisions)
@@ -300,7 +347,7 @@ def test_changes_of_one_revision_may_arrive_in_any_order(
     definition: Definition, revision: list[Changed], random: Any
 ) -> None:
     world = World()
-    one, other = Tracker.of(definition, world), Tracker.of(definition, world)
+    one, other = TrackedWaiter(definition, world), TrackedWaiter(definition, world)
     for change in revision:
         world.change(*change)
     for change in revision:
@@ -311,8 +358,8 @@ def test_changes_of_one_revision_may_arrive_in_any_order(
     assert (one.verdict(), one.progress()) == (other.verdict(), other.progress())
 
 
-def tracked(success: Any, failure: Any = None, world: World | None = None) -> Tracker:
-    return Tracker.of(Definition.of({"success": success, "failure": failure}), world or World())
+def tracked(success: Any, failure: Any = None, world: World | None = None) -> TrackedWaiter:
+    return TrackedWaiter(Definition.of({"success": success, "failure": failure}), world or World())
 
 
 EVERY = {"every_member": {"group": "compute", "fact": "s", "equals": "up"}}
@@ -474,7 +521,7 @@ def test_lists_are_sorted_and_limited_to_a_hundred() -> None:
         ),
     ],
 )
-def test_a_verdict_has_its_reason(move: Callable[[Tracker], Any], reason: str) -> None:
+def test_a_verdict_has_its_reason(move: Callable[[TrackedWaiter], Any], reason: str) -> None:
     tracker = tracked(
         {"all": [{"facts": "nodes/*/s", "equals": "up", "count": 2}, {"signals": 1}]},
         {"facts": "nodes/*/s", "equals": "down"},

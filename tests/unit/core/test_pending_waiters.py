@@ -150,17 +150,17 @@ def test_a_terminal_or_deleted_waiter_is_not_evaluated() -> None:
     it = History()
     armed = it.arm(waiter("w", 0, COUNT_TWO))
     it.then(PutRecord("s1", replace(armed, state="met", revision=9)), DropRecord("s1", TIMER))
-    assert (it.result(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
+    assert (it.result(), it.pending_waiters.tracker("w"), it.pending_waiters.conditions.used()) == (
         None,
         None,
-        [],
+        {},
     )
     it.arm(waiter("w", 0, COUNT_TWO))
     it.then(DropRecord("s1", RecordKey(Waiter, "w")), DropRecord("s1", TIMER))
-    assert (it.result(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
+    assert (it.result(), it.pending_waiters.tracker("w"), it.pending_waiters.conditions.used()) == (
         None,
         None,
-        [],
+        {},
     )
 
 

@@ -43,7 +43,7 @@ STEPS = st.lists(
 def test_the_held_turns_are_those_of_the_literal_rule(
     steps: list[dict[str, int | None]],
 ) -> None:
-    queues, model = TurnQueues(), dict[str, Turn]()
+    queues, model = TurnQueues("s1"), dict[str, Turn]()
     for revision, step in enumerate(steps, 1):
         for member, max_parallel in step.items():
             if max_parallel is None:
@@ -64,7 +64,7 @@ def test_the_held_turns_are_those_of_the_literal_rule(
 def test_a_held_turn_is_held_until_it_ends_and_never_beside_more_than_it_permits(
     steps: list[dict[str, int | None]],
 ) -> None:
-    queues, before = TurnQueues(), set[tuple[str, int]]()
+    queues, before = TurnQueues("s1"), set[tuple[str, int]]()
     for revision, step in enumerate(steps, 1):
         ended = {member for member in step if queues.find("q", member)}
         for member, max_parallel in step.items():
@@ -79,7 +79,7 @@ def test_a_held_turn_is_held_until_it_ends_and_never_beside_more_than_it_permits
 
 
 def test_turns_of_one_revision_are_ordered_by_the_names_of_their_members() -> None:
-    queues = TurnQueues()
+    queues = TurnQueues("s1")
     for member in ("b", "c", "a"):
         queues.put(turn(member, 5))
     assert [(each.turn.member, each.position) for each in queues.queued("q")] == [
@@ -90,7 +90,7 @@ def test_turns_of_one_revision_are_ordered_by_the_names_of_their_members() -> No
 
 
 def test_queues_are_independent_and_listed_by_name() -> None:
-    queues = TurnQueues()
+    queues = TurnQueues("s1")
     for queue in ("b", "a"):
         queues.put(turn("m", 5, queue=queue))
     assert [each.turn.queue for each in queues.queued()] == ["a", "b"]
