@@ -5,9 +5,10 @@ The hub holds its lock whenever it uses a channel.
 
 from __future__ import annotations
 
+import logging
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from factstore.core.ports import EventBatch, WakeUp
 
 if TYPE_CHECKING:
     from factstore.watch.selections import Selected
+
+LOG = logging.getLogger(__name__)
 
 Listener = Callable[[], None]
 
@@ -162,3 +165,12 @@ class Channel:
         wake_ups = [*self.take_wake_ups(event=True, end=True), *self.concerned_wake_ups.values()]
         self.concerned_wake_ups.clear()
         return wake_ups
+
+
+def call_all(calls: Iterable[Callable[[], object]]) -> None:
+    """Call functions; a fault in one of them must not keep the others from being called."""
+    for call in calls:
+        try:
+            call()
+        except Exception:
+            LOG.exception("a reader was not notified of a change")

@@ -21,7 +21,7 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import EventBatch, Kept, WakeUp
-from factstore.watch.channel import Channel, Listener
+from factstore.watch.channel import Channel, Listener, call_all
 from factstore.watch.history import History, HistoryLimits
 from factstore.watch.selections import Selected, Selections
 
@@ -104,8 +104,7 @@ class Hub:
             for of, kept in listening:  # the position of some may still be in the history
                 found = self._enter(of)
                 found.readers, found.listeners = len(kept), kept
-        for call in calls:
-            call()
+        call_all(calls)
 
     def publish(
         self, revision: int, events: Iterable[Event], touched: Mapping[Scope, Collection[str]]
@@ -139,8 +138,7 @@ class Hub:
             self._revision = revision
             self._history.make_room(self._channels, revision)
             self._forget_idle()
-        for call in calls:
-            call()
+        call_all(calls)
 
     def _forget_idle(self) -> None:
         """Delete idle channels, those that changed longest ago first, many at a time."""
@@ -157,8 +155,7 @@ class Hub:
         with self._lock:
             self._closing = True
             calls = self._calls_to_all()
-        for call in calls:
-            call()
+        call_all(calls)
 
     def _known(self) -> list[tuple[Watched, Channel | Selected]]:
         return [*self._channels.items(), *self._selections.all.items()]

@@ -8,8 +8,11 @@ call may be repeated or the server has certainly not carried it out.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from enum import Enum
+
+LOG = logging.getLogger(__name__)
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 WINDOW = 1 << 20
@@ -117,7 +120,7 @@ class Http2Connection:
         """End the calls whose time is over."""
         for stream in [number for number, call in self._calls.items() if call.until <= now]:
             self.to_send.append(_frame(_RST_STREAM, 0, stream, _CANCEL.to_bytes(4)))
-            self._calls.pop(stream).ended(Failure.LOST)
+            self._calls.pop(stream).end(Failure.LOST)
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the server, and end the calls whose responses are complete.
@@ -142,7 +145,7 @@ class Http2Connection:
         self._leaving = True
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            call.ended(Failure.LOST)
+            call.end(Failure.LOST)
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _DATA:
@@ -154,7 +157,7 @@ class Http2Connection:
             call = self._calls.pop(stream, None)
             refused = payload == _REFUSED_STREAM.to_bytes(4)
             if call is not None:
-                call.ended(Failure.REFUSED if refused else Failure.LOST)
+                call.end(Failure.REFUSED if refused else Failure.LOST)
         elif kind == _SETTINGS:
             if not flags & _ACK:
                 self._set(payload)
@@ -165,7 +168,7 @@ class Http2Connection:
             self._leaving = True
             last = int.from_bytes(payload[:4]) & _LAST_STREAM
             for number in [number for number in self._calls if number > last]:
-                self._calls.pop(number).ended(Failure.REFUSED)
+                self._calls.pop(number).end(Failure.REFUSED)
         elif kind == _WINDOW_UPDATE:
             if stream == 0:
                 self._room += int.from_bytes(payload) & _LAST_STREAM
@@ -191,7 +194,7 @@ class Http2Connection:
         if call is not None:
             data = call.data
             whole = len(data) >= 5 and data[0] == 0 and int.from_bytes(data[1:5]) == len(data) - 5
-            call.ended(data[5:] if whole else _failure(headers))
+            call.end(data[5:] if whole else _failure(headers))
 
     def _set(self, payload: bytes) -> None:
         for at in range(0, len(payload) - 5, 6):
@@ -223,12 +226,19 @@ class Http2Connection:
 class _Call:
     """A running call."""
 
-    __slots__ = ("data", "ended", "until")
+    __slots__ = ("_ended", "data", "until")
 
     def __init__(self, ended: Ended, until: float) -> None:
-        self.ended = ended
+        self._ended = ended
         self.until = until
         self.data = b""
+
+    def end(self, result: bytes | Failure) -> None:
+        """Pass the result on; a fault in what receives it must not strand the other calls."""
+        try:
+            self._ended(result)
+        except Exception:
+            LOG.exception("the result of a call to etcd was not processed")
 
 
 def _failure(headers: bytes) -> Failure:

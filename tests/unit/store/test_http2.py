@@ -159,6 +159,10 @@ def test_a_server_that_leaves_answers_what_it_has_begun(
 def test_a_lost_connection_ends_all_calls(
     connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
+    def fail(result: bytes | Failure) -> None:
+        raise RuntimeError("a fault of one caller")
+
+    assert connection.call(METHOD, b"x", fail, until=1.0)
     assert call(connection, ended)
     connection.fail()
     assert ended == [Failure.LOST]

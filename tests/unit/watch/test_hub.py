@@ -177,7 +177,10 @@ def test_a_listener_is_called_once_for_each_revision_of_its_stacks() -> None:
     def listen(of: Watched) -> Callable[[], None]:
         return hub.listen(of, lambda: calls.update([of]))
 
-    leave = [listen(of) for of in WATCHED]
+    def fail() -> None:
+        raise RuntimeError("a fault of one listener")
+
+    leave = [hub.listen(A, fail), *(listen(of) for of in WATCHED)]
     publish(hub, 1, [event(A, 1), event(B, 1)])
     assert calls == Counter([A, B, *SELECTIONS])
     calls.clear()
