@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response
 from flask_smorest import Api
 from werkzeug.routing import BaseConverter, UnicodeConverter
 
@@ -130,6 +130,7 @@ def create_app(
     app.extensions[vendordata.SETTINGS] = vendor_data or vendordata.VendorDataSettings()
     app.before_request(check_request)
     app.after_request(microversion.set_headers)
+    app.after_request(_omit_default_type)
     api = FactstoreApi(app)
     for each in list_blueprints():
         api.register_blueprint(each)
@@ -151,3 +152,10 @@ def _document_text(app: Flask, api: FactstoreApi, root: str) -> str:
     """Return the OpenAPI document of an application that is mounted at a root."""
     document = {**api.document(), "servers": [{"url": root or "/"}]}
     return app.json.dumps(document, sort_keys=False)
+
+
+def _omit_default_type(response: Response) -> Response:
+    """Remove the media type that Flask gives to a response without a body, such as 204."""
+    if response.mimetype == "text/html" and response.response in ([], [b""]):
+        response.headers.remove("Content-Type")
+    return response

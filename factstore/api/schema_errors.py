@@ -9,15 +9,16 @@ import marshmallow as ma
 from factstore.core.errors import Invalid
 from factstore.core.model.path import quoted
 
-_UNKNOWN = "Unknown field."  # as marshmallow says it
+_UNKNOWN, _MISSING = "Unknown field.", "Missing data for required field."  # marshmallow's words
 
 
 def schema_error(messages: Any, location: str, schema: ma.Schema) -> Invalid:
     """Return an error for the first of marshmallow's messages."""
     path, message = _first(messages)
     field = ".".join(path)
-    if message == _UNKNOWN:
-        message = _known_names(schema, path[:-1], "parameters" if location == "query" else "fields")
+    if message in (_UNKNOWN, _MISSING):
+        problem = "Unknown" if message == _UNKNOWN else "It is missing"
+        message = _with_known_names(problem, schema, path[:-1], location)
     if location == "query":
         return Invalid(
             f"Query parameter {quoted(field)}: {message}",
@@ -28,8 +29,9 @@ def schema_error(messages: Any, location: str, schema: ma.Schema) -> Invalid:
     return Invalid(f"{subject}: {message}", code="schema", extra={"field": field})
 
 
-def _known_names(schema: ma.Schema, path: list[str], noun: str) -> str:
-    """Return the message for an unknown field, with the names of the fields beside it."""
+def _with_known_names(problem: str, schema: ma.Schema, path: list[str], location: str) -> str:
+    """Return the message for an unknown or missing field, with the names of the fields beside it."""
+    noun = "parameters" if location == "query" else "fields"
     for name in path:
         known = {field.data_key or each: field for each, field in schema.fields.items()}
         inner: Any = known.get(name)
@@ -39,8 +41,8 @@ def _known_names(schema: ma.Schema, path: list[str], noun: str) -> str:
             schema = inner.schema
     names = [field.data_key or name for name, field in schema.fields.items()]
     if not names:
-        return f"Unknown; this request has no {noun}."
-    return f"Unknown; the {noun} are {', '.join(names)}."
+        return f"{problem}; this request has no {noun}."
+    return f"{problem}; the {noun} are {', '.join(names)}."
 
 
 def _first(messages: Any) -> tuple[list[str], str]:

@@ -35,7 +35,7 @@ def fact_missing(state: State, scope: Scope, path: str, permissions: Permissions
     if below:
         facts = "a fact" if below == 1 else f"{below} facts"
         return NotFound(
-            f"{quoted(path)} is not a fact but a folder with {facts} below it; list them with "
-            f"?prefix={path}, or name one of them."
+            f"{quoted(path)} is not a fact but a folder with {facts} below it; list the facts with the "
+            f"prefix {path}, or name one of them."
         )
     return NotFound(f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}.")
