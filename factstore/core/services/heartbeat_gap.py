@@ -8,8 +8,8 @@ that has really failed meanwhile expires up to one ttl later.
 
 from __future__ import annotations
 
+import _thread
 import logging
-import threading
 
 from factstore.core.errors import FactstoreError
 from factstore.core.ports import Clock, Store
@@ -30,6 +30,8 @@ class HeartbeatGap:
         self._clock = clock
         self._timeout = timeout
         self._failing_since: float | None = None
+        self.renewing = False
+        """True while members get their time again."""
 
     def failed(self, began: float) -> None:
         """Note that a heartbeat, which was sent to the store at an instant, failed."""
@@ -42,8 +44,10 @@ class HeartbeatGap:
             return
         began, self._failing_since = self._failing_since, None
         if self._clock.monotonic() - began >= GAP_SECONDS:
-            # The heartbeats of others are not delayed meanwhile.
-            threading.Thread(target=self.renew_members, name="heartbeat-gap", daemon=True).start()
+            # The heartbeats of others are not delayed meanwhile.  Thread.start() would wait for the new
+            # thread, and gevent's hub, which also calls this, must not wait.
+            self.renewing = True
+            _thread.start_new_thread(self.renew_members, ())
 
     def renew_members(self) -> None:
         """Renew the leases of all living members, those with the shortest time first."""
@@ -61,3 +65,5 @@ class HeartbeatGap:
                 self._store.renew_lease(lease, self._clock.monotonic() + self._timeout)
         except FactstoreError as error:
             LOG.info("the store failed again before all members got their time: %s", error)
+        finally:
+            self.renewing = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -41,13 +40,12 @@ class Members:
             self.beat()
         self.clock.advance(seconds)
 
+    def renewed(self) -> bool:
+        return not self.service._gap.renewing
+
     def alive(self, name: str) -> bool:
         self.store.backend.expire()
         return self.store.refresh(0).member(SCOPE, name) is not None
-
-
-def renewed() -> bool:
-    return not any(thread.name == "heartbeat-gap" for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize(
@@ -58,7 +56,7 @@ def test_a_silent_member_gets_its_time_again_only_after_a_gap(gap: float, kept: 
     members.clock.advance(20)
     members.outage(gap)
     members.beat()
-    eventually(renewed)
+    eventually(members.renewed)
     members.clock.advance(20)
     assert (members.alive("c1"), members.alive("c2")) == (True, kept)
     members.clock.advance(11)
@@ -78,5 +76,5 @@ def test_a_store_that_fails_again_ends_the_renewals(
 
     members.store.renew_hooks += [lambda lease: True, away]
     members.beat()
-    eventually(renewed)
+    eventually(members.renewed)
     assert len(failing) == 1
