@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from factstore.core.lease_store import LeaseStore
 from factstore.core.model.event import DeletionAuthor, Event, Mutation, Step, StepResult
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.receipt import Receipt
@@ -60,7 +61,7 @@ class Snapshot:
     mutations: Sequence[Mutation]
 
 
-class Backend(Protocol):
+class Backend(LeaseStore, Protocol):
     """A database of facts: etcd or memory.  One contract suite tests both."""
 
     def open(self) -> Snapshot:
@@ -86,12 +87,6 @@ class Backend(Protocol):
         """Start :meth:`head` without waiting; return False if that is not possible.
 
         :param ended: called with the revision, or with None if :meth:`head` has to be called.
-        """
-
-    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
-        """Start :meth:`renew_lease` without waiting; return False if that is not possible.
-
-        :param ended: called with the result, or with None if :meth:`renew_lease` has to be called.
         """
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
@@ -124,15 +119,6 @@ class Backend(Protocol):
         :raises CursorExpired: the revision is compacted.
         """
 
-    def create_lease(self, ttl: int, deadline: float) -> int:
-        """Return a new lease, which expires no earlier than *ttl* seconds after its last renewal."""
-
-    def renew_lease(self, lease: int, deadline: float) -> bool:
-        """Restart the time of a lease; return False if the lease has expired."""
-
-    def revoke_lease(self, lease: int, deadline: float) -> None:
-        """Revoke a lease and delete everything attached to it."""
-
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         """Return the receipt that an earlier version stored outside the stack, or None."""
 
@@ -155,7 +141,7 @@ class Backend(Protocol):
         """Close all connections; the object cannot be used afterwards."""
 
 
-class Store(Protocol):
+class Store(LeaseStore, Protocol):
     """A database and an in-memory state that follows it."""
 
     @property
@@ -178,8 +164,6 @@ class Store(Protocol):
         self, commit: Transaction, deadline: float, ended: CommitEnded
     ) -> StartedCommit | None: ...
 
-    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool: ...
-
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Fact]: ...
@@ -191,12 +175,6 @@ class Store(Protocol):
     def records_at(
         self, stack: Stack, kind: type[R], revision: int, deadline: float
     ) -> list[R]: ...
-
-    def create_lease(self, ttl: int, deadline: float) -> int: ...
-
-    def renew_lease(self, lease: int, deadline: float) -> bool: ...
-
-    def revoke_lease(self, lease: int, deadline: float) -> None: ...
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None: ...
 

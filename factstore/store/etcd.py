@@ -11,12 +11,13 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby
 
-from factstore.core.errors import CursorExpired, StorageFull
+from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.event import DeletionAuthor, Step
 from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.pulse import Pulse
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
@@ -27,6 +28,7 @@ from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.compaction_turn import try_compaction_turn
 from factstore.store.decoding import Decoder
+from factstore.store.etcd_leases import EtcdLeases
 from factstore.store.fact_txns import FactTxns
 from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
@@ -39,7 +41,6 @@ from factstore.store.types import (
     Compacted,
     Compare,
     DeleteKeys,
-    LeaseExists,
     LeaseExpired,
     PutKey,
     Txn,
@@ -47,10 +48,10 @@ from factstore.store.types import (
 
 LOG = logging.getLogger(__name__)
 
-LEASE_MARGIN = 1  # a lease starts before the write that it is for
+PUTS = 100  # in one transaction; etcd takes 128 operations, and there are some of other kinds
 
 
-class EtcdBackend:
+class EtcdBackend(EtcdLeases):
     """A backend that stores facts and records in etcd.
 
     :param window: the number of past revisions that a new worker follows, if etcd still has them.
@@ -69,13 +70,11 @@ class EtcdBackend:
         new_wake_up: Callable[[], WakeUp] = threading.Event,
         on_purge: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client = client
-        self._keys = keyspace
+        super().__init__(client, keyspace, clock)
         self._head = Head(client, keyspace)
         self._own_facts = OwnFacts()
         self._decoder = Decoder(keyspace, self._own_facts)
         self._fact_txns = FactTxns(keyspace)
-        self._clock = clock
         self._window = window
         self._timeout = timeout
         self._batcher = CommitBatcher(
@@ -168,6 +167,8 @@ class EtcdBackend:
         stack = commit.stack
         if commit.epoch not in ("", self._epoch):
             return None
+        if len(commit.puts) + len(commit.records) > PUTS:
+            commit = self._store_pulses(commit, deadline)
         try:
             succeeded, revision = self._batcher.transact(self._txn(commit), deadline)
         except LeaseExpired:
@@ -185,6 +186,21 @@ class EtcdBackend:
         if commit.epoch not in ("", self._epoch) or commit.drops_stack:
             return None
         return BatchedCommit(self._batcher, self._txn(commit), deadline, ended)
+
+    def _store_pulses(self, commit: Transaction, deadline: float) -> Transaction:
+        """Store the pulses of a transaction first; return the rest, which may be all that etcd takes.
+
+        A pulse without the fact that it is for disappears by itself.
+        """
+        pulses = [record for record in commit.records if isinstance(record, Pulse)]
+        others = tuple([record for record in commit.records if not isinstance(record, Pulse)])
+        same = Compare(self._keys.epoch, "value", "==", self._head.store_id)
+        puts = operations_for(Transaction(commit.stack, 0, records=tuple(pulses)), self._keys)
+        try:
+            self._client.transact(Txn([same], puts), deadline)
+        except OutcomeUnknown as error:
+            raise Unavailable("etcd did not answer in time; nothing was written.") from error
+        return replace(commit, records=others)
 
     def _txn(self, commit: Transaction) -> Txn:
         found = self._fact_txns.make(commit, self._head.store_id)
@@ -234,26 +250,7 @@ class EtcdBackend:
         """Return all records of a kind at a revision, ordered by name."""
         return self._past.records(stack, kind, revision, deadline)
 
-    # Leases and maintenance
-
-    def create_lease(self, ttl: int, deadline: float) -> int:
-        """Create a lease with a ttl in seconds, and return its id."""
-        while True:
-            lease = self._keys.new_lease()
-            with suppress(LeaseExists):
-                return self._client.grant(ttl + LEASE_MARGIN, lease, deadline=deadline)
-
-    def renew_lease(self, lease: int, deadline: float) -> bool:
-        """Renew a lease; return False if it has expired."""
-        return self._client.renew(lease, deadline=deadline)
-
-    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
-        """Start :meth:`renew_lease` without waiting; return False if that is not possible."""
-        return self._client.loop.renew(lease, ended)
-
-    def revoke_lease(self, lease: int, deadline: float) -> None:
-        """Revoke a lease, and delete the keys that are attached to it."""
-        self._client.revoke(lease, deadline=deadline)
+    # Maintenance
 
     def bump_revision(self, deadline: float) -> int:
         """Write the sentinel, so that the watch reports a revision after those of other clients.

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from factstore.core.model.pulse import has_pulse
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.unnamed import project_of_unnamed, unnamed_stack
 from factstore.core.model.waiter import Signal
@@ -164,7 +165,7 @@ class Keyspace:
 
     @property
     def _lease_tag(self) -> int:
-        """The first bits of the ids of leases, which other clients do not use."""
+        """The first bits of leases' ids, which other clients do not use."""
         return int.from_bytes(hashlib.sha256(self.root.encode()).digest()[:3]) >> 1
 
     def new_lease(self) -> int:
@@ -172,8 +173,8 @@ class Keyspace:
         return self._lease_tag << _LEASE_BITS | secrets.randbits(_LEASE_BITS - 1) << 1 | 1
 
     def is_own_lease(self, lease: int) -> bool:
-        """Return True if an id is one that :meth:`new_lease` makes for this root."""
-        return lease >> _LEASE_BITS == self._lease_tag and bool(lease & 1)
+        """Return True if an id is one that is made for the leases of this root."""
+        return lease >> _LEASE_BITS == self._lease_tag and (lease & 1 == 1 or has_pulse(lease))
 
     def purges(self, project_id: str) -> KeyRange:
         return _range_below(f"{self.root}/purges/{_valid_id(project_id)}")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.event import DeletionAuthor, Step, StepResult
 from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.pulse import Pulse
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
@@ -241,6 +242,24 @@ class MirroredStore:
 
     def create_lease(self, ttl: int, deadline: float) -> int:
         return self._backend.create_lease(ttl, deadline)
+
+    def create_monitored_lease(self, ttl: int, deadline: float) -> tuple[int, Pulse | None]:
+        return self._backend.create_monitored_lease(ttl, deadline)
+
+    def create_pulse(self, lease: int, ttl: int, deadline: float) -> Pulse:
+        return self._backend.create_pulse(lease, ttl, deadline)
+
+    def last_renewal(self, lease: int) -> float:
+        return self._backend.last_renewal(lease)
+
+    def seconds_since_renewal(self, lease: int, deadline: float) -> float:
+        return self._backend.seconds_since_renewal(lease, deadline)
+
+    def forget_renewals(self, used: Collection[int]) -> None:
+        self._backend.forget_renewals(used)
+
+    def term(self, deadline: float) -> int:
+        return self._backend.term(deadline)
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
         return self._backend.renew_lease(lease, deadline)

@@ -18,6 +18,7 @@ from factstore.core.model.delivery import DeliveryState, Notifier, Owner
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Declaration, Member
+from factstore.core.model.pulse import Pulse
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record
@@ -137,6 +138,8 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key
     DataKey: RecordFormat("seals"),
+    # pulses/<monitored lease>, on a lease of its own; on the monitored lease once it has ended
+    Pulse: RecordFormat("pulses", key_field="monitored"),
     # turns/<queue>/<member>, on the lease of the member
     Turn: RecordFormat("turns", key_field="queue"),
     # ranks/<queue>/<number>, on the lease of the member

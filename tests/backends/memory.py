@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, Unavailable
@@ -24,6 +24,7 @@ from factstore.core.model.event import (
 )
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.path import covers
+from factstore.core.model.pulse import Pulse
 from factstore.core.model.record import R
 from factstore.core.model.waiter import Signal
 from factstore.core.ports import Clock, CommitEnded, Snapshot, StartedCommit, Transaction
@@ -236,6 +237,26 @@ class MemoryBackend:
             lease = self._leases.create(ttl)
             self._changed.notify_all()
             return lease
+
+    def create_monitored_lease(self, ttl: int, deadline: float) -> tuple[int, Pulse | None]:
+        """Create a lease like any other: none ends early here."""
+        return self.create_lease(ttl, deadline), None
+
+    def create_pulse(self, lease: int, ttl: int, deadline: float) -> Pulse:
+        raise NotImplementedError
+
+    def last_renewal(self, lease: int) -> float:
+        raise NotImplementedError
+
+    def seconds_since_renewal(self, lease: int, deadline: float) -> float:
+        raise NotImplementedError
+
+    def forget_renewals(self, used: Collection[int]) -> None:
+        """Do nothing: no renewal is noted."""
+
+    def term(self, deadline: float) -> int:
+        """Return the only term."""
+        return 1
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
         """Renew a lease; return False if it has expired."""

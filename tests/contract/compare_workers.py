@@ -53,7 +53,7 @@ def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False)
             for r in space.records(ReadSet).values()
         } == model.read_sets
         compare_convergence(space, model)
-        assert space.paths_by_lease == {
+        assert space.leases.paths == {
             m.lease: set(model.on(m.lease)) for m in model.members.values() if model.on(m.lease)
         }
         assert {w.name: (w.state, w.definition) for w in space.records(Waiter).values()} == {

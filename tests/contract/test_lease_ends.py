@@ -9,6 +9,7 @@ from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.grant import GrantRequest
 from factstore.core.model.precondition import EXISTS
+from factstore.core.model.pulse import monitored, pulse_lease
 from factstore.core.model.read_set import ReadSet
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.signals import SignalRequest
@@ -153,7 +154,9 @@ WAYS: dict[str, tuple[Step, Step, int]] = {
 
 
 def own_leases(world: EtcdWorld) -> set[int]:
-    return {lease for lease in world.raw.leases(deadline=soon()) if world.keys.is_own_lease(lease)}
+    own = {each for each in world.raw.leases(deadline=soon()) if world.keys.is_own_lease(each)}
+    # A monitored lease and that of its pulse count as one.
+    return {monitored(each) if each == pulse_lease(each) else each for each in own}
 
 
 def test_every_way_of_removal_ends_the_leases(etcd_world: EtcdWorld) -> None:

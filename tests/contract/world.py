@@ -114,6 +114,7 @@ class Worker:
         self.watch = self.services.watch
         self.history = self.services.history
         self.waiter_controller = self.services.waiter_controller
+        self.lease_monitor = self.services.lease_monitor
 
     def _signal(self) -> Parking:
         made = Parking()
@@ -125,6 +126,7 @@ class Worker:
         self.pump.start()
         assert self.pump.wait_ready(TIMEOUT)
         self.waiter_controller.start()
+        self.lease_monitor.start()
         self.services.applied_reports.start()
         return self
 
@@ -132,6 +134,7 @@ class Worker:
         self.hub.close()
         self.services.applied_reports.stop()
         self.waiter_controller.stop()
+        self.lease_monitor.stop()
         self.pump.stop()
         self.store.stop()
         self.backend.close()

@@ -132,7 +132,7 @@ class History:
         self, revision: int, change: RawChange, authored: set[tuple[str, str]]
     ) -> tuple[Scope, Change] | None:
         parsed = self._keyspace.parse(change.key)
-        if parsed is None or parsed.type == "act":
+        if parsed is None or parsed.type in {"act", "record"}:
             return None
         if parsed.type == "stack":
             return self._stack(revision, Scope(parsed.project_id, parsed.name), change.value)

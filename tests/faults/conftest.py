@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
+from tests.etcd_cluster import EtcdCluster
 from tests.service import ApiServer
 
 QUICK_ETCD = ("--heartbeat-interval", "20", "--election-timeout", "200")
@@ -44,6 +45,19 @@ def etcd_server(tmp_path: Path) -> Iterator[EtcdServer]:
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[EtcdCluster]:
+    """Three members that a test may kill and freeze."""
+    found = EtcdCluster(tmp_path / "etcd")
+    (tmp_path / "etcd").mkdir()
+    try:
+        found.start()
+        found.wait_ready()
+        yield found
+    finally:
+        found.stop()
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.etcd_cluster import EtcdCluster
@@ -19,19 +16,6 @@ from tests.faults.writers import PROJECT, Writers
 from tests.service import ApiServer
 
 STEP = 30  # acknowledged writes, before, during and after each fault
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[EtcdCluster]:
-    """Three members that a test may kill and freeze."""
-    found = EtcdCluster(tmp_path / "etcd")
-    (tmp_path / "etcd").mkdir()
-    try:
-        found.start()
-        found.wait_ready()
-        yield found
-    finally:
-        found.stop()
 
 
 @pytest.mark.timeout(7200)  # for a large FACTSTORE_FAULTS

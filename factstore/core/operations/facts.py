@@ -22,6 +22,7 @@ from factstore.core.operations.idempotency import (
     results_of,
 )
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+from factstore.core.operations.pulses import is_ending, revive
 from factstore.core.operations.tree import check_tree
 
 
@@ -89,21 +90,21 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         puts = tuple([r.fact for r in results if r.fact and r.outcome in ("created", "updated")])
         check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
         leases, left = _leases(puts, deleted, known)
+        renews = [
+            r.fact.lease
+            for r in results
+            if r.outcome == "unchanged" and r.fact and r.fact.ttl is not None
+        ]
+        revival = revive(view, renews)
         return Draft(
             self._in_order(results, expansions),
             puts=puts,
             deletes=tuple(deleted),
             fact_revisions={path: fact.revision if fact else 0 for path, fact in known.items()},
-            records=data_keys,
-            record_revisions={**members.guards, **guards_on_key},
-            leases=leases,
-            renews=tuple(
-                [
-                    r.fact.lease
-                    for r in results
-                    if r.outcome == "unchanged" and r.fact and r.fact.ttl is not None
-                ]
-            ),
+            records=(*data_keys, *revival.records),
+            record_revisions={**members.guards, **guards_on_key, **revival.record_revisions},
+            leases={**leases, **revival.leases},
+            renews=tuple([lease for lease in renews if lease not in revival.restored]),
             ends=left,
             emptied=tuple([r.path for r, found in expansions.items() if not found.more]),
         )
@@ -137,7 +138,11 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
             raise parameter_protected(request.path)
         if isinstance(request, Delete):
             return FactResult(request.path, "deleted" if known else "absent")
-        if known is not None and request.same_as(known, lease):
+        if (
+            known is not None
+            and request.same_as(known, lease)
+            and not (known.ttl is not None and is_ending(view, known.lease))
+        ):
             return FactResult(request.path, "unchanged", known)
         fact = Fact(
             path=request.path,
@@ -200,5 +205,5 @@ def _leases(
         before = known[fact.path]
         if fact.ttl is not None:
             keep = before.lease if before is not None and before.ttl == fact.ttl else 0
-            requests[fact.path] = LeaseRequest(fact.ttl, keep)
+            requests[fact.path] = LeaseRequest(fact.ttl, keep, monitored=True)
     return requests, tuple(left)

@@ -68,7 +68,7 @@ class MemberFence:
     def _check_room(self, member: Member, put: Put) -> None:
         self._added[member.lease] += 1
         stack_state = self._view.stack_state
-        bound = stack_state.paths_by_lease.get(member.lease, ()) if stack_state else ()
+        bound = stack_state.leases.paths.get(member.lease, ()) if stack_state else ()
         count = len(bound) + self._added[member.lease]
         if count > BOUND_FACTS:
             raise Conflict(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from factstore.core.errors import FactstoreError
+from factstore.core.model.pulse import Pulse, is_monitored
 from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import Transaction
 from factstore.core.model.waiter import Waiter
@@ -30,6 +31,7 @@ class WriteLeases:
         self._deadline = deadline
         self._timeout = timeout
         self._created: dict[tuple[str | RecordKey, int], int] = {}
+        self._pulses: dict[int, Pulse] = {}  # by the lease that they are made with
         self._used: set[int] = set()
         self._shared: set[int] = set()
         self._chosen_at = 0.0
@@ -48,6 +50,7 @@ class WriteLeases:
             if id(request) not in chosen:
                 chosen[id(request)] = self._choose(key, request)
             found[key] = chosen[id(request)]
+        new = {lease for lease in chosen.values() if is_monitored(lease) and lease in self._pulses}
         self._used = {chosen[id(request)] for request in leases.values() if not request.brief} - {0}
         self._shared = {chosen[id(request)] for request in leases.values() if request.shared}
         return replace(
@@ -55,15 +58,22 @@ class WriteLeases:
             puts=tuple([_attached(fact, found.get(fact.path)) for fact in transaction.puts]),
             records=tuple(
                 [
-                    _attached(record, found.get(record.record_key))
+                    self._pulses[found[record.record_key]]
+                    if isinstance(record, Pulse)
+                    else _attached(record, found.get(record.record_key))
                     for record in transaction.records
                     if found.get(record.record_key) != 0
                 ]
+                + [self._pulses[lease] for lease in sorted(new)]
             ),
         )
 
     def _choose(self, key: str | RecordKey, request: LeaseRequest) -> int:
         """Return a lease for a request; 0 if it is optional and the lease to keep has ended."""
+        if request.pulse_of:
+            pulse = self._store.create_pulse(request.pulse_of, request.ttl, self._deadline)
+            self._pulses[pulse.lease] = pulse
+            return pulse.lease
         if request.keep and (
             request.shared or self._store.renew_lease(request.keep, self._deadline)
         ):
@@ -73,9 +83,17 @@ class WriteLeases:
         known = self._created.get((key, request.ttl))
         # A lease of an earlier plan has lost part of its time, and may have ended.
         if known is None or not self._store.renew_lease(known, self._deadline):
-            known = self._store.create_lease(request.ttl, self._deadline)
+            known = self._create(request)
             self._created[key, request.ttl] = known
         return known
+
+    def _create(self, request: LeaseRequest) -> int:
+        if not request.monitored:
+            return self._store.create_lease(request.ttl, self._deadline)
+        lease, pulse = self._store.create_monitored_lease(request.ttl, self._deadline)
+        if pulse is not None:
+            self._pulses[lease] = pulse
+        return lease
 
     def renew(self, draft: Draft[Any]) -> bool:
         """Renew the leases that must be alive; return False if one has just ended after all."""

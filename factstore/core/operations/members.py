@@ -27,6 +27,7 @@ from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.idempotency import Idempotency, key_reused
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+from factstore.core.operations.pulses import revive
 
 JoinOutcome = Literal["created", "replaced", "adopted", "updated", "unchanged"]
 NEW_INCARNATION: tuple[JoinOutcome, ...] = ("created", "replaced", "adopted")
@@ -94,18 +95,21 @@ class JoinMember(Operation[JoinResult]):
         if outcome not in NEW_INCARNATION:
             # A declaration does not keep a member alive.
             renews = () if declaring or member.declared_only else (member.lease,)
+            revival = revive(view, renews)
+            written = declarations if outcome == "unchanged" else (member, *declarations)
             return Draft(
                 JoinResult(member, outcome),
-                records=declarations if outcome == "unchanged" else (member, *declarations),
-                record_revisions=record_revisions,
-                renews=renews,
+                records=(*written, *revival.records),
+                record_revisions={**record_revisions, **revival.record_revisions},
+                leases=revival.leases,
+                renews=() if revival.restored else renews,
             )
         return Draft(
             JoinResult(member, outcome),
             records=(member, *declarations),
             removes=(RecordKey(Applied, self.name), RecordKey(ReadSet, self.name)),
             record_revisions=record_revisions,
-            leases={} if member.ttl is None else {key: LeaseRequest(member.ttl)},
+            leases={} if member.ttl is None else {key: LeaseRequest(member.ttl, monitored=True)},
             ends=(living.lease,) if living is not None else (),
         )
 

@@ -94,6 +94,8 @@ class LeaseRequest:
     :param optional: leave the record out if the lease to keep has ended, rather than make a new one.
     :param brief: revoke the lease, and so remove the record, as soon as the write is durable.
     :param shared: the lease to keep is that of other records, whose time does not start again.
+    :param monitored: make a monitored lease, with a pulse, because it is to be renewed.
+    :param pulse_of: make no other lease than that of the pulse of this monitored lease.
     """
 
     ttl: int
@@ -101,6 +103,8 @@ class LeaseRequest:
     optional: bool = False
     brief: bool = False
     shared: bool = False
+    monitored: bool = False
+    pulse_of: int = 0
 
 
 @quick_dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from factstore.core.services.folders import FolderService
 from factstore.core.services.grants import GrantService
 from factstore.core.services.history import HistoryService
 from factstore.core.services.key_rewrap import KeyRewrap
+from factstore.core.services.lease_monitor import LeaseMonitor
 from factstore.core.services.members import MemberService
 from factstore.core.services.nodes import NodeService
 from factstore.core.services.past import PastService
@@ -58,6 +59,7 @@ class Services:
     history: HistoryService
     past: PastService
     waiter_controller: WaiterController
+    lease_monitor: LeaseMonitor
     key_rewrap: KeyRewrap
     rate_limiter: RateLimiter
     quotas: Quotas
@@ -127,6 +129,7 @@ def build_services(
         history=HistoryService(store, events, clock, timeout),
         past=PastService(store, events, clock, timeout, transactor),
         waiter_controller=WaiterController(store, clock, timeout, transactor, new_wake_up),
+        lease_monitor=LeaseMonitor(store, clock, timeout, transactor, new_wake_up),
         key_rewrap=KeyRewrap(store, clock, encryption, timeout, transactor),
         rate_limiter=RateLimiter(allowances, clock, blocking=blocking),
         quotas=quotas,

@@ -23,6 +23,7 @@ from factstore.core.operations.member_updates import (
 )
 from factstore.core.operations.members import JoinMember, JoinOutcome
 from factstore.core.operations.operation import View
+from factstore.core.operations.pulses import RestorePulses
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.services.applied_reports import AppliedReports
@@ -224,6 +225,7 @@ class MemberService(Service):
         if not self._renew(member, deadline):
             state = self._store.refresh(deadline)
             member = self._living(state, scope, name, generation)
+            self._transactor.run(RestorePulses(scope, (member.lease,)))
             if not self._renew(member, deadline):
                 raise (
                     member_missing(scope, name)

@@ -15,6 +15,7 @@ from factstore.core.model.event import Change, ChangeType, DeletionMarker
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.path import RESULTS
+from factstore.core.model.pulse import Pulse
 from factstore.core.model.read_set import ReadSet, member_path
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
@@ -27,6 +28,7 @@ from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.receipt_leases import ReceiptLeases
 from factstore.core.state.record_tables import RecordTables
 from factstore.core.state.stack_conditions import StackConditions
+from factstore.core.state.stack_leases import StackLeases
 from factstore.core.state.standing_alarms import StandingAlarms
 from factstore.core.state.turn_queues import TurnQueues
 
@@ -40,7 +42,7 @@ class StackState:
     :param paths: the paths of the facts, in order.
     :param tables: the records.
     :param live_members: members that have not departed.
-    :param paths_by_lease: the paths of facts bound to members, by the members' leases.
+    :param leases: the leases of members and facts.
     :param count: the number of facts and of records that count as facts.
     :param changed: the revision that last changed facts or members.
     :param sensitive: the number of sensitive facts.
@@ -58,7 +60,7 @@ class StackState:
     tables: RecordTables = field(default_factory=RecordTables)
     live_members: dict[str, Member] = field(default_factory=dict)
     generations: dict[str, Member] = field(default_factory=dict)
-    paths_by_lease: dict[int, set[str]] = field(default_factory=dict)
+    leases: StackLeases = field(default_factory=StackLeases)
     count: int = 0
     bytes: int = 0
     changed: int = 0
@@ -93,13 +95,12 @@ class StackState:
             self._grow(1, fact.size)
         else:
             self._grow(0, fact.size - previous.size)
-            self._unbind(previous)
+            self.leases.unbind(previous)
             self.sensitive -= previous.sensitive
         self.sensitive += fact.sensitive
         self.facts[fact.path] = fact
         self.checksum.replace_fact(previous, fact, self.epoch)
-        if fact.member is not None:
-            self.paths_by_lease.setdefault(fact.lease, set()).add(fact.path)
+        self.leases.bind(fact)
         self.changed = fact.revision
         self.conditions.fact(fact.path, fact)
         if not fact.path.startswith(RESULTS):
@@ -113,7 +114,7 @@ class StackState:
             return None
         del self.paths[bisect_left(self.paths, path)]
         self._grow(-1, -previous.size)
-        self._unbind(previous)
+        self.leases.unbind(previous)
         self.sensitive -= previous.sensitive
         self.checksum.replace_fact(previous, None, self.epoch)
         self.changed = revision
@@ -175,6 +176,8 @@ class StackState:
                 self.turn_queues.put(record)
             case Receipt():
                 self.receipt_leases.put(record)
+            case Pulse():
+                self.leases.put(record)
             case DeletionMarker():
                 self.convergence.restore(record)
         return None
@@ -198,6 +201,8 @@ class StackState:
                 self.turn_queues.drop(queue, member)
             case Receipt():
                 self.receipt_leases.drop(record)
+            case Pulse():
+                self.leases.drop(record)
             case Waiter(name):
                 self.pending_waiters.forget(name)
             case Timer(waiter):
@@ -210,6 +215,7 @@ class StackState:
 
     def _put_member(self, member: Member, former: Record | None) -> Change | None:
         known = former if isinstance(former, Member) and not former.departed else None
+        self.leases.put_member(member, former)
         self._unlist(member.name)
         if not member.departed:
             self.live_members[member.name] = self.generations[member.generation] = member
@@ -232,6 +238,7 @@ class StackState:
         return Change("member.join", None, None, None, *author, member, known, member.reason)
 
     def _drop_member(self, member: Member, revision: int) -> Change | None:
+        self.leases.drop_member(member)
         if member.departed:
             return None
         kind: ChangeType = "member.expire"
@@ -281,13 +288,6 @@ class StackState:
         return bool(waiters.outcomes or waiters.advanced or unrecorded or self.alarms.decisions)
 
     # Totals
-
-    def _unbind(self, fact: Fact) -> None:
-        if fact.member is not None:
-            paths = self.paths_by_lease[fact.lease]
-            paths.discard(fact.path)
-            if not paths:
-                del self.paths_by_lease[fact.lease]
 
     def _count(self, record: Record | None, times: int) -> None:
         if record is not None and record.size is not None:

@@ -235,7 +235,7 @@ class State:
         """Return the number of facts bound to the member that has a lease."""
         with self._lock:
             stack_state = self._stacks.get(scope)
-            return len(stack_state.paths_by_lease.get(lease, ())) if stack_state else 0
+            return len(stack_state.leases.paths.get(lease, ())) if stack_state else 0
 
     def stack_state(self, of: Scope | str) -> StackState | None:
         """Return a stack by its scope or id; read it under :meth:`read`, and do not change it."""

@@ -26,7 +26,7 @@ from factstore.store.client.errors import (
     raise_known_error,
     was_never_sent,
 )
-from factstore.store.client.leases import lease_ids
+from factstore.store.client.lease_calls import LeaseCalls
 from factstore.store.client.loop_client import LoopClient, is_patched
 from factstore.store.client.protobuf import key_value
 from factstore.store.client.watch_stream import WatchStream
@@ -34,7 +34,6 @@ from factstore.store.types import (
     Compacted,
     Credentials,
     GetKey,
-    LeaseExpired,
     RangeResult,
     Txn,
 )
@@ -48,7 +47,7 @@ AUTHENTICATE_SECONDS = 5.0
 _NEEDS_LEADER = ("hasleader", "true")
 
 
-class EtcdClient:
+class EtcdClient(LeaseCalls):
     """Calls to one etcd cluster.
 
     :param endpoints: ``http://host:port`` or ``https://host:port``, in order of preference.
@@ -164,41 +163,6 @@ class EtcdClient:
             except grpc.RpcError:
                 found[url] = ""
         return found
-
-    def grant(self, ttl: int, lease: int = 0, *, deadline: float) -> int:
-        """Create a lease and return its id; a retry may leave a lease that expires unused.
-
-        :param lease: the id; 0 to let etcd choose one.
-        :raises LeaseExists: the id is in use, maybe because an attempt succeeded without an answer.
-        """
-        request = rpc.LeaseGrantRequest(TTL=ttl, ID=lease)
-        answer = self._call("lease_grant", request, deadline, reads=True)
-        return int(answer.ID)
-
-    def leases(self, *, deadline: float) -> list[int]:
-        """Return the ids of all leases, which may be those of other clients."""
-        answer = self._call("lease_leases", None, deadline, reads=True)
-        return lease_ids(answer)
-
-    def is_idle(self, lease: int, *, deadline: float) -> bool:
-        """Return True if a lease exists, and no key is attached to it."""
-        request = rpc.LeaseTimeToLiveRequest(ID=lease, keys=True)
-        answer = self._call("lease_time_to_live", request, deadline, reads=True)
-        return answer.TTL > 0 and not answer.keys
-
-    def renew(self, lease: int, *, deadline: float) -> bool:
-        """Renew a lease once; return False if it has expired."""
-        request = rpc.LeaseKeepAliveRequest(ID=lease)
-        answer = self._call("lease_keep_alive", request, deadline, reads=True)
-        return int(answer.TTL) > 0
-
-    def revoke(self, lease: int, *, deadline: float) -> None:
-        """Revoke a lease, unless it has expired already."""
-        request = rpc.LeaseRevokeRequest(ID=lease)
-        try:
-            self._call("lease_revoke", request, deadline, reads=True)
-        except LeaseExpired:
-            LOG.debug("lease %x has expired already", lease)
 
     def watch(self, key: bytes, end: bytes, start: int) -> WatchStream:
         """Open a watch that starts at a revision, on the preferred endpoint.

@@ -13,7 +13,7 @@ ADVICE = {
     "otherwise restore the key from a backup, or delete it",
     "sealed_without_key": "restore the key from a backup, or write the sensitive facts again",
     "orphan": "run factstore verify --repair; the workers then delete the keys",
-    "idle_lease": "run factstore verify --repair, which revokes the lease; it also expires by itself",
+    "idle_lease": "run factstore verify --repair, which revokes the lease",
 }
 """The advice for each kind of finding."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from factstore.core.model.pulse import Pulse
 from factstore.core.ports import Transaction
 from factstore.core.state.state import State
 from tests.backends.memory import MemoryBackend
@@ -66,6 +67,9 @@ class DirectStore:
     def create_lease(self, ttl: int, deadline: float) -> int:
         self.called.append("create")
         return self.backend.create_lease(ttl, deadline)
+
+    def create_monitored_lease(self, ttl: int, deadline: float) -> tuple[int, Pulse | None]:
+        return self.create_lease(ttl, deadline), None
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
         self.called.append("renew")

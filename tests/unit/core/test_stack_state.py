@@ -33,13 +33,13 @@ def test_a_bound_fact_is_found_by_its_lease_until_it_is_unbound() -> None:
     it = stack_state()
     it.put(fact("a", 1, 2, member="c1", lease=LEASE))
     it.put(fact("b", 1, 3, member="c1", lease=LEASE))
-    assert it.paths_by_lease == {LEASE: {"a", "b"}}
+    assert it.leases.paths == {LEASE: {"a", "b"}}
     it.put(fact("a", 1, 4))
-    assert it.paths_by_lease == {LEASE: {"b"}}
+    assert it.leases.paths == {LEASE: {"b"}}
     it.put(fact("b", 1, 5, member="c1", lease=LEASE + 1))
-    assert it.paths_by_lease == {LEASE + 1: {"b"}}
+    assert it.leases.paths == {LEASE + 1: {"b"}}
     it.drop("b", 6)
-    assert it.paths_by_lease == {}
+    assert it.leases.paths == {}
 
 
 def test_facts_except_results_move_the_target() -> None:

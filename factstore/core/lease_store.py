@@ -1,0 +1,51 @@
+"""The leases of a database, as the domain uses them.
+
+Deadlines are those of :mod:`factstore.core.ports`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from factstore.core.model.pulse import Pulse
+
+
+class LeaseStore(Protocol):
+    """Leases: plain ones, which the database ends, and monitored ones, which the service ends."""
+
+    def create_lease(self, ttl: int, deadline: float) -> int:
+        """Return a new lease, which expires no earlier than *ttl* seconds after its last renewal."""
+
+    def create_monitored_lease(self, ttl: int, deadline: float) -> tuple[int, Pulse | None]:
+        """Return a new monitored lease, and its pulse, which the caller has to store.
+
+        :return: a plain lease and None, if leases never end early in this database.
+        """
+
+    def create_pulse(self, lease: int, ttl: int, deadline: float) -> Pulse:
+        """Return another pulse of a monitored lease, which the caller has to store."""
+
+    def renew_lease(self, lease: int, deadline: float) -> bool:
+        """Restart the time of a lease; return False if the lease, or its pulse, has expired."""
+
+    def last_renewal(self, lease: int) -> float:
+        """Return the instant of this process's last renewal of a monitored lease, or minus infinity."""
+
+    def seconds_since_renewal(self, lease: int, deadline: float) -> float:
+        """Return the time since a worker of an earlier version renewed a monitored lease itself."""
+
+    def forget_renewals(self, used: Collection[int]) -> None:
+        """Forget the renewals of all leases but those that are used."""
+
+    def term(self, deadline: float) -> int:
+        """Return the term of the database's leader, which is another one after each election."""
+
+    def revoke_lease(self, lease: int, deadline: float) -> None:
+        """Revoke a lease and delete everything attached to it."""
+
+    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
+        """Start :meth:`renew_lease` without waiting; return False if that is not possible.
+
+        :param ended: called with the result, or with None if :meth:`renew_lease` has to be called.
+        """

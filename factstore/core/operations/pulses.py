@@ -1,0 +1,118 @@
+"""Restoring the pulse of a lease that was renewed, and ending a lease that was not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from factstore.core.model.fact import Scope
+from factstore.core.model.pulse import Pulse, pulse_key
+from factstore.core.model.record import RecordKey
+from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+
+
+@dataclass(slots=True)
+class Revival:
+    """The parts of a draft that restore pulses.
+
+    :ivar restored: the leases.
+    """
+
+    restored: set[int] = field(default_factory=set)
+    records: tuple[Pulse, ...] = ()
+    leases: dict[str | RecordKey, LeaseRequest] = field(default_factory=dict)
+    record_revisions: dict[RecordKey, int] = field(default_factory=dict)
+    fact_revisions: dict[str, int] = field(default_factory=dict)
+
+
+def revive(view: View, leases: Collection[int]) -> Revival:
+    """Return what restores the pulses of those leases that have stopped and not ended."""
+    revival = Revival()
+    for lease, ttl in _stopped(view, leases, revival.record_revisions, revival.fact_revisions):
+        if not ttl:
+            continue
+        pulse = Pulse(f"{lease:x}")
+        revival.restored.add(lease)
+        revival.records += (pulse,)
+        revival.leases[pulse.record_key] = LeaseRequest(ttl, pulse_of=lease)
+    return revival
+
+
+def is_ending(view: View, lease: int) -> bool:
+    """Return True if a lease is being revoked, because its pulse had stopped."""
+    pulse = view.record(pulse_key(lease))
+    return isinstance(pulse, Pulse) and pulse.ended
+
+
+@dataclass(slots=True)
+class RestorePulses(Operation[None]):
+    """Restore the pulses of leases that were renewed in time, although etcd revoked their leases."""
+
+    counts_toward_quota: ClassVar[bool] = False
+
+    scope: Scope
+    leases: Collection[int]
+    author: None = None
+
+    def plan(self, view: View) -> Draft[None]:
+        """Return the draft; leases that have a pulse, or have ended, are left out."""
+        revival = revive(view, self.leases)
+        return Draft(
+            None,
+            records=revival.records,
+            record_revisions=revival.record_revisions,
+            fact_revisions=revival.fact_revisions,
+            leases=revival.leases,
+        )
+
+
+@dataclass(slots=True)
+class EndPulses(Operation[tuple[int, ...]]):
+    """Let leases end whose pulse has stopped; the outcome are those that can be revoked.
+
+    The record of an ended pulse is on the monitored lease, so it is deleted with all else.
+    """
+
+    counts_toward_quota: ClassVar[bool] = False
+
+    scope: Scope
+    leases: Collection[int]
+    author: None = None
+
+    def plan(self, view: View) -> Draft[tuple[int, ...]]:
+        """Return the draft; leases that have a pulse again, or have ended, are left out."""
+        records: dict[RecordKey, int] = {}
+        facts: dict[str, int] = {}
+        ended = [
+            Pulse(f"{lease:x}", ended=True, lease=lease)
+            for lease, _ in _stopped(view, self.leases, records, facts)
+        ]
+        return Draft(
+            tuple([pulse.monitored_lease for pulse in ended]),
+            records=tuple(ended),
+            record_revisions=records,
+            fact_revisions=facts,
+        )
+
+
+def _stopped(
+    view: View, leases: Collection[int], records: dict[RecordKey, int], facts: dict[str, int]
+) -> Iterator[tuple[int, int]]:
+    """Yield leases without a pulse, with the ttl of their owner; add the guards that they stay so."""
+    if view.stack_state is None:
+        return
+    used = view.stack_state.leases
+    for lease in leases:
+        if lease not in used.stopped or is_ending(view, lease):
+            continue
+        owner, ttl = used.owner(lease)
+        owned = view.fact(owner) if isinstance(owner, str) else view.record(owner)
+        if owned is None:
+            continue
+        if isinstance(owner, str):
+            facts[owner] = owned.revision
+        else:
+            records[owner] = owned.revision
+        records[pulse_key(lease)] = 0
+        yield lease, ttl

@@ -1,0 +1,164 @@
+"""Ends monitored leases whose pulse has stopped, unless they were renewed in time after all.
+
+etcd revokes the lease of a pulse when its time is over, and then the member or the fact has to go.
+But a leader of etcd that was paused, and continues, revokes leases of whose renewals it does not know.
+This can only happen to leases that were created before the last election.  So if the term is still the
+one in which a pulse was created, it has really stopped.  Otherwise each worker restores the pulses that
+it has renewed in time; the others leave it the time to do so.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from factstore.core.errors import FactstoreError, StorageFull, Unavailable
+from factstore.core.model.fact import Scope
+from factstore.core.model.pulse import Pulse, pulse_key
+from factstore.core.operations.pulses import EndPulses, RestorePulses
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Clock, Store, WakeUp
+from factstore.core.state.stack_state import StackState
+
+LOG = logging.getLogger(__name__)
+
+PERIOD = 0.5  # seconds between rounds
+GRACE_SECONDS = 2.5  # in which other workers restore the pulses that they have renewed
+NEW_WORKER_SECONDS = 60  # at most, in which a new worker waits for the renewals that it missed
+FORGET_SECONDS = 300.0
+STOP_SECONDS = 5.0
+LEASES = 50  # in one transaction, with two guards for each
+
+
+class Stopped(NamedTuple):
+    """A monitored lease without a pulse."""
+
+    lease: int
+    ttl: int
+    term: int
+    ended: bool
+
+
+class LeaseMonitor:
+    """A thread that ends the monitored leases of members and facts.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        timeout: float,
+        transactor: Transactor,
+        new_wake_up: Callable[[], WakeUp],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._timeout = timeout
+        self._transactor = transactor
+        self._wake_up = new_wake_up()
+        self._stopped_since: dict[int, float] = {}
+        self._started_at = math.inf
+        self._forget_at = 0.0
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="lease-monitor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread after its current round."""
+        self._stopping = True
+        self._wake_up.set()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        """True if the thread is running."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake_up.wait(PERIOD)
+            try:
+                self.run_once()
+            except Unavailable as error:
+                LOG.debug("no lease is ended yet: %s", error)
+            except FactstoreError as error:
+                LOG.info("no lease is ended yet: %s", error)
+            except Exception:
+                LOG.exception("leases without renewals could not be ended; trying again")
+
+    def run_once(self) -> None:
+        """Restore the pulses that were renewed in time, and end the leases that were not."""
+        state, now = self._store.state(), self._clock.monotonic()
+        self._started_at = min(self._started_at, now)
+        with state.read():
+            found = [
+                (stack_state.stack.scope, list(_stopped(stack_state)))
+                for stack_state in state.all_stacks()
+                if stack_state.leases.stopped
+            ]
+            if now >= self._forget_at:
+                self._forget_at = now + FORGET_SECONDS
+                used = [stack_state.leases.owners for stack_state in state.all_stacks()]
+                self._store.forget_renewals(set().union(*used))
+        since = self._stopped_since
+        self._stopped_since = {
+            each.lease: since.get(each.lease, now) for _, stopped in found for each in stopped
+        }
+        if not found:
+            return
+        term = self._store.term(now + self._timeout)
+        for scope, stopped in found:
+            for at in range(0, len(stopped), LEASES):
+                self._settle(scope, stopped[at : at + LEASES], term, now)
+
+    def _settle(self, scope: Scope, stopped: Sequence[Stopped], term: int, now: float) -> None:
+        """Restore or end the leases of a stack that are due."""
+        renewed: list[int] = []
+        silent: list[int] = []
+        revoked: list[int] = []
+        for each in stopped:
+            if self._clock.monotonic() - self._store.last_renewal(each.lease) < each.ttl:
+                renewed.append(each.lease)
+            elif each.ended:
+                # Its worker is revoking it, unless that has been stopped.
+                revoked += [each.lease] if self._has_waited(each, now) else []
+            elif each.term == term or self._has_waited(each, now):
+                late = self._store.seconds_since_renewal(each.lease, now + self._timeout)
+                (renewed if late < each.ttl else silent).append(each.lease)
+        if renewed:
+            LOG.warning(
+                "etcd revoked %d leases of stack %s although they were renewed in time; they continue",
+                len(renewed),
+                scope.stack,
+            )
+            self._transactor.run(RestorePulses(scope, renewed))
+        if silent:
+            try:
+                revoked += self._transactor.run(EndPulses(scope, silent)).outcome
+            except StorageFull:
+                revoked += silent  # nothing can be written, but leases can be revoked
+        for lease in revoked:
+            self._store.revoke_lease(lease, self._clock.monotonic() + self._timeout)
+
+    def _has_waited(self, stopped: Stopped, now: float) -> bool:
+        """Return True if nobody restores a pulse any more."""
+        is_new = now - self._started_at < min(stopped.ttl, NEW_WORKER_SECONDS)
+        return not is_new and now - self._stopped_since[stopped.lease] >= GRACE_SECONDS
+
+
+def _stopped(stack_state: StackState) -> Iterator[Stopped]:
+    leases = stack_state.leases
+    for lease in leases.stopped:
+        pulse = stack_state.record(pulse_key(lease))
+        ended = isinstance(pulse, Pulse) and pulse.ended
+        yield Stopped(lease, leases.owner(lease).ttl, leases.term(lease), ended)

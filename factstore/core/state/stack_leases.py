@@ -1,0 +1,119 @@
+"""The leases of a stack's members and facts: the facts bound to members, and the leases' pulses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from factstore.core.model.fact import Fact
+from factstore.core.model.member import Member
+from factstore.core.model.pulse import Pulse, is_monitored
+from factstore.core.model.record import Record, RecordKey
+
+
+class Owner(NamedTuple):
+    """The path of a fact with a ttl, or the key of a member, which may have departed.
+
+    :param ttl: 0 if the lease is only there to end.
+    """
+
+    key: str | RecordKey
+    ttl: int
+
+
+@dataclass(slots=True, eq=False)
+class StackLeases:
+    """The leases of the members and facts of one stack.
+
+    :param paths: the paths of facts bound to members, by the members' leases.
+    :param owners: the owners of monitored leases.
+    :param stopped: the monitored leases that have an owner, or bound facts, and no pulse.
+    """
+
+    paths: dict[int, set[str]] = field(default_factory=dict)
+    owners: dict[int, Owner] = field(default_factory=dict)
+    stopped: set[int] = field(default_factory=set)
+    _terms: dict[int, int] = field(default_factory=dict)
+    _beating: set[int] = field(default_factory=set)
+
+    def bind(self, fact: Fact) -> None:
+        """Add a fact that may be on a lease."""
+        if fact.member is not None:
+            self.paths.setdefault(fact.lease, set()).add(fact.path)
+            self._use(fact.lease)
+        elif fact.ttl is not None:
+            self._own(fact.lease, Owner(fact.path, fact.ttl))
+
+    def unbind(self, fact: Fact) -> None:
+        """Remove a fact."""
+        if fact.member is not None:
+            paths = self.paths[fact.lease]
+            paths.discard(fact.path)
+            if not paths:
+                del self.paths[fact.lease]
+                self._release(fact.lease)
+        elif fact.ttl is not None:
+            self._disown(fact.lease)
+
+    def put_member(self, member: Member, former: Record | None) -> None:
+        """Add a member, which may have departed, in place of a former incarnation."""
+        if isinstance(former, Member):
+            self.drop_member(former)
+        ttl = 0 if member.departed else member.ttl or 0
+        self._own(member.lease, Owner(member.record_key, ttl))
+
+    def drop_member(self, member: Member) -> None:
+        """Remove a member."""
+        self._disown(member.lease)
+
+    def put(self, pulse: Pulse) -> None:
+        """Add a pulse, or one that has ended."""
+        lease = pulse.monitored_lease
+        self._terms[lease] = pulse.term
+        if pulse.ended:
+            self.drop(pulse)
+        else:
+            self._beating.add(lease)
+            self.stopped.discard(lease)
+
+    def drop(self, pulse: Pulse) -> None:
+        """Remove a pulse."""
+        lease = pulse.monitored_lease
+        self._beating.discard(lease)
+        if self._is_used(lease):
+            self.stopped.add(lease)
+        else:
+            self._terms.pop(lease, None)
+
+    def owner(self, lease: int) -> Owner:
+        """Return the owner of a lease that is used.
+
+        It is a fact, if only those are left that were bound to a former incarnation of a member.
+        """
+        return self.owners.get(lease) or Owner(min(self.paths[lease]), 0)
+
+    def term(self, lease: int) -> int:
+        """Return etcd's term in which the last pulse of a lease was created; 0 if it is not known."""
+        return self._terms.get(lease, 0)
+
+    def _own(self, lease: int, owner: Owner) -> None:
+        if is_monitored(lease):
+            self.owners[lease] = owner
+            self._use(lease)
+
+    def _disown(self, lease: int) -> None:
+        if self.owners.pop(lease, None) is not None:
+            self._release(lease)
+
+    def _use(self, lease: int) -> None:
+        if is_monitored(lease) and lease not in self._beating:
+            self.stopped.add(lease)
+
+    def _release(self, lease: int) -> None:
+        if not self._is_used(lease):
+            self.stopped.discard(lease)
+            if lease not in self._beating:
+                self._terms.pop(lease, None)
+
+    def _is_used(self, lease: int) -> bool:
+        return lease in self.owners or lease in self.paths

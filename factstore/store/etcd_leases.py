@@ -1,0 +1,106 @@
+"""Leases in etcd: plain ones, and monitored ones with the leases of their pulses.
+
+A monitored lease is never renewed, except by workers of earlier versions, which do not know pulses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from factstore.core.model.pulse import Pulse, is_monitored, monitored, pulse_lease
+from factstore.core.ports import Clock
+from factstore.store.client import EtcdClient
+from factstore.store.keyspace import Keyspace
+from factstore.store.types import LeaseExists
+
+LEASE_MARGIN = 1  # a lease starts before the write that it is for
+UNENDING = 10 * 365 * 86_400
+"""Seconds: no leader of etcd is paused for so long, and continues."""
+
+
+class EtcdLeases:
+    """The leases of one store, and the renewals that this worker has passed on."""
+
+    def __init__(self, client: EtcdClient, keyspace: Keyspace, clock: Clock) -> None:
+        self._client = client
+        self._keys = keyspace
+        self._clock = clock
+        self._renewed: dict[int, float] = {}
+
+    def create_lease(self, ttl: int, deadline: float) -> int:
+        """Create a lease with a ttl in seconds, and return its id."""
+        while True:
+            lease = self._keys.new_lease()
+            with suppress(LeaseExists):
+                return self._client.grant(ttl + LEASE_MARGIN, lease, deadline=deadline)
+
+    def create_monitored_lease(self, ttl: int, deadline: float) -> tuple[int, Pulse | None]:
+        """Create a monitored lease; return its id and its pulse."""
+        while True:
+            lease = monitored(self._keys.new_lease())
+            with suppress(LeaseExists):
+                self._client.grant(UNENDING, lease, deadline=deadline)
+                return lease, self.create_pulse(lease, ttl, deadline)
+
+    def create_pulse(self, lease: int, ttl: int, deadline: float) -> Pulse:
+        """Return a pulse of a monitored lease, on a lease that has just been created or renewed."""
+        term, on = 0, pulse_lease(lease)
+        while True:
+            with suppress(LeaseExists):
+                term = self._client.grant_in_term(ttl + LEASE_MARGIN, on, deadline=deadline)
+                break
+            if self._client.renew(on, deadline=deadline):
+                break
+        self._note(lease)
+        return Pulse(f"{lease:x}", term, lease=on)
+
+    def renew_lease(self, lease: int, deadline: float) -> bool:
+        """Renew a lease, or the pulse of a monitored one; return False if it has expired."""
+        if not is_monitored(lease):
+            return self._client.renew(lease, deadline=deadline)
+        renewed = self._client.renew(pulse_lease(lease), deadline=deadline)
+        if renewed:
+            self._note(lease)
+        return renewed
+
+    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
+        """Start :meth:`renew_lease` without waiting; return False if that is not possible."""
+        if not is_monitored(lease):
+            return self._client.loop.renew(lease, ended)
+
+        def end(renewed: bool | None) -> None:
+            if renewed:
+                self._note(lease)
+            ended(renewed)
+
+        return self._client.loop.renew(pulse_lease(lease), end)
+
+    def last_renewal(self, lease: int) -> float:
+        """Return the instant of the last renewal of a monitored lease by this worker."""
+        return self._renewed.get(lease, -math.inf)
+
+    def seconds_since_renewal(self, lease: int, deadline: float) -> float:
+        """Return the seconds since a monitored lease was created, or renewed in place of its pulse."""
+        return self._client.seconds_since_renewal(lease, deadline=deadline)
+
+    def forget_renewals(self, used: Collection[int]) -> None:
+        """Forget the renewals of all leases but those that are used."""
+        for lease in list(self._renewed):
+            if lease not in used:
+                self._renewed.pop(lease, None)
+
+    def term(self, deadline: float) -> int:
+        """Return etcd's term, which is another one after each election."""
+        return self._client.term(self._keys.epoch, deadline=deadline)
+
+    def revoke_lease(self, lease: int, deadline: float) -> None:
+        """Revoke a lease, with that of its pulse, and delete the keys that are attached to it."""
+        self._client.revoke(lease, deadline=deadline)
+        if is_monitored(lease):
+            self._client.revoke(pulse_lease(lease), deadline=deadline)
+            self._renewed.pop(lease, None)
+
+    def _note(self, lease: int) -> None:
+        self._renewed[lease] = self._clock.monotonic()

@@ -1,0 +1,165 @@
+"""Leases whose pulse stops: those that were renewed continue, and the others end in one revision.
+
+A leader of etcd that was paused revokes leases of whose renewals it does not know.  The tests revoke
+the leases of pulses as it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from factstore.core.errors import Conflict, NotFound
+from factstore.core.model.fact import Put, Scope
+from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
+from factstore.core.operations.pulses import EndPulses
+from factstore.core.services import lease_monitor
+from tests.contract.membership import changes_since, join, refusal
+from tests.contract.world import EtcdWorld, Worker, author, soon
+from tests.eventually import eventually
+
+TTL = 600
+ELECTED = 10**6  # a term after those of all elections so far
+
+
+@pytest.fixture
+def elected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all leases be older than the last election, and others have no time to restore pulses."""
+    monkeypatch.setattr(lease_monitor, "PERIOD", 0.02)
+    monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(lease_monitor, "NEW_WORKER_SECONDS", 0)
+
+
+def after_election(worker: Worker) -> Worker:
+    worker.backend.term = lambda deadline: ELECTED  # type: ignore[method-assign]
+    return worker
+
+
+def forget(worker: Worker) -> None:
+    """Let a worker have renewed nothing, and no lease have been created recently."""
+    worker.backend.forget_renewals(())
+    worker.backend.seconds_since_renewal = lambda lease, deadline: TTL  # type: ignore[method-assign]
+
+
+def leases(worker: Worker, scope: Scope) -> list[int]:
+    """Return the leases of member c1 and of the fact that expires."""
+    return [worker.members.get(scope, "c1").lease, worker.facts.get(scope, "mortal").lease]
+
+
+def stop_pulses(world: EtcdWorld, found: list[int]) -> None:
+    for lease in found:
+        world.raw.revoke(pulse_lease(lease), deadline=soon())
+
+
+def beats(worker: Worker, scope: Scope, lease: int) -> bool:
+    pulse = worker.store.refresh(soon()).record(scope, pulse_key(lease))
+    return isinstance(pulse, Pulse) and not pulse.ended
+
+
+@pytest.mark.usefixtures("elected")
+def test_pulses_that_were_renewed_are_restored_and_nobody_sees_anything(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    one, two = after_election(etcd_world.worker()), after_election(etcd_world.worker())
+    join(one, scope, ttl=TTL)
+    one.put(scope, "bound", member="c1")
+    start = one.put(scope, "mortal", ttl=TTL).revision
+    one.members.heartbeat(scope, "c1", None, None)
+    forget(two)
+    two.lease_monitor.stop()  # so that it is late, but not silent for too long
+    found = leases(one, scope)
+    stop_pulses(etcd_world, found)
+    eventually(lambda: all(beats(one, scope, lease) for lease in found))
+    two.members.heartbeat(scope, "c1", None, None)
+    assert one.paths(scope) == ["bound", "mortal"]
+    assert changes_since(one, scope, start) == []
+    assert found == leases(two, scope)
+
+
+@pytest.mark.usefixtures("elected")
+def test_silent_leases_end_in_one_revision_with_all_that_is_on_them(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    one, two = after_election(etcd_world.worker()), after_election(etcd_world.worker())
+    join(one, scope, ttl=TTL)
+    one.put(scope, "bound", member="c1")
+    start = one.put(scope, "mortal", ttl=TTL).revision
+    # A departed member whose lease was not revoked, as if the worker had been killed.
+    join(two, scope, "c2", ttl=TTL)
+    two.put(scope, "left", member="c2")
+    revoke = two.store.revoke_lease
+    two.store.revoke_lease = lambda lease, deadline: None  # type: ignore[method-assign]
+    departed = two.members.get(scope, "c2").lease
+    two.members.depart(scope, "c2", "left", None, author())
+    two.store.revoke_lease = revoke  # type: ignore[method-assign]
+    forget(one)
+    forget(two)
+    stop_pulses(etcd_world, [*leases(one, scope), departed])
+    eventually(lambda: one.paths(scope) == [])
+    with pytest.raises(NotFound):
+        two.members.get(scope, "c1")
+    events = two.hub.read(scope, start, events=100, size=10**6).events
+    ends = [
+        {(change.type, change.path) for change in event.changes if change.type.endswith(".expire")}
+        for event in events
+    ]
+    assert {("member.expire", None), ("fact.expire", "bound")} in ends
+    assert {("fact.expire", "left")} in ends
+    assert {("fact.expire", "mortal")} in ends
+    with pytest.raises(NotFound):
+        one.members.heartbeat(scope, "c1", None, None)
+
+
+def test_a_request_restores_a_pulse_before_the_lease_ends_but_not_afterwards(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    one, two = after_election(etcd_world.worker()), after_election(etcd_world.worker())
+    for worker in (one, two):
+        worker.lease_monitor.stop()
+    member = join(one, scope, ttl=TTL).member
+    start = one.put(scope, "mortal", ttl=TTL).revision
+    etag = one.facts.get(scope, "mortal").revision
+    fact_lease = leases(one, scope)[1]
+    again: list[Callable[[], object]] = [
+        lambda: two.members.heartbeat(scope, "c1", member.generation, None),
+        lambda: join(two, scope, ttl=TTL, generation=member.generation),
+    ]
+    for request in again:
+        stop_pulses(etcd_world, [member.lease])
+        request()
+        assert beats(one, scope, member.lease)
+    stop_pulses(etcd_world, [fact_lease])
+    equal = two.put(scope, "mortal", ttl=TTL)
+    assert [each.outcome for each in equal.results] == ["unchanged"]
+    assert beats(one, scope, fact_lease)
+    assert (one.facts.get(scope, "mortal").revision, leases(one, scope)[1]) == (etag, fact_lease)
+    assert changes_since(one, scope, start) == []
+
+    # Once one worker has decided that it ends, no other restores it.
+    stop_pulses(etcd_world, [member.lease, fact_lease])
+    two.store.refresh(soon())
+    for expected in ([member.lease, fact_lease], []):
+        ended = two.transactor.run(EndPulses(scope, [member.lease, fact_lease])).outcome
+        assert sorted(ended) == sorted(expected)
+    with pytest.raises(Conflict) as refused:
+        one.members.heartbeat(scope, "c1", member.generation, None)
+    assert refusal(refused) == "generation_stale"
+    assert [each.outcome for each in one.put(scope, "mortal", ttl=TTL).results] == ["updated"]
+    for lease in (member.lease, fact_lease):
+        one.store.revoke_lease(lease, soon())
+    assert one.store.refresh(soon()).contents(scope).members == ()  # type: ignore[union-attr]
+    assert one.paths(scope) == ["mortal"]
+
+
+def test_a_batch_can_have_a_ttl_for_each_of_its_facts(etcd_world: EtcdWorld, scope: Scope) -> None:
+    worker = etcd_world.worker()
+    worker.put(scope, "seed")
+    puts = [Put.of(f"many/{number:02}", number, "observed", TTL) for number in range(100)]
+    worker.facts.batch(scope, puts, [], author())
+    made = [worker.facts.get(scope, put.path).lease for put in puts]
+    assert len(set(made)) == 100
+    assert all(beats(worker, scope, lease) for lease in made)
+    with suppress(NotFound):
+        worker.stacks.delete(scope, author())
