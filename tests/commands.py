@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -20,27 +23,48 @@ def program(module: str) -> list[str]:
 
 ARGV = program("factstore.cmd.main")
 
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["tests.imported_commands"])
+
 
 def factstore(
     *arguments: object, stdin: str | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command until it ends, without a terminal.
 
+    Its process is forked from one that has imported the modules, which takes a command a second.
     The line that names the configuration of ``--config-file`` is removed from stderr.
     """
+    argv = [str(argument) for argument in arguments]
     kept = {k: v for k, v in os.environ.items() if k != "OS_FACTSTORE_CONFIG_FILES"}
-    result = subprocess.run(
-        [*ARGV, *map(str, arguments)],
-        env={**kept, **env},
-        input=stdin or "",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as directory:
+        files = [Path(directory, name) for name in ("stdin", "stdout", "stderr")]
+        files[0].write_text(stdin or "")
+        child = _forks.Process(target=_run, args=(argv, {**kept, **env}, files))
+        child.start()
+        child.join(120)
+        if child.exitcode is None:
+            child.kill()
+            raise subprocess.TimeoutExpired(argv, 120)
+        printed, complaint = (file.read_text() for file in files[1:])
+    result = subprocess.CompletedProcess(argv, child.exitcode, printed, complaint)
     named = [str(b) for a, b in itertools.pairwise(arguments) if a == "--config-file"]
     result.stderr = result.stderr.removeprefix(f"configuration: {', '.join(named)}\n")
     return result
+
+
+def _run(argv: Sequence[str], env: Mapping[str, str], files: Sequence[Path]) -> None:
+    """Run a command in the forked process; *files* become its standard streams."""
+    from factstore.cmd.main import main
+
+    os.environ.clear()
+    os.environ.update(env)
+    for number, file in enumerate(files):
+        opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = os.fdopen(0)
+    sys.exit(main(argv))
 
 
 def one_line(result: subprocess.CompletedProcess[str], status: int) -> str:
