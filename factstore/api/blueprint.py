@@ -35,6 +35,9 @@ from factstore.core.model.value import parse_json
 REQUEST_HEADERS = "factstore.request_headers"
 """The application's extension with the request headers that each view heeds."""
 
+OPTIONAL = "is_optional"
+"""The attribute of a schema that is true if a request needs no body."""
+
 _View = TypeVar("_View", bound=Callable[..., Any])
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -64,8 +67,11 @@ class Parser(FlaskParser):
         return args.to_dict()
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """Return the body, parsed strictly as JSON, or an empty object if there is no body."""
-        if not req.mimetype and not read_body(req):
+        """Return the body, parsed strictly as JSON, or an empty object if there is no body.
+
+        An empty body is none, whatever its type: many clients declare a type for each request.
+        """
+        if (getattr(schema, OPTIONAL, False) or not req.mimetype) and not read_body(req):
             return {}
         return read_json(req)
 
@@ -152,6 +158,7 @@ class Blueprint(SmorestBlueprint):
         """Pass the body to a view, checked by a schema; its example becomes the operation's."""
         # The parser would make an instance of a class for each request.
         schema = schema() if isinstance(schema, type) else schema
+        setattr(schema, OPTIONAL, not kwargs.get("required", True))
         return super().arguments(schema, **{"example": getattr(schema, "example", None), **kwargs})
 
     def request_headers(self, *names: str) -> Callable[[_View], _View]:

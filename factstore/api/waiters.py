@@ -181,10 +181,10 @@ def _signal(stack: str, waiter: str) -> Response:
     caller = access()
     scope = caller.scope(rules.SIGNAL, stack)
     caller.permissions.check_signal()
-    unparsable = bool(request.content_type) and not request.mimetype
-    if unparsable or request.mimetype not in SIGNAL_TYPES:
-        raise UnsupportedMediaType("Send JSON, as application/json or without a type.")
     body = read_body(request)
+    unparsable = bool(request.content_type) and not request.mimetype
+    if body and (unparsable or request.mimetype not in SIGNAL_TYPES):
+        raise UnsupportedMediaType("Send JSON, as application/json or without a type.")
     signal = SignalRequest.of(parse_json(body, NESTING) if body else {})
     return _response(services().waiters.signal(scope, waiter, signal, caller.author())[0])
 

@@ -214,7 +214,7 @@ REQUESTS: list[tuple[str, str, tuple[str, ...], bytes, bool]] = [
     ("POST", f"{M}/heartbeat", (JSON,), b'{"generation":1}', False),
     ("POST", f"{M}/heartbeat", (JSON,), b'{"applied":"x"}', False),
     ("POST", f"{M}/heartbeat", (JSON,), b'{"x":1}', False),
-    ("POST", f"{M}/heartbeat", (JSON,), b"", False),
+    ("POST", f"{M}/heartbeat", (JSON,), b"", True),
     ("POST", f"{M}/heartbeat", (), b"{}", False),
     ("POST", f"{M}/heartbeat", ("Idempotency-Key: k",), b"", False),
     ("PUT", f"{M}/heartbeat", (JSON,), b"{}", False),

@@ -25,6 +25,17 @@ from tests.structure.application import (
 
 WITH_BODY = sorted(o for o in operations() if o[0] in ("PUT", "POST", "PATCH"))
 SIGNAL = "/signal"
+FACT = ("PUT", "/v1/stacks/{stack}/facts/{path}")
+"""An empty text is a value; without a type, the body is missing."""
+
+
+def _needs_body(operation: Operation) -> bool:
+    method, path = operation
+    body = documented()["paths"][path][method.lower()].get("requestBody", {})
+    return bool(body.get("required")) or operation == FACT
+
+
+WITHOUT_BODY = [operation for operation in WITH_BODY if not _needs_body(operation)]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +75,20 @@ def test_a_body_in_another_charset_is_refused(app: Flask, charset: str) -> None:
                 answer = respond(app, operation, headers={"Content-Type": kind})
                 assert answer.status_code == 415
                 assert "UTF-8" in detail(answer)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/x-www-form-urlencoded", "text/plain", ""]
+)
+def test_an_empty_body_of_any_type_is_none(app: Flask, content_type: str) -> None:
+    """Many clients declare a type although they send nothing."""
+    with cases() as case:
+        for operation in WITHOUT_BODY:
+            with case(operation):
+                headers = {"Content-Type": content_type}
+                answer = respond(app, operation, headers=headers, body=b"")
+                assert answer.status_code == 404, answer.get_data(as_text=True)
+    assert ("POST", "/v1/subscriptions/{subscription}/test") in WITHOUT_BODY
 
 
 def test_an_unknown_query_parameter_is_refused_with_the_known_ones(app: Flask) -> None:

@@ -152,7 +152,7 @@ class Writes:
         if not self._allows(member_rules.HEARTBEAT, call):
             return None
         generation, applied = request.headers.generation, None
-        if request.headers.json or request.body:
+        if request.body:
             if not request.headers.json:
                 return None
             try:
