@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from osc_lib import exceptions
 
@@ -43,9 +44,22 @@ def parse_json(text: str, place: str) -> Any:
     :raises osc_lib.exceptions.CommandError: the text is not JSON.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise exceptions.CommandError(f"{place} is nested too deep.") from None
     except ValueError as error:
         raise exceptions.CommandError(f"{place} is not JSON: {error}.") from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value; give a number, or null")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text} is too large")
+    return number
 
 
 def split_pair(text: str, option: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
@@ -13,7 +14,7 @@ from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.ports import Clock, EventSource, Kept, Store
 from factstore.core.services.readable_facts import fact_missing
 
-_READ_EVENTS, _READ_BYTES = 1000, 16 * 1024 * 1024  # at once
+_READ_EVENTS, _READ_BYTES = 200, 1024 * 1024  # at once
 _PAGE_BYTES = 1024 * 1024
 _BEHIND_SECONDS = 0.02  # between looks while the events are behind the state
 _ATTEMPTS = 5  # of reading, while the oldest events are discarded
@@ -144,6 +145,8 @@ class HistoryService:
                     found += [(event.revision, each) for each in event.changes if each.path == path]
             at = batch.upto
             left = deadline - self._clock.monotonic()
+            if batch.more:
+                time.sleep(0)  # a long history must not delay the other requests of the worker
             if not batch.more and (at >= upto or left <= 0):
                 return found
             if not batch.more:  # the state is ahead of the events
