@@ -19,7 +19,8 @@ from factstore.core.model.target import Target
 from factstore.core.model.unnamed import unnamed_scope
 from factstore.core.operations.deliveries import ClaimSubscription, ReleaseSubscription
 from factstore.notify import messages
-from factstore.notify.deadline import Deadline, SendingEnded
+from factstore.notify.attempts import send_once
+from factstore.notify.deadline import SendingEnded
 from factstore.notify.journal import Journal
 from factstore.notify.messages import Message
 from factstore.notify.outbox import Outbox
@@ -28,6 +29,7 @@ from factstore.notify.progress import (
     LONGEST_PAUSE,
     Attempt,
     after_attempt,
+    after_fault,
     after_test,
     in_state,
     later,
@@ -36,7 +38,6 @@ from factstore.notify.progress import (
 )
 from factstore.notify.targets import sender
 from factstore.notify.targets.base import Outcome, TargetSender
-from factstore.notify.web_client import TOTAL_SECONDS
 
 LOG = logging.getLogger(__name__)
 
@@ -130,6 +131,14 @@ class Delivery:
                 except SendingEnded:
                     # The lease may be renewed in a moment; if it is lost, the notifier stops this.
                     self._wait(LEASE_RETRY_SECONDS)
+                except FactstoreError:
+                    raise
+                except Exception as error:  # it concerns this subscription only
+                    LOG.exception("the delivery of subscription %s failed", owner.subscription)
+                    at = parts.clock.timestamp()
+                    self._journal.progress = after_fault(self._journal.progress, at, error)
+                    self._fail(self._subscription, Outcome())
+                    self._read_again()  # the events that were taken from the reader are not lost
         finally:
             self._outbox.close()
             self._sender.close()
@@ -235,16 +244,8 @@ class Delivery:
 
     def _attempt(self, message: Message, kind: DeliveryKind) -> Attempt:
         """Send a message once. Raises SendingEnded."""
-        clock = self._parts.clock
-        secrets = self._parts.secrets(self._project_id, self._subscription)
-        began, at = clock.monotonic(), clock.timestamp()
-        deadline = Deadline(TOTAL_SECONDS, self._allowed_until, clock.monotonic)
-        deadline.left()
-        outcome = self._sender.send(message, secrets, deadline)
-        seconds = clock.monotonic() - began
-        result = "delivered" if outcome.error is None else "gone" if outcome.gone else "failed"
-        self._parts.observer.attempted(kind, result, seconds)
-        return Attempt(message, kind, at, seconds, outcome)
+        request = self._project_id, self._subscription, message, kind
+        return send_once(self._parts, self._sender, self._allowed_until, *request)
 
     def _allowed_until(self) -> float:
         return -math.inf if self._cancelled else self._parts.lease.allowed_until()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from factstore.core.errors import SealBroken
 from factstore.core.model.fact import Scope
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.unnamed import unnamed_scope
@@ -66,8 +67,11 @@ class Parts:
         return signing_secrets(self.encryption, self._project(project_id), subscription, now)
 
     def challenge(self, project_id: str, subscription: Subscription) -> str:
-        """Return the challenge of a pending subscription. Raises SealBroken."""
-        return clear_challenge(self.encryption, self._project(project_id), subscription)
+        """Return the challenge of a pending subscription; empty if it cannot be opened."""
+        try:
+            return clear_challenge(self.encryption, self._project(project_id), subscription)
+        except SealBroken:
+            return ""  # the attempt to send it fails, because the secrets cannot be opened either
 
     def _project(self, project_id: str) -> StackState:
         found = self.store.state().stack_state(self._scope(project_id))

@@ -75,6 +75,17 @@ def after_attempt(state: DeliveryState, attempt: Attempt) -> DeliveryState:
     )
 
 
+def after_fault(state: DeliveryState, at: str, error: Exception) -> DeliveryState:
+    """Return the progress after the notifier failed to make or to send a message."""
+    return replace(
+        state,
+        failed=state.failed + 1,
+        attempts=state.attempts + 1,
+        failing_since=state.failing_since or at,
+        last_error=f"the notifier failed: {type(error).__name__}; its log has the details",
+    )
+
+
 def after_test(state: DeliveryState, attempt: Attempt, number: int) -> DeliveryState:
     """Return the progress after a test message, which is sent once and moves nothing."""
     return replace(_logged(state, attempt, 1), tests=number)

@@ -111,9 +111,10 @@ def start_notifier(
 def subscribe(worker: Worker, target: str, **options: Any) -> Subscription:
     """Create a subscription to a target."""
     secret = options.pop("secret", None) or new_secret()
+    encryption = options.pop("encryption", PLAIN)
     request = SubscriptionRequest.of(target, RULES, **options)
     operation = CreateSubscription(
-        SCOPE, request, author(), secrets.token_hex(16), secret, new_challenge(), PLAIN
+        SCOPE, request, author(), secrets.token_hex(16), secret, new_challenge(), encryption
     )
     return worker.transactor.run(operation).outcome.subscription
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.delivery import Notifier as NotifierRecord
 from factstore.core.model.delivery import Owner
+from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.record import Record
 from factstore.core.model.subscription_request import SubscriptionChanges
@@ -22,6 +24,7 @@ from factstore.core.operations.subscription_changes import (
     ReplaySubscription,
     RequestTest,
 )
+from factstore.notify import messages
 from factstore.notify.notifier import Notifier
 from tests.contract.notifiers import (
     SCOPE,
@@ -36,6 +39,7 @@ from tests.contract.notifiers import (
 )
 from tests.contract.world import EtcdWorld, Worker, World, author, new_scope
 from tests.eventually import eventually
+from tests.sealing_keys import make_keys, sealing_with
 
 LONG = 30.0
 
@@ -44,6 +48,11 @@ LONG = 30.0
 def world(etcd_world: EtcdWorld) -> World:
     """A database in etcd, because leases decide which notifier delivers."""
     return etcd_world
+
+
+def last_error(worker: Worker, identifier: str) -> str:
+    found = progress(worker, identifier)
+    return str(found.last_error) if found else ""
 
 
 @pytest.fixture
@@ -233,6 +242,37 @@ def test_a_subscription_that_fails_for_long_is_suspended(
         assert counts.ends == ["suspended"]
     finally:
         notifier.stop()
+
+
+def test_a_fault_of_the_notifier_is_shown_and_concerns_one_subscription_only(
+    worker: Worker,
+    notifier: Notifier,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    make_keys(tmp_path / "lost")
+    sealed = subscribe(worker, receiver.url, encryption=sealing_with(tmp_path / "lost"))
+    bad, good = new_scope(), new_scope()
+    of_bad = subscribe(worker, receiver.url, stacks=[bad.stack])
+    of_good = subscribe(worker, receiver.url, stacks=[good.stack])
+    becomes(worker, of_bad.id, "active")
+    becomes(worker, of_good.id, "active")
+    change = messages.change
+
+    def failing(subscription: str, events: Sequence[Event], *more: Any) -> messages.CloudEvent:
+        if events[0].scope == bad:
+            raise RuntimeError("boom")
+        return change(subscription, events, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "change", failing)
+        worker.put(bad, "bad", 1)
+        worker.put(good, "good", 1)
+        eventually(lambda: receiver.paths() == ["good"], LONG)
+        eventually(lambda: "RuntimeError" in last_error(worker, of_bad.id), LONG)
+        eventually(lambda: "no keys to open" in last_error(worker, sealed.id), LONG)
+    eventually(lambda: sorted(receiver.paths()) == ["bad", "good"], LONG)
 
 
 def test_nothing_is_sent_after_a_deletion_even_while_a_request_runs(

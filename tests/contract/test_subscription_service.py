@@ -91,7 +91,7 @@ def test_a_full_store_accepts_a_deletion_which_waits_for_the_notifier(worker: Wo
 
 
 def test_a_position_that_is_not_kept_is_refused(world: World, scope: Scope) -> None:
-    worker = world.worker(history=3)
+    worker = world.worker(history=4)
     made, service = create(worker).subscription, worker.services.subscriptions
     revisions = []
     for n in range(8):
@@ -103,6 +103,12 @@ def test_a_position_that_is_not_kept_is_refused(world: World, scope: Scope) -> N
             service.replay(PROJECT, made.id, since, author())
     since = Cursor(epoch, last)
     assert service.replay(PROJECT, made.id, since, author()).cursor == str(since)
+    # This worker still has the event, but a notifier that starts now reads what is in the store.
+    worker.put(scope, "a", "new")
+    worker.put(scope, "a", "newer")
+    worker.backend.compact(worker.store.refresh(soon()).revision, soon())
+    with pytest.raises(CursorExpired, match="the events after this cursor"):
+        service.replay(PROJECT, made.id, since, author())
 
 
 def test_pages_of_a_list_show_one_revision_of_one_project(worker: Worker) -> None:

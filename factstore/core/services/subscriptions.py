@@ -195,7 +195,8 @@ class SubscriptionService(Service):
         """Let a subscription deliver the events after a cursor again, and return it.
 
         :raises NotFound: no subscription has that id.
-        :raises CursorExpired: the history after the cursor is not available.
+        :raises CursorExpired: the history after the cursor is not available, or is not certain to be
+            available to the notifier.
         """
         found = self.get(project_id, subscription).subscription
         state = self._store.state()
@@ -205,7 +206,15 @@ class SubscriptionService(Service):
                 "that a message or the service contained."
             )
         selection = StackSelection(project_id, StackPatterns.of(found.stacks))
-        self._events.read(selection, since.revision, events=1, size=1)
+        try:
+            self._events.read(selection, since.revision, events=1, size=1)
+            # A notifier that started later than this worker knows only what etcd has kept.
+            self._store.stacks_at(project_id, "", 1, since.revision, self._deadline())
+        except CursorExpired:
+            raise CursorExpired(
+                "the events after this cursor are no longer available; send a later cursor, or list "
+                "the stacks and continue from the present one."
+            ) from None
         scope = unnamed_scope(project_id)
         operation = ReplaySubscription(scope, subscription, since, author)
         return self._written(project_id, self._transactor.run(operation))
