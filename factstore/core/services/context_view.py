@@ -80,7 +80,13 @@ class View:
 
     def checksum(self, stack_state: StackState) -> str:
         """Return the checksum of the document, without the parts for the member."""
-        return stack_state.checksum.of_view(self.permissions, results=self.results)
+        return stack_state.checksum.of_view(
+            self.permissions,
+            stack_state.facts,
+            stack_state.live_members,
+            stack_state.epoch,
+            results=self.results,
+        )
 
     def document_key(self, stack_state: StackState) -> tuple[str, bool, str]:
         """Return a key that is the same for all callers with the same document."""
