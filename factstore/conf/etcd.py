@@ -51,8 +51,8 @@ ETCD_OPTS = [
         "fast_calls",
         default=True,
         help="Send writes, renewals of leases and reads of the newest revision on an HTTP/2 connection "
-        "of the worker's own, which needs less processor time than the library gRPC.  Calls that such "
-        "a connection cannot make, and all other calls, use gRPC.",
+        "of the worker's own, and receive changes on it, which needs less processor time than the "
+        "library gRPC.  What such a connection cannot do, and all other calls, use gRPC.",
     ),
     cfg.IntOpt(
         "compaction_window",

@@ -13,12 +13,13 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.store.client import EtcdClient
 from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import TXN, encode_transaction
-from factstore.store.client.http2 import Failure
+from factstore.store.client.http2_calls import Failure
 from factstore.store.client.leases import KEEP_ALIVE
 from factstore.store.client.loop_calls import SILENT_SECONDS, LoopCalls
 from factstore.store.client.loop_client import RANGE
 from factstore.store.types import Credentials, PutKey, Txn
 from tests.contract.test_etcd_security import Secured, secured, soon  # noqa: F401
+from tests.contract.test_loop_watch import end_of, loop_client, opened, read
 from tests.relay import Relay
 
 PATIENCE = 20.0
@@ -93,6 +94,22 @@ def test_a_user_of_etcd_needs_tls_and_a_valid_token(secured: Secured) -> None:  
             found.append(result(connected(calls, RANGE, QUESTION)))
         assert all(isinstance(each, Failure) for each in found[:2])
         assert isinstance(found[2], bytes)
+
+
+def test_a_watch_with_a_stale_token_is_left_to_grpc_once(secured: Secured) -> None:  # noqa: F811
+    with closing(EtcdClient([secured.server.endpoint], secured.credentials)) as client:
+        _, revision = client.transact(Txn((), (PutKey(b"/factstore/w", b"v"),)), soon())
+        tokens = ["forgotten.1"]
+        forgotten: list[None] = []
+        loop = loop_client(lambda: secured.server.endpoint, secured.credentials, lambda: tokens[0])
+        with closing(loop):
+            watch = opened(loop, b"/factstore/w", b"", revision)
+            watch._forget_token = lambda: forgotten.append(None)
+            assert end_of(watch)
+            assert forgotten
+            tokens[0] = client._token
+            (events,) = read(opened(loop, b"/factstore/w", b"", revision), 1)
+            assert events[0].item.value == b"v"
 
 
 def test_a_lost_connection_ends_its_calls_and_another_is_opened(etcd: EtcdServer) -> None:

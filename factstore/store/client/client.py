@@ -29,7 +29,7 @@ from factstore.store.client.errors import (
 from factstore.store.client.lease_calls import LeaseCalls
 from factstore.store.client.loop_client import LoopClient, is_patched
 from factstore.store.client.protobuf import key_value
-from factstore.store.client.watch_stream import WatchStream
+from factstore.store.client.watch_stream import GrpcWatch, WatchStream, watch_request
 from factstore.store.types import (
     Compacted,
     Credentials,
@@ -41,10 +41,6 @@ from factstore.store.types import (
 LOG = logging.getLogger(__name__)
 
 AUTHENTICATE_SECONDS = 5.0
-
-# With it, a member of etcd ends its watches when it loses the leader.  Without it, they are silent
-# until the member is back in the cluster, while the others may have elected another leader.
-_NEEDS_LEADER = ("hasleader", "true")
 
 
 class EtcdClient(LeaseCalls):
@@ -72,6 +68,7 @@ class EtcdClient(LeaseCalls):
             credentials,
             self._loop_token,
             observe,
+            self._replace_watch,
             enabled=fast_calls and is_patched(),
         )
         """The calls that need no greenlet and no thread."""
@@ -83,6 +80,7 @@ class EtcdClient(LeaseCalls):
         self._token = ""
         self._closed = False
         self._lock = threading.Lock()
+        self._replaceable: WatchStream | None = None
 
     def get(
         self,
@@ -111,9 +109,8 @@ class EtcdClient(LeaseCalls):
         :raises OutcomeUnknown: the operations may have been applied.
         :raises LeaseExpired: a put has a lease that has expired.
         """
-        request = encode_transaction(txn)
-        reads = all(isinstance(operation, GetKey) for operation in txn.operations)
-        answer = self._call("txn", request, deadline, reads=reads)
+        reads = all(isinstance(each, GetKey) for each in txn.operations)
+        answer = self._call("txn", encode_transaction(txn), deadline, reads=reads)
         return answer.succeeded, answer.header.revision
 
     def transact_all(self, txns: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
@@ -130,9 +127,8 @@ class EtcdClient(LeaseCalls):
 
     def compact(self, revision: int, *, deadline: float) -> None:
         """Compact the history before a revision, unless it has been compacted already."""
-        request = rpc.CompactionRequest(revision=revision)
         try:
-            self._call("compact", request, deadline, reads=True)
+            self._call("compact", rpc.CompactionRequest(revision=revision), deadline, reads=True)
         except Compacted:
             LOG.debug("revision %d has been compacted already", revision)
 
@@ -141,7 +137,7 @@ class EtcdClient(LeaseCalls):
 
         :param existing: a key that exists, without which the watch would wait.
         """
-        stream = self.watch(existing, b"", 1)
+        stream = self._watch(existing, b"", 1)
         try:
             next(iter(stream))
         except Compacted as error:
@@ -169,11 +165,24 @@ class EtcdClient(LeaseCalls):
 
         :raises Unavailable: etcd refuses the credentials or cannot be reached, or the client is closed.
         """
+        watch = self._watch(key, end, start)
+        self._replaceable = watch if isinstance(watch, GrpcWatch) else None
+        return watch
+
+    def _watch(self, key: bytes, end: bytes, start: int) -> WatchStream:
         with self._open():
             token = self._authenticate(time.monotonic() + AUTHENTICATE_SECONDS)
-            endpoint = self._endpoints[self._current]
-            metadata = (*token, _NEEDS_LEADER)
-            return WatchStream(endpoint.watch, key, end, start, metadata, self._forget_token)
+            watch = self.loop.watch(key, end, start, self._forget_token)
+            if watch is not None:
+                return watch
+            stub, request = self._endpoints[self._current].watch, watch_request(key, end, start)
+            return GrpcWatch(stub, request, token, self._forget_token)
+
+    def _replace_watch(self) -> None:
+        """Close a watch of gRPC, because its owner can open a cheaper one."""
+        watch, self._replaceable = self._replaceable, None
+        if watch is not None:
+            watch.close()
 
     def prefer_next(self) -> None:
         """Prefer another endpoint, because the current one may return old data."""
@@ -243,8 +252,7 @@ class EtcdClient(LeaseCalls):
         """Return the metadata of a call, with a token if there is a user; request one if necessary."""
         if not self._credentials.username:
             return ()
-        token = self._token
-        if not token:
+        if not (token := self._token):
             request = rpc.AuthenticateRequest(
                 name=self._credentials.username, password=self._credentials.password
             )

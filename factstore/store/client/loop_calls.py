@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +20,9 @@ import gevent.socket
 import gevent.ssl
 from gevent import get_hub
 
-from factstore.store.client.http2 import Ended, Http2Connection, ProtocolError
+from factstore.store.client.http2 import Http2Connection
+from factstore.store.client.http2_calls import Ended, ProtocolError, Received
+from factstore.store.client.loop_stream import OpenStream
 from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +30,11 @@ LOG = logging.getLogger(__name__)
 CONNECT_SECONDS = 1.0
 SILENT_SECONDS = 3.0
 """After which a connection counts as lost if it is silent although calls are running."""
+
+PING_SECONDS = 10.0
+PONG_SECONDS = 5.0
+"""A connection with nothing but streams is asked for a sign of life after the first time, and counts as
+lost after the second one.  etcd does not allow more questions than one in five seconds."""
 
 TIMER_SECONDS = 0.25  # between two searches for calls that take too long
 RETRY_SECONDS = 2.0  # between two attempts to connect
@@ -41,6 +48,7 @@ class LoopCalls:
     :param endpoint: returns the URL of the preferred endpoint.
     :param token: returns the token for the calls; empty without a user, None if none was
         issued yet.
+    :param connected: called in the hub when a connection was opened.
     """
 
     def __init__(
@@ -48,10 +56,12 @@ class LoopCalls:
         endpoint: Callable[[], str],
         credentials: Credentials,
         token: Callable[[], str | None],
+        connected: Callable[[], object] = lambda: None,
     ) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
         self._token = token
+        self._connected = connected
         self._url = ""
         self._socket: Any = None
         self._http2: Http2Connection | None = None
@@ -66,6 +76,8 @@ class LoopCalls:
         self._timer = self._loop.timer(TIMER_SECONDS, TIMER_SECONDS)
         self._timing = False
         self._heard = 0.0  # when the server has last sent anything
+        self._asked = 0.0  # when the first of the running calls began
+        self._pinged = 0.0
 
     def call(self, method: str, message: bytes, ended: Ended, seconds: float) -> bool:
         """Start a call; return False if that is not possible at this moment.
@@ -73,23 +85,54 @@ class LoopCalls:
         :param ended: called in the hub with the response, or with the failure.
         :param seconds: after which the call is given up.
         """
+        http2, token, now = self._usable(), self._token(), time.monotonic()
+        if http2 is None or token is None:
+            return False
+        if not http2.busy:
+            self._asked = now
+        if not http2.call(method, message, ended, now + seconds, token):
+            return False
+        self._begun(now)
+        return True
+
+    def open(
+        self,
+        method: str,
+        message: bytes,
+        received: Received,
+        metadata: Sequence[tuple[str, str]] = (),
+    ) -> OpenStream | None:
+        """Start a call that returns a stream; return None if that is not possible at this moment.
+
+        :param received: called in the hub with each message; with None once the stream has ended.
+        """
+        http2, token = self._usable(), self._token()
+        if http2 is None or token is None:
+            return None
+        number = http2.open(method, message, received, token, metadata)
+        if number is None:
+            return None
+        self._begun(time.monotonic())
+        return OpenStream(http2, number, self._flush_soon)
+
+    def _usable(self) -> Http2Connection | None:
+        """Return the connection if calls can be begun; otherwise open another one."""
         http2 = self._http2
         if http2 is None:
             self._connect_soon()
-            return False
-        if self._url != self._endpoint():
+            return None
+        if http2.ended or self._url != self._endpoint():
             self._lose()
-            return False
-        token, now = self._token(), time.monotonic()
-        if token is None or not http2.call(method, message, ended, now + seconds, token):
-            if http2.ended:
-                self._lose()
-            return False
+            self._retry_at = 0.0
+            self._connect_soon()
+            return None
+        return http2
+
+    def _begun(self, now: float) -> None:
         self._flush_soon()
         if not self._timing:
             self._timing, self._heard = True, now
             self._timer.again(self._expire)
-        return True
 
     def defer(self, call: Callable[[], object]) -> None:
         """Call a function in the next turn of the loop."""
@@ -136,6 +179,7 @@ class LoopCalls:
         self._writable = self._loop.io(sock.fileno(), _WRITE)
         self._readable.start(self._receive)
         self._flush_soon()
+        self._connected()
 
     def _context(self) -> Any:
         own = self._credentials
@@ -206,15 +250,24 @@ class LoopCalls:
 
     def _expire(self) -> None:
         http2 = self._http2
-        if http2 is None or not http2.busy:
+        if http2 is None or not (http2.busy or http2.streaming):
             self._timing = False
             self._timer.stop()
             return
         now = time.monotonic()
-        if now - self._heard > SILENT_SECONDS:
+        silent = now - self._heard
+        if http2.busy and min(silent, now - self._asked) > SILENT_SECONDS:
             LOG.info("%s has not answered for %g s.", self._url, SILENT_SECONDS)
             self._lose()
             return
+        if silent > PING_SECONDS:
+            if self._pinged < self._heard:
+                self._pinged = now
+                http2.ping()
+            elif now - self._pinged > PONG_SECONDS:
+                LOG.info("%s has not answered a ping for %g s.", self._url, PONG_SECONDS)
+                self._lose()
+                return
         http2.give_up(now)
         self._flush_soon()
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import TXN, encode_transaction, encode_transactions
-from factstore.store.client.http2 import Ended, Failure
+from factstore.store.client.http2_calls import Ended, Failure, Received
 from factstore.store.client.leases import KEEP_ALIVE
 from factstore.store.client.protobuf import key_value
+from factstore.store.client.watch_stream import NEEDS_LEADER, WATCH, watch_request
 from factstore.store.types import Credentials, RangeResult, Txn
 
 if TYPE_CHECKING:
     from factstore.store.client.loop_calls import LoopCalls
+    from factstore.store.client.loop_stream import LoopWatch, OpenStream
 
 RANGE = "/etcdserverpb.KV/Range"
 CALL_SECONDS = 1.0
@@ -32,6 +34,7 @@ class LoopClient:
     """The calls of :class:`LoopCalls`.
 
     :param observe: called with the name and the duration of every call.
+    :param connected: called when a connection was opened, on which a watch can be opened.
     :param enabled: False if no call can be started, because there is no loop or gRPC makes all calls.
     """
 
@@ -41,15 +44,18 @@ class LoopClient:
         credentials: Credentials,
         token: Callable[[], str | None],
         observe: Callable[[str, float], None],
+        connected: Callable[[], object],
         *,
         enabled: bool,
     ) -> None:
         self._observe = observe
+        self._connected = connected
         self._calls: LoopCalls | None = None
+        self._last_was_useless = False
         if enabled:
             from factstore.store.client.loop_calls import LoopCalls
 
-            self._calls = LoopCalls(endpoint, credentials, token)
+            self._calls = LoopCalls(endpoint, credentials, token, self._notify_connected)
 
     @property
     def available(self) -> bool:
@@ -116,6 +122,34 @@ class LoopClient:
 
         request = encode_transaction(txns[0]) if single else encode_transactions(txns)
         return self._start("txn", TXN, request, read, deadline - time.monotonic())
+
+    def watch(
+        self, key: bytes, end: bytes, start: int, forget_token: Callable[[], None]
+    ) -> LoopWatch | None:
+        """Open a watch; return None if that is not possible.
+
+        If one ended before etcd has answered, gRPC has to open the next one, which finds out why.
+        """
+        useless, self._last_was_useless = self._last_was_useless, False
+        calls = self._calls
+        if calls is None or useless:
+            return None
+        from factstore.store.client.loop_stream import LoopWatch
+
+        request = watch_request(key, end, start).SerializeToString()
+
+        def begin(received: Received) -> OpenStream | None:
+            return calls.open(WATCH, request, received, (NEEDS_LEADER,))
+
+        watch = LoopWatch(begin, forget_token, self._note_useless)
+        return watch if watch.begun else None
+
+    def _note_useless(self) -> None:
+        self._last_was_useless = True
+
+    def _notify_connected(self) -> None:
+        if not self._last_was_useless:
+            self._connected()
 
     def defer(self, call: Callable[[], object]) -> None:
         """Call a function in the next turn of the loop."""

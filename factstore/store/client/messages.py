@@ -28,6 +28,7 @@ from etcd3.etcdrpc import (
     TxnResponse,
     WatchCreateRequest,
     WatchRequest,
+    WatchResponse,
     WatchStub,
 )
 
@@ -55,5 +56,6 @@ __all__ = [
     "TxnResponse",
     "WatchCreateRequest",
     "WatchRequest",
+    "WatchResponse",
     "WatchStub",
 ]

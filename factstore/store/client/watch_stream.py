@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any
@@ -14,24 +15,27 @@ from factstore.store.client.errors import describe, is_stale_token
 from factstore.store.client.protobuf import watch_event
 from factstore.store.types import Compacted, WatchEvent
 
+WATCH = "/etcdserverpb.Watch/Watch"
 
-class WatchStream:
-    """A watch: an iterator over revisions, each a list of its events."""
+NEEDS_LEADER = ("hasleader", "true")
+"""With it, a member of etcd ends its watches when it loses the leader.  Without it, they are silent
+until the member is back in the cluster, while the others may have elected another leader."""
 
-    def __init__(
-        self,
-        stub: Any,
-        key: bytes,
-        end: bytes,
-        start: int,
-        metadata: Sequence[tuple[str, str]],
-        forget_token: Callable[[], None],
-    ) -> None:
+
+def watch_request(key: bytes, end: bytes, start: int) -> Any:
+    """Return the request for a watch that starts at a revision."""
+    create = rpc.WatchCreateRequest(key=key, range_end=end, start_revision=start)
+    return rpc.WatchRequest(create_request=create)
+
+
+class WatchStream(ABC):
+    """A watch: an iterator over revisions, each a list of its events.
+
+    :param forget_token: called if the token may have been the reason for its end.
+    """
+
+    def __init__(self, forget_token: Callable[[], None]) -> None:
         self._forget_token = forget_token
-        self._requests: SimpleQueue[Any] = SimpleQueue()
-        create = rpc.WatchCreateRequest(key=key, range_end=end, start_revision=start)
-        self._requests.put(rpc.WatchRequest(create_request=create))
-        self._answers = stub.Watch(iter(self._requests.get, None), metadata=metadata)
 
     def __iter__(self) -> Iterator[list[WatchEvent]]:
         """Yield until the stream ends.
@@ -40,7 +44,7 @@ class WatchStream:
         :raises Unavailable: the stream broke or was closed; watch again.
         """
         try:
-            for answer in self._answers:
+            for answer in self._answers():
                 if answer.compact_revision:
                     raise Compacted(answer.compact_revision)
                 if answer.canceled:
@@ -56,15 +60,44 @@ class WatchStream:
                     found.append(converted)
                 if found:
                     yield found
-        except grpc.RpcError as error:
-            if is_stale_token(error):
-                self._forget_token()
-            raise Unavailable(f"the watch broke: {describe(error)}") from error
         finally:
             self.close()
         raise Unavailable("etcd closed the watch")
 
+    @abstractmethod
+    def _answers(self) -> Iterator[Any]:
+        """Yield the responses of etcd."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close the stream; a running iteration raises Unavailable."""
+
+
+class GrpcWatch(WatchStream):
+    """A watch of gRPC."""
+
+    def __init__(
+        self,
+        stub: Any,
+        request: Any,
+        metadata: Sequence[tuple[str, str]],
+        forget_token: Callable[[], None],
+    ) -> None:
+        super().__init__(forget_token)
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        self._requests.put(request)
+        self._responses = stub.Watch(
+            iter(self._requests.get, None), metadata=(*metadata, NEEDS_LEADER)
+        )
+
+    def _answers(self) -> Iterator[Any]:
+        try:
+            yield from self._responses
+        except grpc.RpcError as error:
+            if is_stale_token(error):
+                self._forget_token()
+            raise Unavailable(f"the watch broke: {describe(error)}") from error
+
+    def close(self) -> None:
         self._requests.put(None)
-        self._answers.cancel()
+        self._responses.cancel()

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.store.client.http2 import PREFACE, WINDOW, Failure, Http2Connection, ProtocolError
+from factstore.store.client.http2 import WINDOW, Http2Connection
+from factstore.store.client.http2_calls import Failure, ProtocolError
+from factstore.store.client.http2_frames import PREFACE
 
 DATA, HEADERS, RESET, SETTINGS, PUSH, PING, GOAWAY, UPDATE = 0, 1, 3, 4, 5, 6, 7, 8
 END = 1
@@ -193,14 +195,57 @@ def test_the_limits_of_the_server_are_kept(
     assert [call(connection, ended) for _ in range(3)] == [True, True, False]
     connection.receive(response(1, b""))
     assert call(connection, ended)
-    connection.receive(frame(SETTINGS, 0, 0, b"\0\3" + (99).to_bytes(4) + b"\0\4" + bytes(4)))
-    assert not call(connection, ended), "the window of a call is empty"
-    connection.receive(frame(SETTINGS, 0, 0, b"\0\4" + (65_535).to_bytes(4)))
-    while call(connection, ended, b"y" * 10_000):
-        pass
-    assert not call(connection, ended, b"y" * 10_000), "the window of the connection is used"
-    connection.receive(frame(UPDATE, 0, 0, (20_000).to_bytes(4)))
-    assert call(connection, ended, b"y" * 10_000)
+
+
+def update(stream: int, size: int) -> bytes:
+    return frame(UPDATE, 0, stream, size.to_bytes(4))
+
+
+@given(st.data())
+def test_no_more_is_sent_than_the_server_has_room_for(data: st.DataObject) -> None:
+    connection, ended = Http2Connection("http", "e:1"), list[bytes | Failure]()
+    size = data.draw(st.integers(0, 70_000))
+    connection.receive(frame(SETTINGS, 0, 0, b"\0\4" + size.to_bytes(4)))
+    room, rooms, got = 65_535, dict[int, int](), dict[int, bytes]()
+    texts = data.draw(st.lists(st.integers(0, 100_000), min_size=1, max_size=4))
+    whole = {2 * n + 1: message(bytes([n]) * length) for n, length in enumerate(texts)}
+    for number, length in enumerate(texts):
+        assert call(connection, ended, bytes([number]) * length)
+    for _ in range(1000):
+        for kind, flags, stream, payload in frames(sent(connection).removeprefix(PREFACE)):
+            if kind == HEADERS:
+                rooms[stream], got[stream] = size, b""
+            elif kind == DATA:
+                room, rooms[stream] = room - len(payload), rooms[stream] - len(payload)
+                assert room >= 0
+                assert rooms[stream] >= 0
+                got[stream] += payload
+                assert bool(flags & END) == (got[stream] == whole[stream])
+        if got == whole:
+            break
+        step = data.draw(st.integers(10_000, 100_000))
+        unfinished = [stream for stream in whole if got[stream] != whole[stream]]
+        for stream in [0, *unfinished]:
+            connection.receive(update(stream, step))
+        room += step
+        rooms.update({stream: rooms[stream] + step for stream in unfinished})
+    assert got == whole
+
+
+def test_what_the_server_has_no_room_for_is_dropped_with_its_call(
+    connection: Http2Connection, ended: list[bytes | Failure]
+) -> None:
+    large = b"y" * 100_000
+    assert all(call(connection, ended, large) for _ in range(3))
+    connection.receive(refusal(b"8") + frame(RESET, 0, 3, b"\0\0\0\7"))
+    assert ended == [Failure.REFUSED, Failure.REFUSED]
+    assert frames(sent(connection))[-1] == (RESET, 0, 1, b"\0\0\0\x08")
+    connection.receive(update(0, 1 << 20) + update(1, 1 << 20) + update(5, 1 << 20))
+    found = frames(sent(connection))
+    assert {stream for _, _, stream, _ in found} == {5}
+    assert sum(len(payload) for *_, payload in found) == 100_005
+    while call(connection, ended, large):
+        pass  # until too much waits
 
 
 def test_what_was_received_is_acknowledged_before_the_window_is_used(

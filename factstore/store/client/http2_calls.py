@@ -1,0 +1,98 @@
+"""The calls of an HTTP/2 connection: their outcomes, and the messages that they receive."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import Enum
+
+LOG = logging.getLogger(__name__)
+
+# The name grpc-status as servers encode it, in front of the length of a number and its digits.
+_STATUS_NAME = bytes.fromhex("00889acac8b21234da8f")
+_NOT_CARRIED_OUT = (b"3", b"5", b"7", b"8", b"9", b"16")
+"""The statuses with which etcd refuses a request: its arguments, a lease, permissions, or no space."""
+
+
+class ProtocolError(Exception):
+    """The server does not speak HTTP/2, or not as expected; the connection cannot be used."""
+
+
+class Failure(Enum):
+    """The outcome of a call without a response."""
+
+    REFUSED = 0
+    """It was not carried out."""
+    LOST = 1
+    """It may have been carried out."""
+
+
+Ended = Callable[[bytes | Failure], object]
+"""Receives the message that a call returns, or its failure."""
+
+Received = Callable[[bytes | None], object]
+"""Receives each message of a stream; None once it has ended, for whatever reason."""
+
+
+class Call:
+    """A running call with one response."""
+
+    __slots__ = ("_ended", "data", "until")
+
+    def __init__(self, ended: Ended, until: float) -> None:
+        self._ended = ended
+        self.until = until
+        self.data = b""
+
+    def complete(self, headers: bytes) -> None:
+        """Pass on the response, if it is whole.
+
+        :param headers: those at the end of the call.
+        """
+        data = self.data
+        whole = len(data) >= 5 and data[0] == 0 and int.from_bytes(data[1:5]) == len(data) - 5
+        self.end(data[5:] if whole else _failure(headers))
+
+    def end(self, result: bytes | Failure) -> None:
+        """Pass the result on; a fault in what receives it must not strand the other calls."""
+        try:
+            self._ended(result)
+        except Exception:
+            LOG.exception("the result of a call to etcd was not processed")
+
+
+class Stream:
+    """A call whose response is a stream of messages.
+
+    :ivar unacknowledged: the bytes that count towards the server's window.
+    :ivar unread: the bytes of messages that the owner has not taken.
+    """
+
+    __slots__ = ("_data", "received", "unacknowledged", "unread")
+
+    def __init__(self, received: Received) -> None:
+        self.received = received
+        self._data = bytearray()
+        self.unacknowledged = self.unread = 0
+
+    def add(self, payload: bytes) -> None:
+        """Add bytes, and pass on the messages that are complete.
+
+        :raises ProtocolError: a message is compressed.
+        """
+        data = self._data
+        data += payload
+        while len(data) >= 5 and len(data) >= (end := 5 + int.from_bytes(data[1:5])):
+            if data[0]:
+                raise ProtocolError("a compressed message")
+            message = bytes(data[5:end])
+            del data[:end]
+            self.unread += len(message)
+            self.received(message)
+
+
+def _failure(headers: bytes) -> Failure:
+    """Return the failure that the headers at the end of a call state."""
+    _, found, rest = headers.partition(_STATUS_NAME)
+    status = rest[1 : 1 + rest[0]] if found and rest else b""
+    return Failure.REFUSED if status in _NOT_CARRIED_OUT else Failure.LOST
