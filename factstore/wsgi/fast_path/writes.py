@@ -27,7 +27,7 @@ from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.http_response import Answer, Rendered, etag_headers
 
 _GENERATION = re.compile(GENERATION_PATTERN)
-HEARTBEAT_ANSWER = Rendered(204, [("Content-Type", "text/html; charset=utf-8")], None)
+HEARTBEAT_ANSWER = Rendered(204, [], None)
 
 
 class Writes:
