@@ -11,6 +11,7 @@ from typing import Any, Literal
 from factstore.core.errors import Invalid
 from factstore.core.model.alarm import Alarm, AlarmTimer
 from factstore.core.model.alarm_definition import AlarmDefinition
+from factstore.core.model.configuration import ConfigurationOrder
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
@@ -134,6 +135,8 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     AlarmTimer: RecordFormat("alarm_timers", key_field="alarm"),
     # marks/dropped
     DeletionMarker: RecordFormat("marks", omitted={"deletions": None}),
+    # configurations/order
+    ConfigurationOrder: RecordFormat("configurations"),
     # grants/<id>, on a lease that expires soon after the grant
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key

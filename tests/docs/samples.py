@@ -57,6 +57,16 @@ BATCH = {
         {"delete": {"path": "notes/maintenance"}},
     ],
 }
+CONFIGURATION_PUT = {
+    "group": "script",
+    "config": "#!/bin/sh\necho http://$address/ > $heat_outputs_path.url\n",
+    "inputs": {"address": "10.0.0.6"},
+    "input_facts": {"password": "secrets/database"},
+    "outputs": ["url"],
+    "depends_on": ["head/database"],
+    "timeout": 600,
+}
+PROGRESS = {"percent": 40, "message": "unpacking"}
 WAITER_PUT = {
     "success": {
         "all": [
@@ -278,7 +288,30 @@ def members(caller: Caller) -> dict[str, str]:
         "heartbeat-request": json.dumps(heartbeat),
         "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
         **turns(caller, generation),
+        **configurations(caller),
     }
+
+
+def configurations(caller: Caller) -> dict[str, str]:
+    """Write two configurations, of which one depends on the other, and report progress."""
+    path = f"/v1/stacks/{STACK}/configurations"
+    caller.ask("PUT", f"{path}/head/database", 201, json={"group": "script"})
+    put = caller.ask("PUT", f"{path}/c1/app", 201, json=CONFIGURATION_PUT)
+    database = json.loads(caller.ask("GET", f"{path}/head/database", 200))
+    report = {"id": database["id"], "state": "in_progress", **PROGRESS}
+    reported = caller.ask("PUT", f"{path}/head/database/result", 200, json=report)
+    samples = {
+        "configuration-put-request": json.dumps(CONFIGURATION_PUT),
+        "configuration-put-response": put,
+        "configuration-show-response": caller.ask("GET", f"{path}/c1/app", 200),
+        "configuration-report-request": json.dumps(report),
+        "configuration-report-response": reported,
+        "configurations-list-response": caller.ask("GET", path, 200),
+        "configurations-member-response": caller.ask("GET", f"{path}/c1", 200),
+    }
+    for key in ("c1/app", "head/database"):
+        caller.ask("DELETE", f"{path}/{key}", 204)
+    return samples
 
 
 def turns(caller: Caller, generation: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ TEXT = "Content-Type: text/plain"
 FACT = "STACK/facts/a"
 MEMBER = "STACK/members/m"
 RENEWAL = "STACK/grants/g/renew"
+CONFIGURATION = "STACK/configurations/m/c"
 TURN = "STACK/turns/q/m"
 GOOD = b'{"value": "intruder"}'
 GOOD_MEMBER = b'{"group": "intruders"}'
@@ -60,6 +61,14 @@ BODIES = {
     **{
         f"an alarm: {what}": Bad(a, target="STACK/alarms/w", body=body)
         for what, (body, a) in bad_bodies.ALARMS.items()
+    },
+    **{
+        f"a configuration: {what}": Bad(a, target=CONFIGURATION, body=body)
+        for what, (body, a) in bad_bodies.CONFIGURATIONS.items()
+    },
+    **{
+        f"a result: {what}": Bad(a, target=f"{CONFIGURATION}/result", body=body)
+        for what, (body, a) in bad_bodies.RESULTS.items()
     },
     "a waiter as a text": Bad("415 media_type", target="STACK/waiters/w", headers=(TEXT,)),
     **{
@@ -116,7 +125,7 @@ HEADERS = {
     },
     **{
         f"reading the {what}: {how}": _read(a, f"STACK/{what}", header)
-        for what in ("context", "convergence", "turns")
+        for what in ("context", "convergence", "configurations", "turns")
         for how in ("a tag without quotes", "XML wanted", "a version to come")
         for header, a in (bad_headers.READING[how],)
     },
@@ -164,6 +173,8 @@ def _good_body(place: str) -> bytes:
         return GOOD_MEMBER
     if "/turns/" in place:
         return b"{}"
+    if "/configurations/" in place:
+        return bad_bodies.configuration()
     if "/alarms/" in place:
         return bad_bodies.alarm(bad_bodies.HERE)
     return bad_bodies.waiter({"signals": 1}) if "/waiters/" in place else GOOD

@@ -68,11 +68,14 @@ NAMED = [
             "STACK/waiters/SEGMENT",
             "STACK/alarms/SEGMENT",
             "STACK/members/SEGMENT",
+            "STACK/configurations/SEGMENT/c",
+            "STACK/configurations/m/SEGMENT",
             "STACK/turns/SEGMENT/m",
             "STACK/turns/q/SEGMENT",
         )
         for method in ("GET", "PUT", "DELETE")
     ),
+    ("GET", "STACK/configurations/SEGMENT"),
     ("GET", "STACK/turns/SEGMENT"),
     ("GET", "STACK/grants/SEGMENT"),
     ("DELETE", "STACK/grants/SEGMENT"),
@@ -144,6 +147,11 @@ METHODS = {
     "heartbeats are not put": ("PUT", "STACK/members/m/heartbeat", "405 method_not_allowed"),
     "convergence is not written": ("PUT", "STACK/convergence", "405 method_not_allowed"),
     "turns are not posted": ("POST", "STACK/turns/q/m", "405 method_not_allowed"),
+    "a result is not read alone": (
+        "GET",
+        "STACK/configurations/m/c/result",
+        "405 method_not_allowed",
+    ),
     "a queue is not put": ("PUT", "STACK/turns/q", "405 method_not_allowed"),
     "grants are not put": ("PUT", "STACK/grants", "405 method_not_allowed"),
     "a grant is not put": ("PUT", "STACK/grants/g", "405 method_not_allowed"),
@@ -166,6 +174,7 @@ PAGED = (
 WAITING = (
     *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence", "/v1/events"),
     *("STACK/waiters/w", "STACK/alarms/w", "STACK/turns", "STACK/turns/q", "STACK/turns/q/m"),
+    *("STACK/configurations", "STACK/configurations/m", "STACK/configurations/m/c"),
 )
 WATCHED = ("STACK/facts", "STACK/events")
 SETTLED = ("STACK/context", "STACK/events")

@@ -38,6 +38,12 @@ def operations() -> list[tuple[str, str]]:
         ("GET", "/v1/stacks/s/members/m/read_set"),
         ("PUT", "/v1/stacks/s/members/m/read_set"),
         ("DELETE", "/v1/stacks/s/members/m/read_set"),
+        ("GET", "/v1/stacks/s/configurations"),
+        ("GET", "/v1/stacks/s/configurations/m"),
+        ("GET", "/v1/stacks/s/configurations/m/n"),
+        ("PUT", "/v1/stacks/s/configurations/m/n"),
+        ("DELETE", "/v1/stacks/s/configurations/m/n"),
+        ("PUT", "/v1/stacks/s/configurations/m/n/result"),
         ("GET", "/v1/stacks/s/turns"),
         ("GET", "/v1/stacks/s/turns/q"),
         ("GET", "/v1/stacks/s/turns/q/c"),
@@ -87,6 +93,7 @@ def test_the_list_of_operations_is_complete(api: Caller) -> None:
         "{waiter}": "w",
         "{alarm}": "l",
         "{grant}": "g",
+        "{configuration}": "n",
         "{queue}": "q",
         "{subscription}": "u",
     }
@@ -148,6 +155,8 @@ def test_an_unknown_field_is_refused(api: Caller, method: str, path: str) -> Non
         ("POST", "replay"): {"since": "0123456789abcdef.1"},
         ("PUT", "l"): {"condition": {"facts": "a", "present": True}},
         ("PUT", "w"): {"success": {"signals": 1}},
+        ("PUT", "n"): {"group": "g"},
+        ("PUT", "result"): {"id": "i", "state": "complete"},
     }
     body = {**known.get((method, path.rpartition("/")[2]), {}), "nonsense": 1}
     assert refused(api(method, path, json=body), "400 schema")["field"] == "nonsense"

@@ -17,6 +17,7 @@ NAMES = {
     "member": "a",
     "waiter": "w",
     "alarm": "w",
+    "configuration": "w",
     "queue": "q",
     "subscription": "0" * 32,
 }
@@ -25,6 +26,7 @@ NAMES = {
 RECORDS: dict[str, Any] = {
     "waiters/w": {"success": {"signals": 9}},
     "alarms/w": {"condition": {"facts": "none", "present": True}},
+    "configurations/a/w": {"group": "script"},
     "turns/q/a": {},
     "members/a/read_set": {"facts": ["nodes/"]},
 }
@@ -58,6 +60,8 @@ WAITERS = f"{STACK}/waiters"
 WAITER = f"{WAITERS}/{{waiter}}"
 ALARMS = f"{STACK}/alarms"
 ALARM = f"{ALARMS}/{{alarm}}"
+CONFIGURATIONS = f"{STACK}/configurations"
+CONFIGURATION = f"{CONFIGURATIONS}/{{member}}/{{configuration}}"
 TURNS = f"{STACK}/turns"
 TURN = f"{TURNS}/{{queue}}/{{member}}"
 GRANTS = f"{STACK}/grants"
@@ -77,6 +81,9 @@ WAIT_FOR_A = {"success": {"facts": "a", "present": True}, "timeout": 60}
 
 SERVER = {"project-id": "p", "instance-id": "i", "metadata": {}}
 """A server that Nova asks about, and that is not to become a member."""
+
+ENDED = {"id": "of a former definition", "state": "complete"}
+"""A result that its holder may report, and that comes too late."""
 
 UNDECLARED = {"declared": None, "reason": None}
 
@@ -224,6 +231,12 @@ ROWS = [
     Row("GET", ALARM, Tokens.READ, Grants.READ),
     Row("PUT", ALARM, Tokens.WRITE, Grants.OWNERS, body=ALARM_OF_A),
     Row("DELETE", ALARM, Tokens.REMOVE, Grants.OWNERS, done=204),
+    Row("GET", CONFIGURATIONS, Tokens.READ, Grants.READ),
+    Row("GET", f"{CONFIGURATIONS}/{{member}}", Tokens.READ, Grants.READ),
+    Row("GET", CONFIGURATION, Tokens.READ, Grants.OWN_A),
+    Row("PUT", CONFIGURATION, Tokens.WRITE, Grants.OWNERS, body={"group": "script"}),
+    Row("DELETE", CONFIGURATION, Tokens.REMOVE, Grants.OWNERS, done=204),
+    Row("PUT", f"{CONFIGURATION}/result", Tokens.REMOVE, Grants.OWN_A, body=ENDED, done=409),
     Row("GET", TURNS, Tokens.READ, Grants.READ),
     Row("GET", f"{TURNS}/{{queue}}", Tokens.READ, Grants.READ),
     Row("GET", TURN, Tokens.READ, Grants.READ),

@@ -14,6 +14,7 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store, WakeUp
 from factstore.core.services.alarms import AlarmService
 from factstore.core.services.applied_reports import AppliedReports
+from factstore.core.services.configurations import ConfigurationService
 from factstore.core.services.context import ContextService
 from factstore.core.services.convergence import ConvergenceService
 from factstore.core.services.facts import FactService
@@ -52,6 +53,7 @@ class Services:
     grants: GrantService
     turns: TurnService
     subscriptions: SubscriptionService
+    configurations: ConfigurationService
     context: ContextService
     nodes: NodeService
     convergence: ConvergenceService
@@ -122,6 +124,7 @@ def build_services(
         subscriptions=SubscriptionService(
             store, events, clock, timeout, transactor, encryption, target_rules
         ),
+        configurations=ConfigurationService(store, events, clock, timeout, transactor, new_id),
         context=ContextService(store, events, clock, timeout),
         nodes=NodeService(store, clock, timeout, transactor),
         convergence=ConvergenceService(store, events, clock, timeout),

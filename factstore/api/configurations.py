@@ -1,0 +1,217 @@
+"""Views of configurations."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from flask import Response
+from flask.views import MethodView
+
+from factstore.api import conditional
+from factstore.api.blueprint import Blueprint
+from factstore.api.identity import access
+from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, WRITE
+from factstore.api.responses import (
+    conditional_response,
+    etag_of,
+    json_response,
+    set_location,
+)
+from factstore.api.schemas import configurations as schemas
+from factstore.api.schemas.base import NoQuery
+from factstore.api.serializers.configurations import configuration_text, configurations_texts
+from factstore.api.services import services, waiting
+from factstore.core.model.configuration import ConfigurationDefinition, result_path
+from factstore.core.model.configuration_result import ConfigurationResult
+from factstore.core.model.precondition import ABSENT
+from factstore.core.state.configurations import ConfigurationView
+from factstore.policies import configurations as rules
+
+blueprint = Blueprint(
+    "configurations", __name__, description="Software that members deploy once, in order."
+)
+
+
+def _list(stack: str, member: str, query: dict[str, Any]) -> Response:
+    caller = access()
+    scope = caller.scope(rules.LIST, stack)
+    known = conditional.known_tags()
+    with waiting(scope.project_id, query["wait"]):
+        found = services().configurations.list(
+            scope,
+            member,
+            wait=query["wait"],
+            unless=lambda each: known is None or etag_of(configurations_texts(each)) in known,
+            stale=query["consistency"] == "stale",
+            permissions=caller.permissions,
+        )
+    texts = partial(configurations_texts, found)
+    return conditional_response(texts, etag_of(texts()), known)
+
+
+@blueprint.route("/v1/stacks/<stack>/configurations")
+class ConfigurationList(MethodView):
+    """All configurations of a stack."""
+
+    @blueprint.query(schemas.ConfigurationQuery)
+    @blueprint.request_headers("if_none_match_read")
+    @blueprint.error_codes(*CONDITIONAL_READ)
+    @blueprint.response(200, schemas.ConfigurationList, headers=("ETag",))
+    @blueprint.not_modified("ETag")
+    def get(self, query: dict[str, Any], stack: str) -> Response:
+        """List the configurations of all members; with wait, wait until the list changes."""
+        return _list(stack, "", query)
+
+
+@blueprint.route("/v1/stacks/<stack>/configurations/<member>")
+class MemberConfigurations(MethodView):
+    """The configurations of a member."""
+
+    @blueprint.query(schemas.ConfigurationQuery)
+    @blueprint.request_headers("if_none_match_read")
+    @blueprint.error_codes(*CONDITIONAL_READ)
+    @blueprint.response(200, schemas.ConfigurationList, headers=("ETag",))
+    @blueprint.not_modified("ETag")
+    def get(self, query: dict[str, Any], stack: str, member: str) -> Response:
+        """List the configurations of a member in order; with wait, wait until the list changes."""
+        return _list(stack, member, query)
+
+
+@blueprint.route("/v1/stacks/<stack>/configurations/<member>/<configuration>")
+class ConfigurationItem(MethodView):
+    """One configuration."""
+
+    @blueprint.query(schemas.ConfigurationQuery)
+    @blueprint.request_headers("if_none_match_read")
+    @blueprint.error_codes(*CONDITIONAL_READ)
+    @blueprint.response(200, schemas.Configuration, headers=("ETag",))
+    @blueprint.not_modified("ETag")
+    def get(self, query: dict[str, Any], stack: str, member: str, configuration: str) -> Response:
+        """Show a configuration; with wait, wait until it has ended or it differs."""
+        caller = access()
+        scope = caller.scope(rules.GET, stack)
+        known = conditional.known_tags()
+
+        def is_known(found: ConfigurationView) -> bool:
+            return known is None or etag_of((configuration_text(found),)) in known
+
+        with waiting(scope.project_id, query["wait"]):
+            found = services().configurations.get(
+                scope,
+                f"{member}/{configuration}",
+                wait=query["wait"],
+                unless=None if known == frozenset() else is_known,
+                stale=query["consistency"] == "stale",
+                permissions=caller.permissions,
+            )
+        text = configuration_text(found)
+        return conditional_response(lambda: (text,), etag_of((text,)), known)
+
+    @blueprint.query(NoQuery)
+    @blueprint.arguments(schemas.ConfigurationBody)
+    @blueprint.request_headers("if_none_match_write")
+    @blueprint.error_codes(
+        "path_invalid",
+        "etag_invalid",
+        "value_too_large",
+        "path_is_folder",
+        "path_below_fact",
+        "configuration_circle",
+        "precondition_failed",
+        "quota_exceeded",
+        *JSON_BODY,
+        *WRITE,
+    )
+    @blueprint.response(
+        200, schemas.Configuration, headers=("Factstore-Cursor", "Factstore-Unchanged")
+    )
+    @blueprint.alt_response(
+        201, schema=schemas.Configuration, description="Created", headers=("Factstore-Cursor",)
+    )
+    def put(
+        self,
+        query: dict[str, Any],
+        body: dict[str, Any],
+        stack: str,
+        member: str,
+        configuration: str,
+    ) -> Response:
+        """Create a configuration or change its definition; an equal definition changes nothing."""
+        caller = access()
+        scope = caller.scope(rules.PUT, stack)
+        found, outcome, revision = services().configurations.put(
+            scope,
+            f"{member}/{configuration}",
+            ConfigurationDefinition.of(body),
+            caller.author(),
+            create_only=conditional.write_precondition() == ABSENT,
+        )
+        response = json_response(configuration_text(found))
+        if outcome == "created":
+            set_location(response, "stacks", stack, "configurations", member, configuration)
+        elif outcome == "unchanged":
+            response.headers["Factstore-Unchanged"] = "true"
+        response.headers["Factstore-Cursor"] = str(services().cursor(revision))
+        return response
+
+    @blueprint.query(NoQuery)
+    @blueprint.error_codes("path_invalid", "not_found", *WRITE)
+    @blueprint.response(204, headers=("Factstore-Cursor",))
+    def delete(
+        self, query: dict[str, Any], stack: str, member: str, configuration: str
+    ) -> Response:
+        """Delete a configuration and its result; nothing is undeployed."""
+        caller = access()
+        scope = caller.scope(rules.DELETE, stack)
+        key = f"{member}/{configuration}"
+        revision = services().configurations.delete(scope, key, caller.author())
+        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
+
+
+@blueprint.route("/v1/stacks/<stack>/configurations/<member>/<configuration>/result")
+class ConfigurationResultItem(MethodView):
+    """The result of a configuration."""
+
+    @blueprint.query(NoQuery)
+    @blueprint.arguments(schemas.ResultBody)
+    @blueprint.request_headers("generation")
+    @blueprint.error_codes(
+        "path_invalid",
+        "not_found",
+        "path_is_folder",
+        "generation_stale",
+        "configuration_changed",
+        "configuration_ended",
+        *JSON_BODY,
+        *WRITE,
+    )
+    @blueprint.response(
+        200, schemas.Configuration, headers=("Factstore-Cursor", "Factstore-Unchanged")
+    )
+    def put(
+        self,
+        query: dict[str, Any],
+        body: dict[str, Any],
+        stack: str,
+        member: str,
+        configuration: str,
+    ) -> Response:
+        """Report the progress of a run, or its end; an equal report changes nothing."""
+        caller = access()
+        scope = caller.scope(rules.REPORT, stack)
+        key = f"{member}/{configuration}"
+        caller.permissions.check_write(result_path(key))
+        generation = conditional.generation()
+        found, changed, revision = services().configurations.report(
+            scope,
+            key,
+            ConfigurationResult.of(body),
+            caller.author(),
+            fences=() if generation is None else (generation,),
+        )
+        response = json_response(configuration_text(found))
+        if not changed:
+            response.headers["Factstore-Unchanged"] = "true"
+        response.headers["Factstore-Cursor"] = str(services().cursor(revision))
+        return response

@@ -1,0 +1,215 @@
+"""Writing a configuration, deleting it, and reporting its result."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, TypeVar
+
+from factstore.core.errors import Conflict, Forbidden, NotFound, PreconditionFailed
+from factstore.core.model.configuration import (
+    CONFIGURATIONS_PER_STACK,
+    ORDER_KEY,
+    Configuration,
+    ConfigurationDefinition,
+    ConfigurationOrder,
+    check_no_circle,
+    config_path,
+    result_path,
+)
+from factstore.core.model.configuration_result import ConfigurationResult, StoredResult
+from factstore.core.model.fact import Author, Delete, Put, Scope
+from factstore.core.model.path import quoted
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.facts import WriteFacts
+from factstore.core.operations.keyring import NoKeyring
+from factstore.core.operations.operation import Draft, Operation, View
+from factstore.core.state.configurations import configurations, find_configuration
+
+T = TypeVar("T")
+
+WriteOutcome = Literal["created", "changed", "unchanged"]
+
+_NO_ENCRYPTION = Encryption(NoKeyring())  # the facts of configurations are not sensitive
+
+
+@dataclass(slots=True)
+class PutConfiguration(Operation[WriteOutcome]):
+    """Create a configuration, or change its definition, so that it runs again.
+
+    The same definition changes nothing.  The result of a former definition is deleted.
+
+    :param id: the id of the new definition.
+    :param create_only: refuse if the configuration exists.
+    """
+
+    may_create_stack: ClassVar[bool] = True
+
+    scope: Scope
+    key: str
+    definition: ConfigurationDefinition
+    id: str
+    author: Author
+    create_only: bool = False
+
+    def plan(self, view: View) -> Draft[WriteOutcome]:
+        """Return the draft.
+
+        :raises PreconditionFailed: see *create_only*.
+        :raises Conflict: ``configuration_circle``.
+        :raises Forbidden: ``quota_exceeded``: the stack has too many configurations.
+        """
+        known = _find(view, self.key)
+        if known is not None and self.create_only:
+            raise PreconditionFailed(f"configuration {quoted(self.key)} exists already.")
+        if known is not None and known.definition == self.definition:
+            path = config_path(self.key)
+            return Draft("unchanged", fact_revisions={path: known.fact.revision})
+        check_no_circle(self.key, self.definition.depends_on, lambda key: _depends_on(view, key))
+        if known is None:
+            _check_room(view)
+        record = view.record(ORDER_KEY)
+        order = record if isinstance(record, ConfigurationOrder) else ConfigurationOrder(0)
+        sequence = known.sequence if known else order.last + 1
+        document = {"id": self.id, "sequence": sequence, **self.definition.document}
+        outcome: WriteOutcome = "changed" if known else "created"
+        draft = _draft(
+            view,
+            self,
+            outcome,
+            [Put.of(config_path(self.key), document), Delete(result_path(self.key))],
+        )
+        return replace(
+            draft,
+            records=(ConfigurationOrder(max(order.last, sequence)),),
+            record_revisions={ORDER_KEY: record.revision if record else 0},
+        )
+
+
+@dataclass(slots=True)
+class DeleteConfiguration(Operation[None]):
+    """Delete a configuration and its result."""
+
+    scope: Scope
+    key: str
+    author: Author
+
+    def plan(self, view: View) -> Draft[None]:
+        """Return the draft.
+
+        :raises NotFound: there is no such configuration.
+        """
+        if _find(view, self.key) is None:
+            raise configuration_missing(view.scope, self.key)
+        return _draft(
+            view, self, None, [Delete(config_path(self.key)), Delete(result_path(self.key))]
+        )
+
+
+@dataclass(slots=True)
+class ReportResult(Operation[bool]):
+    """Store the result of a configuration; the outcome is whether anything changed.
+
+    :param fences: generations of members; all must be alive.
+    """
+
+    counts_toward_quota: ClassVar[bool] = False
+
+    scope: Scope
+    key: str
+    result: ConfigurationResult
+    author: Author
+    fences: Collection[str] = ()
+
+    def plan(self, view: View) -> Draft[bool]:
+        """Return the draft.
+
+        :raises NotFound: there is no such configuration.
+        :raises Conflict: ``configuration_changed``: the result is that of a former definition;
+            ``configuration_ended``: another end was reported; or a fence does not hold.
+        """
+        configuration = _find(view, self.key)
+        if configuration is None:
+            raise configuration_missing(view.scope, self.key)
+        if configuration.id != self.result.id:
+            raise Conflict(
+                f"configuration {quoted(self.key)} has another id than {quoted(self.result.id)}: its "
+                "definition was changed. Read the configuration again.",
+                code="configuration_changed",
+                extra={"id": configuration.id},
+            )
+        path = result_path(self.key)
+        known = StoredResult.parse(view.fact(path))
+        if known is not None and known.result.id != self.result.id:
+            known = None
+        guards = {config_path(self.key): configuration.fact.revision}
+        if known is not None and known.result == self.result:
+            return Draft(False, fact_revisions={**guards, path: known.fact.revision})
+        if known is not None and known.result.ended:
+            raise Conflict(
+                f"configuration {quoted(self.key)} is {known.result.state} already; a result that was "
+                "reported is not changed. To run the configuration again, change its definition.",
+                code="configuration_ended",
+                extra={"state": known.result.state},
+            )
+        document = {
+            **self.result.document,
+            "started_at": known.started_at if known else view.now,
+            "ended_at": view.now if self.result.ended else None,
+        }
+        draft = _draft(view, self, True, [Put.of(path, document)], self.fences)
+        return replace(draft, fact_revisions={**draft.fact_revisions, **guards})
+
+
+def _draft(
+    view: View,
+    operation: PutConfiguration | DeleteConfiguration | ReportResult,
+    outcome: T,
+    requests: Sequence[Put | Delete],
+    fences: Collection[str] = (),
+) -> Draft[T]:
+    """Return the draft of writing facts."""
+    write = WriteFacts(
+        operation.scope, requests, (), operation.author, _NO_ENCRYPTION, fences=fences
+    )
+    draft = write.plan(view)
+    return Draft(
+        outcome,
+        puts=draft.puts,
+        deletes=draft.deletes,
+        fact_revisions=draft.fact_revisions,
+        record_revisions=draft.record_revisions,
+        leases=draft.leases,
+        ends=draft.ends,
+    )
+
+
+def _find(view: View, key: str) -> Configuration | None:
+    return find_configuration(view.stack_state, key) if view.stack_state else None
+
+
+def _depends_on(view: View, key: str) -> Sequence[str]:
+    found = _find(view, key)
+    return found.definition.depends_on if found else ()
+
+
+def _check_room(view: View) -> None:
+    count = len(configurations(view.stack_state)) if view.stack_state else 0
+    if count >= CONFIGURATIONS_PER_STACK:
+        raise Forbidden(
+            f"the stack has {count} configurations; at most {CONFIGURATIONS_PER_STACK} are allowed. "
+            "Delete some configurations.",
+            code="quota_exceeded",
+            extra={
+                "quota": "configurations_per_stack",
+                "limit": CONFIGURATIONS_PER_STACK,
+                "used": count,
+            },
+        )
+
+
+def configuration_missing(scope: Scope, key: str) -> NotFound:
+    """Return the refusal of a request about a configuration that does not exist."""
+    return NotFound(
+        f"there is no configuration {quoted(key)} in a stack named {quoted(scope.stack)}."
+    )

@@ -1,0 +1,188 @@
+"""Configurations: writing, reading and waiting, and reporting results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from factstore.core.model.configuration import ConfigurationDefinition, check_key, config_path
+from factstore.core.model.configuration_result import ConfigurationResult
+from factstore.core.model.fact import Author, Scope
+from factstore.core.model.path import check_name, check_stack_name
+from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.operations.configurations import (
+    DeleteConfiguration,
+    PutConfiguration,
+    ReportResult,
+    WriteOutcome,
+    configuration_missing,
+)
+from factstore.core.operations.operation import stack_missing
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.services.base import Service
+from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.state.configurations import (
+    ConfigurationView,
+    configurations,
+    find_configuration,
+    view_configuration,
+)
+from factstore.core.state.state import State
+
+
+class ConfigurationService(Service):
+    """The service for configurations.
+
+    :param new_id: returns a unique id for a new definition.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        timeout: float,
+        transactor: Transactor,
+        new_id: Callable[[], str],
+    ) -> None:
+        super().__init__(store, clock, timeout, transactor)
+        self._events = events
+        self._new_id = new_id
+
+    def list(
+        self,
+        scope: Scope,
+        member: str = "",
+        *,
+        wait: float = 0,
+        unless: Callable[[tuple[ConfigurationView, ...]], bool],
+        stale: bool = False,
+        permissions: Permissions = OWNER,
+    ) -> tuple[ConfigurationView, ...]:
+        """Return the configurations of a member, or of all, in order; wait while *unless* is true.
+
+        :param permissions: of the caller; configurations that it may not read are left out.
+        :raises NotFound: there is no such stack.
+        """
+        check_stack_name(scope.stack)
+        if member:
+            check_name(member, "member")
+
+        def read(state: State) -> tuple[ConfigurationView, ...]:
+            with state.read():
+                stack_state = state.stack_state(scope)
+                if stack_state is None:
+                    raise stack_missing(scope)
+                return tuple(
+                    view_configuration(stack_state, each)
+                    for each in configurations(stack_state, member)
+                    if permissions.can_read(each.fact.path)
+                )
+
+        states = self._query(scope).states(wait, stale=stale)
+        found = read(next(states))
+        while unless(found) and (state := next(states, None)) is not None:
+            found = read(state)
+        return found
+
+    def get(
+        self,
+        scope: Scope,
+        key: str,
+        *,
+        wait: float = 0,
+        unless: Callable[[ConfigurationView], bool] | None = None,
+        stale: bool = False,
+        permissions: Permissions = OWNER,
+    ) -> ConfigurationView:
+        """Return a configuration; wait while *unless* is true for it, or without it until it has ended.
+
+        :param key: the member, ``/`` and the name.
+        :raises Forbidden: the caller may not read it.
+        :raises NotFound: it does not exist, or was deleted meanwhile.
+        """
+        check_stack_name(scope.stack)
+        permissions.check_read(config_path(check_key(key)))
+
+        def read(state: State) -> ConfigurationView:
+            found = _read(state, scope, key)
+            if found is None:
+                raise configuration_missing(scope, key)
+            return found
+
+        states = self._query(scope).states(wait, stale=stale)
+        found = read(next(states))
+        while (unless(found) if unless is not None else not found.ended) and (
+            state := next(states, None)
+        ) is not None:
+            found = read(state)
+        return found
+
+    def put(
+        self,
+        scope: Scope,
+        key: str,
+        definition: ConfigurationDefinition,
+        author: Author,
+        *,
+        create_only: bool,
+    ) -> tuple[ConfigurationView, WriteOutcome, int]:
+        """Create a configuration or change its definition; the same definition changes nothing.
+
+        :param create_only: fail if the configuration exists.
+        :return: the configuration, the outcome, and the revision of the write.
+        :raises PreconditionFailed: the configuration exists, with *create_only*.
+        :raises Conflict: ``configuration_circle``.
+        :raises Forbidden: ``quota_exceeded``.
+        """
+        check_stack_name(scope.stack)
+        operation = PutConfiguration(
+            scope, check_key(key), definition, self._new_id(), author, create_only
+        )
+        done = self._transactor.run(operation)
+        return self._written(scope, key), done.outcome, done.revision
+
+    def delete(self, scope: Scope, key: str, author: Author) -> int:
+        """Delete a configuration and its result; return the revision of the deletion.
+
+        :raises NotFound: there is no such configuration.
+        """
+        check_stack_name(scope.stack)
+        return self._transactor.run(DeleteConfiguration(scope, check_key(key), author)).revision
+
+    def report(
+        self,
+        scope: Scope,
+        key: str,
+        result: ConfigurationResult,
+        author: Author,
+        *,
+        fences: Collection[str] = (),
+    ) -> tuple[ConfigurationView, bool, int]:
+        """Store the result of a configuration.
+
+        :param fences: generations of members; all must be alive.
+        :return: the configuration, whether anything changed, and the revision of the write.
+        :raises NotFound: there is no such configuration.
+        :raises Conflict: ``configuration_changed``, ``configuration_ended`` or ``generation_stale``.
+        """
+        check_stack_name(scope.stack)
+        done = self._transactor.run(ReportResult(scope, check_key(key), result, author, fences))
+        return self._written(scope, key), done.outcome, done.revision
+
+    def _written(self, scope: Scope, key: str) -> ConfigurationView:
+        """Return a configuration that was just written."""
+        found = _read(self._state(), scope, key)
+        if found is None:  # it was deleted meanwhile
+            raise configuration_missing(scope, key)
+        return found
+
+    def _query(self, scope: Scope) -> BlockingQuery:
+        return BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
+
+
+def _read(state: State, scope: Scope, key: str) -> ConfigurationView | None:
+    with state.read():
+        stack_state = state.stack_state(scope)
+        found = find_configuration(stack_state, key) if stack_state else None
+        return view_configuration(stack_state, found) if stack_state and found else None
