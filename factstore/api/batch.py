@@ -20,7 +20,7 @@ from factstore.api.openapi import (
 from factstore.api.responses import texts_response
 from factstore.api.schemas import batch as schemas
 from factstore.api.schemas.base import NoQuery
-from factstore.api.serializers.batch import batch_texts
+from factstore.api.serializers.batch import batch_text
 from factstore.api.services import services
 from factstore.core.errors import Invalid
 from factstore.core.model.fact import Delete, DeletePrefix, Put
@@ -81,7 +81,7 @@ class Batch(MethodView):
         )
         cursor = str(services().cursor(written.revision))
         epoch = services().epoch
-        response = texts_response(lambda: batch_texts(written, epoch))
+        response = texts_response(lambda: [batch_text(written, epoch)])
         response.headers["Factstore-Cursor"] = cursor
         return response
 

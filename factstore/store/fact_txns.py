@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from factstore.core.model.fact import Stack
+from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import Transaction
 from factstore.store import codec
 from factstore.store.client.encoding import (
@@ -19,10 +20,11 @@ from factstore.store.client.encoding import (
     encode_revision,
 )
 from factstore.store.keyspace import Keyspace
-from factstore.store.txn import other_compares, stack_compares
+from factstore.store.txn import stack_compares, tree_compares
 from factstore.store.types import Compare, GetKey, Operation, PutKey, Txn
 
 _STACKS = 4096  # of which the common part is remembered
+_RECORDS = 64  # of a stack, whose keys are remembered
 
 
 class _Common(NamedTuple):
@@ -30,6 +32,7 @@ class _Common(NamedTuple):
 
     :param message: the part of the message that states the compares.
     :param folder: the key of a fact without its path.
+    :param records: the keys of records, above all of grants.
     """
 
     stack: Stack
@@ -37,6 +40,7 @@ class _Common(NamedTuple):
     compares: list[Compare]
     message: bytes
     folder: bytes
+    records: dict[RecordKey, bytes]
 
 
 class FactTxns:
@@ -78,8 +82,12 @@ class FactTxns:
             if covers is None or revision or not covers(path):
                 compares.append(Compare(key, "mod", "==", revision))
                 parts.append(encode_revision(key, revision))
-        if commit.record_revisions or tree.absent or tree.empty or tree.subtrees:
-            others = other_compares(commit, self._keys)
+        for record, revision in commit.record_revisions.items():
+            key = common.records.get(record) or self._record(common, record)
+            compares.append(Compare(key, "mod", "==", revision))
+            parts.append(encode_revision(key, revision))
+        if tree.absent or tree.empty or tree.subtrees:
+            others = tree_compares(commit, self._keys)
             compares += others
             parts.append(encode_compares(others))
         if not commit.puts:
@@ -92,11 +100,18 @@ class FactTxns:
             parts.append(encode_put(key, value, fact.lease))
         return Txn(compares, operations, b"".join(parts))
 
+    def _record(self, common: _Common, record: RecordKey) -> bytes:
+        if len(common.records) >= _RECORDS:
+            common.records.clear()
+        stack = common.stack
+        key = common.records[record] = self._keys.record(stack.project_id, stack.id, record)
+        return key
+
     def _common(self, stack: Stack, store_id: bytes) -> _Common:
         if len(self._stacks) >= _STACKS:
             self._stacks.clear()
         compares = stack_compares(stack, self._keys, store_id)
         folder = self._keys.facts(stack.project_id, stack.id).start
-        common = _Common(stack, store_id, compares, encode_compares(compares), folder)
+        common = _Common(stack, store_id, compares, encode_compares(compares), folder, {})
         self._stacks[stack.id] = common
         return common

@@ -33,7 +33,7 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
         if revision == 0 and commit.tree.cover(path):
             continue
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
-    return [*compares, *other_compares(commit, keys)]
+    return [*compares, *_records(commit, keys), *tree_compares(commit, keys)]
 
 
 def stack_compares(stack: Stack, keys: Keyspace, store_id: bytes) -> list[Compare]:
@@ -42,11 +42,6 @@ def stack_compares(stack: Stack, keys: Keyspace, store_id: bytes) -> list[Compar
         Compare(keys.epoch, "value", "==", store_id),
         Compare(keys.stack(stack.project_id, stack.name), "create", "==", stack.created),
     ]
-
-
-def other_compares(commit: Transaction, keys: Keyspace) -> list[Compare]:
-    """Return the compares of records and of the tree's guards."""
-    return [*_records(commit, keys), *_tree(commit, keys)]
 
 
 def _records(commit: Transaction, keys: Keyspace) -> list[Compare]:
@@ -58,7 +53,7 @@ def _records(commit: Transaction, keys: Keyspace) -> list[Compare]:
     ]
 
 
-def _tree(commit: Transaction, keys: Keyspace) -> list[Compare]:
+def tree_compares(commit: Transaction, keys: Keyspace) -> list[Compare]:
     """Return the compares of the tree's guards.
 
     The compare of a subtree reads its keys, at about a microsecond for each.

@@ -20,8 +20,9 @@ DEPTH = 32
 WRAPPING = 4  # a batch wraps a value in {operations: [{put: {value: ...}}]}
 INTEGER_BOUND = 2**63
 
-# Possessive, and an unterminated string matches too: each character is examined once.
-_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# All but brackets. Possessive, and an unterminated string matches too: each character is examined once.
+_NO_BRACKETS = re.compile(r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"?)++', re.DOTALL)
+_AS_ROUND = str.maketrans("[{]}", "(())")
 _quoted = json.encoder.encode_basestring
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
@@ -114,17 +115,17 @@ def _check_depth(text: str, deepest: int) -> None:
     """Refuse deep nesting before the parser recurses into it."""
     if text.count("[") + text.count("{") <= DEPTH:
         return
+    brackets = _NO_BRACKETS.sub("", text).translate(_AS_ROUND)
+    remaining = brackets
+    for _ in range(deepest):  # each time, the innermost ones are removed
+        remaining = remaining.replace("()", "")
+        if not remaining:
+            return
     depth = 0
-    for match in _STRUCTURE.finditer(text):
-        mark = match.group()
-        if mark in "[{":
-            depth += 1
-            if depth > deepest:
-                raise Invalid(
-                    f"the JSON is nested deeper than {DEPTH} levels.", code="json_too_deep"
-                )
-        elif mark in "]}":
-            depth -= 1
+    for bracket in brackets:
+        depth += 1 if bracket == "(" else -1
+        if depth > deepest:
+            raise Invalid(f"the JSON is nested deeper than {DEPTH} levels.", code="json_too_deep")
 
 
 def check_value_depth(value: Any, depth: int = 0) -> None:

@@ -71,8 +71,9 @@ class State:
         with self._lock:
             if step.revision <= self.revision:
                 return StepResult()
+            others = [mutation for mutation in step.mutations if type(mutation) is not PutFact]
             authors: dict[str, list[DeletionAuthor]] = {}
-            for mutation in step.mutations:
+            for mutation in others:
                 if isinstance(mutation, DeletionAuthor):  # several if writes were batched
                     authors.setdefault(mutation.stack_id, []).append(mutation)
             changes: dict[tuple[Scope, str], list[Change]] = {}
@@ -91,7 +92,7 @@ class State:
                 concerned[scope] = concerned.get(scope, frozenset()) | digests
                 for queue in stack_state.turn_queues.take_changed(stack_state.stack):
                     concerned[queue] = frozenset()
-            if any(map(concerns_notifiers, step.mutations)):
+            if any(map(concerns_notifiers, others)):
                 concerned[SERVICE] = frozenset()
             self.revision = step.revision
             events = [
@@ -111,15 +112,14 @@ class State:
         self, mutation: Mutation, authors: dict[str, list[DeletionAuthor]], revision: int
     ) -> tuple[StackState | None, Change | None]:
         """Return the stack that a mutation touches, and the change that watchers see, if any."""
+        if type(mutation) is PutFact:  # nearly all are, and this takes half of the time of a match
+            stack_state, fact = self._by_id.get(mutation.stack_id), mutation.fact
+            if stack_state is None:  # a remainder of a deleted stack
+                return None, None
+            previous = stack_state.put(fact)
+            by, request_id = fact.updated_by, fact.request_id
+            return stack_state, Change("fact.put", fact.path, fact, previous, by, request_id)
         match mutation:
-            case PutFact(stack_id, fact):
-                stack_state = self._by_id.get(stack_id)
-                if stack_state is None:  # a remainder of a deleted stack
-                    return None, None
-                previous = stack_state.put(fact)
-                return stack_state, Change(
-                    "fact.put", fact.path, fact, previous, fact.updated_by, fact.request_id
-                )
             case DropFact(stack_id, path):
                 stack_state = self._by_id.get(stack_id)
                 deleted = stack_state.drop(path, revision) if stack_state else None

@@ -11,7 +11,7 @@ from typing import Any
 from factstore.api.fact_body import fact_to_put, is_plain_put
 from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
-from factstore.api.serializers.batch import batch_texts
+from factstore.api.serializers.batch import batch_text
 from factstore.api.serializers.facts import revealed_fact_text
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor
@@ -132,7 +132,7 @@ class Writes:
             ("Content-Type", JSON),
             ("Factstore-Cursor", str(Cursor(epoch, written.revision))),
         ]
-        return Answer(200, lines, [*batch_texts(written, epoch), "\n"])
+        return Answer(200, lines, [batch_text(written, epoch), "\n"])
 
     def heartbeat(self, call: Call) -> Rendered | None:
         """Restart a member's time to live."""
