@@ -26,6 +26,9 @@ def find_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[st
         yield str(error)
     yield from _keystone_problems(settings.keystone)
     yield from _state_problems(settings.agent.state_dir)
+    hooks = settings.deploy.hooks
+    if hooks is not None and not hooks.is_dir():
+        yield f"[deploy] hooks: {hooks} is not a directory."
     for spec in file_specs(settings):
         for problem in _file_problems(spec):
             yield f"[{spec.name}] {problem}"

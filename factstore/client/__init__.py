@@ -20,6 +20,12 @@ and does not depend on the service's implementation.
 from factstore.client.alarm import Alarm, AlarmRecord
 from factstore.client.batch import Delete, DeletePrefix, Guard, Put
 from factstore.client.client import Client
+from factstore.client.configuration import (
+    Configuration,
+    ConfigurationList,
+    ConfigurationRecord,
+    ResultRecord,
+)
 from factstore.client.connect import connect
 from factstore.client.errors import (
     BadRequest,
@@ -85,6 +91,9 @@ __all__ = [
     "CertificateError",
     "Change",
     "Client",
+    "Configuration",
+    "ConfigurationList",
+    "ConfigurationRecord",
     "Conflict",
     "Context",
     "Convergence",
@@ -118,6 +127,7 @@ __all__ = [
     "Put",
     "RateLimited",
     "Refused",
+    "ResultRecord",
     "Snapshot",
     "Stack",
     "StackContents",

@@ -38,9 +38,9 @@ def history_url(stack: str, path: str) -> str:
 
 
 def item_url(stack: str, kind: str, *names: str) -> str:
-    """Return the URL of a member, a waiter, a grant, a queue or a turn.
+    """Return the URL of a member, a waiter, a grant, a queue, a turn or a configuration.
 
-    :param kind: ``members``, ``waiters``, ``grants`` or ``turns``.
+    :param kind: ``members``, ``waiters``, ``grants``, ``turns`` or ``configurations``.
     :raises BadRequest: a name is not one segment.
     """
     for name in names:

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from factstore.agent.system.host_facts import boot_id
+from factstore.agent.system.process_identity import start_time
 from factstore.agent.system.process_session import signal_session
 from factstore.agent.system.run_program import run_program
 from factstore.agent.system.state_dir import HOOK, StateDir
@@ -105,7 +105,7 @@ class ProgramRunner:
         return True
 
     def _record(self, pid: int) -> None:
-        self._state.try_write(HOOK, {"pid": pid, "began": _start_time(pid)})
+        self._state.try_write(HOOK, {"pid": pid, "began": start_time(pid)})
 
     def _orphan(self) -> int | None:
         """Return the process id of a running program that another agent has started, or None."""
@@ -113,13 +113,4 @@ class ProgramRunner:
         if record is None or record["began"] is None:
             return None
         pid: int = record["pid"]
-        return pid if _start_time(pid) == record["began"] else None
-
-
-def _start_time(pid: int) -> str | None:
-    """Return the boot and the start time of a process, which identify it; None if it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else f"{boot_id()} {fields[19]}"
-    except OSError:
-        return None
+        return pid if start_time(pid) == record["began"] else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from factstore.agent.system.program_output import printable
@@ -56,9 +56,7 @@ class SensitiveFacts:
 
     def redact(self, text: str) -> str:
         """Return a text for the log or for other members, with ``***`` in place of secrets."""
-        for secret in self._secrets():
-            text = text.replace(secret, "***")
-        return text
+        return redacted(text, self._secrets())
 
     def occur_in(self, text: str) -> bool:
         """Return True if a text contains a secret."""
@@ -68,8 +66,23 @@ class SensitiveFacts:
         """Return all secret texts and the lines of those that have several, longest first."""
         with self._lock:
             values = [value for _, value in self._values.values()]
-        texts = {part for value in values for text in _strings(value) for part in _parts(text)}
-        return sorted(texts, key=len, reverse=True)
+        return secret_texts(values)
+
+
+def secret_texts(values: Iterable[Any]) -> list[str]:
+    """Return the texts in secret values and the lines of those that have several, longest first."""
+    texts = {part for value in values for text in _strings(value) for part in _parts(text)}
+    return sorted(texts, key=len, reverse=True)
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return a text with ``***`` in place of secrets.
+
+    :param secrets: the longest first.
+    """
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
 
 
 def hide(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,13 @@ class ReactOptions:
 
 
 @dataclass(frozen=True)
+class DeployOptions:
+    """``[deploy]``: the hooks that deploy configurations; without them, none are deployed."""
+
+    hooks: Annotated[Optional[Path], types.absolute_path] = None
+
+
+@dataclass(frozen=True)
 class FileOptions:
     """A rendered file: its place, its check and its command."""
 
@@ -139,6 +146,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "service": ServiceOptions,
     "facts": FactsOptions,
     "react": ReactOptions,
+    "deploy": DeployOptions,
 }
 NAMED_SECTIONS: Mapping[str, type[Any]] = {"template": TemplateOptions, "render": RenderOptions}
 KEYSTONE = "keystone"
@@ -160,6 +168,7 @@ class Settings:
     service: ServiceOptions
     facts: FactsOptions
     react: ReactOptions
+    deploy: DeployOptions
     keystone: Mapping[str, str]
     templates: Mapping[str, TemplateOptions]
     renders: Mapping[str, RenderOptions]
@@ -204,6 +213,7 @@ def load_settings(file: Path) -> Settings:
         service=sections["service"],
         facts=sections["facts"],
         react=sections["react"],
+        deploy=sections["deploy"],
         keystone=dict(parser[KEYSTONE]) if parser.has_section(KEYSTONE) else {},
         templates={
             name: dataclasses.replace(options, source=file.parent / "templates" / options.source)

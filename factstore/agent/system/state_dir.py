@@ -58,10 +58,14 @@ def _write(path: Path, data: bytes, mode: int, owner: int, group: int) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable.
+
+    :raises OSError: the directory cannot be synced.
+    """
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -129,14 +133,14 @@ class StateDir:
                 path.unlink()
             except FileNotFoundError:
                 return
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
 
     def clear(self) -> None:
         """Delete all documents and marks, except the lock of this agent."""
         for file in (*self.directory.glob("*.json"), *self.directory.glob("*.lock")):
             if file.name != AGENT_LOCK:
                 file.unlink(missing_ok=True)
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
 
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.json"

@@ -1,0 +1,1 @@
+"""From the stack's configurations to this instance: hooks run each of them once, in order."""

@@ -1,0 +1,224 @@
+"""Running the configurations of this member that are due, one after the other.
+
+Each runs once, and its result is reported at least once: the service ignores a repetition.  A run
+continues while the agent restarts.  Only a run whose supervisor has ended without a result, such as at
+a reboot, was interrupted, and the configuration states what follows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from factstore.agent.apply.sensitive_facts import redacted, secret_texts
+from factstore.agent.deploy.protocol import OUTPUT_BYTES, hook_input, hook_result, last_line, tail
+from factstore.agent.deploy.runs import TAIL_BYTES, Run, RunRecord
+from factstore.client import ConfigurationRecord, Stack
+from factstore.client.clock import Clock
+from factstore.client.errors import BadRequest, Conflict, Forbidden, NotFound
+from factstore.client.transport import LONGEST_WAIT
+
+LOG = logging.getLogger(__name__)
+
+ABSENT_SECONDS = 2.0  # between looks whether this agent has joined
+POLL_SECONDS = 0.5  # between looks at a run
+PROGRESS_SECONDS = 2.0  # between reports of progress
+EARLY_SECONDS = (
+    1.0  # the pause after a poll that returned early: a stopping server ends its requests
+)
+_PERCENT = re.compile(r"(?<![\d.])(100|\d{1,2}) ?%")
+
+
+class Deployer:
+    """Runs configurations.
+
+    :param hooks: the directory with a hook for each group of configurations.
+    :param state: the agent's state directory.
+    :param is_present: returns True while the agent is a member.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        member: str,
+        hooks: Path,
+        state: Path,
+        is_present: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self._stack = stack
+        self._member = member
+        self._hooks = hooks
+        self._run = Run(state)
+        self._is_present = is_present
+        self._clock = clock
+        self._etag: str | None = None
+        self._secrets: tuple[str, list[str]] = ("", [])
+        self._progress: tuple[str, float] = ("", 0.0)
+
+    def step(self) -> float:
+        """Do the next step; return the seconds until the next one.
+
+        :raises FactstoreError: the service cannot answer now.
+        :raises OSError: the run cannot be stored.
+        """
+        if not self._is_present():
+            return ABSENT_SECONDS
+        record = self._run.load()
+        if record is not None:
+            return self._advance(record)
+        started, wait = self._clock.monotonic(), LONGEST_WAIT if self._etag else 0
+        found = self._stack.configurations(self._member, if_none_match=self._etag, wait=wait)
+        if found is None:
+            early = self._clock.monotonic() - started < wait - EARLY_SECONDS
+            return EARLY_SECONDS if early else 0.0
+        chosen = choose(found.configurations)
+        self._etag = found.etag if chosen is None else None
+        if chosen is not None:
+            self._begin(chosen)
+        return 0.0
+
+    def _begin(self, listed: ConfigurationRecord) -> None:
+        if listed.state == "due" or listed.on_interrupt == "retry":
+            self._start(listed.name, listed.id)
+            return
+        # It is in progress, but not on disk: another state directory was in use.
+        self._run.begin(RunRecord.of(listed))
+        self._run.store_result(_failure("the run was interrupted, and its state was lost"))
+
+    def _start(self, name: str, identifier: str) -> None:
+        """Run a configuration, unless its definition has changed or it was deleted."""
+        self._run.delete()
+        try:
+            found = self._stack.configuration(self._member, name).show()
+        except NotFound:
+            return
+        if found is None or found.id != identifier:
+            return
+        record = RunRecord.of(found)
+        hook = self._hooks / found.group
+        if not (hook.is_file() and os.access(hook, os.X_OK)):
+            self._fail(record, f"{hook} does not exist or is not executable")
+            return
+        values: dict[str, Any] = {}
+        for input_name, path in found.input_facts.items():
+            try:
+                values[input_name] = self._stack.get(path).value
+            except (NotFound, Forbidden):
+                reason = f"the fact {path}, an input, does not exist or cannot be read"
+                self._fail(record, reason)
+                return
+        self._secrets = record.id, secret_texts(values.values())
+        self._run.begin(record)
+        if not self._report(record, {"state": "in_progress"}):
+            self._run.delete()
+            return
+        LOG.info("configuration %s started", name)
+        data = hook_input(found, self._stack.name, values)
+        self._run.start(hook, found.timeout, data)
+
+    def _fail(self, record: RunRecord, reason: str) -> None:
+        self._run.begin(record)
+        self._run.store_result(_failure(reason))
+
+    def _advance(self, record: RunRecord) -> float:
+        result = self._run.result
+        if result is not None:
+            self._finish(record, result)
+            return 0.0
+        alive, end = self._run.is_alive, self._run.end  # in this order
+        if end is not None:
+            secrets = self._secrets_of(record)
+            out, err = self._run.output("stdout"), self._run.output("stderr", TAIL_BYTES)
+            self._run.store_result(hook_result(end, out, err, secrets))
+            return 0.0
+        if alive:
+            self._report_progress(record)
+            return POLL_SECONDS
+        if self._run.began:
+            self._run.kill()
+            LOG.warning("configuration %s was interrupted", record.name)
+            if record.on_interrupt != "retry":
+                self._run.store_result(self._interrupted(record))
+                return 0.0
+        self._start(record.name, record.id)
+        return 0.0
+
+    def _interrupted(self, record: RunRecord) -> dict[str, Any]:
+        text = self._run.output("stderr", TAIL_BYTES).decode("utf-8", "replace")
+        log = redacted(text, self._secrets_of(record))
+        reason = "the run was interrupted before it ended"
+        return {**_failure(reason), "stderr": tail(log, OUTPUT_BYTES), "message": last_line(log)}
+
+    def _finish(self, record: RunRecord, result: dict[str, Any]) -> None:
+        """Report a result, and delete the run."""
+        try:
+            self._report(record, result)
+        except BadRequest as error:
+            code = result.get("status_code")
+            reason = f"the service refused the result: {error}"[:500]
+            try:
+                self._report(record, {**_failure(reason), "status_code": code})
+            except BadRequest:
+                LOG.exception("the result of configuration %s is lost", record.name)
+        log = LOG.info if result["state"] == "complete" else LOG.warning
+        log("configuration %s is %s %s", record.name, result["state"], result.get("reason", ""))
+        self._run.delete()
+
+    def _report(self, record: RunRecord, result: dict[str, Any]) -> bool:
+        """Send a report; return False if nobody waits for it any more."""
+        try:
+            self._stack.configuration(self._member, record.name).report(record.id, **result)
+        except (NotFound, Conflict) as error:
+            LOG.info("the report on configuration %s was refused: %s", record.name, error)
+            return False
+        return True
+
+    def _report_progress(self, record: RunRecord) -> None:
+        text, at = self._progress
+        now = self._clock.monotonic()
+        if now - at < PROGRESS_SECONDS:
+            return
+        log = self._run.output("stderr", TAIL_BYTES).decode("utf-8", "replace")
+        line = last_line(redacted(log, self._secrets_of(record)))
+        if line in ("", text):
+            return
+        percent = _PERCENT.findall(line)
+        number = int(percent[-1]) if percent else None
+        self._report(record, {"state": "in_progress", "message": line, "percent": number})
+        self._progress = line, now
+
+    def _secrets_of(self, record: RunRecord) -> list[str]:
+        """Return the texts of facts that are inputs, which a restarted agent reads again."""
+        if self._secrets[0] != record.id:
+            values = []
+            for path in record.secrets:
+                try:
+                    values.append(self._stack.get(path).value)
+                except (NotFound, Forbidden):
+                    continue
+            self._secrets = record.id, secret_texts(values)
+        return self._secrets[1]
+
+
+def choose(found: Sequence[ConfigurationRecord]) -> ConfigurationRecord | None:
+    """Return the configuration to run next: those that undeploy in reverse order, before the others.
+
+    One that is in progress, although nothing runs, was interrupted and is the first.
+    """
+    for each in found:
+        if each.state in ("in_progress", "lost"):
+            return each
+    due = [each for each in found if each.state == "due"]
+    undeploying = [each for each in due if each.action == "DELETE"]
+    if undeploying:
+        return undeploying[-1]
+    return due[0] if due else None
+
+
+def _failure(reason: str) -> dict[str, Any]:
+    return {"state": "failed", "reason": reason}

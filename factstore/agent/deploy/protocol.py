@@ -1,0 +1,130 @@
+"""The protocol of heat-agents' hooks: JSON on stdin, and JSON on stdout.
+
+The hook gets the configuration with its inputs.  It prints ``deploy_stdout``, ``deploy_stderr`` and
+``deploy_status_code``, and its outputs beside them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from factstore.agent.apply.sensitive_facts import redacted
+from factstore.client import ConfigurationRecord
+
+OUTPUT_BYTES = 16 * 1024
+MESSAGE_BYTES = 1024
+_STANDARD = ("deploy_stdout", "deploy_stderr", "deploy_status_code")
+
+
+def hook_input(configuration: ConfigurationRecord, stack: str, facts: Mapping[str, Any]) -> bytes:
+    """Return the input of a hook.
+
+    :param facts: the values of the inputs that are facts, by the inputs' names.
+    """
+    standard = {
+        "deploy_server_id": configuration.member,
+        "deploy_action": configuration.action,
+        "deploy_stack_id": stack,
+        "deploy_resource_name": configuration.name,
+        "deploy_signal_transport": "NO_SIGNAL",
+    }
+    inputs = {**configuration.inputs, **facts, **standard}
+    document = {
+        "id": configuration.id,
+        "name": configuration.name,
+        "group": configuration.group,
+        "config": configuration.config,
+        "options": dict(configuration.options),
+        "inputs": [
+            {"name": name, "type": _type(value), "value": _value(value)}
+            for name, value in inputs.items()
+        ],
+        "outputs": [{"name": name, "type": "String"} for name in configuration.outputs],
+    }
+    return json.dumps(document).encode()
+
+
+def _type(value: Any) -> str:
+    return "Json" if isinstance(value, (dict, list)) else "String"
+
+
+def _value(value: Any) -> Any:
+    # The hooks set environment variables, which have to be strings; they convert objects and lists.
+    return value if isinstance(value, (str, dict, list)) else json.dumps(value)
+
+
+def hook_result(
+    end: Mapping[str, Any], stdout: bytes, stderr: bytes, secrets: Iterable[str]
+) -> dict[str, Any]:
+    """Return the result to report.
+
+    :param end: the status of the hook, and why it was ended.
+    :param secrets: texts that are replaced, the longest first.
+    """
+    secrets = list(secrets)
+    found, reason = _printed(stdout), ""
+    failure, status = end.get("failure"), end.get("status")
+    if failure is not None:
+        reason = f"the hook {failure}"
+    elif status:
+        reason = f"the hook exited with status {status}"
+    elif found is None:
+        reason = "the hook printed no JSON object, which hooks of heat-agents print"
+    printed = found or {"deploy_stdout": stdout.decode("utf-8", "replace")}
+    log = printed.get("deploy_stderr")
+    log = stderr.decode("utf-8", "replace") if log is None else log
+    code = _status_code(printed.get("deploy_status_code"), status)
+    outputs = {name: value for name, value in printed.items() if name not in _STANDARD}
+    text = clean(redacted(json.dumps(outputs, ensure_ascii=False), secrets))
+    if len(text.encode()) > OUTPUT_BYTES:
+        reason = reason or f"the outputs are longer than {OUTPUT_BYTES} bytes"
+        text = "{}"
+    return {
+        "state": "failed" if reason or code else "complete",
+        "status_code": code,
+        "stdout": tail(redacted(_text(printed.get("deploy_stdout")), secrets), OUTPUT_BYTES),
+        "stderr": tail(redacted(_text(log), secrets), OUTPUT_BYTES),
+        "outputs": json.loads(text),
+        "message": last_line(redacted(_text(log), secrets)),
+        "reason": reason[:MESSAGE_BYTES],
+    }
+
+
+def _printed(stdout: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(stdout)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _status_code(printed: Any, status: Any) -> int | None:
+    for value in (printed, status):
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            continue
+        return max(min(number, 2**31 - 1), -(2**31))
+    return None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+
+
+def clean(text: str) -> str:
+    """Return a text without NUL and without halves of characters."""
+    return text.replace("\0", "").replace("\\u0000", "").encode("utf-8", "replace").decode()
+
+
+def tail(text: str, limit: int) -> str:
+    """Return the end of a text, at most a number of bytes."""
+    return clean(text).encode()[-limit:].decode("utf-8", "ignore")
+
+
+def last_line(text: str) -> str:
+    """Return the last line that is not empty, or its end."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return tail(lines[-1], MESSAGE_BYTES) if lines else ""

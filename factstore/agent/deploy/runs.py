@@ -1,0 +1,187 @@
+"""The run of a configuration on disk, from its begin until its result is reported.
+
+A run is a directory, whose files appear in this order: ``run.json`` before anything happens,
+``pid.json`` once the supervisor waits for its input, ``began`` before the hook starts, ``ended`` after
+it, and ``result.json``, which is to be reported.  Each is durable before the next step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import pkgutil
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from factstore.agent.system.host_facts import boot_id
+from factstore.agent.system.process_identity import start_time
+from factstore.agent.system.process_session import signal_session
+from factstore.agent.system.run_program import program_environment
+from factstore.agent.system.state_dir import sync_directory, write_atomically
+from factstore.client import ConfigurationRecord
+
+RUN = "run"
+TAIL_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The configuration of a run, without its text and its inputs.
+
+    :param id: of the configuration's definition.
+    :param outputs: the names of its outputs.
+    :param secrets: the paths of the facts that are inputs.
+    """
+
+    name: str
+    id: str
+    on_interrupt: str
+    outputs: list[str]
+    secrets: list[str]
+
+    @classmethod
+    def of(cls, found: ConfigurationRecord) -> RunRecord:
+        """Return the record of a configuration."""
+        secrets = sorted(found.input_facts.values())
+        return cls(found.name, found.id, found.on_interrupt, list(found.outputs), secrets)
+
+
+class Run:
+    """The run on disk.
+
+    :param directory: of the agent's state.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory / RUN
+
+    def load(self) -> RunRecord | None:
+        """Return the record of the present run, or None."""
+        found = self._read("run.json")
+        if found is None:
+            return None
+        try:
+            return RunRecord(**found)
+        except TypeError:  # an agent of another version stored it
+            return None
+
+    def begin(self, record: RunRecord) -> None:
+        """Store a new run.
+
+        :raises OSError: it cannot be stored.
+        """
+        self.delete()
+        self._directory.mkdir(mode=0o700)
+        self._write("run.json", asdict(record))
+        sync_directory(self._directory.parent)
+
+    def start(self, hook: Path, timeout: float, data: bytes) -> None:
+        """Start the hook.  If the agent is killed before the hook has its input, it is never run.
+
+        :param data: the input of the hook.
+        :raises OSError: the supervisor cannot be started.
+        """
+        process = subprocess.Popen(  # noqa: S603 - the operator installed the hook to be run
+            [sys.executable, "-I", "-S", "-c", _supervisor(), str(hook), str(timeout)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=program_environment({}),
+            cwd=self._directory,
+            start_new_session=True,
+        )
+        self._write("pid.json", {"pid": process.pid, "began": start_time(process.pid)})
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(b"%d\n" % len(data) + data)
+        _CHILDREN.append(process)
+
+    @property
+    def began(self) -> bool:
+        """True if the hook was started."""
+        return (self._directory / "began").exists()
+
+    @property
+    def is_alive(self) -> bool:
+        """True if the supervisor runs, perhaps of an agent before this one."""
+        for child in list(_CHILDREN):
+            if child.poll() is not None:
+                _CHILDREN.remove(child)
+        found = self._read("pid.json")
+        began = found["began"] if found is not None else None
+        return found is not None and began is not None and start_time(found["pid"]) == began
+
+    def kill(self) -> None:
+        """Kill what is left of a run whose supervisor has ended, so that it does not run twice."""
+        found = self._read("pid.json")
+        if found is None or not str(found["began"]).startswith(f"{boot_id()} "):
+            return
+        # While a session exists, its id is no other process's; if there is one, the session has ended.
+        if not Path(f"/proc/{found['pid']}").exists():
+            signal_session(found["pid"], signal.SIGKILL)
+
+    @property
+    def end(self) -> dict[str, Any] | None:
+        """The status of the hook and its failure; None before the end."""
+        return self._read("ended")
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The result that is to be reported, or None."""
+        return self._read("result.json")
+
+    def store_result(self, result: dict[str, Any]) -> None:
+        """Store the result.
+
+        :raises OSError: it cannot be stored.
+        """
+        self._write("result.json", result)
+
+    def output(self, name: str, limit: int | None = None) -> bytes:
+        """Return the output ``stdout`` or ``stderr``, or the end of it."""
+        try:
+            with (self._directory / name).open("rb") as file:
+                if limit is not None:
+                    file.seek(max(os.fstat(file.fileno()).st_size - limit, 0))
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    def delete(self) -> None:
+        """Delete the run.
+
+        :raises OSError: it cannot be deleted.
+        """
+        if self._directory.exists():
+            # run.json is first, so that no part of a run is taken for a run.
+            (self._directory / "run.json").unlink(missing_ok=True)
+            sync_directory(self._directory)
+            shutil.rmtree(self._directory)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            found = json.loads((self._directory / name).read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        write_atomically(self._directory / name, json.dumps(content).encode())
+
+
+_CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, so that they are no zombies
+
+
+@functools.cache
+def _supervisor() -> str:
+    """Return the source of the supervisor, which is not a file if the agent is a zip archive."""
+    source = pkgutil.get_data(__package__ or "", "supervisor.py")
+    assert source is not None  # noqa: S101 - all loaders of Python's own can read it
+    return source.decode()
