@@ -33,7 +33,7 @@ def saturated(url: str, stack: str, prefix: str = "") -> Iterator[int]:
         waiting = [cleanup.enter_context(connect(url)) for _ in range(WAITING)]
         for each in waiting:
             each.sendall(request_bytes("GET", f"{prefix}{stack}/facts/never?wait=50"))
-        eventually(lambda: waits() == WAITING, 30)
+        eventually(lambda: waits() == WAITING)
         streams = 0
         while True:
             stream = cleanup.enter_context(Stream(url, f"{prefix}{stack}/events"))

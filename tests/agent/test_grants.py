@@ -99,10 +99,10 @@ def test_an_agent_continues_as_the_same_member_with_another_grant(
     first = c1.kept("member")
     name = (c1.directory / "grant").read_text().strip().rpartition(".")[0]
     stack.grant(name).revoke()
-    eventually(lambda: "heartbeat failed: " in c1.log, 30)
+    eventually(lambda: "heartbeat failed: " in c1.log)
     assert c1.child.running
     granted.grant(c1)
-    eventually(lambda: "reloading, because the credential has changed" in c1.log, 30)
+    eventually(lambda: "reloading, because the credential has changed" in c1.log)
     stack.put("news", 1)
     converged(stack, "c1")
     assert c1.kept("member") == first
@@ -213,8 +213,8 @@ def test_a_restarted_agent_uses_its_stored_grant(
     nowhere = f"http://127.0.0.1:{free_port()}"
     c1.config.write_text(text.replace(api.url, nowhere))
     c1.start()
-    eventually(lambda: "continuing with the stored context" in c1.log, 30)
-    eventually(lambda: len(c1.runs) > runs or c1.nodes == ["c1"], 30)
+    eventually(lambda: "continuing with the stored context" in c1.log)
+    eventually(lambda: len(c1.runs) > runs or c1.nodes == ["c1"])
     c1.kill()
     c1.config.write_text(text)
     c1.start()
@@ -232,7 +232,7 @@ def test_an_agent_whose_own_grant_was_revoked_enrols_again_as_the_same_member(
     converged(stack, "c1")
     generation, former = c1.kept("member"), own(c1)
     stack.grant(former[0]).revoke()
-    eventually(lambda: c1.log.count("enrolled as member") == 2, 30)
+    eventually(lambda: c1.log.count("enrolled as member") == 2)
     stack.put("news", 1)
     converged(stack, "c1")
     assert c1.kept("member") == generation
@@ -250,7 +250,7 @@ def test_agents_wait_for_another_grant_when_their_groups_is_revoked(
     converged(stack, "c1", "c2")
     stack.grant(group.id).revoke()
     for each in (c1, c2):
-        eventually(lambda each=each: "heartbeat failed: " in each.log, 30)  # type: ignore[misc]
+        eventually(lambda each=each: "heartbeat failed: " in each.log)  # type: ignore[misc]
         assert each.child.running
     eventually(lambda: not list(stack.members()), 60)
     assert list(stack.grants()) == []
@@ -272,7 +272,7 @@ def test_a_name_in_another_group_is_refused_with_the_reason(stack: Stack, group:
     expected = (
         "heartbeat failed: member 'h1' is in group 'head'; this grant is for group 'compute'."
     )
-    eventually(lambda: expected in impostor.log, 30)
+    eventually(lambda: expected in impostor.log)
     assert impostor.child.running
     assert stack.member("h1").show().group == "head"
     assert impostor.kept("grant") is None

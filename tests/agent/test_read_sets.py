@@ -17,9 +17,9 @@ def test_a_full_render_reports_and_counts_files_that_the_read_set_let_through(
 ) -> None:
     c1 = make("c1", more="run_hooks = files\nfull_render = 1", log_level="debug")
     c1.start()
-    first = eventually(lambda: renders(c1), 20)
+    first = eventually(lambda: renders(c1))
     stack.put("kpi", 1)
-    eventually(lambda: renders(c1) >= first + 3, 20)
+    eventually(lambda: renders(c1) >= first + 3)
     agent = stack.context(results=True).facts["results"]["c1"]["agent"]
     assert (agent["problems"], "read_set_mismatches" in agent) == ({}, False)
     assert "files differ" not in c1.log
@@ -31,5 +31,5 @@ def test_a_full_render_reports_and_counts_files_that_the_read_set_let_through(
         agent = stack.context(results=True).facts["results"]["c1"]["agent"]
         return "read set" in agent["problems"] and agent.get("read_set_mismatches") == 1
 
-    eventually(counted, 20)
+    eventually(counted)
     assert "files differ" in c1.log

@@ -68,7 +68,7 @@ def test_a_single_run_waits_for_its_turn(stack: Stack, make: Make) -> None:
         eventually(lambda: turns(stack, "node") == [("other", True), ("c1", False)])
         assert c1.runs == []
         blocking.give_back()
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
     assert c1.runs
     assert turns(stack, "node") == []
 
@@ -148,10 +148,10 @@ def test_commands_of_two_members_and_of_one_member_never_run_at_once(
             assert not began(c2)()
             assert third.poll() is None
             c1.write("end", "")
-            assert first.wait(20) == 0
+            assert first.wait(60) == 0
             eventually(began(c2))
             c2.write("end", "")
-            assert (second.wait(20), third.wait(20)) == (0, 0)
+            assert (second.wait(60), third.wait(20)) == (0, 0)
     assert turns(stack, "q") == []
 
 
@@ -159,7 +159,7 @@ def test_a_command_gets_sigterm_when_its_turn_is_lost(stack: Stack, c1: Instance
     with hang(c1) as running:
         eventually(began(c1))
         stack.turn("q", "c1").give_back()
-        assert running.wait(20) == 5
+        assert running.wait(60) == 5
         assert running.stderr is not None
         assert "was lost" in running.stderr.read()
 
@@ -173,10 +173,10 @@ def test_signals_are_passed_to_the_command_and_end_a_wait(
         with hang(c2) as waiting:
             eventually(lambda: len(turns(stack, "q")) == 2)
             waiting.send_signal(signal.SIGTERM)
-            assert waiting.wait(20) == 128 + signal.SIGTERM
+            assert waiting.wait(60) == 128 + signal.SIGTERM
         assert turns(stack, "q") == [("c1", True)]
         running.send_signal(signal.SIGTERM)
-        assert running.wait(20) == 7
+        assert running.wait(60) == 7
     assert turns(stack, "q") == []
 
 
@@ -186,7 +186,7 @@ def test_the_agent_gives_back_the_turn_of_a_killed_command_when_its_program_has_
     with hang(c1) as running:
         eventually(began(c1))
         running.kill()
-        running.wait(20)
+        running.wait(60)
         c1.child.send_signal(signal.SIGUSR1)  # collects facts, and looks for abandoned turns
         assert c1.call("lock", "--timeout", "0.5", "q", "--", "true").returncode == 4
         assert turns(stack, "q") == [("c1", True)]
@@ -212,7 +212,7 @@ def test_a_leader_keeps_its_turn_until_its_member_departs(
         c1.stop()
         eventually(began(c2))
         c2.write("end", "")
-        assert second.wait(20) == 0
+        assert second.wait(60) == 0
 
 
 def test_ranks_are_printed_and_their_queue_takes_no_lock(

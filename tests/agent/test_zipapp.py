@@ -26,7 +26,7 @@ def test_one_file_is_the_whole_agent(stack: Stack, make: Make, tmp_path: Path) -
     assert c1.nodes == ["c1"]
     c1.write("facts.d/hardware.yaml", "cpus: 8\n")
     c1.reload()  # it finds its own file again
-    eventually(lambda: stack.get("nodes/c1/cpus").value == 8, 20)
+    eventually(lambda: stack.get("nodes/c1/cpus").value == 8)
     assert c1.stop() == 0
     assert list(stack.members()) == []
     assert c1.log.count("departed") == 1

@@ -45,7 +45,7 @@ def retried(write: Callable[[], int]) -> int:
             return write()
         return 0
 
-    return eventually(attempt, 30)
+    return eventually(attempt)
 
 
 def follow(worker: Worker, scope: Scope, since: int, upto: int) -> list[int]:

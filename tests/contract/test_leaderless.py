@@ -56,7 +56,7 @@ def test_a_watch_ends_on_a_member_without_a_leader_and_another_one_continues(
         eventually(lambda: first.values == [b"1"])
         for each in frozen:
             each.child.pause()
-        eventually(lambda: first.end is not None, 30)
+        eventually(lambda: first.end is not None)
         assert first.end is not None
         assert "no leader" in first.end
         with pytest.raises(Unavailable, match="no leader"):  # at once, not after the next loss
@@ -70,7 +70,7 @@ def test_a_watch_ends_on_a_member_without_a_leader_and_another_one_continues(
             except Unavailable:
                 return False
 
-        eventually(is_written, 30)
+        eventually(is_written)
         second = Watcher(client.watch(KEY, b"", revision))
         eventually(lambda: second.values[:2] == [b"1", b"2"])
     finally:

@@ -49,7 +49,7 @@ def callers() -> Iterator[ThreadPoolExecutor]:
     """A pool with all threads started; otherwise it creates them on demand."""
     with ThreadPoolExecutor(CALLERS) as pool:
         everybody = threading.Barrier(CALLERS)
-        list(pool.map(lambda _: everybody.wait(10), range(CALLERS)))
+        list(pool.map(lambda _: everybody.wait(60), range(CALLERS)))
         yield pool
 
 
@@ -170,7 +170,7 @@ def test_a_killed_etcd_leaves_neither_threads_nor_open_files_in_the_client(
         private_etcd.kill()
         assert not any(callers.map(lambda _: _renewed(lonely, lease), range(8)))
         private_etcd.start()
-        eventually(lambda: _renewed(lonely, lease), 30)
+        eventually(lambda: _renewed(lonely, lease))
     eventually(lambda: all(now <= then for now, then in zip(resources(), before, strict=True)))
 
 

@@ -176,7 +176,7 @@ def test_only_one_of_two_groups_gets_a_name_that_both_request(world: World, scop
             together: threading.Barrier = together,
             outcomes: list[str] = outcomes,
         ) -> None:
-            together.wait(10)
+            together.wait(60)
             try:
                 enrol(worker, scope, parent, name)
                 outcomes.append("got it")

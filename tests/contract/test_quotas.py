@@ -32,7 +32,7 @@ def test_concurrent_writers_exceed_a_quota_by_no_more_than_the_writes_in_flight(
     together = Barrier(THREADS)
 
     def write(thread: int) -> Counter[str]:
-        together.wait(30)
+        together.wait(60)
         worker = workers[thread % 2]
         return Counter(outcome(worker, scope, f"t{thread}/{n}") for n in range(5))
 

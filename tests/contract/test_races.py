@@ -36,7 +36,7 @@ def race(threads: ThreadPoolExecutor, *writes: object) -> list[str]:
     together = Barrier(len(writes))
 
     def run(write: object) -> str:
-        together.wait(10)
+        together.wait(60)
         return write()  # type: ignore[operator, no-any-return]
 
     return [done.result(30) for done in [threads.submit(run, write) for write in writes]]

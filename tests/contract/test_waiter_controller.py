@@ -93,8 +93,8 @@ def test_a_waiter_controller_survives_store_failures(
         after_writing=written,
     )
     worker.put(scope, "a")
-    assert decided(worker, scope, within=20).state == "met"
-    assert decided(worker, scope, "second", within=20).state == "met"
+    assert decided(worker, scope, within=60).state == "met"
+    assert decided(worker, scope, "second", within=60).state == "met"
     eventually(lambda: failing.left == 0)
     assert worker.waiter_controller.alive
     assert sorted(waiter_events(worker, scope, armed)) == [

@@ -199,7 +199,7 @@ def test_twenty_concurrent_waiters_end_once_each_while_facts_change(
             arm(here, scope, names[n], success=success)
             if n % 5 == 0:
                 signal(there, scope, names[n], id=str(turn))
-            ends.append(decided(there, scope, names[n], within=20).state)
+            ends.append(decided(there, scope, names[n], within=60).state)
         return ends
 
     writing = [threads.submit(write_facts, worker) for worker in workers]
@@ -260,7 +260,7 @@ def test_a_condition_on_every_member_counts_new_members_and_not_departed_ones(
     there.members.depart(scope, "c5", "left", None, author())
     here.members.depart(scope, "c3", "left", None, author())
     assert progress(there, scope) == (1, 3)
-    eventually(lambda: progress(there, scope) == (1, 2), 20)  # c4 is silent
+    eventually(lambda: progress(there, scope) == (1, 2))  # c4 is silent
     assert state_of(here, scope) == "pending"
     here.put(scope, "nodes/c2/ok")
     assert decided(there, scope).state == "met"
@@ -315,7 +315,7 @@ def test_progress_restarts_the_timeout_on_request(workers: list[Worker], scope: 
             workers[1].put(scope, f"n/{made}")
         return state_of(workers[0], scope, "plain") != "pending"
 
-    eventually(plain_is_over, 20)
+    eventually(plain_is_over)
     assert state_of(workers[0], scope, "plain") == "timed_out"
     assert state_of(workers[0], scope, "extends") == "pending"
     assert decided(workers[1], scope, "extends").state == "timed_out"  # in the end

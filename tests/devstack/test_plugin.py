@@ -186,7 +186,7 @@ def test_clients_that_wait_leave_room_for_heartbeats_behind_the_web_server(
         )
         try:
             url, prefix = f"http://127.0.0.1:{public}", "/contextualization"
-            eventually(lambda: listens(public), 30)
+            eventually(lambda: listens(public))
             with saturated(url, "/v1/stacks/s", prefix) as admitted, Caller(url) as api:
                 assert admitted == blocking(24)
                 stack = f"{prefix}/v1/stacks/s"

@@ -80,11 +80,11 @@ def running(script: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
 
 
 def put(stack: str, path: str, value: object) -> None:
-    requests.put(f"{stack}/facts/{path}", json={"value": value}, timeout=10).raise_for_status()
+    requests.put(f"{stack}/facts/{path}", json={"value": value}, timeout=60).raise_for_status()
 
 
 def value(stack: str, path: str) -> object:
-    return requests.get(f"{stack}/facts/{path}", timeout=10).json().get("value")
+    return requests.get(f"{stack}/facts/{path}", timeout=60).json().get("value")
 
 
 # The Python client
@@ -122,7 +122,7 @@ def test_the_reference_of_the_client_names_everything_that_it_exports() -> None:
 
 def test_a_turn_is_taken_shown_and_given_back_by_curl(stack: str) -> None:
     show, take, give_back = (block for block in code(TURNS, "shell") if "curl" in block)
-    joined = requests.put(f"{stack}/members/c1", json={"group": "compute"}, timeout=10).json()
+    joined = requests.put(f"{stack}/members/c1", json={"group": "compute"}, timeout=60).json()
     given = f"{setting(stack)}GENERATION={joined['generation']}\nset -e -o pipefail\n"
     assert shell(given + take).returncode == 0
     held = shell(given + show.replace("compute", "backup")).stdout
@@ -155,7 +155,7 @@ def test_the_late_bound_url_retries_after_a_timeout(stack: str, reader: str) -> 
         said = "format=raw:" if reader == WGET else "404"
         assert said in asking.stderr.readline()  # the first time is over
         put(stack, "nodes/head/ip", "10.0.0.5")
-        assert asking.communicate(timeout=30)[0] == "10.0.0.5\n"
+        assert asking.communicate(timeout=60)[0] == "10.0.0.5\n"
 
 
 @pytest.mark.parametrize("reader", [CURL, WGET, UNTIL], ids=["curl", "wget", "loop"])
@@ -193,7 +193,7 @@ def test_the_loop_gets_a_token_for_each_attempt(stack: str, tmp_path: Path) -> N
     with running(f"{setting(stack)}{tokens}{loop}\necho $HEAD_IP") as asking:
         eventually(lambda: asked.exists() and asked.read_text().startswith("token\ntoken\n"))
         put(stack, "nodes/head/ip", "10.0.0.5")
-        assert asking.communicate(timeout=30)[0] == "10.0.0.5\n"
+        assert asking.communicate(timeout=60)[0] == "10.0.0.5\n"
 
 
 def test_the_user_data_waits_for_the_head_and_publishes_its_own_address(
@@ -210,7 +210,7 @@ def test_the_user_data_waits_for_the_head_and_publishes_its_own_address(
     hosts = tmp_path / "hosts"
     with running(script.replace("/etc/hosts", str(hosts))) as booting:
         put(stack, "nodes/head/ip", "10.0.0.5")
-        assert booting.wait(30) == 0
+        assert booting.wait(60) == 0
     assert hosts.read_text() == "10.0.0.5 head\n"
     name = shell("hostname").stdout.strip()
     assert value(stack, f"nodes/{name}/ip")
@@ -251,7 +251,7 @@ def test_services_that_need_each_other_wait_for_the_whole(stack: str) -> None:
         ended = json.loads(node("", wait))
     assert ended["state"] == "met"
     node("", heat)
-    installed = requests.get(f"{stack}/waiters/installed", timeout=10).json()
+    installed = requests.get(f"{stack}/waiters/installed", timeout=60).json()
     assert (installed["satisfied"], installed["needed"]) == (1, 2)
     assert installed["signals"]["c1"]["data"] == "ok"
 
@@ -284,11 +284,11 @@ def test_conditional_writes_succeed_and_fail_as_documented(stack: str) -> None:
     put(stack, "nodes/head/ip", "10.0.0.5")
     cleared = json.loads(shell(f"{given}{clear}").stdout)
     assert (cleared["deleted"], cleared["revisions"]) == (1, 1)
-    requests.delete(f"{stack}/facts/leader", timeout=10).raise_for_status()
+    requests.delete(f"{stack}/facts/leader", timeout=60).raise_for_status()
     twice = f"{repeat}\n{repeat.partition(chr(10))[2]}"  # with one key
     assert shell(f"{given}set -e\n{twice}").returncode == 0
     assert shell(f"{given}{expire}").returncode == 0
-    assert requests.get(f"{stack}/facts/nodes/c1/alive", timeout=10).json()["ttl"] == 60
+    assert requests.get(f"{stack}/facts/nodes/c1/alive", timeout=60).json()["ttl"] == 60
 
 
 # Members
@@ -301,9 +301,9 @@ def test_a_member_joins_lives_and_departs_as_documented(stack: str) -> None:
     done = shell(f"{setting(stack)}{steps}")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["converged"]
-    member = requests.get(f"{stack}/members/c1", timeout=10).json()
+    member = requests.get(f"{stack}/members/c1", timeout=60).json()
     assert (member["state"], member["version"]) == ("ready", 2)  # saying the same again was none
-    started = requests.get(f"{stack}/facts/nodes/c1/services/slurmd", timeout=10).json()
+    started = requests.get(f"{stack}/facts/nodes/c1/services/slurmd", timeout=60).json()
     assert (started["value"], started["member"]) == ("started", "c1")
     given = f"{setting(stack)}GENERATION={member['generation']}\n"
     late = given.replace(member["generation"], "abc")
@@ -313,7 +313,7 @@ def test_a_member_joins_lives_and_departs_as_documented(stack: str) -> None:
     assert json.loads(shell(f"{given}{readers}").stdout)["members"][0]["name"] == "c1"
     assert shell(f"{given}{depart}").returncode == 0
     assert value(stack, "nodes/c1/services/slurmd") is None
-    assert requests.get(f"{stack}/members/c1", timeout=10).status_code == 404
+    assert requests.get(f"{stack}/members/c1", timeout=60).status_code == 404
     assert [shell(f"{given}{lock}").returncode for _ in range(2)] == [0, 22]
 
 
@@ -321,7 +321,7 @@ def test_a_member_is_declared_found_and_removed_as_documented(stack: str) -> Non
     *_, declare, find, remove = code(MEMBERS, "shell")
     given = setting(stack)
     assert shell(given + declare).returncode == 22  # there is no stack
-    assert requests.put(stack, json={}, timeout=10).status_code == 201
+    assert requests.put(stack, json={}, timeout=60).status_code == 201
     for _ in range(2):
         assert shell(given + declare).returncode == 0
     (found,) = json.loads(shell(given + find).stdout)["members"]
@@ -346,7 +346,7 @@ def test_a_grant_is_issued_used_renewed_and_revoked_as_documented(
     assert done.returncode == 0, done.stderr
     grant = done.stdout.splitlines()[-1].rpartition("}")[2]
     id_, _, secret = grant.partition(".")
-    told = requests.get(f"{stack}/facts/nodes/c1/ip", timeout=10).json()
+    told = requests.get(f"{stack}/facts/nodes/c1/ip", timeout=60).json()
     assert (told["value"], told["updated_by"]) == ("10.0.0.11", f"grant:{id_}")
     (shown,) = json.loads(shell(given + listed).stdout)["grants"]
     assert (shown["member"], shown["group"]) == ("c1", "compute")
@@ -371,7 +371,7 @@ def test_an_instance_of_a_group_gets_its_own_grant_as_documented(
     done = shell(f"{given}{issue}\n{enrol}\necho; echo $GROUP", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     group = done.stdout.splitlines()[-1]
-    told = requests.get(f"{stack}/facts/nodes/c2/ip", timeout=10).json()
+    told = requests.get(f"{stack}/facts/nodes/c2/ip", timeout=60).json()
     assert told["value"] == "10.0.0.12"
     shown = {grant["member"]: grant for grant in json.loads(shell(given + listed).stdout)["grants"]}
     assert shown["c2"]["created_by"] == f"grant:{group.partition('.')[0]}"
@@ -385,7 +385,7 @@ def test_an_instance_of_a_group_gets_its_own_grant_as_documented(
 def test_wget_takes_a_grant_with_the_options_that_the_text_names(stack: str) -> None:
     put(stack, "a", 1)
     url = f"{stack}/grants"
-    grant = requests.post(url, json={"role": "reader"}, timeout=10).json()
+    grant = requests.post(url, json={"role": "reader"}, timeout=60).json()
     options = re.findall(r"wget that is ``(.+?)``, ``(.+?)`` and ``(.+?)``", credentials_text())[0]
     alone, user, password = options
     line = f"wget -qO- {alone} {user}={grant['id']} {password}={grant['secret']} {stack}/context"
@@ -409,7 +409,7 @@ def test_a_private_key_is_stored_and_fetched_as_documented(stack: str, tmp_path:
     )
     (tmp_path / "repository.pem").write_text(pem)
     head = {"member": "head", "group": "head"}
-    grant = requests.post(f"{stack}/grants", json=head, timeout=10).json()
+    grant = requests.post(f"{stack}/grants", json=head, timeout=60).json()
     (tmp_path / "grant").write_text(f"Authorization: Bearer {grant['token']}\n")
     given = f"{setting(stack)}set -e\n"
 
@@ -435,7 +435,7 @@ def test_a_private_key_is_stored_and_fetched_as_documented(stack: str, tmp_path:
     node(put_it)
     node(f"ETAG={tag}\n{again}")
     assert fetched.read_text() == "another"
-    fact = requests.get(f"{stack}/facts/chef/repository-key", timeout=10).json()
+    fact = requests.get(f"{stack}/facts/chef/repository-key", timeout=60).json()
     assert (fact["readers"], fact["version"]) == (["group/head"], 2)
 
 
@@ -480,7 +480,7 @@ def test_an_agent_converges_when_the_context_changes_and_only_then(
         put(stack, "results/x", 1)  # wakes nobody
         put(stack, "a", 2)
         eventually(lambda: len(contexts()) > 1)
-        requests.delete(stack, timeout=10).raise_for_status()
+        requests.delete(stack, timeout=60).raise_for_status()
     assert contexts() == [{"a": 1}, {"a": 2}]
 
 
@@ -498,7 +498,7 @@ def test_a_mirror_converges_after_each_change(
         eventually(lambda: shown == [{"a": 1}])
         put(stack, "b/c", 2)
         eventually(lambda: shown == [{"a": 1}, {"a": 1, "b": {"c": 2}}])
-        requests.delete(stack, timeout=10).raise_for_status()
+        requests.delete(stack, timeout=60).raise_for_status()
         with pytest.raises(NotFound):
             following.result(timeout=30)
 

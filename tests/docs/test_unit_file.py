@@ -87,7 +87,7 @@ def test_its_commands_start_reload_and_stop_the_service(
         assert systemd.recv(1000).startswith(b"READY=1")
         old = api.workers()
         api.child.send_signal(signal.SIGHUP)
-        eventually(lambda: gone(old), 30)
+        eventually(lambda: gone(old))
         assert api.child.running
         api.wait_ready()
         assert api.child.terminate(float(service["TimeoutStopSec"])) == 0

@@ -185,9 +185,9 @@ class Run:
         self.etcd.kill()
         self.api.start(wait=False)
         with Caller(self.api.url) as caller:
-            eventually(lambda: _status(caller) == 503, 30)
+            eventually(lambda: _status(caller) == 503)
         if SHOWN:  # so long that the page which cannot go on by itself meets it
-            eventually(lambda: self._closed() > closed, 30)
+            eventually(lambda: self._closed() > closed)
         self.etcd.start()
         self.etcd.wait_ready()
         self.elsewhere.wait_ready()
@@ -203,7 +203,7 @@ class Run:
         before = set(self.api.workers())
         self.api.kill_worker()
         self.happen("worker")
-        eventually(lambda: set(self.api.workers()) - before, 30)
+        eventually(lambda: set(self.api.workers()) - before)
         self.met()
 
     def restarted(self) -> None:
@@ -220,7 +220,7 @@ class Run:
     def compacted(self) -> None:
         """Compact the changes that were made while the followers were disconnected."""
         # An expiry could fall before the gap or into it.
-        eventually(self._nothing_is_to_expire, 30, 0.2)
+        eventually(self._nothing_is_to_expire, 0.2)
         self.met()
         self.api.kill()
         last = self.happen("compacted")
@@ -268,7 +268,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         run.met()
         for chapter in HISTORY:
             chapter(run)
-        eventually(run._nothing_is_to_expire, 30, 0.2)
+        eventually(run._nothing_is_to_expire, 0.2)
         run.met()
         yield run
         check_log(run.elsewhere)
@@ -305,7 +305,7 @@ def test_a_client_ends_with_the_stack(run: Run) -> None:
     """The last test, because it deletes the stack."""
     assert run.caller.delete(STACK).ok
     for program in run.programs:
-        eventually(lambda p=program: p.status() is not None, 20)
+        eventually(lambda p=program: p.status() is not None)
     poll = run.followers.pop("poll.sh")
     assert isinstance(poll, Program)
     if poll.status() == 0:
@@ -313,7 +313,7 @@ def test_a_client_ends_with_the_stack(run: Run) -> None:
     else:  # it happened between two polls
         assert "HTTP 404" in poll.errors().splitlines()[-1]
     for name, follower in run.followers.items():
-        eventually(lambda f=follower: f.lines()[-1].endswith(" stack.delete"), 20)
+        eventually(lambda f=follower: f.lines()[-1].endswith(" stack.delete"))
         assert eventually(lambda f=follower: f.facts() == {}), name
     for program in run.programs:
         assert program is poll or program.status() == 0, program.errors()

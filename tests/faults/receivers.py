@@ -66,7 +66,7 @@ class Receivers:
 
     def __enter__(self) -> Receivers:
         self._thread.start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *exception: object) -> None:

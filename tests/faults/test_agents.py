@@ -81,9 +81,9 @@ def turns_of_killed_agents_pass_on(cluster: Cluster) -> None:
     cluster.hold()
     eventually(lambda: len(cluster.waiting()) == len(cluster.agents) - PARALLEL, 60)
     holders = cluster.holders()
-    eventually(lambda: cluster.running == holders, 30)
+    eventually(lambda: cluster.running == holders)
     state = f"results/{min(cluster.waiting())}/agent/state"
-    eventually(lambda: cluster.stack.get(state).value == "waiting_for_turn", 30)
+    eventually(lambda: cluster.stack.get(state).value == "waiting_for_turn")
 
     killed = sorted(holders)[: PARALLEL // 2]
     crashed = [cluster.crash(name) for name in killed]
@@ -98,5 +98,5 @@ def turns_of_killed_agents_pass_on(cluster: Cluster) -> None:
     for agent in crashed:
         agent.start()
     cluster.converged(CALM_SECONDS)
-    eventually(lambda: not cluster.holders() | cluster.waiting(), 30)
+    eventually(lambda: not cluster.holders() | cluster.waiting())
     assert cluster.parallel == PARALLEL

@@ -71,7 +71,7 @@ def test_writes_continue_and_none_is_lost_when_an_etcd_member_dies_or_freezes(
             raw.witness(history)
         return len({history.revision for history in histories}) == 1
 
-    eventually(are_at_one_revision, 30)
+    eventually(are_at_one_revision)
     history = histories[0]
     assert [each.events for each in histories[1:]] == [history.events] * 2
     counts = {answer: writers.ledger.count(answer) for answer in ("done", "refused", "unknown")}
@@ -89,4 +89,4 @@ def test_writes_continue_and_none_is_lost_when_an_etcd_member_dies_or_freezes(
             raws[0].witness(history)
             return listed(server, "alpha") == history.state(scope)
 
-        eventually(lists_the_store, 30)
+        eventually(lists_the_store)

@@ -76,7 +76,7 @@ class Racers:
         """Send one request each at the same time."""
 
         def run(caller: Caller, request: Callable[[Caller], Answer]) -> Answer:
-            self._line.wait(30)
+            self._line.wait(60)
             return request(caller)
 
         return list(self._pool.map(run, self._callers, requests))

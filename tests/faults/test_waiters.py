@@ -77,7 +77,7 @@ def test_each_end_and_each_edge_is_one_event_although_services_are_killed(
             else:
                 arm(here, name, body)
                 put(there, STACK, path, 1)
-            eventually(lambda at=there: state(at, name) != "pending", 30)
+            eventually(lambda at=there: state(at, name) != "pending")
             assert state(here, name) == kind
             ends.append((name, f"waiter.{kind}"))
             gone = ask(there, "DELETE", waiter_url(name)).status
@@ -95,7 +95,7 @@ def test_each_end_and_each_edge_is_one_event_although_services_are_killed(
             for load, wanted, kind in ((9, "alarm", "raised"), (1, "ok", "cleared")):
                 here, there = choices.sample(servers, 2)
                 put(there, STACK, "load", load)
-                eventually(lambda at=here, to=wanted: ask(at, "GET", url).json()["state"] == to, 30)
+                eventually(lambda at=here, to=wanted: ask(at, "GET", url).json()["state"] == to)
                 edges.append(("swing", f"alarm.{kind}"))
         return edges
 

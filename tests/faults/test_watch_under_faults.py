@@ -186,7 +186,7 @@ def test_every_watcher_receives_each_event_once_whole_and_in_order_under_faults(
     assert check_attempts(run.history, run.writers.ledger.attempts) == []
     for server in (first, second):
         for stack in ("alpha", "beta"):
-            eventually(lambda s=server, k=stack: listed(s, k) == held(run, k), 20)
+            eventually(lambda s=server, k=stack: listed(s, k) == held(run, k))
 
 
 def held(run: Run, stack: str) -> dict[str, Held]:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 import pytest
 import requests
 
+from tests.cases import cases
 from tests.functional.bad_bodies import BIGGEST, DEEPEST, nested, value
 from tests.functional.bad_input import BODIES, HEADERS, TABLE, URLS, Bad
 from tests.http import Caller, check_refusal, fresh_stack, refused
@@ -34,11 +35,18 @@ def present(one_worker: ApiServer) -> str:
     return stack
 
 
-@pytest.mark.parametrize("bad", TABLE.values(), ids=TABLE.keys())
-def test_a_wrong_request_is_refused_with_an_error_document_and_changes_nothing(
-    server: ApiServer, api: Caller, present: str, stack: str, bad: Bad
+@pytest.mark.parametrize("table", [BODIES, HEADERS, URLS], ids=["bodies", "headers", "URLs"])
+def test_wrong_requests_are_refused_with_an_error_document_and_change_nothing(
+    server: ApiServer, api: Caller, present: str, stack: str, table: dict[str, Bad]
 ) -> None:
-    stack = present if bad.there else stack
+    with cases() as case:
+        for name, bad in table.items():
+            with case(name):
+                check_bad(server, api, present if bad.there else stack, bad)
+
+
+def check_bad(server: ApiServer, api: Caller, stack: str, bad: Bad) -> None:
+    """Send a wrong request; check the answer, and that the stack is as before."""
     target = bad.target.replace("STACK", stack)
     with connect(server.url) as connection:
         connection.sendall(request_bytes(bad.method, target, *bad.headers, body=bad.body))

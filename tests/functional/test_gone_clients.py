@@ -213,7 +213,7 @@ def test_responses_that_are_not_read_end_and_cost_little_memory(
             most = max(most, resident(server) - memory)
             return gauge(api, closed) == before + READERS * len(paths)
 
-        eventually(ended, 30)
+        eventually(ended)
         assert usage(api) == (0, 0)
     # Each response has about 4 MB. Those that were rendered are kept in memory, once.
     assert most < 40

@@ -103,10 +103,10 @@ def test_no_write_in_flight_succeeds_after_a_revocation(
         for writer in writers:
             writer.start()
         for _ in range(20):
-            assert started.acquire(timeout=20)
+            assert started.acquire(timeout=60)
         revoked = owner.delete(f"{stack}/grants/{grant.id}")
         for writer in writers:
-            writer.join(20)
+            writer.join(60)
         stop.set()
         last = int(revoked.headers["Factstore-Cursor"].partition(".")[2])
         facts = owner.get(f"{stack}/facts").json()["facts"]
@@ -135,10 +135,10 @@ def test_a_stack_that_was_deleted_is_not_brought_back_by_an_agent_that_writes_on
 
             writer = threading.Thread(target=write, args=(grant, busy, done))
             writer.start()
-            assert busy.wait(20)
+            assert busy.wait(60)
             owner.delete(stack).raise_for_status()
             done.set()
-            writer.join(20)
+            writer.join(60)
             assert not writer.is_alive()
             refused(owner.get(stack), "404 not_found")
 

@@ -152,7 +152,7 @@ def test_readiness_ends_with_the_first_moment_of_draining_and_liveness_does_not(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
     with in_process(etcd, tmp_path) as (worker, client):
-        eventually(lambda: ask(client, READY) == (UP, "etcd answers"), 30)
+        eventually(lambda: ask(client, READY) == (UP, "etcd answers"))
         worker.drain()
         assert ask(client, READY) == (DOWN, "the service is stopping")
         assert ask(client, LIVE) == (UP, "alive")

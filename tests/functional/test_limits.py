@@ -84,9 +84,7 @@ def test_limits_and_usage_are_shown(limited: Limited) -> None:
             "waiting_requests": 0,
         }
     api.delete("/v1/stacks/s")
-    usage = eventually(
-        lambda: (u := api.get("/v1/limits").json()["usage"])["streams"] == 0 and u, 20
-    )
+    usage = eventually(lambda: (u := api.get("/v1/limits").json()["usage"])["streams"] == 0 and u)
     assert (usage["stacks"], usage["facts"], usage["bytes"]) == (1, 0, 0)
 
 
@@ -130,7 +128,7 @@ def test_streams_and_waiting_requests_of_a_project_are_limited(limited: Limited)
             with watch(api, stack) as another:
                 return another.answer.status == HTTPStatus.OK
 
-        eventually(is_accepted, 30)
+        eventually(is_accepted)
     with ThreadPoolExecutor(2) as threads:
         waiting = [
             threads.submit(Caller(api.url).get, f"{stack}/facts/{path}?wait=40") for path in "bc"
@@ -232,7 +230,7 @@ def test_requests_wait_in_queues_that_a_worker_serves_in_turn(
         def statuses() -> list[str]:
             return pattern.findall(server.log_path.read_text())
 
-        eventually(statuses, 30)
+        eventually(statuses)
         server.pause()
         beat = json.dumps({"generation": joined["generation"]}).encode()
         with socket.create_connection(address(server.url)) as connection:
@@ -253,6 +251,6 @@ def test_a_service_with_an_invalid_limit_does_not_start(etcd: EtcdServer, tmp_pa
     server = ApiServer([etcd.endpoint], tmp_path / "api", options={"limits": {"facts": "-2"}})
     server.start(wait=False)
     try:
-        eventually(lambda: "facts" in server.log_path.read_text(), 20)
+        eventually(lambda: "facts" in server.log_path.read_text())
     finally:
         server.kill()

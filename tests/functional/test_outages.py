@@ -38,7 +38,7 @@ def service(store: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def api(service: ApiServer) -> Iterator[Caller]:
-    eventually(service.healthy, 30)  # the test before may just have restarted etcd
+    eventually(service.healthy)  # the test before may just have restarted etcd
     with Caller(service.url) as caller:
         yield caller
 
@@ -53,7 +53,7 @@ def compact(etcd: EtcdServer) -> int:
     revision = int(etcd.status()["header"]["revision"])
     body = json.dumps({"revision": revision, "physical": True}).encode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{etcd.endpoint}/v3/kv/compaction", body, timeout=10) as answer:
+    with opener.open(f"{etcd.endpoint}/v3/kv/compaction", body, timeout=60) as answer:
         assert answer.status == HTTPStatus.OK
     return revision
 

@@ -22,9 +22,7 @@ from tests.sealing_keys import lose_keys, make_keys, rotate_keys
 from tests.service import ApiServer, check_log
 
 SECRET = "canary-secret"
-PAUSE = (
-    0.01  # seconds between two reads of a reader; the commands start meanwhile on the same cores
-)
+PAUSE = 0.05  # seconds between two reads of a reader; others use the same cores
 
 
 @pytest.fixture(scope="module")

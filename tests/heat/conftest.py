@@ -114,28 +114,42 @@ def engine(request: pytest.FixtureRequest) -> HeatServer:
     return found
 
 
-@pytest.fixture
-def user(engine: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]:
-    """An owner of stacks on each engine; the stacks are deleted at the end."""
-    user = Orchestration(keystone.accounts.session("owner"), engine.url)
-    yield user
-    user.clean()
+def owning(
+    request: pytest.FixtureRequest, heat: HeatServer, keystone: KeystoneServer
+) -> Iterator[Orchestration]:
+    """Yield an owner of stacks, which are deleted at the end.
 
-
-@pytest.fixture
-def owner(heat: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]:
-    """An owner of stacks on the convergence engine; the stacks are deleted at the end."""
+    That takes as long as most tests. Modules with ``LEAVES_STACKS`` do without it: their stacks have
+    no servers and no resources that wait, and end with their Heat.
+    """
     user = Orchestration(keystone.accounts.session("owner"), heat.url)
     yield user
-    user.clean()
+    if not getattr(request.module, "LEAVES_STACKS", False):
+        user.clean()
 
 
 @pytest.fixture
-def legacy_owner(legacy: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]:
-    """An owner of stacks on the legacy engine; the stacks are deleted at the end."""
-    user = Orchestration(keystone.accounts.session("owner"), legacy.url)
-    yield user
-    user.clean()
+def user(
+    request: pytest.FixtureRequest, engine: HeatServer, keystone: KeystoneServer
+) -> Iterator[Orchestration]:
+    """An owner of stacks on each engine."""
+    yield from owning(request, engine, keystone)
+
+
+@pytest.fixture
+def owner(
+    request: pytest.FixtureRequest, heat: HeatServer, keystone: KeystoneServer
+) -> Iterator[Orchestration]:
+    """An owner of stacks on the convergence engine."""
+    yield from owning(request, heat, keystone)
+
+
+@pytest.fixture
+def legacy_owner(
+    request: pytest.FixtureRequest, legacy: HeatServer, keystone: KeystoneServer
+) -> Iterator[Orchestration]:
+    """An owner of stacks on the legacy engine."""
+    yield from owning(request, legacy, keystone)
 
 
 @pytest.fixture

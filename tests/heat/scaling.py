@@ -97,7 +97,7 @@ def declared(space: Stack) -> dict[str, str]:
     return {record.declared: record.name for record in space.members() if record.declared}
 
 
-def agree(user: Orchestration, stack: str, space: Stack, within: float = 20) -> list[str]:
+def agree(user: Orchestration, stack: str, space: Stack, within: float = 60) -> list[str]:
     """Wait until the members match the units in Heat, and return their names."""
 
     def same() -> list[str] | None:
@@ -122,7 +122,7 @@ def stored(etcd: EtcdServer, *parts: str) -> bytes:
     """Return everything that an etcd stores: ``key``, ``value`` or both of each pair."""
     everything = base64.b64encode(b"\0").decode()
     body = {"key": everything, "range_end": everything}
-    answer = requests.post(f"{etcd.endpoint}/v3/kv/range", json=body, timeout=10).json()
+    answer = requests.post(f"{etcd.endpoint}/v3/kv/range", json=body, timeout=60).json()
     return b"\n".join(
         base64.b64decode(item.get(part, "")) for item in answer["kvs"] for part in parts
     )

@@ -26,7 +26,7 @@ def test_two_servers_receive_their_own_and_each_others_addresses(
     for server in ("left", "right"):
         place = heat.state_dir / "servers" / owner.resource(stack, server).physical_resource_id
         file = place / "etc" / "hosts"
-        eventually(lambda file=file: file.exists() and file.read_text().endswith(hosts), 30)
+        eventually(lambda file=file: file.exists() and file.read_text().endswith(hosts))
 
 
 def test_heat_refuses_the_same_facts_as_parameters_of_the_bag(

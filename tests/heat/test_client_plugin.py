@@ -68,7 +68,7 @@ def test_instances_download_the_agent_from_the_service_by_default(
 ) -> None:
     offered = plugin.agent(None)
     assert offered is not None
-    content = requests.get(offered.url, timeout=10).content
+    content = requests.get(offered.url, timeout=60).content
     assert hashlib.sha256(content).hexdigest() == offered.sha256
     elsewhere = Download("https://mirror.example/agent.pyz", "0f" * 32)
     there = f"{elsewhere.url}#sha256={elsewhere.sha256}"

@@ -24,6 +24,8 @@ from tests.heat.scaling import (
     units,
 )
 
+LEAVES_STACKS = True  # see conftest.py
+
 UNIT = """
 heat_template_version: 2021-04-16
 resources:

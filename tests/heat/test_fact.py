@@ -78,7 +78,7 @@ def test_the_command_writes_a_promise_and_the_url_reads_it(
     done = shell(command, "-d", "10.0.0.5")
     assert done.returncode == 0, done.stderr
     assert owner.output(stack, "value") == "10.0.0.5"
-    read = requests.get(url, headers={"X-Auth-Token": session.get_token() or ""}, timeout=10)
+    read = requests.get(url, headers={"X-Auth-Token": session.get_token() or ""}, timeout=60)
     assert (read.status_code, read.text) == (200, "10.0.0.5")
     (grant,) = bag.grants()
     assert (grant.role, grant.member, grant.ttl) == ("agent", "head", 365 * 24 * 3600)

@@ -35,14 +35,14 @@ def test_the_snippets_of_the_page_form_a_stack(
         expect="",
     )
     bag = facts.stack(name)
-    waiting = eventually(lambda: owner.resource(stack, "token_told").physical_resource_id, 30)
+    waiting = eventually(lambda: owner.resource(stack, "token_told").physical_resource_id)
     assert bag.waiter(waiting).show().state == "pending"
     assert bag.get("cluster/size").value == 3
     bag.put("nodes/head/join-token", "abc")
     owner.wait(stack, "CREATE_COMPLETE", 60)
     worker = heat.state_dir / "servers" / owner.resource(stack, "worker").physical_resource_id
     token = worker / "etc" / "token"
-    eventually(lambda: token.exists() and token.read_text() == "abc\n", 30)
+    eventually(lambda: token.exists() and token.read_text() == "abc\n")
     assert bag.get("cluster/size").value == 3
 
 

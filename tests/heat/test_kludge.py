@@ -100,7 +100,7 @@ def test_metadata_of_a_launch_configuration_reaches_a_server_that_polls_and_is_i
     script["template"] = script["template"].replace("sleep 15", "sleep 0.2")
     stack = owner.create(name, **sent)
     head = Head(owner, heat, stack)
-    eventually(lambda: head.facts("metadata") == {"nodes": head.nodes, "told": {}}, 30)
+    eventually(lambda: head.facts("metadata") == {"nodes": head.nodes, "told": {}})
 
     run(BEFORE, {**environ, "STACK_NAME": name})
     expected = {"nodes": head.nodes, "told": {"head": "started"}}
@@ -130,12 +130,12 @@ def test_facts_of_a_data_bag_reach_a_server_that_waits(
 ) -> None:
     stack = owner.create(name, **example("databag.yaml"))
     head = Head(owner, heat, stack)
-    eventually(lambda: head.facts("facts") == {"nodes": head.nodes}, 30)
+    eventually(lambda: head.facts("facts") == {"nodes": head.nodes})
 
     url = f"{service.url}/v1/stacks/{name}"
     run(AFTER, {**environ, "STACK": url, "TOKEN": keystone.accounts.issue("owner")})
     expected = {"nodes": head.nodes, "told": {"head": "started"}}
-    eventually(lambda: head.facts("facts") == expected, 30)
+    eventually(lambda: head.facts("facts") == expected)
     owner.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()

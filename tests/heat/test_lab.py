@@ -24,7 +24,7 @@ def test_a_stack_is_created_updated_and_deleted(owner: Orchestration, name: str)
     assert len(owner.output(stack, "word")) == 7
     owner.delete(stack)
     # The convergence engine deletes the row just after it reports the deletion.
-    eventually(lambda: stack not in [each.id for each in owner.heat.stacks.list()], 10)
+    eventually(lambda: stack not in [each.id for each in owner.heat.stacks.list()])
 
 
 def test_a_stack_that_fails_has_a_reason(owner: Orchestration, name: str) -> None:

@@ -54,7 +54,7 @@ def test_the_failure_of_another_resource_ends_the_wait(
     ready = inside("Waiter", name="ready", success=never)
     document = template({"ready": ready, "other": failing})
     stack = legacy_owner.create(name, document, expect="")
-    eventually(lambda: legacy_owner.resource(stack, "ready").physical_resource_id, 30)
+    eventually(lambda: legacy_owner.resource(stack, "ready").physical_resource_id)
     with pytest.raises(StackFailed, match=r"CREATE_FAILED.*resources\.other"):
         legacy_owner.wait(stack, "CREATE_COMPLETE", 60)  # Heat's grace is four minutes
     assert "aborted" in legacy_owner.resource(stack, "ready").resource_status_reason

@@ -56,7 +56,7 @@ def grant(facts: Client, name: str) -> str:
 
 def user_data_of(service: ApiServer, name: str, grant: str) -> str:
     """Return the user data of a grant, with a template and a hook."""
-    response = requests.head(f"{service.url}/v1/agent", timeout=10)
+    response = requests.head(f"{service.url}/v1/agent", timeout=60)
     digest = response.headers["Factstore-Agent-Sha256"]
     document = cloud_config(
         {"agent": {"stack": name, "group": "compute"}, "service": {"url": service.url}},
@@ -135,7 +135,7 @@ def test_a_server_ends_with_the_process_that_owns_it(tmp_path: Path) -> None:
             assert machine.poll() is None
         finally:
             owner.kill()
-        assert machine.wait(30) < 0
+        assert machine.wait(60) < 0
     eventually(lambda: not Path(f"/proc/{pid}").exists())
 
 

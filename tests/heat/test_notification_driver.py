@@ -36,8 +36,8 @@ def test_the_instances_of_a_stack_without_an_event_sink_are_members(
     assert warnings.found() == []
     identifier = space.describe().id
     user.delete(stack)
-    eventually(lambda: not exists(space), 20)
-    eventually(lambda: identifier.encode() not in stored(etcd, "key"), 20)
+    eventually(lambda: not exists(space))
+    eventually(lambda: identifier.encode() not in stored(etcd, "key"))
 
 
 @pytest.fixture

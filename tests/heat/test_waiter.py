@@ -48,14 +48,14 @@ def armed(bag: Stack, name: str = "ready") -> WaiterRecord:
             return None
         return record if record.state == "pending" else None
 
-    found = eventually(look, 30)
+    found = eventually(look)
     assert found is not None
     return found
 
 
 def begun(owner: Orchestration, stack: str) -> None:
     """Wait until Heat has armed the waiter and polls it."""
-    eventually(lambda: owner.resource(stack, "ready").physical_resource_id == "ready", 30)
+    eventually(lambda: owner.resource(stack, "ready").physical_resource_id == "ready")
 
 
 def start(bag: Stack, *nodes: str) -> None:
@@ -94,7 +94,7 @@ def test_signals_complete_it_like_a_wait_condition(
 ) -> None:
     stack = owner.create(name, waiting(count=2), expect="")
     armed(bag)
-    command = eventually(lambda: owner.output(stack, "curl_cli"), 30)
+    command = eventually(lambda: owner.output(stack, "curl_cli"))
     data = '{"status": "SUCCESS", "id": "c1", "data": {"disks": 2}}'
     for _ in range(2):  # each id counts once
         done = shell(command, "--data-binary", data)
@@ -115,7 +115,7 @@ def test_the_credential_of_the_signal_command_may_do_little_else(
 ) -> None:
     stack = owner.create(name, waiting(success={"any": [STARTED, {"signals": 1}]}), expect="")
     armed(bag)
-    command = eventually(lambda: owner.output(stack, "curl_cli"), 30)
+    command = eventually(lambda: owner.output(stack, "curl_cli"))
     url = f"{owner.output(stack, 'signal_url')}".removesuffix("/waiters/ready/signal")
     user, _, secret = command.split("-u ")[1].split()[0].partition(":")
     grant = requests.Session()
@@ -123,11 +123,11 @@ def test_the_credential_of_the_signal_command_may_do_little_else(
     (issued,) = bag.grants()
     assert (issued.member, issued.group) == ("waiter:ready", "waiters")
     for path in ("nodes/c1/services/slurmd", "slurm/version"):
-        assert grant.put(f"{url}/facts/{path}", json={"value": 1}, timeout=10).status_code == 403
+        assert grant.put(f"{url}/facts/{path}", json={"value": 1}, timeout=60).status_code == 403
     join = {"group": "compute"}
     for member in ("c1", "waiter:ready"):
-        assert grant.put(f"{url}/members/{member}", json=join, timeout=10).status_code == 403
-    assert grant.delete(f"{url}/waiters/ready", timeout=10).status_code == 403
+        assert grant.put(f"{url}/members/{member}", json=join, timeout=60).status_code == 403
+    assert grant.delete(f"{url}/waiters/ready", timeout=60).status_code == 403
     bag.waiter("ready").signal()
     owner.wait(stack, "CREATE_COMPLETE", 30)
 
@@ -220,7 +220,7 @@ def test_a_waiter_without_a_name_receives_a_unique_one(
 ) -> None:
     resources = {each: inside("Waiter", success=BROKEN) for each in ("a", "b c")}
     stack = owner.create(name, template(resources), expect="")
-    eventually(lambda: len(list(_waiters(bag))) == 2, 30)
+    eventually(lambda: len(list(_waiters(bag))) == 2)
     first, second = sorted(waiter.name for waiter in bag.waiters())
     assert first.startswith(f"{name}-a-")
     assert second.startswith(f"{name}-b_c-")
@@ -378,7 +378,7 @@ def test_neither_the_log_nor_the_events_of_heat_contain_the_grant(
 ) -> None:
     stack = owner.create(name, waiting(), expect="")
     armed(bag)
-    command = eventually(lambda: owner.output(stack, "curl_cli"), 30)
+    command = eventually(lambda: owner.output(stack, "curl_cli"))
     secret = command.split("-u ")[1].split()[0].partition(":")[2]
     assert shell(command, "--data-binary", SUCCESS).returncode == 0
     owner.wait(stack, "CREATE_COMPLETE", 30)

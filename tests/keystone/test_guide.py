@@ -216,9 +216,9 @@ def test_a_client_of_the_watch_gets_its_tokens_from_a_command(
     )
     program.start()
     try:
-        eventually(lambda: program.lines() and program.facts() == {"a": 1}, 30)
+        eventually(lambda: program.lines() and program.facts() == {"a": 1})
         owner.put(f"{stack}/facts/b", 2)
-        eventually(lambda: program.facts() == {"a": 1, "b": 2}, 30)
+        eventually(lambda: program.facts() == {"a": 1, "b": 2})
     finally:
         program.kill()
     assert program.errors() == ""

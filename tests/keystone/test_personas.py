@@ -157,7 +157,7 @@ def test_a_token_without_a_project_is_refused(
             }
         },
         proxies={"http": ""},
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == HTTPStatus.CREATED
     token = {"X-Auth-Token": answer.headers["X-Subject-Token"]}

@@ -30,7 +30,7 @@ def cluster(tmp_path: Path) -> Iterator[EtcdCluster]:
 
 def call(server: EtcdServer, path: str, body: dict[str, str]) -> dict[str, object]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(server.endpoint + path, json.dumps(body).encode(), timeout=10) as answer:
+    with opener.open(server.endpoint + path, json.dumps(body).encode(), timeout=60) as answer:
         parsed: dict[str, object] = json.load(answer)
         return parsed
 
@@ -124,7 +124,7 @@ def test_a_missing_etcd_is_named_with_its_package(monkeypatch: pytest.MonkeyPatc
 def test_an_etcd_that_cannot_start_reports_the_reason(etcd: EtcdServer, tmp_path: Path) -> None:
     server = EtcdServer(tmp_path / "data", client_port=etcd.client_port)
     server.start()
-    assert server.child.wait(10)
+    assert server.child.wait(60)
     with pytest.raises(ChildError, match="address already in use"):
         server.child.wait_until(lambda: False, deadline=10)
 

@@ -98,7 +98,7 @@ def test_a_program_that_does_not_exist_is_an_error_at_start(child: Child, log: P
 def test_the_tail_shows_this_run_and_no_earlier_one(child: Child, log: Path) -> None:
     for word in ("first", "second"):
         child.start(["echo", word], log_path=log)
-        assert child.wait(10) == 0
+        assert child.wait(60) == 0
     assert child.tail() == "second"
     assert log.read_text() == "first\nsecond\n"
     assert log.stat().st_mode & 0o777 == 0o600
@@ -119,14 +119,14 @@ def test_a_child_that_is_not_ready_in_time_is_quoted(child: Child, log: Path) ->
 
 def test_an_answer_of_another_process_does_not_count_as_ready(child: Child, log: Path) -> None:
     child.start(["false"], log_path=log)
-    child.wait(10)
+    child.wait(60)
     with pytest.raises(ChildError, match="ended with status 1"):
         child.wait_until(lambda: True, deadline=10)
 
 
 def test_the_group_of_an_ended_child_ends_too(child: Child, log: Path) -> None:
     child.start(["sh", "-c", "sleep 600 & echo $!"], log_path=log)
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
     left_behind = int(child.tail())
     eventually(lambda: not alive(left_behind))
 

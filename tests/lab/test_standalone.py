@@ -93,13 +93,13 @@ class Standalone:
 
     def etcd_endpoint(self) -> str:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.url}/etcd", timeout=10) as answer:
+        with opener.open(f"{self.url}/etcd", timeout=60) as answer:
             endpoint: str = answer.read().decode()
             return endpoint
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def _ended(self) -> bool:
         return self.process.poll() is not None
@@ -238,7 +238,7 @@ def test_the_death_of_the_api_is_the_end_with_its_last_words(start: Start) -> No
     below = standalone.below()
     master = next(pid for pid, line in below.items() if "gunicorn" in line)
     os.kill(master, signal.SIGKILL)
-    assert standalone.process.wait(15) == 1
+    assert standalone.process.wait(60) == 1
     assert "the API ended with status -9; its last lines, from " in standalone.printed()
     assert "Booting worker" in standalone.printed()
     assert "Traceback" not in standalone.printed()
@@ -248,11 +248,11 @@ def test_the_death_of_the_api_is_the_end_with_its_last_words(start: Start) -> No
 def test_the_next_start_uses_the_same_etcd_address_and_data(start: Start) -> None:
     first = start().ready()
     endpoint = first.etcd_endpoint()
-    put = Probe(endpoint).json("/v3/kv/put", {"key": "aw==", "value": "dg=="}, timeout=10)
+    put = Probe(endpoint).json("/v3/kv/put", {"key": "aw==", "value": "dg=="}, timeout=60)
     first.stop()
     second = start().ready()
     assert second.etcd_endpoint() == endpoint
-    found = Probe(endpoint).json("/v3/kv/range", {"key": "aw=="}, timeout=10)
+    found = Probe(endpoint).json("/v3/kv/range", {"key": "aw=="}, timeout=60)
     assert found["kvs"][0]["mod_revision"] == put["header"]["revision"]
 
 

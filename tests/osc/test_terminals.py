@@ -102,7 +102,7 @@ def test_the_watch_of_a_terminal_is_a_table_that_changes(
         soon(lambda: screen.shows(r"3 facts, 1.*…") and screen.view.count("\n") <= 5)
         assert max(map(len, screen.view.splitlines())) <= 40
         screen.process.send_signal(signal.SIGINT)
-        assert screen.process.wait(30) == 130
+        assert screen.process.wait(60) == 130
         screen.shows("")
         assert screen.received.endswith("\x1b[?7h")
         assert "Traceback" not in screen.received
@@ -118,7 +118,7 @@ def test_the_wait_of_a_terminal_shows_progress_and_ends_quietly_on_an_interrupt(
         stack.put("nodes/c2/state", "up")
         soon(lambda: screen.shows(r"\] 2/3  missing"))
         screen.process.send_signal(signal.SIGINT)
-        assert screen.process.wait(30) == 130
+        assert screen.process.wait(60) == 130
         screen.shows("")
         assert screen.received.endswith("\r\x1b[K")
         assert "Traceback" not in screen.received

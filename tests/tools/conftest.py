@@ -51,7 +51,7 @@ class Slurm:
         return grant
 
     def _call(self, method: str, path: str, body: object = None) -> requests.Response:
-        answer = self._session.request(method, f"{self.url}/{path}", json=body, timeout=10)
+        answer = self._session.request(method, f"{self.url}/{path}", json=body, timeout=60)
         answer.raise_for_status()
         return answer
 

@@ -109,7 +109,7 @@ def polling(slurm: Slurm, root: Path, **options: str) -> Instance:
 
 def asked(api: ApiServer) -> int:
     """Return the number of contexts sent so far."""
-    lines = requests.get(f"{api.url}/metrics", timeout=10).text.splitlines()
+    lines = requests.get(f"{api.url}/metrics", timeout=60).text.splitlines()
     counted = [
         line
         for line in lines

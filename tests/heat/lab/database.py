@@ -15,7 +15,7 @@ from factstore.cmd.processes.process import Child, Pause, run_to_end
 class DatabaseServer:
     """An empty MariaDB that accepts every connection.
 
-    The verbs act at once; only :meth:`wait_ready` waits for it to serve.
+    Only :meth:`wait_ready` waits for it to serve.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -32,7 +32,7 @@ class DatabaseServer:
             "TMPDIR": str(state_dir / "tmp"),
         }
 
-    def prepare(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
+    def _prepare(self, deadline: float = 120.0, pause: Pause = time.sleep) -> None:
         """Create its files. Raises ChildError."""
         run_to_end(
             Child("mariadb-install-db"),
@@ -50,7 +50,8 @@ class DatabaseServer:
         )
 
     def start(self) -> None:
-        """Start it and return at once. Raises ChildError."""
+        """Create its files, start it and return before it serves. Raises ChildError."""
+        self._prepare()
         run_as = ["--user=root"] if os.geteuid() == 0 else []
         self.child.start(
             [
@@ -70,7 +71,7 @@ class DatabaseServer:
             env=self._environment,
         )
 
-    def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
+    def wait_ready(self, deadline: float = 90.0, pause: Pause = time.sleep) -> None:
         """Return once it takes connections. Raises ChildError."""
         self.child.wait_until(self._listens, deadline, pause)
 

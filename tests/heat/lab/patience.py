@@ -12,6 +12,6 @@ PAUSE = 0.4  # seconds between two polls
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
+def eventually(condition: Callable[[], T], within: float = 60.0) -> T:
     """Call ``tests.eventually`` with longer pauses."""
     return general.eventually(condition, within, PAUSE)

@@ -93,9 +93,11 @@ def main(port: int, cfn_port: int, configuration: str, pause: float, prefix: str
     config.set_config_defaults()
     messaging.setup()
     # Only now: these read the configuration as they are imported.
+    from heat.db import migration
     from heat.engine import service, template
     from heat.rpc import api
 
+    migration.db_sync()  # here, because another process would import Heat again, for seconds
     config.startup_sanity_check()
     template._get_template_extension_manager()
     poll_every(pause)

@@ -15,11 +15,10 @@ from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.cmd.processes.ports import LOOPBACK, free_port
 from factstore.cmd.processes.private_file import private_directory
 from factstore.cmd.processes.probe import Probe
-from factstore.cmd.processes.process import Child, Pause, python_environment, run_to_end
+from factstore.cmd.processes.process import Child, Pause, python_environment
 from tests.heat.lab.accounts import STACK_USER, HeatAccounts, provision
 
 PLUGINS = Path(__file__).with_name("plugins")
-_MANAGE = "from heat.cmd.manage import main; main()"
 _INSTALLED = Path(sys.prefix) / "etc" / "heat"
 
 
@@ -91,19 +90,8 @@ class HeatServer:
         """The whole log."""
         return self.log_path.read_text(errors="replace")
 
-    def prepare(self, deadline: float = 120.0, pause: Pause = time.sleep) -> None:
-        """Create the schema. Raises ChildError."""
-        run_to_end(
-            Child("heat-manage db_sync"),
-            [sys.executable, "-c", _MANAGE, "--config-file", str(self._conf), "db_sync"],
-            log_path=self.log_path,
-            deadline=deadline,
-            env=_environment(),
-            pause=pause,
-        )
-
     def start(self) -> None:
-        """Start it and return at once. Raises ChildError."""
+        """Start it, which creates the schema, and return at once. Raises ChildError."""
         self.child.start(
             [
                 sys.executable,
@@ -118,7 +106,7 @@ class HeatServer:
             env=_environment(),
         )
 
-    def wait_ready(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
+    def wait_ready(self, deadline: float = 180.0, pause: Pause = time.sleep) -> None:
         """Return once it answers. Raises ChildError."""
         # The root lists the versions with the status 300, multiple choices.
         self.child.wait_until(lambda: self._probe.status("/") == 300, deadline, pause)

@@ -10,11 +10,8 @@ from typing import Protocol, TypeVar
 class Server(Protocol):
     """A server of the lab."""
 
-    def prepare(self) -> None:
-        """Create its files."""
-
     def start(self) -> None:
-        """Start it and return at once."""
+        """Create its files and start it."""
 
     def wait_ready(self) -> None:
         """Return once it serves."""
@@ -30,7 +27,6 @@ S = TypeVar("S", bound=Server)
 def serving(server: S) -> Iterator[S]:
     """Start a server, and kill it at the end: nobody needs its data."""
     try:
-        server.prepare()
         server.start()
         server.wait_ready()
         yield server
