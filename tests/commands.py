@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import multiprocessing
 import os
@@ -27,36 +28,29 @@ _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.imported_commands"])
 
 
-def factstore(
-    *arguments: object, stdin: str | None = None, **env: str
+def forked(
+    module: str, argv: Sequence[str], env: Mapping[str, str], stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command until it ends, without a terminal.
+    """Run the ``main`` of a module until it ends, without a terminal.
 
     Its process is forked from one that has imported the modules, which takes a command a second.
-    The line that names the configuration of ``--config-file`` is removed from stderr.
     """
-    argv = [str(argument) for argument in arguments]
-    kept = {k: v for k, v in os.environ.items() if k != "OS_FACTSTORE_CONFIG_FILES"}
     with tempfile.TemporaryDirectory() as directory:
         files = [Path(directory, name) for name in ("stdin", "stdout", "stderr")]
-        files[0].write_text(stdin or "")
-        child = _forks.Process(target=_run, args=(argv, {**kept, **env}, files))
+        files[0].write_text(stdin)
+        child = _forks.Process(target=_run, args=(module, argv, env, files))
         child.start()
         child.join(120)
         if child.exitcode is None:
             child.kill()
-            raise subprocess.TimeoutExpired(argv, 120)
+            raise subprocess.TimeoutExpired(list(argv), 120)
         printed, complaint = (file.read_text() for file in files[1:])
-    result = subprocess.CompletedProcess(argv, child.exitcode, printed, complaint)
-    named = [str(b) for a, b in itertools.pairwise(arguments) if a == "--config-file"]
-    result.stderr = result.stderr.removeprefix(f"configuration: {', '.join(named)}\n")
-    return result
+    return subprocess.CompletedProcess(list(argv), child.exitcode, printed, complaint)
 
 
-def _run(argv: Sequence[str], env: Mapping[str, str], files: Sequence[Path]) -> None:
-    """Run a command in the forked process; *files* become its standard streams."""
-    from factstore.cmd.main import main
-
+def _run(module: str, argv: Sequence[str], env: Mapping[str, str], files: Sequence[Path]) -> None:
+    """Run a ``main`` in the forked process; *files* become its standard streams."""
+    main = importlib.import_module(module).main
     os.environ.clear()
     os.environ.update(env)
     for number, file in enumerate(files):
@@ -65,6 +59,19 @@ def _run(argv: Sequence[str], env: Mapping[str, str], files: Sequence[Path]) -> 
         os.close(opened)
     sys.stdin = os.fdopen(0)
     sys.exit(main(argv))
+
+
+def factstore(*arguments: object, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ``factstore`` until it ends, without a terminal.
+
+    The line that names the configuration of ``--config-file`` is removed from stderr.
+    """
+    argv = [str(argument) for argument in arguments]
+    kept = {k: v for k, v in os.environ.items() if k != "OS_FACTSTORE_CONFIG_FILES"}
+    result = forked("factstore.cmd.main", argv, {**kept, **env}, stdin)
+    named = [str(b) for a, b in itertools.pairwise(arguments) if a == "--config-file"]
+    result.stderr = result.stderr.removeprefix(f"configuration: {', '.join(named)}\n")
+    return result
 
 
 def one_line(result: subprocess.CompletedProcess[str], status: int) -> str:

@@ -1,9 +1,10 @@
-"""All that the commands of ``factstore`` import, for the process that :mod:`tests.commands` forks."""
+"""All that commands import, for the process that :mod:`tests.commands` forks."""
 
 import sys
 
 sys.modules["osprofiler"] = None  # type: ignore[assignment]  # see tests.commands.program
 
+import factstore.agent.cli  # noqa: E402
 import factstore.cmd.deployment  # noqa: E402
 import factstore.cmd.key_rotation  # noqa: E402
 import factstore.cmd.main  # noqa: E402

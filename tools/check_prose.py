@@ -66,8 +66,11 @@ BETTER_DOCSTRING = "an imperative ('Return ...') or a noun phrase"
 
 # A space is as long as what it replaces, so that positions stay those of the file.
 SPACES = str.maketrans(dict.fromkeys("_#*`\"'\n", " "))
+# The condition at the beginning is not repeated for each phrase: most positions are within words.
 PATTERN = re.compile(
-    "|".join(f"(?<![A-Za-z])({phrase.replace(' ', ' +')})(?![A-Za-z])" for phrase in PHRASES),
+    f"(?<![A-Za-z])(?=[A-Za-z])(?:{'|'.join(f'({phrase})' for phrase in PHRASES)})(?![A-Za-z])".replace(
+        " ", " +"
+    ),
     re.IGNORECASE,
 )
 DOCSTRING_PATTERN = re.compile(rf'"""(?:{DOCSTRING})\b')

@@ -13,6 +13,7 @@ from typing import Any
 
 from factstore.cmd.processes.process import Child
 from tests.agents import ARGV
+from tests.commands import forked
 
 
 class Instance:
@@ -94,8 +95,11 @@ class Instance:
 
     def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the agent and return its result."""
+        argv = ["--config", str(self.config), *arguments]
+        if self._argv is ARGV:
+            return forked("factstore.agent.cli", argv, {**environ(), **env})
         return subprocess.run(
-            [*self._argv, "--config", str(self.config), *arguments],
+            [*self._argv, *argv],
             env={**environ(), **env},
             capture_output=True,
             text=True,

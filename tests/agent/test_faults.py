@@ -86,7 +86,7 @@ def test_a_restarted_agent_does_not_start_a_hook_twice_at_a_time(stack: Stack, m
     left = int((c1.directory / "pid").read_text())
     assert alive(left)
     c1.start()
-    eventually(lambda: "a hook of an agent that was killed" in c1.log)
+    eventually(lambda: "a program of an agent that was killed" in c1.log)
     (c1.directory / "go").touch()
     converged(stack, "c1")
     assert not (c1.directory / "twice").exists()

@@ -28,7 +28,7 @@ from tests.unit.core.records import member, waiter
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 ROOT = "/factstore/v1"
-REPORTED = 20  # seconds within which every worker has noted its gauges
+REPORTED = 60  # seconds within which every worker has noted its gauges
 
 
 WORKERS = 2

@@ -62,13 +62,13 @@ class Place:
         purges = self.keys.all_purges
         return not self.raw.get(*purges, deadline=time.monotonic() + 10).items
 
-    def purge(self, *arguments: str, project: str = NO_PROJECT, stdin: str | None = None) -> str:
+    def purge(self, *arguments: str, project: str = NO_PROJECT, stdin: str = "") -> str:
         result = self.run(*arguments, project=project, stdin=stdin)
         assert (result.returncode, result.stderr) == (0, ""), result
         return result.stdout
 
     def run(
-        self, *arguments: str, project: str = NO_PROJECT, stdin: str | None = None
+        self, *arguments: str, project: str = NO_PROJECT, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         return factstore(
             *("purge", "--config-file", self.config, "--project", project, *arguments), stdin=stdin

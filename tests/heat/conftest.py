@@ -119,7 +119,7 @@ def owning(
 ) -> Iterator[Orchestration]:
     """Yield an owner of stacks, which are deleted at the end.
 
-    That takes as long as most tests. Modules with ``LEAVES_STACKS`` do without it: their stacks have
+    That takes as long as most tests. Modules with ``LEAVES_STACKS`` leave them: their stacks have
     no servers and no resources that wait, and end with their Heat.
     """
     user = Orchestration(keystone.accounts.session("owner"), heat.url)

@@ -21,6 +21,7 @@ from factstore import SERVICE_TYPE
 from factstore.cmd.processes.ports import LOOPBACK, free_port, is_free
 from factstore.cmd.processes.probe import Probe
 from factstore.keys.repository import Repository
+from tests.commands import forked
 from tests.eventually import eventually
 from tests.processes import descendants, gone
 
@@ -123,14 +124,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def command(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "factstore.cmd.main", "standalone", *map(str, arguments)],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    argv = ["standalone", *map(str, arguments)]
+    return forked("factstore.cmd.main", argv, {**os.environ, **env})
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], reason: str) -> None:
