@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from factstore.cmd import purge, render, rotate_keys, standalone, token, verify
+from factstore.cmd import purge, render, renew_epoch, rotate_keys, standalone, token, verify
 from factstore.cmd.errors import CommandError
 from factstore.cmd.server import add_version
 
@@ -41,6 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("render", render, "convert a stack's context into files for other software"),
         ("verify", verify, "check the consistency of the data in etcd"),
         ("purge", purge, "delete all data of a project"),
+        ("renew-epoch", renew_epoch, "make earlier cursors invalid, after etcd was restored"),
         ("rotate-keys", rotate_keys, "create or rotate the keys that seal sensitive facts"),
     ):
         command = commands.add_parser(name, help=summary, description=module.__doc__)

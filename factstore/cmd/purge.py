@@ -12,8 +12,7 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
-from factstore.cmd.errors import CommandError
-from factstore.cmd.server import add_config_file, requires_server_packages
+from factstore.cmd.server import add_config_file, confirm, requires_server_packages
 
 if TYPE_CHECKING:
     from factstore.store.fsck.report import ProjectContents
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run or not projects:
             return 0
         if not args.yes:
-            _confirm()
+            confirm("Delete all of this permanently? Type yes: ", "nothing was deleted")
         purge = ProjectPurge(installation, AUTHOR, f"req-{uuid.uuid4()}", _log)
         return 0 if purge.run(projects, args.patience) else 1
 
@@ -87,19 +86,6 @@ def _listing(project_id: str, contents: ProjectContents) -> str:
         if count:
             lines.append(f"  {count} {noun}")
     return "\n".join(lines)
-
-
-def _confirm() -> None:
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise CommandError(
-            "nothing was deleted, because there is no terminal to ask for confirmation; use --yes"
-        )
-    try:
-        answer = input("Delete all of this permanently? Type yes: ")
-    except EOFError:
-        answer = ""
-    if answer.strip() != "yes":
-        raise CommandError("nothing was deleted, because it was not confirmed")
 
 
 def _log(line: str) -> None:

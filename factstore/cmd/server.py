@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,3 +47,21 @@ def requires_server_packages(status: int = 1, *, grpc_log: str = "NONE") -> Iter
         raise CommandError(
             f"{error.name} is not installed: install openstack-factstore[server]", status
         ) from error
+
+
+def confirm(question: str, otherwise: str) -> None:
+    """Ask the operator a question; return if the answer is yes.
+
+    :param otherwise: what the error states for another answer, and if there is no terminal.
+    :raises CommandError: the operator did not confirm.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise CommandError(
+            f"{otherwise}, because there is no terminal to ask for confirmation; use --yes"
+        )
+    try:
+        answer = input(question)
+    except EOFError:
+        answer = ""
+    if answer.strip() != "yes":
+        raise CommandError(f"{otherwise}, because it was not confirmed")

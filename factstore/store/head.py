@@ -32,7 +32,7 @@ class Head:
             if found.items:
                 return found.items[0].value, found.cluster_id
             absent = Compare(self._keys.epoch, "create", "==", 0)
-            name = PutKey(self._keys.epoch, secrets.token_hex(16).encode())
+            name = PutKey(self._keys.epoch, new_store_id())
             self._client.transact(Txn([absent], [name]), deadline=deadline())
 
     def read(self, deadline: float) -> int:
@@ -59,3 +59,8 @@ class Head:
 
     def _is_same(self, found: RangeResult) -> bool:
         return bool(found.items) and found.items[0].value == self.store_id
+
+
+def new_store_id() -> bytes:
+    """Return a random id of a store, from which its epoch follows."""
+    return secrets.token_hex(16).encode()

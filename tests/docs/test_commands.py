@@ -117,7 +117,8 @@ def test_every_subcommand_prints_help_without_the_server_packages(name: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(("verify",), 2), (("purge", "--project", "p"), 1)]
+    ("arguments", "status"),
+    [(("verify",), 2), (("purge", "--project", "p"), 1), (("renew-epoch",), 1)],
 )
 def test_without_the_services_packages_one_line_names_the_extra(
     arguments: tuple[str, ...], status: int

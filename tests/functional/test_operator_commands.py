@@ -13,6 +13,7 @@ from tests.cases import cases
 from tests.commands import factstore
 from tests.etcd_cluster import EtcdCluster
 from tests.etcd_security import PASSWORD, USER, Certificates
+from tests.eventually import eventually
 from tests.http import Caller
 from tests.service import ApiServer, check_log
 
@@ -52,17 +53,22 @@ def test_commands_and_a_worker_that_starts_work_without_the_first_member(
     cluster: EtcdCluster, certificates: Certificates, tmp_path: Path
 ) -> None:
     options = options_for(cluster, certificates)
-    with ApiServer(cluster.endpoints, tmp_path, options=options) as server:
-        with Caller(server.url) as api:
-            assert api.put("/v1/stacks/s/facts/a", "x").status_code == 201
-            body = {"value": "x", "sensitive": True}
-            assert api.put("/v1/stacks/s/facts/b", json=body).status_code == 201
-        check_log(server, PASSWORD)
 
     def run(command: str, *arguments: str) -> str:
         result = factstore(command, "--config-file", tmp_path / "factstore.conf", *arguments)
         assert (result.returncode, result.stderr) == (0, ""), result
         return result.stdout
+
+    with ApiServer(cluster.endpoints, tmp_path, options=options) as server:
+        with Caller(server.url) as api:
+            assert api.put("/v1/stacks/s/facts/a", "x").status_code == 201
+            body = {"value": "x", "sensitive": True}
+            assert api.put("/v1/stacks/s/facts/b", json=body).status_code == 201
+            former = f"/v1/stacks/s/context?at={api.get('/v1/stacks/s/facts').json()['cursor']}"
+            assert api.get(former).status_code == 200
+            assert "the epoch was renewed" in run("renew-epoch", "--yes")
+            eventually(lambda: api.get(former).status_code == 410)
+        check_log(server, PASSWORD)
 
     assert "1 stacks, 2 facts" in run("verify")
     assert "1 data keys rewrapped" in run("rotate-keys")

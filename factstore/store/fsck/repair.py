@@ -5,6 +5,7 @@ from __future__ import annotations
 from factstore.store.client import EtcdClient
 from factstore.store.fsck.reader import StoreReader
 from factstore.store.fsck.report import Finding, Report
+from factstore.store.head import new_store_id
 from factstore.store.keyspace import KeyRange, Keyspace
 from factstore.store.types import Compare, DeleteKeys, PutKey, Txn
 
@@ -12,7 +13,7 @@ CHUNK = 250  # keys deleted in one transaction: every other writer waits meanwhi
 
 
 class StoreRepair:
-    """Deletes keys and leases that no request to the API can delete."""
+    """Changes what no request to the API can change."""
 
     def __init__(self, client: EtcdClient, keyspace: Keyspace, reader: StoreReader) -> None:
         self._client = client
@@ -33,6 +34,20 @@ class StoreRepair:
         for finding in idle:  # a write that would use one of them gets another
             self._client.revoke(finding.lease, deadline=self._reader.deadline())
         return (*self.mark_orphans(report), *idle)
+
+    def renew_epoch(self) -> bool:
+        """Write a new epoch, so that no earlier cursor or entity tag is valid.
+
+        :return: False if there is no epoch.
+        """
+        found = self._client.get(self._keys.epoch, deadline=self._reader.deadline()).items
+        if not found:
+            return False
+        same = Compare(self._keys.epoch, "value", "==", found[0].value)
+        name = PutKey(self._keys.epoch, new_store_id())
+        # If the compare fails, another command has renewed it meanwhile.
+        self._client.transact(Txn([same], [name]), deadline=self._reader.deadline())
+        return True
 
     def mark_orphans(self, report: Report, project_id: str = "") -> tuple[Finding, ...]:
         """Mark orphans for deletion by the workers; those of one project, or all.
