@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from factstore.client import urls
 from factstore.client.conditional import quoted, unquoted
+from factstore.client.errors import NotFound
 from factstore.client.transport import Transport, parsed
 
 if TYPE_CHECKING:
@@ -180,8 +182,6 @@ class Configuration:
         return parsed(response, ConfigurationRecord.parse)
 
     def delete(self) -> None:
-        """Delete the configuration and its result.  Nothing is undeployed.
-
-        :raises NotFound: it does not exist.
-        """
-        self._transport.send("DELETE", self._url)
+        """Delete the configuration and its result, if it exists.  Nothing is undeployed."""
+        with contextlib.suppress(NotFound):
+            self._transport.send("DELETE", self._url)

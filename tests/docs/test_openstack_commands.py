@@ -10,6 +10,8 @@ from tests.structure.application import operations
 STACK = "/v1/stacks/{stack}"
 MEMBER = f"{STACK}/members/{{member}}"
 SUBSCRIPTION = "/v1/subscriptions/{subscription}"
+CONFIGURATIONS = f"{STACK}/configurations"
+CONFIGURATION = f"{CONFIGURATIONS}/{{member}}/{{configuration}}"
 TURN = f"{STACK}/turns/{{queue}}/{{member}}"
 
 COMMANDS = {
@@ -33,6 +35,11 @@ COMMANDS = {
     f"PUT {STACK}/alarms/{{alarm}}": "fact alarm set",
     f"DELETE {STACK}/alarms/{{alarm}}": "fact alarm delete",
     f"POST {STACK}/batch": "fact batch",
+    f"GET {CONFIGURATIONS}": "fact config list",
+    f"GET {CONFIGURATIONS}/{{member}}": "fact config list",
+    f"GET {CONFIGURATION}": "fact config show",
+    f"PUT {CONFIGURATION}": "fact config set",
+    f"DELETE {CONFIGURATION}": "fact config delete",
     f"GET {STACK}/context": "fact context show",
     f"GET {STACK}/history/{{path}}": "fact history",
     f"GET {STACK}/diff": "fact diff",
@@ -69,6 +76,7 @@ COMMANDS = {
 
 WITHOUT = {
     f"POST {MEMBER}/heartbeat": "a command ends at once, but a member sends heartbeats forever",
+    f"PUT {CONFIGURATION}/result": "factstore-agent reports results",
     f"GET {TURN}": "fact turn list shows all turns",
     f"PUT {TURN}": "a turn ends with the process that takes it; factstore-agent takes turns",
     f"PUT {STACK}/waiters/{{waiter}}/signal": "the same as POST, for clients of Heat",

@@ -404,7 +404,7 @@ def test_members_and_read_sets(openstack: Shell, stack: Stack) -> None:
 
 
 def test_waiters_alarms_grants_subscriptions_turns_and_limits(
-    openstack: Shell, stack: Stack, one_worker: ApiServer
+    openstack: Shell, stack: Stack, one_worker: ApiServer, tmp_path: Path
 ) -> None:
     name = stack.name
     arm = ("fact", "waiter", "create", name, "w", "--success", '{"signals": 2}')
@@ -424,6 +424,7 @@ def test_waiters_alarms_grants_subscriptions_turns_and_limits(
         ("a", "ok")
     ]
     openstack.ok("fact", "alarm", "delete", name, "a", "missing")
+    _check_configurations(openstack, stack, tmp_path)
 
     grant = openstack.json("fact", "grant", "create", name, "--role", "reader", "--ttl", "600")
     held = connect(one_worker.url.replace("//", f"//{grant['token'].replace('.', ':')}@"))
@@ -466,6 +467,30 @@ def test_waiters_alarms_grants_subscriptions_turns_and_limits(
 
     rows = {row["Name"]: row for row in openstack.json("fact", "limits", "show")}
     assert rows["facts"]["Limit"] >= rows["facts"]["Usage"]
+
+
+def _check_configurations(openstack: Shell, stack: Stack, directory: Path) -> None:
+    (directory / "script").write_text("exit 0")
+    of = ("fact", "config")
+    put = (*of, "set", stack.name, "c1/app", "script", "--from-file", str(directory / "script"))
+    more = ("--input", "port=80", "--input", "user=me", "--input-fact", "pw=a/b", "--output", "url")
+    made = openstack.json(*put, *more, "--depends-on", "head/db", "--timeout", "9", "--if-absent")
+    assert (made["config"], made["inputs"]) == ("exit 0", {"port": 80, "user": "me"})
+    assert (made["input_facts"], made["outputs"], made["timeout"]) == ({"pw": "a/b"}, ["url"], 9)
+    (row,) = openstack.json(*of, "list", stack.name, "--member", "c1")
+    assert (row["Configuration"], row["State"], row["Waits For"]) == (
+        "c1/app",
+        "waiting",
+        "head/db",
+    )
+    circle = (*of, "set", stack.name, "head/db", "script", "--depends-on", "c1/app")
+    assert "c1/app depends on head/db" in openstack.refused(*circle)
+    stack.configuration("c1", "app").report(made["id"], "failed", reason="no disk", status_code=3)
+    shown = openstack.json(*of, "show", stack.name, "c1/app", "--wait")
+    assert (shown["state"], shown["result"]["reason"]) == ("failed", "no disk")
+    assert "<member>/<name>" in openstack.refused(*of, "show", stack.name, "app")
+    openstack.ok(*of, "delete", stack.name, "c1/app", "c1/missing")
+    assert openstack.json(*of, "list", stack.name) == []
 
 
 # The guides
