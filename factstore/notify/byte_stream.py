@@ -6,7 +6,6 @@ are received are limited.  Timeouts of sockets alone do not give this: they begi
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -98,8 +97,10 @@ class SocketStream:
         """Run an operation; after each short wait, check the deadline and run it again."""
         while True:
             self._socket.settimeout(min(self.deadline.left(), CHECK_SECONDS))
-            with contextlib.suppress(TimeoutError):
+            try:
                 return operation()
+            except TimeoutError:
+                continue
 
     def close(self) -> None:
         """See :class:`ByteStream`."""

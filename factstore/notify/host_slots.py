@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from factstore.notify.deadline import Deadline, TimedOut
 
 
 @dataclass(slots=True)
 class _Slots:
-    semaphore: threading.Semaphore
-    users: int = 0
+    """The slots of one host and project.
+
+    :param waiting: set, in order, when a slot is passed on.
+    """
+
+    taken: int = 0
+    waiting: deque[threading.Event] = field(default_factory=deque)
 
 
 class HostSlots:
@@ -31,18 +37,37 @@ class HostSlots:
     def taken(self, project_id: str, host: str, deadline: Deadline) -> Iterator[None]:
         """Take a slot; wait for one if all are taken. Raises TimedOut or SendingEnded."""
         key = project_id, host
-        with self._lock:
-            slots = self._slots.setdefault(key, _Slots(threading.Semaphore(self._count)))
-            slots.users += 1
+        self._take(key, deadline)
         try:
-            if not slots.semaphore.acquire(timeout=deadline.left()):
-                raise TimedOut
-            try:
-                yield
-            finally:
-                slots.semaphore.release()
+            yield
+        finally:
+            self._release(key)
+
+    def _take(self, key: tuple[str, str], deadline: Deadline) -> None:
+        left = deadline.left()
+        with self._lock:
+            slots = self._slots.setdefault(key, _Slots())
+            if slots.taken < self._count:
+                slots.taken += 1
+                return
+            passed_on = threading.Event()
+            slots.waiting.append(passed_on)
+        try:
+            passed_on.wait(left)
         finally:
             with self._lock:
-                slots.users -= 1
-                if not slots.users:
-                    del self._slots[key]
+                waits = not passed_on.is_set()
+                if waits:
+                    slots.waiting.remove(passed_on)
+        if waits:
+            raise TimedOut
+
+    def _release(self, key: tuple[str, str]) -> None:
+        with self._lock:
+            slots = self._slots[key]
+            if slots.waiting:
+                slots.waiting.popleft().set()
+                return
+            slots.taken -= 1
+            if not slots.taken:
+                del self._slots[key]

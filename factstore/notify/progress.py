@@ -55,10 +55,11 @@ class Attempt:
 def after_attempt(state: DeliveryState, attempt: Attempt) -> DeliveryState:
     """Return the progress after an attempt that belongs to the order of the events, or a challenge."""
     attempts, delivered = state.attempts + 1, attempt.outcome.error is None
-    logged = _logged(state, attempt, attempts)
+    log = _log(state, attempt, attempts)
     if not delivered:
         return replace(
-            logged,
+            state,
+            log=log,
             failed=state.failed + 1,
             attempts=attempts,
             failing_since=state.failing_since or attempt.at,
@@ -66,7 +67,8 @@ def after_attempt(state: DeliveryState, attempt: Attempt) -> DeliveryState:
         )
     cursor = attempt.message.cursor
     return replace(
-        logged,
+        state,
+        log=log,
         cursor=str(cursor) if cursor else state.cursor,
         delivered=state.delivered + 1,
         attempts=0,
@@ -88,7 +90,7 @@ def after_fault(state: DeliveryState, at: str, error: Exception) -> DeliveryStat
 
 def after_test(state: DeliveryState, attempt: Attempt, number: int) -> DeliveryState:
     """Return the progress after a test message, which is sent once and moves nothing."""
-    return replace(_logged(state, attempt, 1), tests=number)
+    return replace(state, log=_log(state, attempt, 1), tests=number)
 
 
 def in_state(state: DeliveryState, subscription: SubscriptionState) -> DeliveryState:
@@ -110,7 +112,8 @@ def _challenged(state: DeliveryState) -> bool:
     return next((kind for kind in kinds if kind != "test"), None) == "challenge"
 
 
-def _logged(state: DeliveryState, attempt: Attempt, attempts: int) -> DeliveryState:
+def _log(state: DeliveryState, attempt: Attempt, attempts: int) -> tuple[str, ...]:
+    """Return the log after an attempt, which replaces an earlier one of the same message."""
     entry = Delivery(
         id=attempt.message.id,
         kind=attempt.kind,
@@ -123,6 +126,6 @@ def _logged(state: DeliveryState, attempt: Attempt, attempts: int) -> DeliverySt
         error=attempt.outcome.error,
     )
     log = state.log
-    if log and json.loads(log[0])["id"] == entry.id:  # the attempt before
+    if log and entry.id in log[0] and json.loads(log[0])["id"] == entry.id:
         log = log[1:]
-    return replace(state, log=(entry.text, *log[: DELIVERIES_KEPT - 1]))
+    return entry.text, *log[: DELIVERIES_KEPT - 1]

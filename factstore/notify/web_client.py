@@ -8,27 +8,21 @@ the environment's proxies are not used, and of a response only a part is read.
 from __future__ import annotations
 
 import http.client
-import io
 import ipaddress
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from factstore.core.model.target import Target
 from factstore.notify.byte_stream import ByteStream, SocketStream, TlsStream, TooMuchReceived
 from factstore.notify.deadline import Deadline, TimedOut
+from factstore.notify.responses import BODY_BYTES, HEADER_BYTES, begin
 
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0
 BODY_SECONDS = 1.0
 """The time for the rest of a response whose status is known; then the connection is closed."""
-HEADER_BYTES = 16 * 1024
-BODY_BYTES = 64 * 1024
-INTERIM_RESPONSES = 16
-"""The responses with a status below 200 that may precede the one to a request."""
-
 Resolve = Callable[[str, int, float], Sequence[str]]
 """Returns the addresses of a host, within a number of seconds. Raises OSError."""
 
@@ -162,7 +156,10 @@ class Connection:
 
     def __init__(self, stream: ByteStream, target: Target) -> None:
         self._stream = stream
-        self._target = target
+        self._start = (
+            f"POST {target.resource} HTTP/1.1\r\nHost: {target.authority}\r\n"
+            "Accept-Encoding: identity\r\n"
+        )
         self.reusable = True
 
     def post(
@@ -183,7 +180,7 @@ class Connection:
         self._stream.receivable = HEADER_BYTES + BODY_BYTES
         try:
             self._stream.send_all(self._head(headers, len(body)) + body)
-            response = self._response()
+            response = begin(self._stream)
         except TimedOut:
             raise RequestFailed("the server did not answer in time") from None
         except TooMuchReceived:
@@ -193,7 +190,8 @@ class Connection:
         except http.client.HTTPException:
             raise RequestFailed("the response is not HTTP") from None
         self._stream.deadline = deadline if reads_body else deadline.within(BODY_SECONDS)
-        return Answer(response.status, self._read(response), _retry_after(response))
+        read, self.reusable = response.read()
+        return Answer(response.status, read, response.retry_after)
 
     def is_idle(self) -> bool:
         """Return True if the server has sent nothing since the last response, not even the end.
@@ -202,82 +200,17 @@ class Connection:
         """
         return self._stream.is_quiet()
 
-    def _response(self) -> http.client.HTTPResponse:
-        """Return the response to a request, without the interim ones, such as 103 (Early Hints)."""
-        received: Any = _SocketOfStream(self._stream)
-        for _ in range(INTERIM_RESPONSES):
-            response = http.client.HTTPResponse(received, method="POST")
-            response.begin()
-            if response.status >= 200:
-                return response
-        raise TooMuchReceived
-
     def _head(self, headers: Mapping[str, str], length: int) -> bytes:
         """Return the beginning of a request.
 
         The texts cannot contain the end of a line: the grammar of targets and of ids has none.
         """
-        lines = [
-            f"POST {self._target.resource} HTTP/1.1",
-            f"Host: {self._target.authority}",
-            "Accept-Encoding: identity",
-            f"Content-Length: {length}",
-            *(f"{name}: {value}" for name, value in headers.items()),
-        ]
-        return "\r\n".join([*lines, "\r\n"]).encode("ascii")
-
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
-        """Return the beginning of the body, and note whether the connection can be used again."""
-        body = b""
-        try:
-            while len(body) < BODY_BYTES:
-                body += response.read(BODY_BYTES - len(body))
-                if response.isclosed():  # it has been read to its end
-                    self.reusable = not response.will_close
-                    break
-        except (OSError, TimedOut, TooMuchReceived, http.client.HTTPException, ValueError):
-            # The status has been received, and decides. ValueError: a chunk with a negative size.
-            pass
-        return body
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        return f"{self._start}Content-Length: {length}\r\n{''.join(lines)}\r\n".encode("ascii")
 
     def close(self) -> None:
         """Close the connection."""
         self._stream.close()
-
-
-class _SocketOfStream:
-    """The part of a socket that the parser of responses uses."""
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._file = _File(_Reader(stream), 8192)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return self._file
-
-
-class _File(io.BufferedReader):
-    """The received bytes: the response after an interim one is read from here, too."""
-
-    def close(self) -> None:
-        pass
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.receive(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _retry_after(response: http.client.HTTPResponse) -> float | None:
-    text = response.getheader("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
 
 
 def parse_proxy(url: str) -> tuple[str, int]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from factstore.notify.notifier import NotifierStatus
+from factstore.wsgi.middleware.metrics import Tally
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def _new_tallies() -> defaultdict[tuple[str, str], Tally]:
+    return defaultdict(lambda: Tally(_BUCKETS))
 
 
 class NotifyMetrics:
     """Counts what deliveries report."""
 
     def __init__(self) -> None:
+        self._tallies = _new_tallies()
+        self._delivered = 0
         self._registry = CollectorRegistry()
         options: dict[str, Any] = {"registry": self._registry, "namespace": "factstore_notify"}
         self._attempts = Counter(
@@ -24,7 +32,6 @@ class NotifyMetrics:
             ["kind", "outcome"],
             **options,
         )
-        self._counted: dict[tuple[str, str], Counter] = {}
         self._events = Counter("events", "Events that targets have accepted.", **options)
         self._seconds = Histogram(
             "attempt_seconds",
@@ -51,15 +58,11 @@ class NotifyMetrics:
 
     def attempted(self, kind: str, outcome: str, seconds: float) -> None:
         """Count an attempt to deliver a message."""
-        key = kind, outcome
-        if key not in self._counted:  # the library takes long to find it
-            self._counted[key] = self._attempts.labels(kind, outcome)
-        self._counted[key].inc()
-        self._seconds.observe(seconds)
+        self._tallies[kind, outcome].add(0, seconds)
 
     def delivered_events(self, count: int) -> None:
         """Count events that were delivered."""
-        self._events.inc(count)
+        self._delivered += count
 
     def ended(self, state: str) -> None:
         """Count a subscription that was suspended or disabled."""
@@ -67,6 +70,12 @@ class NotifyMetrics:
 
     def exposition(self, status: Callable[[], NotifierStatus]) -> bytes:
         """Return the metrics in Prometheus' text format."""
+        tallies, self._tallies = self._tallies, _new_tallies()
+        for (kind, outcome), tally in tallies.items():
+            self._attempts.labels(kind, outcome).inc(tally.count)
+            tally.publish(self._seconds)
+        self._events.inc(self._delivered)
+        self._delivered = 0
         now = status()
         self._owned.set(now.owned)
         self._suspended.set(now.suspended)

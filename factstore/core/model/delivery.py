@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from factstore.core.model.record import Record, RecordKey
@@ -43,7 +43,15 @@ class Delivery:
     @property
     def text(self) -> str:
         """The delivery as JSON."""
-        return encode(asdict(self))
+        # Written out, because a notifier makes one for each delivery; only errors need escapes.
+        delivered = "true" if self.delivered else "false"
+        status = "null" if self.status is None else self.status
+        error = "null" if self.error is None else encode(self.error)
+        return (
+            f'{{"at":"{self.at}","attempts":{self.attempts},"delivered":{delivered},'
+            f'"error":{error},"events":{self.events},"id":"{self.id}",'
+            f'"kind":"{self.kind}","latency_ms":{self.latency_ms},"status":{status}}}'
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -172,7 +173,10 @@ def test_a_project_sends_few_requests_to_a_host_at_once() -> None:
             assert refused.error == "too many requests to this host were running"
             with slots.taken("another", "paas.example", Deadline(30)):
                 pass
-        assert send(new_sender(url, cloud, slots=slots), events(1)).error is None
+        with ThreadPoolExecutor() as threads, slots.taken("project", "paas.example", Deadline(30)):
+            sent = threads.submit(send, new_sender(url, cloud, slots=slots), events(1))
+            assert not sent.done()
+        assert sent.result().error is None
     assert server.connections == 1
 
 

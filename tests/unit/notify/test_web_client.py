@@ -12,8 +12,8 @@ import trustme
 
 from factstore.core.model.target import Target
 from factstore.notify.deadline import Deadline, SendingEnded
+from factstore.notify.responses import BODY_BYTES
 from factstore.notify.web_client import (
-    BODY_BYTES,
     Answer,
     ConnectionLost,
     RequestFailed,
