@@ -30,6 +30,8 @@ class AlarmRecord:
     :param no_data: ``keep``, or the state without data.
     :param current: ``met``, ``value`` and ``ignored`` of the present; None in lists and events.
     :param etag: the value for ``if_none_match``; None in lists and events.
+    :param history_lost_at: when it was last noticed that changes were lost since the alarm was set,
+        or None.
     """
 
     name: str
@@ -48,6 +50,7 @@ class AlarmRecord:
     changed_at: str
     current: Mapping[str, Any] | None = None
     etag: str | None = None
+    history_lost_at: str | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], etag: str | None = None) -> Self:
@@ -69,6 +72,7 @@ class AlarmRecord:
             changed_at=document["changed_at"],
             current=document.get("current"),
             etag=etag,
+            history_lost_at=document.get("history_lost_at"),
         )
 
     @property

@@ -28,6 +28,8 @@ class WaiterRecord:
     :param revision: the revision at which the waiter was armed or its end was recorded.
     :param signals: by id: ``status``, ``reason``, ``data``...
     :param etag: the value for ``if_none_match``; None in lists and events.
+    :param history_lost_at: when it was noticed that changes were lost while the waiter was pending,
+        or None.
     """
 
     name: str
@@ -43,6 +45,7 @@ class WaiterRecord:
     failing: Sequence[str] = ()
     signals: Mapping[str, Mapping[str, Any]] | None = None
     etag: str | None = None
+    history_lost_at: str | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], etag: str | None = None) -> Self:
@@ -61,6 +64,7 @@ class WaiterRecord:
             failing=tuple(document.get("failing", ())),
             signals=document.get("signals"),
             etag=etag,
+            history_lost_at=document.get("history_lost_at"),
         )
 
     @property

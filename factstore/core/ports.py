@@ -54,11 +54,16 @@ CommitEnded = Callable[[int | None, Exception | None], object]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The contents of a store at one revision, and the store's epoch."""
+    """The contents of a store at one revision, and the store's epoch.
+
+    :param lost_at: the newest revision that can no longer be read, and that no worker is known to have
+        followed; 0 if all were followed.
+    """
 
     epoch: str
     revision: int
     mutations: Sequence[Mutation]
+    lost_at: int = 0
 
 
 class Backend(LeaseStore, Protocol):

@@ -30,6 +30,7 @@ from factstore.store.compaction_turn import try_compaction_turn
 from factstore.store.decoding import Decoder
 from factstore.store.etcd_leases import EtcdLeases
 from factstore.store.fact_txns import FactTxns
+from factstore.store.followed import Followed
 from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
@@ -89,6 +90,7 @@ class EtcdBackend(EtcdLeases):
         self._has_earlier_receipts = False
         self._past = PastReader(client, keyspace, self._decoder)
         self._purge = Purge(client, keyspace, clock)
+        self.followed = Followed(client, keyspace)
         self._on_purge = on_purge
 
     # Following
@@ -99,7 +101,8 @@ class EtcdBackend(EtcdLeases):
         while True:
             store_id, cluster_id = self._head.open(self._deadline)
             head = self._client.get(self._keys.epoch, deadline=self._deadline()).revision
-            start = max(self._compacted_revision() + 1, head - self._window + 1)
+            compacted = self._compacted_revision()
+            start, lost_at = self.followed.open(head, compacted, self._window, self._deadline())
             try:
                 mutations = self._past.all(start - 1, self._deadline) if start > 1 else []
             except Compacted:
@@ -109,7 +112,7 @@ class EtcdBackend(EtcdLeases):
             self._has_earlier_receipts = bool(found.items)
             digest = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()
             self._head.store_id, self._epoch = store_id, digest[:16]
-            return Snapshot(self._epoch, start - 1, mutations)
+            return Snapshot(self._epoch, start - 1, mutations, lost_at)
 
     def follow(self, after: int) -> Iterator[Step]:
         """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""

@@ -9,11 +9,13 @@ from typing import Protocol
 
 from factstore.core.errors import CursorExpired, FactstoreError
 from factstore.core.ports import Clock
+from factstore.store.followed import Followed
 
 LOG = logging.getLogger(__name__)
 
 PERIOD = 5.0  # seconds between rounds
 CALL_SECONDS = 10.0
+NOTE_SECONDS = 30.0  # between two notes of how far a worker has followed
 
 
 class MaintainedStore(Protocol):
@@ -23,6 +25,9 @@ class MaintainedStore(Protocol):
 
     def catch_up(self, deadline: float) -> None: ...
 
+    @property
+    def notes_lost_history(self) -> bool: ...
+
 
 class MaintainedBackend(Protocol):
     """The part of the backend that maintenance needs."""
@@ -30,6 +35,9 @@ class MaintainedBackend(Protocol):
     def purge_deleted(self, deadline: float) -> None: ...
 
     def compact(self, revision: int, deadline: float) -> None: ...
+
+    @property
+    def followed(self) -> Followed: ...
 
     def try_compaction_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]: ...
 
@@ -70,6 +78,7 @@ class Maintenance:
         self._turn = 0
         self._turn_at = 0.0
         self._was_behind = False
+        self._note_at = 0.0
 
     def start(self) -> None:
         """Start the thread."""
@@ -112,6 +121,7 @@ class Maintenance:
         self._report()
         self._backend.purge_deleted(deadline)
         self._keep_current(deadline)
+        self._note_followed(deadline)
         if self._window and self._clock.monotonic() >= self._turn_at:
             self._turn_at = self._clock.monotonic() + self._window
             self.compact_in_turn(deadline)
@@ -127,10 +137,18 @@ class Maintenance:
             self._store.catch_up(deadline)
         self._was_behind = is_behind
 
+    def _note_followed(self, deadline: float) -> None:
+        """Store how far this worker has followed, once lost history is noted on what it concerns."""
+        now = self._clock.monotonic()
+        if now >= self._note_at and not self._store.notes_lost_history:
+            self._note_at = now + NOTE_SECONDS
+            self._backend.followed.note(self._published_revision(), deadline)
+
     def compact_in_turn(self, deadline: float) -> None:
         """Compact etcd if it is the turn of this worker."""
         is_mine, self._turn, noted = self._backend.try_compaction_turn(self._turn, deadline)
         revision = min(noted, self._published_revision())
         if is_mine and revision > 0:
             LOG.info("compacting history before revision %d", revision)
+            self._backend.followed.note(revision, deadline, at_once=True)
             self._backend.compact(revision, deadline)

@@ -63,7 +63,7 @@ class MirroredStore:
     def load(self, opening: Snapshot) -> None:
         """Start again from a snapshot of the backend."""
         state = State(opening.revision, opening.epoch)
-        state.load(opening.mutations)
+        state.load(opening.mutations, opening.lost_at)
         with self._lock:
             self._state, self._epoch = state, opening.epoch
             waiting, self._waiting = self._waiting, {}
@@ -221,6 +221,13 @@ class MirroredStore:
     def is_behind(self, deadline: float) -> bool:
         """Return True if the backend has revisions that the state does not include."""
         return self._head_reads.read(deadline) > self.state().revision
+
+    @property
+    def notes_lost_history(self) -> bool:
+        """Return True if lost history is still to be noted on waiters and alarms."""
+        state = self.state()
+        with state.read():
+            return any(stack_state.conditions.lost_at for stack_state in state.all_stacks())
 
     def catch_up(self, deadline: float) -> None:
         """Advance the state to the newest revision, even if only other clients of etcd write."""

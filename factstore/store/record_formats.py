@@ -124,13 +124,17 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     # read_sets/<member>, on the lease of the member
     ReadSet: RecordFormat("read_sets", key_field="member", convert=_convert_read_set),
     # waiters/<name>
-    Waiter: RecordFormat("waiters", key_field="name", convert=_convert_waiter),
+    Waiter: RecordFormat(
+        "waiters", key_field="name", omitted={"history_lost_at": None}, convert=_convert_waiter
+    ),
     # timers/<waiter>, on a lease that expires when the waiter times out
     Timer: RecordFormat("timers", key_field="waiter"),
     # signals/<waiter>/<hash of the signal's id>
     Signal: RecordFormat("signals", key_field="waiter"),
     # alarms/<name>
-    Alarm: RecordFormat("alarms", key_field="name", convert=_check_alarm),
+    Alarm: RecordFormat(
+        "alarms", key_field="name", omitted={"history_lost_at": None}, convert=_check_alarm
+    ),
     # alarm_timers/<alarm>/<phase>, on a lease that expires when the phase is over
     AlarmTimer: RecordFormat("alarm_timers", key_field="alarm"),
     # marks/dropped

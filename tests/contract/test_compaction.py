@@ -22,6 +22,10 @@ class Reading:
     def catch_up(self, deadline: float) -> None:
         raise AssertionError("there is nothing to catch up with")
 
+    @property
+    def notes_lost_history(self) -> bool:
+        return False
+
 
 class Ahead:
     """The real clock, moved ahead by the test; calls to etcd get real deadlines."""

@@ -123,6 +123,13 @@ class AlarmSummary(Schema):
     changed_at = timestamp_field()
     updated_at = timestamp_field()
     updated_by = fields.String(required=True)
+    history_lost_at = fields.String(
+        **description(
+            "When it was noticed that revisions were lost that maybe no worker saw. Omitted if none "
+            "were lost.",
+            format="date-time",
+        )
+    )
 
     class Meta:
         """The field whose name is a keyword of Python."""

@@ -155,6 +155,13 @@ class WaiterSummary(Schema):
     extend_on_progress = fields.Boolean(required=True)
     armed_at = timestamp_field()
     decided_at = fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+    history_lost_at = fields.String(
+        **description(
+            "When it was noticed that revisions were lost that maybe no worker saw. Omitted if none "
+            "were lost.",
+            format="date-time",
+        )
+    )
 
 
 class WaiterState(WaiterSummary):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from factstore.api.serializers.waiters import lost_history
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.value import encode
 from factstore.core.services.alarms import AlarmView
@@ -25,6 +26,7 @@ def alarm_document(alarm: Alarm) -> dict[str, object]:
         "changed_at": alarm.changed_at,
         "updated_at": alarm.updated_at,
         "updated_by": alarm.updated_by,
+        **lost_history(alarm),
     }
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from factstore.api.raw_json import object_texts
+from factstore.core.model.alarm import Alarm
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Signal, Waiter
 from factstore.core.services.waiters import WaiterView
@@ -26,7 +27,14 @@ def _summary(waiter: Waiter) -> dict[str, object]:
         **json.loads(waiter.definition),
         "armed_at": waiter.armed_at,
         "decided_at": waiter.decided_at,
+        **lost_history(waiter),
     }
+
+
+def lost_history(record: Waiter | Alarm) -> dict[str, object]:
+    """Return the time at which it was noticed that history was lost, if it was."""
+    at = record.history_lost_at
+    return {"history_lost_at": at} if at is not None else {}
 
 
 def waiter_with_progress(waiter: Waiter, progress: Progress) -> dict[str, object]:

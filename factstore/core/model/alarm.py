@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from factstore.core.model.comparison import Number
@@ -31,6 +31,8 @@ class Alarm(Record):
     :param repeats: the number of repetitions since the last edge.
     :param value: the number that decided the last edge; None if none did.
     :param written_at: of the controller's last write; empty before.
+    :param history_lost_at: when it was last noticed that no worker may have seen some revisions since
+        the alarm was set; None if none were lost.
     """
 
     name: str
@@ -47,11 +49,18 @@ class Alarm(Record):
     value: Number | None = None
     reason: str | None = None
     written_at: str = ""
+    history_lost_at: str | None = None
 
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack."""
         return RecordKey(Alarm, self.name)
+
+    def only_lost_history(self, former: Alarm) -> bool:
+        """Return True if it differs from *former* only in the note that history was lost."""
+        at = self.history_lost_at
+        noted = replace(former, history_lost_at=at, revision=self.revision)
+        return self == noted and at != former.history_lost_at
 
     @property
     def size(self) -> int:

@@ -25,10 +25,12 @@ ChangeType = Literal[
     "waiter.met",
     "waiter.failed",
     "waiter.timed_out",
+    "waiter.history_lost",
     "alarm.raised",
     "alarm.cleared",
     "alarm.no_data",
     "alarm.repeated",
+    "alarm.history_lost",
     "stack.delete",
 ]
 CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)

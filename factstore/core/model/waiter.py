@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from factstore.core.model.record import Record, RecordKey
@@ -48,6 +48,8 @@ class Waiter(Record):
     :param progress: the progress when it became terminal; None while pending.
     :param decided_revision: the revision that decided the terminal state; 0 while pending.
     :param timer: the lease whose expiry is the timeout; 0 once it is terminal.
+    :param history_lost_at: when it was noticed that no worker may have seen some of the revisions for
+        which it was pending; None if none were lost.
     """
 
     name: str
@@ -63,11 +65,18 @@ class Waiter(Record):
     reason: str | None = None
     progress: Progress | None = None
     timer: int = 0
+    history_lost_at: str | None = None
 
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack."""
         return RecordKey(Waiter, self.name)
+
+    def only_lost_history(self, former: Waiter) -> bool:
+        """Return True if it differs from *former* only in the note that history was lost."""
+        at = self.history_lost_at
+        noted = replace(former, history_lost_at=at, revision=self.revision)
+        return self == noted and at != former.history_lost_at
 
     @property
     def size(self) -> int:

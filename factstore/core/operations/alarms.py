@@ -19,6 +19,7 @@ from factstore.core.model.condition import leaves
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
+from factstore.core.operations.lost_history import lost_since
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.state.condition_room import check_room
 from factstore.core.state.standing_alarms import AlarmDecision
@@ -87,6 +88,7 @@ class SetAlarm(Operation[SetResult]):
             known,
             definition=text,
             pending=None,
+            history_lost_at=None,
             updated_at=view.now,
             updated_by=self.author.user_id,
             request_id=self.author.request_id,
@@ -151,7 +153,7 @@ class WriteDecision(Operation[bool]):
         known = view.record(alarm.record_key)
         if known is None or known.revision != alarm.revision or view.stack.id != decision.stack_id:
             return Draft(False)
-        alarm = replace(alarm, written_at=view.now)
+        alarm = replace(alarm, written_at=view.now, history_lost_at=lost_since(view, alarm))
         match decision.step:
             case "pend":
                 record = replace(alarm, pending=decision.state)

@@ -11,6 +11,7 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import WAITERS_PER_STACK, Timer, Waiter
+from factstore.core.operations.lost_history import lost_since
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.state.condition_room import check_room
 from factstore.core.state.pending_waiters import Outcome
@@ -141,6 +142,7 @@ class EndWaiter(Operation[bool]):
             reason=ended.reason,
             progress=ended.progress,
             timer=0,
+            history_lost_at=lost_since(view, waiter),
         )
         return Draft(
             True,

@@ -14,13 +14,16 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from factstore.core.errors import FactstoreError, Unavailable
+from factstore.core.model.fact import Scope
 from factstore.core.operations.alarms import WriteDecision
+from factstore.core.operations.lost_history import NoteLostHistory
 from factstore.core.operations.maintenance import MarkDeletion
 from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.waiters import EndWaiter
 from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.services.alarm_pace import AlarmPace
 from factstore.core.services.lease_deadlines import LeaseDeadlines
+from factstore.core.state.stack_state import StackState
 
 LOG = logging.getLogger(__name__)
 
@@ -118,6 +121,7 @@ class WaiterController:
                 decisions = list(stack_state.alarms.decisions.values())
                 unrecorded = marks and stack_state.convergence.has_unrecorded_deletion
                 marker = stack_state.convergence.marker if unrecorded else None
+                lost_at = stack_state.conditions.lost_at
             for waiter in advanced:
                 self._deadlines.restart(waiter)
                 self._extending.add(waiter.timer)
@@ -129,10 +133,21 @@ class WaiterController:
             if marker is not None:
                 self._marked_at = now
                 self._transactor.run(MarkDeletion(scope, marker))
+            if lost_at:
+                self._note_lost(stack_state, scope, lost_at)
         self._extend()
         self._pause = self._pace.end_round()
         self._deadlines.revoke_overdue()
         return bool(self._extending or state.stacks_needing_write())
+
+    def _note_lost(self, stack_state: StackState, scope: Scope, lost_at: int) -> None:
+        """Note lost history on the waiters and alarms of a stack, except on those with an outcome."""
+        while True:
+            done = self._transactor.run(NoteLostHistory(scope, lost_at))
+            if not done.outcome:
+                stack_state.conditions.lost_at = 0
+            if not done.outcome or done.transaction is None:
+                return
 
     def _extend(self) -> None:
         """Renew the timers of waiters that made progress; those that cannot be are left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from factstore.core.model.definition import Definition
@@ -103,6 +103,9 @@ class PendingWaiters:
 
     def put(self, waiter: Waiter, former: Record | None) -> Change | None:
         """Record a waiter's record, and return the change for watchers, or None."""
+        if isinstance(former, Waiter) and waiter.only_lost_history(former):
+            self._keep(waiter)
+            return Change("waiter.history_lost", None, None, None, None, None, waiter)
         self.forget(waiter.name)
         if waiter.state == "pending":
             self.schedule(waiter.name)
@@ -111,6 +114,16 @@ class PendingWaiters:
             return None
         kind: ChangeType = f"waiter.{waiter.state}"  # type: ignore[assignment]
         return Change(kind, None, None, None, None, None, waiter, None, waiter.reason)
+
+    def _keep(self, waiter: Waiter) -> None:
+        """Continue with a waiter on which a note was made; an outcome that was found stays."""
+        name = waiter.name
+        if name in self._tracked:
+            self._tracked[name].waiter = waiter
+        if name in self.outcomes:
+            self.outcomes[name] = replace(self.outcomes[name], waiter=waiter)
+        if name in self.advanced:
+            self.advanced[name] = waiter
 
     def schedule(self, waiter: str) -> None:
         """Evaluate a waiter at the end of the revision, not because of its counters."""

@@ -50,10 +50,13 @@ class StackConditions:
 
     :param stack_id: for the log.
     :ivar faults: the waiters and alarms that are not evaluated any more, each with the reason.
+    :ivar lost_at: the newest revision that was lost, if that must still be noted on the waiters and
+        alarms that were set before; otherwise 0.
     """
 
     def __init__(self, stack_id: str) -> None:
         self.faults: dict[RecordKey, str] = {}
+        self.lost_at = 0
         self._stack_id = stack_id
         self._shared: dict[Leaf, _Shared] = {}
         self._used: dict[RecordKey, tuple[Leaf, ...]] = {}

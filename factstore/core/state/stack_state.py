@@ -38,8 +38,7 @@ class StackState:
     """One stack.
 
     :param epoch: of the store.
-    :param facts: the facts by path.
-    :param paths: the paths of the facts, in order.
+    :param facts: the facts by path; *paths* are in order.
     :param tables: the records.
     :param live_members: members that have not departed.
     :param leases: the leases of members and facts.
@@ -284,8 +283,9 @@ class StackState:
     @property
     def needs_write(self) -> bool:
         """True if the waiter controller has to write something for the stack."""
-        waiters, unrecorded = self.pending_waiters, self.convergence.has_unrecorded_deletion
-        return bool(waiters.outcomes or waiters.advanced or unrecorded or self.alarms.decisions)
+        waiters, decisions = self.pending_waiters, self.alarms.decisions
+        unrecorded = self.convergence.has_unrecorded_deletion or self.conditions.lost_at
+        return bool(waiters.outcomes or waiters.advanced or unrecorded or decisions)
 
     # Totals
 

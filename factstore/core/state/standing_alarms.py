@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from factstore.core.model.alarm import Alarm, AlarmPhase, AlarmState, AlarmTimer, timer_key
@@ -83,7 +83,9 @@ class StandingAlarms:
 
     def put(self, alarm: Alarm, former: Record | None) -> Change | None:
         """Record an alarm's record, and return the change for watchers, or None."""
-        self.decisions.pop(alarm.name, None)
+        decision = self.decisions.pop(alarm.name, None)
+        if decision and isinstance(former, Alarm) and alarm.only_lost_history(former):
+            self.decisions[alarm.name] = replace(decision, alarm=alarm)
         self._scheduled.add(alarm.name)
         tracked = self._tracked.get(alarm.name)
         if tracked is not None and tracked.alarm.definition == alarm.definition:
@@ -200,4 +202,7 @@ def _change_type(alarm: Alarm, former: Alarm) -> ChangeType | None:
             "no_data": "alarm.no_data",
         }
         return kinds[alarm.state]
-    return "alarm.repeated" if alarm.repeats != former.repeats else None
+    if alarm.repeats != former.repeats:
+        return "alarm.repeated"
+    lost = alarm.history_lost_at
+    return "alarm.history_lost" if lost not in (None, former.history_lost_at) else None

@@ -52,15 +52,15 @@ class State:
         self._projects: dict[str, ProjectTotals] = {}
         self._unnamed = UnnamedStacks()
 
-    def load(self, mutations: Iterable[Mutation]) -> None:
-        """Load the contents at :attr:`revision`, stacks before their facts; it makes no events."""
+    def load(self, mutations: Iterable[Mutation], lost_at: int = 0) -> None:
+        """Load the contents at :attr:`revision`, without events; no worker has seen *lost_at*."""
         with self._lock:
             for mutation in mutations:
                 self._apply_one(mutation, {}, 0)
             for stack_state in self._stacks.values():
                 stack_state.restore_awaited()
-                # Deletions leave no revision except the marker, so assume the newest.
-                stack_state.changed = self.revision
+                stack_state.changed = self.revision  # deletions leave no other revision
+                stack_state.conditions.lost_at = lost_at
                 self._evaluate(stack_state, self.revision)
 
     def apply(self, step: Step) -> StepResult:

@@ -99,7 +99,7 @@ def is_legal(name: str, value: object, wrong: object) -> bool:
         "cursor",
     ):
         return True
-    nullable = ("reason", "decided_at", "member", "group", "declared")
+    nullable = ("reason", "decided_at", "history_lost_at", "member", "group", "declared")
     nullable += ("former_until", "rotated_at", "failing_since", "next_attempt_at", "last_error")
     return (wrong == "no such word" and name in nullable) or (wrong == -7 and name == "ttl")
 
@@ -131,7 +131,16 @@ def test_junk_is_refused() -> None:
 
 def test_a_record_with_an_unknown_or_a_missing_field_is_refused() -> None:
     # Empty fields of a member's declaration are omitted from its record.
-    optional = {"decided_at", "decided_revision", "timer", "parent", "declared", "number", "told"}
+    optional = {
+        "history_lost_at",
+        "decided_at",
+        "decided_revision",
+        "timer",
+        "parent",
+        "declared",
+        "number",
+        "told",
+    }
     optional |= {"reason", "version", "deletions"}
     with cases() as case:
         for n, record in enumerate(RECORDS):

@@ -30,6 +30,13 @@ class Database:
     def purge_deleted(self, deadline: float) -> None:
         self.sweeps += 1
 
+    @property
+    def followed(self) -> Database:
+        return self
+
+    def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
+        """Nobody reads it here."""
+
     def compact(self, revision: int, deadline: float) -> None:
         self.compacted.append(revision)
 
@@ -54,6 +61,10 @@ class Mirror:
 
     def catch_up(self, deadline: float) -> None:
         self.moves += 1
+
+    @property
+    def notes_lost_history(self) -> bool:
+        return False
 
 
 def worker(

@@ -1,0 +1,73 @@
+"""The revision up to which some worker has seen all changes.
+
+It is stored, so that a worker that opens the store knows whether the history that it cannot read any
+more was seen by another one.  If not, a condition may have been met without anybody noticing.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from factstore.store.client import EtcdClient
+from factstore.store.keyspace import Keyspace
+from factstore.store.types import Compare, PutKey, Txn
+
+LOG = logging.getLogger(__name__)
+
+
+class Followed:
+    """The key with the revision."""
+
+    def __init__(self, client: EtcdClient, keys: Keyspace) -> None:
+        self._client = client
+        self._keys = keys
+        self._seen = 0
+
+    def open(self, head: int, compacted: int, window: int, deadline: float) -> tuple[int, int]:
+        """Return the first revision to follow, and the newest one that was lost; 0 for none.
+
+        Nothing is skipped that can be read and that no other worker has seen.
+
+        :param head: the newest revision.
+        :param window: the number of revisions that a new worker follows in any case.
+        """
+        found = self._client.get(self._keys.followed, deadline=deadline).items
+        if not found:
+            start = max(compacted, head - window, 0) + 1
+            absent = Compare(self._keys.followed, "create", "==", 0)
+            put = PutKey(self._keys.followed, str(start - 1).encode())
+            self._client.transact(Txn([absent], [put]), deadline=deadline)
+            return start, 0
+        followed = _revision(found[0].value)
+        lost_at = compacted - 1 if followed < compacted - 1 else 0
+        if lost_at:
+            LOG.warning(
+                "history up to revision %d was compacted before a worker is known to have seen it",
+                lost_at,
+            )
+        return max(compacted, min(head - window, followed), 0) + 1, lost_at
+
+    def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
+        """Store a newer revision, unless another worker has done so since the last call.
+
+        Nothing is stored if the store has not changed since.
+
+        :param at_once: True to store it in any case.
+        """
+        found = self._client.get(self._keys.followed, deadline=deadline)
+        item = found.items[0] if found.items else None
+        stored = _revision(item.value) if item else 0
+        written = item.revision if item else 0
+        other, self._seen = written != self._seen, written
+        if revision <= stored or (not at_once and (other or revision <= written)):
+            return
+        unchanged = Compare(self._keys.followed, "mod", "==", written)
+        put = PutKey(self._keys.followed, str(revision).encode())
+        mine, at = self._client.transact(Txn([unchanged], [put]), deadline=deadline)
+        if mine:
+            self._seen = at
+
+
+def _revision(note: bytes) -> int:
+    """Return the stored revision; 0 if another client wrote the value."""
+    return int(note) if note.isdigit() else 0
