@@ -230,12 +230,13 @@ def test_a_single_run_survives_a_command_of_its_hook_during_an_outage(
 
 
 def test_a_copied_state_directory_is_noticed_by_both_agents(stack: Stack, make: Make) -> None:
-    original, copy = make("c1", ttl=5), make("c1", place="copy", ttl=5)
+    original, copy = make("c1", ttl=10), make("c1", place="copy", ttl=10)
     original.start()
     eventually(lambda: original.nodes == ["c1"])
     shutil.copytree(original.directory / "state", copy.directory / "state")
     copy.start()
-    eventually(lambda: "waiting for its expiry" in copy.log)
+    stack.wait("results/c1/agent/copy", timeout=60)  # it logs before it writes this
+    assert "waiting for its expiry" in copy.log
     original.child.send_signal(signal.SIGUSR1)  # collects facts
     eventually(lambda: f"copied to {socket.gethostname()}:{copy.directory}" in original.log)
     assert copy.child.wait(60) == 3
