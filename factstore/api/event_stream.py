@@ -199,8 +199,9 @@ def open_stream(
     :param begin: prepares the connection; returns None if the server cannot continue the stream.
     """
     credential = Credential(identity, services.clock)
-    stack = of.stack if isinstance(of, Scope) else None
-    body = StreamBody(services.rate_limiter.stream(identity.project_id, stack))
+    stack, patterns = (of.stack, 0) if isinstance(of, Scope) else (None, of.patterns.wildcards)
+    release = services.rate_limiter.stream(identity.project_id, stack, patterns=patterns)
+    body = StreamBody(release)
     try:
         settle = Debounce.of(query["settle"], query["max_settle"])
         reset = query["on_gap"] == "reset"

@@ -138,7 +138,8 @@ def names_of(text: str) -> tuple[str, ...]:
 
 def _poll(of: Watched, since: Cursor | None, wanted: Filter, query: dict[str, Any]) -> Response:
     wait = query["wait"]
-    with waiting(access().identity().project_id, wait or query["settle"]):
+    patterns = of.patterns.wildcards if isinstance(of, StackSelection) else 0
+    with waiting(access().identity().project_id, wait or query["settle"], patterns):
         poll = services().watch.poll(
             of, since, wait, wanted, Debounce.of(query["settle"], query["max_settle"])
         )

@@ -18,16 +18,17 @@ WAITED = "factstore.waited"
 
 
 @contextmanager
-def waiting(project_id: str, seconds: float) -> Iterator[None]:
+def waiting(project_id: str, seconds: float, patterns: int = 0) -> Iterator[None]:
     """Count the current request among the waiting requests of a project, if it waits.
 
+    :param patterns: the number of patterns that select the stacks of the request.
     :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
     """
     if not seconds:
         yield
         return
     request.environ[WAITED] = True
-    with services().rate_limiter.waiting(project_id):
+    with services().rate_limiter.waiting(project_id, patterns):
         yield
 
 

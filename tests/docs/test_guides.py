@@ -16,6 +16,7 @@ from factstore.api.schemas import base, field_types
 from factstore.core.model import (
     alarm,
     comparison,
+    condition,
     definition,
     fact,
     grant,
@@ -29,7 +30,7 @@ from factstore.core.model import (
 )
 from factstore.core.operations import batches
 from factstore.core.services import debounce, watch_snapshot
-from factstore.core.services.rate_limit import HEARTBEAT_UNITS
+from factstore.core.services.rate_limit import HEARTBEAT_UNITS, STACK_PATTERNS
 from factstore.wsgi import configuration
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import logs
@@ -77,6 +78,9 @@ from tests.monitoring.files import RULES, queries
         ("page of a long poll", {debounce.PAGE_EVENTS, debounce.PAGE_BYTES // 1024**2}),
         ("names in ``prefix``, ``group``", {field_types.NAMES_LIMIT}),
         ("patterns of stacks", {stack_patterns.PATTERNS, stack_patterns.PATTERN_LENGTH}),
+        ("patterns of stacks", {STACK_PATTERNS}),
+        ("conditions of a stack", {condition.CONDITIONS_PER_STACK}),
+        ("conditions that count", {condition.CONDITIONS_PER_FACT, condition.MATCH_COUNTS_AS}),
         ("snapshot frame", {watch_snapshot.SNAPSHOT_ITEMS, watch_snapshot.SNAPSHOT_BYTES // 1024}),
         ("``Idempotency-Key``", {receipt.RETENTION // 3600}),
     ],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from factstore.core.errors import Invalid
+from factstore.core.model.glob import Glob
 from factstore.core.model.path import quoted
 
 PATTERN_LENGTH = 128
@@ -48,34 +49,24 @@ class StackPatterns:
                 )
         return cls(tuple(sorted({re.sub(r"\*+", "*", text) for text in texts})) or ("*",))
 
-    @property
-    def match_all(self) -> bool:
-        """True if every name matches."""
-        return "*" in self.texts
-
     def matches(self, name: str) -> bool:
         """Return True if a name matches."""
-        return self.match_all or any(_matches(text, name) for text in self.texts)
+        names, globs = _parts(self.texts)
+        return name in names or any(glob.matches(name) for glob in globs)
+
+    @property
+    def wildcards(self) -> int:
+        """The number of patterns that are compared with each name."""
+        return len(_parts(self.texts)[1])
 
 
-@lru_cache(4096)  # the same stacks are matched with each of their events
-def _matches(pattern: str, name: str) -> bool:
-    """Return True if a name matches a pattern, in time proportional to the product of their lengths."""
-    at = start = 0
-    star, tried = -1, 0
-    while at < len(name):
-        if start < len(pattern) and pattern[start] == "*":
-            star, tried = start, at
-            start += 1
-        elif start < len(pattern) and pattern[start] in ("?", name[at]):
-            start += 1
-            at += 1
-        elif star >= 0:  # let the last star stand for one character more
-            tried += 1
-            start, at = star + 1, tried
-        else:
-            return False
-    return all(rest == "*" for rest in pattern[start:])
+@lru_cache(4096)
+def _parts(texts: tuple[str, ...]) -> tuple[frozenset[str], tuple[Glob, ...]]:
+    """Return the names among some patterns, and the others."""
+    if "*" in texts:
+        return frozenset(), (Glob("*"),)
+    names = frozenset(text for text in texts if "*" not in text and "?" not in text)
+    return names, tuple([Glob(text) for text in texts if text not in names])
 
 
 ALL_STACKS = StackPatterns(("*",))

@@ -32,6 +32,8 @@ RESPONSE_BYTES_A_UNIT = 65_536
 HEARTBEAT_UNITS = 0.5
 # A worker that begins to evaluate a condition reads the facts of the stack.
 COUNTED_FACTS_A_UNIT = 500
+# The name of each new stack is compared with all patterns of the streams and waiting requests.
+STACK_PATTERNS = 4000  # with '*' or '?', of a project
 _FORGET_ABOVE = 10_000  # buckets
 
 
@@ -174,10 +176,13 @@ class RateLimiter:
             if bucket.tokens + (now - bucket.at) * allowed.requests_per_second >= allowed.burst:
                 del self._buckets[key]
 
-    def stream(self, project_id: str, stack: str | None = None) -> Callable[[], None]:
+    def stream(
+        self, project_id: str, stack: str | None = None, *, patterns: int = 0
+    ) -> Callable[[], None]:
         """Count one more open stream; return a function to call once when it ends.
 
         :param stack: None for a stream of many stacks.
+        :param patterns: the number of patterns that select these.
         :raises Throttled: ``too_many_streams`` or ``worker_busy``.
         """
         allowed = self._allowances(project_id)
@@ -185,28 +190,29 @@ class RateLimiter:
         bounds: dict[_CountKey, int] = {of_project: allowed.streams}
         if stack is not None:
             bounds[*of_project, stack] = allowed.streams_per_stack
-        return self._enter("streams", bounds, code="too_many_streams")
+        return self._enter("streams", bounds, "too_many_streams", project_id, patterns)
 
     @contextmanager
-    def waiting(self, project_id: str) -> Iterator[None]:
+    def waiting(self, project_id: str, patterns: int = 0) -> Iterator[None]:
         """Count one more waiting request for the duration of a ``with`` block.
 
+        :param patterns: the number of patterns that select the stacks of the request.
         :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
         """
-        leave = self.begin_wait(project_id)
+        leave = self.begin_wait(project_id, patterns)
         try:
             yield
         finally:
             leave()
 
-    def begin_wait(self, project_id: str) -> Callable[[], None]:
+    def begin_wait(self, project_id: str, patterns: int = 0) -> Callable[[], None]:
         """Count one more waiting request; return a function to call once when it ends.
 
         :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
         """
         limit = self._allowances(project_id).waiting_requests
         bounds: dict[_CountKey, int] = {("waiting_requests", project_id): limit}
-        return self._enter("waiting_requests", bounds, code="too_many_waiting")
+        return self._enter("waiting_requests", bounds, "too_many_waiting", project_id, patterns)
 
     @contextmanager
     def delayed(self) -> Iterator[None]:
@@ -221,9 +227,23 @@ class RateLimiter:
             leave()
 
     def _enter(
-        self, kind: Kind, bounds: Mapping[_CountKey, int], *, code: str | None = None
+        self,
+        kind: Kind,
+        bounds: Mapping[_CountKey, int],
+        code: str | None = None,
+        project_id: str = "",
+        patterns: int = 0,
     ) -> Callable[[], None]:
+        of_patterns = ("stack_patterns", project_id)
         with self._lock:
+            if patterns and self._open[of_patterns] + patterns > STACK_PATTERNS:
+                raise Throttled(
+                    f"the streams and waiting requests of the project would have more than "
+                    f"{STACK_PATTERNS} patterns of stacks in this worker; use fewer, or share one "
+                    "stream among several readers.",
+                    code=code,
+                    retry_after=5,
+                )
             for key, limit in bounds.items():
                 if limit != UNLIMITED and self._open[key] >= limit:
                     noun = "stack" if len(key) > 2 else "project"
@@ -244,12 +264,15 @@ class RateLimiter:
             keys = [(kind,), *bounds]
             self._blocked += 1
             self._open.update(keys)
+            if patterns:
+                self._open[of_patterns] += patterns
 
         def leave() -> None:
             with self._lock:
                 self._blocked -= 1
                 self._open.subtract(keys)
-                for key in keys:
+                self._open[of_patterns] -= patterns
+                for key in (*keys, of_patterns):
                     if not self._open[key]:
                         del self._open[key]
 

@@ -215,3 +215,28 @@ def test_streams_of_a_stack_are_bounded_and_closed_streams_leave_no_counts() -> 
         each()
     assert not limiter._open
     limiter.stream("p", "a")
+
+
+def test_the_patterns_of_a_projects_streams_and_waiting_requests_are_bounded() -> None:
+    limiter = make(ManualClock())
+    leave = limiter.stream("p", patterns=rate_limit.STACK_PATTERNS - 32)
+    with limiter.waiting("p", 32):
+        for start in (
+            limiter.begin_wait,
+            lambda project, patterns: limiter.stream(project, patterns=patterns),
+        ):
+            with pytest.raises(Throttled, match="more than 4000 patterns"):
+                start("p", 1)
+        limiter.stream("q", patterns=1)()
+        limiter.begin_wait("p")()
+    leave()
+    limiter.begin_wait("p", rate_limit.STACK_PATTERNS)()
+    assert not +vars(limiter)["_open"]
+
+
+def test_conditions_are_charged_by_the_facts_that_they_count() -> None:
+    limiter = make(ManualClock(), requests_per_second=10, burst=3)
+    limiter.counted("p", rate_limit.COUNTED_FACTS_A_UNIT - 1)
+    assert limiter.request("p", 0) == 0
+    limiter.counted("p", 3 * rate_limit.COUNTED_FACTS_A_UNIT)
+    assert limiter.request("p", 0) == pytest.approx(0.1)
