@@ -190,7 +190,8 @@ class RateLimiter:
         bounds: dict[_CountKey, int] = {of_project: allowed.streams}
         if stack is not None:
             bounds[*of_project, stack] = allowed.streams_per_stack
-        return self._enter("streams", bounds, "too_many_streams", project_id, patterns)
+        used = project_id, patterns
+        return self._enter("streams", bounds, code="too_many_streams", patterns=used)
 
     @contextmanager
     def waiting(self, project_id: str, patterns: int = 0) -> Iterator[None]:
@@ -212,7 +213,8 @@ class RateLimiter:
         """
         limit = self._allowances(project_id).waiting_requests
         bounds: dict[_CountKey, int] = {("waiting_requests", project_id): limit}
-        return self._enter("waiting_requests", bounds, "too_many_waiting", project_id, patterns)
+        used = project_id, patterns
+        return self._enter("waiting_requests", bounds, code="too_many_waiting", patterns=used)
 
     @contextmanager
     def delayed(self) -> Iterator[None]:
@@ -230,13 +232,13 @@ class RateLimiter:
         self,
         kind: Kind,
         bounds: Mapping[_CountKey, int],
+        *,
         code: str | None = None,
-        project_id: str = "",
-        patterns: int = 0,
+        patterns: tuple[str, int] = ("", 0),
     ) -> Callable[[], None]:
-        of_patterns = ("stack_patterns", project_id)
+        of_patterns, more = ("stack_patterns", patterns[0]), patterns[1]
         with self._lock:
-            if patterns and self._open[of_patterns] + patterns > STACK_PATTERNS:
+            if more and self._open[of_patterns] + more > STACK_PATTERNS:
                 raise Throttled(
                     f"the streams and waiting requests of the project would have more than "
                     f"{STACK_PATTERNS} patterns of stacks in this worker; use fewer, or share one "
@@ -264,14 +266,14 @@ class RateLimiter:
             keys = [(kind,), *bounds]
             self._blocked += 1
             self._open.update(keys)
-            if patterns:
-                self._open[of_patterns] += patterns
+            if more:
+                self._open[of_patterns] += more
 
         def leave() -> None:
             with self._lock:
                 self._blocked -= 1
                 self._open.subtract(keys)
-                self._open[of_patterns] -= patterns
+                self._open[of_patterns] -= more
                 for key in (*keys, of_patterns):
                     if not self._open[key]:
                         del self._open[key]
