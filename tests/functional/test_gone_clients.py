@@ -36,12 +36,13 @@ def server(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def stack(api: Caller) -> str:
-    """The path of a stack with a member that holds a turn, one that waits, a waiter and an alarm."""
+    """The path of a stack with members that hold a turn or wait, and one of each other resource."""
     path = f"/v1/stacks/{fresh_stack()}"
     api.put(f"{path}/facts/a", 1)
     api.put(f"{path}/waiters/w", json={"success": {"signals": 2}}).raise_for_status()
     alarm = {"condition": {"facts": "missing", "present": True}}
     api.put(f"{path}/alarms/quiet", json=alarm).raise_for_status()
+    api.put(f"{path}/configurations/member/app", json={"group": "g"}).raise_for_status()
     for member in ("holder", "member"):
         api.put(f"{path}/members/{member}", json={"group": "g", "ttl": 600}).raise_for_status()
         api.put(f"{path}/turns/queue/{member}", json={"max_parallel": 1}).raise_for_status()
@@ -67,6 +68,7 @@ def request(api: Caller, operation: Operation, stack: str, wait: int) -> bytes:
         "queue": "queue",
         "member": "member",
         "alarm": "quiet",
+        "configuration": "app",
     }
     path = template.replace("/v1/stacks/{stack}", stack).format(**names)
     headers, body = [], b""
