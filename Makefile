@@ -27,7 +27,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install fuzz faults bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install test-ansible fuzz faults bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -43,6 +43,7 @@ help:
 	@echo 'make test-servers run the service under uWSGI and other WSGI servers with threads'
 	@echo 'make test-monitoring  run the alerts, the dashboard and the discovery in a real Prometheus'
 	@echo 'make test-install  install a highly available service as documented, upgrade and restore it'
+	@echo 'make test-ansible  check the Ansible collection with ansible-test, which installs packages'
 	@echo 'make test-releases  run tests with the packages of OpenStack releases, the oldest and the newest ones;'
 	@echo '                    UPPER_CONSTRAINTS= names a directory with the lists of the releases'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
@@ -101,6 +102,10 @@ test-install:
 	@tools/system-packages test
 	@tools/system-packages install
 	@$(TOX) run -e install
+
+test-ansible:
+	@tools/system-packages test
+	@$(TOX) run -e sanity
 
 test:
 	@tools/system-packages test

@@ -70,6 +70,8 @@ class Shell:
     ) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._log.close()
 
 
