@@ -127,8 +127,11 @@ def load_query(arguments: Mapping[str, str]) -> dict[str, Any] | None:
 
 def filter_of(query: Mapping[str, Any], identity: Identity) -> Filter:
     """Return the filter for which a query asks."""
-    types, prefixes, groups = (names_of(query[name]) for name in ("types", "prefix", "group"))
-    return Filter(prefixes, frozenset(types), identity.permissions.reach, groups)
+    types, prefixes, groups, alarms = (
+        names_of(query[name]) for name in ("types", "prefix", "group", "alarm")
+    )
+    reach = identity.permissions.reach
+    return Filter(prefixes, frozenset(types), reach, groups, alarms=alarms)
 
 
 def names_of(text: str) -> tuple[str, ...]:

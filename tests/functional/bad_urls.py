@@ -258,6 +258,7 @@ QUERIES = [
     ),
     ("/v1/events?prefix=a,,b", "400 path_invalid"),
     ("/v1/events?group=a/b", "400 path_invalid"),
+    ("/v1/events?alarm=a/b", "400 path_invalid"),
     ("/v1/events?all_projects=true&project_id=a", "400 query_invalid"),
     ("STACK/events?initial=yes", "400 query_invalid"),
     ("STACK/events?on_gap=ignore", "400 query_invalid"),

@@ -8,6 +8,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from factstore.api.events import filter_of, load_query
+from factstore.api.identity import Identity
 from factstore.api.openapi import SECURITY
 from factstore.conf import cors
 from tests.cases import cases
@@ -124,6 +126,13 @@ def test_an_unknown_field_is_refused_with_the_known_ones(app: Flask) -> None:
                     r"(?i)unknown; (the fields are|a signal has|this request has no) \w+",
                     detail(answer),
                 )
+
+
+def test_a_watch_is_filtered_by_the_names_of_alarms() -> None:
+    query = load_query({"alarm": "busy,idle", "prefix": "nodes"})
+    assert query is not None
+    wanted = filter_of(query, Identity("user", "project", ("member",)))
+    assert (wanted.alarms, wanted.prefixes) == (("busy", "idle"), ("nodes",))
 
 
 def test_every_json_answer_ends_with_a_newline(app: Flask) -> None:

@@ -47,6 +47,10 @@ class EventsQuery(SettleQuery):
         SEGMENT_PATTERN,
         "Return only members of this group, or of one of several, separated by commas.",
     )
+    alarm = names_parameter(
+        SEGMENT_PATTERN,
+        "Return only alarms of this name, or of one of several, separated by commas.",
+    )
     types = fields.String(
         load_default="",
         validate=Pattern(

@@ -38,11 +38,13 @@ class Filter:
     alarms: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raise Invalid if a prefix is not a path, or a group not a name."""
+        """Raise Invalid if a prefix is not a path, or a group or an alarm not a name."""
         for prefix in self.prefixes:
             check_path(prefix, what="prefix")
         for group in self.groups:
             check_name(group, "group")
+        for alarm in self.alarms:
+            check_name(alarm, "alarm")
 
     def ends(self, event: Event) -> bool:
         """Return True if nothing follows an event."""
