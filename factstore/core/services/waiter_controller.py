@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import zip_longest
 
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.fact import Scope
@@ -29,7 +30,17 @@ LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # between attempts of a write, and between deletion markers
 PERIOD = 1.0  # seconds between rounds while there is nothing to write
+ROUND_SECONDS = 1.0  # after which a round ends, and the next one begins at once
 STOP_SECONDS = 5.0
+
+
+def _in_turns(stacks: Iterable[StackState]) -> Iterator[StackState]:
+    """Yield the first stack of each project, then the second; none waits for a large project."""
+    projects: dict[str, list[StackState]] = {}
+    for stack_state in stacks:
+        projects.setdefault(stack_state.stack.project_id, []).append(stack_state)
+    for row in zip_longest(*projects.values()):
+        yield from (stack_state for stack_state in row if stack_state is not None)
 
 
 class WaiterController:
@@ -112,7 +123,10 @@ class WaiterController:
         state = self._store.state()
         now = self._clock.monotonic()
         marks = now - self._marked_at >= RETRY_SECONDS
-        for stack_state in state.stacks_needing_write():
+        for stack_state in _in_turns(state.stacks_needing_write()):
+            if self._clock.monotonic() - now > ROUND_SECONDS:
+                self._wake_up.set()  # outcomes that were found meanwhile do not wait for the rest
+                break
             with state.read():
                 scope = stack_state.stack.scope
                 outcomes = list(stack_state.pending_waiters.outcomes.values())

@@ -7,7 +7,7 @@ import pytest
 from factstore.core.errors import OutcomeUnknown, Unavailable
 from factstore.core.model.definition import Definition
 from factstore.core.model.event import DELETION_MARKER, DeletionMarker
-from factstore.core.model.fact import Put
+from factstore.core.model.fact import Put, Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY
 from factstore.core.model.receipt import Receipt
@@ -15,7 +15,7 @@ from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import Timer, Waiter
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.ports import Transaction
-from factstore.core.services.waiter_controller import RETRY_SECONDS
+from factstore.core.services.waiter_controller import RETRY_SECONDS, ROUND_SECONDS
 from factstore.core.state.state import State
 from tests.eventually import eventually
 from tests.unit.core.direct import DirectStore
@@ -304,3 +304,30 @@ def test_receipts_end_by_the_clock(world: WaiterWorld) -> None:
         restart_leases(world)
         world.controller.run_once()
         assert (world.store.refresh(0).record(SCOPE, key) is not None) == kept
+
+
+def test_projects_are_served_in_turns_and_a_long_round_ends(world: WaiterWorld) -> None:
+    definition = Definition.of({"success": {"facts": "a", "present": True}})
+    large, small = (
+        [Scope(name, f"s{n}") for n in range(count)] for name, count in (("l", 9), ("s", 1))
+    )
+    for scope in (*large, *small):
+        world.waiters.put(scope, "w", definition, author(), create_only=False)
+        world.facts.put(scope, Put.of("a", 1), author(), ANY)
+
+    def slow(commit: Transaction, deadline: float) -> int | None:
+        world.clock.advance(ROUND_SECONDS * 0.4)
+        return world.store.backend.commit(commit, deadline)
+
+    def pending() -> list[str]:
+        state = world.store.refresh(0)
+        key = RecordKey(Waiter, "w")
+        found = ((scope, state.record(scope, key)) for scope in (*large, *small))
+        return [s.project_id for s, w in found if isinstance(w, Waiter) and w.state == "pending"]
+
+    world.store.faults = [slow] * 10
+    assert world.controller.run_once(), "the round ended early"
+    assert pending() == ["l"] * 7, "the small project did not wait for the large one"
+    while world.controller.run_once():
+        pass
+    assert pending() == []
