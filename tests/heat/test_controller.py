@@ -151,15 +151,15 @@ def test_suspended_instances_depart_and_join_again_when_they_are_resumed(
 
 
 def test_the_members_of_a_retained_fact_space_depart_with_their_instances(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
     template = group(2)
     template["resources"]["bag"]["deletion_policy"] = "Retain"
-    stack = user.create(name, template, environment=SNIPPET)
-    agree(user, stack, space)
+    stack = owner.create(name, template, environment=SNIPPET)
+    agree(owner, stack, space)
     events = MemberEvents(space)
-    user.delete(stack)
+    owner.delete(stack)
     eventually(lambda: not declared(space))
     assert {reason for _, _, reason in events.seen()} == {"scaled_in"}
     space.delete_stack()

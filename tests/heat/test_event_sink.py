@@ -119,13 +119,13 @@ def test_replaced_units_depart_and_their_replacements_join_as_replaced(
     )
 
 
-def test_a_failed_unit_departs_as_failed(user: Orchestration, facts: Client, name: str) -> None:
+def test_a_failed_unit_departs_as_failed(owner: Orchestration, facts: Client, name: str) -> None:
     space = facts.stack(name)
-    stack = user.create(name, group(1, unit=trial()), environment=SNIPPET)
-    (unit,) = agree(user, stack, space)
+    stack = owner.create(name, group(1, unit=trial()), environment=SNIPPET)
+    (unit,) = agree(owner, stack, space)
     events = MemberEvents(space)
     broken = group(1, unit=trial(fail=True))
-    user.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
+    owner.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
     eventually(lambda: not declared(space))
     assert events.seen() == [("member.depart", unit, "failed")]
 

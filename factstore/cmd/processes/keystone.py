@@ -54,7 +54,10 @@ backend = oslo_cache.dict
 
 _GUNICORN = """\
 import ctypes
+import gc
 
+# Keystone imports for seconds, a fifth of which would be garbage collections.
+gc.set_threshold(20_000, 20, 100)
 wsgi_app = "keystone.wsgi.api:application"
 bind = "{host}:{port}"
 # One process: with in-process caches, other workers would accept a revoked token for minutes.
