@@ -81,13 +81,15 @@ def test_a_restarted_agent_does_not_start_a_hook_twice_at_a_time(stack: Stack, m
     c1.hook("10-apply", "mkdir DIR/alone || touch DIR/twice; echo $$ > DIR/pid; "
             "while ! test -e DIR/go; do sleep 0.05; done; rmdir DIR/alone")  # fmt: skip
     c1.start()
-    eventually((c1.directory / "pid").exists)
-    c1.kill()
-    left = int((c1.directory / "pid").read_text())
-    assert alive(left)
-    c1.start()
-    eventually(lambda: "a program of an agent that was killed" in c1.log)
-    (c1.directory / "go").touch()
+    pid = c1.directory / "pid"
+    eventually(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    try:
+        c1.kill()
+        assert alive(int(pid.read_text()))
+        c1.start()
+        eventually(lambda: "a program of an agent that was killed" in c1.log)
+    finally:
+        (c1.directory / "go").touch()
     converged(stack, "c1")
     assert not (c1.directory / "twice").exists()
 
