@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
@@ -37,7 +37,7 @@ from factstore.store.own_facts import OwnFacts
 from factstore.store.past import PastReader
 from factstore.store.purge import Purge
 from factstore.store.started_commit import BatchedCommit
-from factstore.store.txn import compares_for, operations_for
+from factstore.store.txn import compares_for, operations_for, split_pulses
 from factstore.store.types import (
     Compacted,
     Compare,
@@ -48,8 +48,6 @@ from factstore.store.types import (
 )
 
 LOG = logging.getLogger(__name__)
-
-PUTS = 100  # in one transaction; etcd takes 128 operations, and there are some of other kinds
 
 
 class EtcdBackend(EtcdLeases):
@@ -170,12 +168,16 @@ class EtcdBackend(EtcdLeases):
         stack = commit.stack
         if commit.epoch not in ("", self._epoch):
             return None
-        if len(commit.puts) + len(commit.records) > PUTS:
-            commit = self._store_pulses(commit, deadline)
+        commit, pulses = split_pulses(commit)
+        if not commit.creates_stack:
+            self._store_pulses(stack, pulses, deadline)
         try:
             succeeded, revision = self._batcher.transact(self._txn(commit), deadline)
         except LeaseExpired:
             return None
+        if succeeded and commit.creates_stack:
+            with suppress(Unavailable, StorageFull):  # pulses that are missing are restored
+                self._store_pulses(stack, pulses, deadline)
         if succeeded and commit.drops_stack:
             if commit.only_deletes:
                 self._purge.add(stack.project_id, stack.id)
@@ -190,20 +192,20 @@ class EtcdBackend(EtcdLeases):
             return None
         return BatchedCommit(self._batcher, self._txn(commit), deadline, ended)
 
-    def _store_pulses(self, commit: Transaction, deadline: float) -> Transaction:
-        """Store the pulses of a transaction first; return the rest, which may be all that etcd takes.
+    def _store_pulses(self, stack: Stack, pulses: Sequence[Pulse], deadline: float) -> None:
+        """Store the pulses of a transaction that would be too large with them.
 
-        A pulse without the fact that it is for disappears by itself.
+        That is before it, because a pulse without a fact disappears by itself; but after it if it
+        creates the stack, because a record without a stack is ignored.
         """
-        pulses = [record for record in commit.records if isinstance(record, Pulse)]
-        others = tuple([record for record in commit.records if not isinstance(record, Pulse)])
+        if not pulses:
+            return
         same = Compare(self._keys.epoch, "value", "==", self._head.store_id)
-        puts = operations_for(Transaction(commit.stack, 0, records=tuple(pulses)), self._keys)
+        puts = operations_for(Transaction(stack, 0, records=tuple(pulses)), self._keys)
         try:
             self._client.transact(Txn([same], puts), deadline)
         except OutcomeUnknown as error:
             raise Unavailable("etcd did not answer in time; nothing was written.") from error
-        return replace(commit, records=others)
 
     def _txn(self, commit: Transaction) -> Txn:
         found = self._fact_txns.make(commit, self._head.store_id)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from factstore.core.model.fact import Stack
+from factstore.core.model.pulse import Pulse
 from factstore.core.model.transaction import Transaction
 from factstore.store import codec
 from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, Keyspace
 from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey
+
+PUTS = 100  # in one transaction; etcd takes 128 operations, and there are some of other kinds
 
 
 def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[Compare]:
@@ -102,3 +106,12 @@ def operations_for(commit: Transaction, keys: Keyspace) -> list[Operation]:
         slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
         operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.author)))
     return operations or [GetKey(keys.epoch)]
+
+
+def split_pulses(commit: Transaction) -> tuple[Transaction, tuple[Pulse, ...]]:
+    """Return a transaction without the pulses for which it has no room, and these pulses."""
+    if len(commit.puts) + len(commit.records) <= PUTS:
+        return commit, ()
+    pulses = tuple([record for record in commit.records if isinstance(record, Pulse)])
+    others = tuple([record for record in commit.records if not isinstance(record, Pulse)])
+    return replace(commit, records=others), pulses

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from factstore.core.errors import Conflict, NotFound
+from factstore.core.errors import Conflict, NotFound, Unavailable
 from factstore.core.model.fact import Put, Scope
 from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
 from factstore.core.operations.pulses import EndPulses
@@ -153,9 +153,13 @@ def test_a_request_restores_a_pulse_before_the_lease_ends_but_not_afterwards(
     assert one.paths(scope) == ["mortal"]
 
 
-def test_a_batch_can_have_a_ttl_for_each_of_its_facts(etcd_world: EtcdWorld, scope: Scope) -> None:
+@pytest.mark.parametrize("exists", [True, False], ids=["in-a-stack", "that-creates-the-stack"])
+def test_a_batch_can_have_a_ttl_for_each_of_its_facts(
+    etcd_world: EtcdWorld, scope: Scope, exists: bool
+) -> None:
     worker = etcd_world.worker()
-    worker.put(scope, "seed")
+    if exists:
+        worker.put(scope, "seed")
     puts = [Put.of(f"many/{number:02}", number, "observed", TTL) for number in range(100)]
     worker.facts.batch(scope, puts, [], author())
     made = [worker.facts.get(scope, put.path).lease for put in puts]
@@ -163,3 +167,52 @@ def test_a_batch_can_have_a_ttl_for_each_of_its_facts(etcd_world: EtcdWorld, sco
     assert all(beats(worker, scope, lease) for lease in made)
     with suppress(NotFound):
         worker.stacks.delete(scope, author())
+
+
+@pytest.mark.usefixtures("elected")
+def test_others_have_more_time_to_restore_more_pulses(
+    etcd_world: EtcdWorld, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_monitor, "RESTORED_PER_SECOND", 0.001)
+    worker = after_election(etcd_world.worker())
+    join(worker, scope, ttl=TTL)
+    worker.put(scope, "mortal", ttl=TTL)
+    forget(worker)
+    stop_pulses(etcd_world, leases(worker, scope))
+    worker.lease_monitor.stop()
+    for later in (1.0, 1900.0):
+        monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -later)
+        worker.lease_monitor.run_once()
+        assert worker.paths(scope) == ["mortal"]
+    monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -2001.0)  # two leases need 2000 seconds
+    worker.lease_monitor.run_once()
+    eventually(lambda: worker.paths(scope) == [])
+
+
+@pytest.mark.usefixtures("elected")
+def test_a_stack_whose_leases_cannot_end_does_not_keep_those_of_others(
+    etcd_world: EtcdWorld, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = after_election(etcd_world.worker())
+    worker.lease_monitor.stop()
+    other = Scope(scope.project_id, f"{scope.stack}-other")
+    run = worker.transactor.run
+
+    def contended(operation: EndPulses) -> object:
+        if isinstance(operation, EndPulses) and operation.scope == scope:
+            raise Unavailable("others are ahead", code="contention")
+        return run(operation)
+
+    monkeypatch.setattr(worker.transactor, "run", contended)
+    monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -1.0)
+    for each in (scope, other):
+        worker.put(each, "mortal", ttl=TTL)
+        stop_pulses(etcd_world, [worker.facts.get(each, "mortal").lease])
+    forget(worker)
+
+    def ended() -> bool:
+        worker.lease_monitor.run_once()
+        return worker.paths(other) == []
+
+    eventually(ended)
+    assert worker.paths(scope) == ["mortal"]

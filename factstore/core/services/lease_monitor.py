@@ -27,6 +27,7 @@ LOG = logging.getLogger(__name__)
 
 PERIOD = 0.5  # seconds between rounds
 GRACE_SECONDS = 2.5  # in which other workers restore the pulses that they have renewed
+RESTORED_PER_SECOND = 20  # at least, by each worker
 NEW_WORKER_SECONDS = 60  # at most, in which a new worker waits for the renewals that it missed
 FORGET_SECONDS = 300.0
 STOP_SECONDS = 5.0
@@ -62,6 +63,7 @@ class LeaseMonitor:
         self._transactor = transactor
         self._wake_up = new_wake_up()
         self._stopped_since: dict[int, float] = {}
+        self._most = 0  # leases that were stopped at a time, since none was
         self._started_at = math.inf
         self._forget_at = 0.0
         self._stopping = False
@@ -114,12 +116,18 @@ class LeaseMonitor:
         self._stopped_since = {
             each.lease: since.get(each.lease, now) for _, stopped in found for each in stopped
         }
+        self._most = max(self._most, len(self._stopped_since)) if found else 0
         if not found:
             return
         term = self._store.term(now + self._timeout)
         for scope, stopped in found:
-            for at in range(0, len(stopped), LEASES):
-                self._settle(scope, stopped[at : at + LEASES], term, now)
+            try:
+                for at in range(0, len(stopped), LEASES):
+                    self._settle(scope, stopped[at : at + LEASES], term, now)
+            except FactstoreError as error:
+                if error.code == Unavailable.code:
+                    raise
+                LOG.info("no lease of stack %s is ended yet: %s", scope.stack, error)
 
     def _settle(self, scope: Scope, stopped: Sequence[Stopped], term: int, now: float) -> None:
         """Restore or end the leases of a stack that are due."""
@@ -153,7 +161,8 @@ class LeaseMonitor:
     def _has_waited(self, stopped: Stopped, now: float) -> bool:
         """Return True if nobody restores a pulse any more."""
         is_new = now - self._started_at < min(stopped.ttl, NEW_WORKER_SECONDS)
-        return not is_new and now - self._stopped_since[stopped.lease] >= GRACE_SECONDS
+        grace = GRACE_SECONDS + self._most / RESTORED_PER_SECOND
+        return not is_new and now - self._stopped_since[stopped.lease] >= grace
 
 
 def _stopped(stack_state: StackState) -> Iterator[Stopped]:
