@@ -19,7 +19,7 @@ from factstore.agent.deploy.protocol import OUTPUT_BYTES, hook_input, hook_resul
 from factstore.agent.deploy.runs import TAIL_BYTES, Run, RunRecord
 from factstore.client import ConfigurationRecord, Stack
 from factstore.client.clock import Clock
-from factstore.client.errors import BadRequest, Conflict, Forbidden, NotFound
+from factstore.client.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
 from factstore.client.transport import LONGEST_WAIT
 
 LOG = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ PROGRESS_SECONDS = 2.0  # between reports of progress
 EARLY_SECONDS = (
     1.0  # the pause after a poll that returned early: a stopping server ends its requests
 )
+SHORT_BYTES = 2048  # of each output, if the service refuses a result as too large
 _PERCENT = re.compile(r"(?<![\d.])(100|\d{1,2}) ?%")
 
 
@@ -157,13 +158,19 @@ class Deployer:
     def _finish(self, record: RunRecord, result: dict[str, Any]) -> None:
         """Report a result, and delete the run."""
         try:
-            self._report(record, result)
-        except BadRequest as error:
+            try:
+                self._report(record, result)
+            except TooLarge:  # control characters are up to six bytes in JSON
+                ends = {
+                    name: tail(result.get(name, ""), SHORT_BYTES) for name in ("stdout", "stderr")
+                }
+                self._report(record, {**result, **ends})
+        except (BadRequest, TooLarge) as error:
             code = result.get("status_code")
             reason = f"the service refused the result: {error}"[:500]
             try:
                 self._report(record, {**_failure(reason), "status_code": code})
-            except BadRequest:
+            except (BadRequest, TooLarge):
                 LOG.exception("the result of configuration %s is lost", record.name)
         log = LOG.info if result["state"] == "complete" else LOG.warning
         log("configuration %s is %s %s", record.name, result["state"], result.get("reason", ""))

@@ -7,7 +7,8 @@ The hook gets the configuration with its inputs.  It prints ``deploy_stdout``, `
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 from factstore.agent.apply.sensitive_facts import redacted
@@ -76,18 +77,21 @@ def hook_result(
     log = printed.get("deploy_stderr")
     log = stderr.decode("utf-8", "replace") if log is None else log
     code = _status_code(printed.get("deploy_status_code"), status)
-    outputs = {name: value for name, value in printed.items() if name not in _STANDARD}
-    text = clean(redacted(json.dumps(outputs, ensure_ascii=False), secrets))
-    if len(text.encode()) > OUTPUT_BYTES:
-        reason = reason or f"the outputs are longer than {OUTPUT_BYTES} bytes"
-        text = "{}"
+    try:
+        outputs = {name: value for name, value in printed.items() if name not in _STANDARD}
+        outputs = _plain(outputs, secrets)
+        if len(json.dumps(outputs, ensure_ascii=False).encode()) > OUTPUT_BYTES:
+            reason = reason or f"the outputs are longer than {OUTPUT_BYTES} bytes"
+            outputs = {}
+    except RecursionError:
+        reason, outputs = reason or "the outputs are nested too deeply", {}
     return {
         "state": "failed" if reason or code else "complete",
         "status_code": code,
-        "stdout": tail(redacted(_text(printed.get("deploy_stdout")), secrets), OUTPUT_BYTES),
-        "stderr": tail(redacted(_text(log), secrets), OUTPUT_BYTES),
-        "outputs": json.loads(text),
-        "message": last_line(redacted(_text(log), secrets)),
+        "stdout": tail(_text(printed.get("deploy_stdout"), secrets), OUTPUT_BYTES),
+        "stderr": tail(_text(log, secrets), OUTPUT_BYTES),
+        "outputs": outputs,
+        "message": last_line(_text(log, secrets)),
         "reason": reason[:MESSAGE_BYTES],
     }
 
@@ -104,19 +108,45 @@ def _status_code(printed: Any, status: Any) -> int | None:
     for value in (printed, status):
         try:
             number = int(value)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             continue
         return max(min(number, 2**31 - 1), -(2**31))
     return None
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+def _plain(value: Any, secrets: Collection[str]) -> Any:
+    """Return a value as the service stores it, with ``***`` in place of secrets.
+
+    Secrets are replaced in each text and number: in JSON, secrets are escaped, or parts of its syntax.
+    """
+    if isinstance(value, str):
+        return clean(redacted(value, secrets))
+    if isinstance(value, dict):
+        return {
+            clean(redacted(name, secrets)): _plain(each, secrets) for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_plain(each, secrets) for each in value]
+    if value is None or isinstance(value, bool):
+        return value
+    text = json.dumps(value)
+    shown = redacted(text, secrets)
+    infinite = isinstance(value, float) and not isfinite(value)
+    return shown if infinite or shown != text else value
+
+
+def _text(value: Any, secrets: Collection[str]) -> str:
+    if isinstance(value, str):
+        return redacted(value, secrets)
+    try:
+        return "" if value is None else json.dumps(_plain(value, secrets))
+    except RecursionError:
+        return ""
 
 
 def clean(text: str) -> str:
     """Return a text without NUL and without halves of characters."""
-    return text.replace("\0", "").replace("\\u0000", "").encode("utf-8", "replace").decode()
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def tail(text: str, limit: int) -> str:

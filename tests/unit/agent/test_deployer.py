@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from factstore.agent.apply.sensitive_facts import secret_texts
 from factstore.agent.deploy import deployer as deploying
 from factstore.agent.deploy import supervisor
 from factstore.agent.deploy.deployer import Deployer, choose
@@ -338,6 +339,51 @@ def test_results_are_bounded_and_valid_text() -> None:
     assert result["message"] == "last"
     long = json.dumps({"a": "x" * 20_000}).encode()
     assert hook_result(end, long, b"", [])["reason"] == "the outputs are longer than 16384 bytes"
+
+
+@pytest.mark.parametrize(
+    ("printed", "secret", "outputs"),
+    [
+        ('{"pin": 12345678}', 12345678, {"pin": "***"}),
+        ('{"a": "say \\"hunter2\\""}', 'say "hunter2"', {"a": "***"}),
+        ('{"hunter2": ["x\\nyyyyy", true]}', "hunter2", {"***": ["x\nyyyyy", True]}),
+        ('{"a": "x\\nyyyyy"}', "nyyyyy", {"a": "x\nyyyyy"}),
+        ('{"a": "b", "c": "d"}', '", "c": "', {"a": "b", "c": "d"}),
+        ('{"a": "\\\\u0000"}', "", {"a": "\\u0000"}),
+        ('{"a": [NaN, 1e3], "deploy_status_code": 1e999}', "", {"a": ["NaN", 1e3]}),
+        ('{"a": ' + "[" * 900 + "]" * 900 + "}", "", {}),
+    ],
+)
+def test_outputs_of_any_kind_are_reported_without_secrets(
+    printed: str, secret: Any, outputs: dict[str, Any]
+) -> None:
+    end = {"status": 0, "failure": None}
+    result = hook_result(end, printed.encode(), b"", secret_texts([secret]))
+    assert result["outputs"] == outputs
+    assert result["status_code"] == 0
+
+
+def test_secrets_are_replaced_in_printed_output_that_is_no_text() -> None:
+    printed = json.dumps(
+        {"deploy_stdout": ['say "hunter2"'], "deploy_stderr": {"a": "hunt\u00e9r"}}
+    )
+    secrets = secret_texts(['say "hunter2"', "hunt\u00e9r"])
+    result = hook_result({"status": 0, "failure": None}, printed.encode(), b"", secrets)
+    assert (result["stdout"], result["stderr"]) == ('["***"]', '{"a": "***"}')
+
+
+def test_a_result_that_is_too_large_as_json_is_shortened(tmp_path: Path) -> None:
+    stack = FakeStack(configuration())
+
+    def refuses(report: dict[str, Any]) -> Exception | None:
+        long = len(report.get("stdout", "")) > 2048
+        return errors.TooLarge("too large", status=413) if long else None
+
+    stack.refuses = refuses
+    instance = Instance(tmp_path, stack, "head -c 9000 /dev/zero | tr '\\0' '\\1'")
+    result = instance.until_ended()
+    assert result["stdout"] == "\1" * 2048
+    assert result["reason"] == "the hook printed no JSON object, which hooks of heat-agents print"
 
 
 def test_a_supervisor_without_its_whole_input_runs_nothing(
