@@ -20,6 +20,7 @@ from factstore.core.model.configuration import (
 from factstore.core.model.configuration_result import ConfigurationResult, StoredResult
 from factstore.core.model.fact import Author, Delete, Put, Scope
 from factstore.core.model.path import quoted
+from factstore.core.model.permissions import CONFIGS
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.keyring import NoKeyring
@@ -194,7 +195,11 @@ def _depends_on(view: View, key: str) -> Sequence[str]:
 
 
 def _check_room(view: View) -> None:
-    count = len(configurations(view.stack_state)) if view.stack_state else 0
+    # Facts are counted first, because parsing all configurations takes a while.
+    stack = view.stack_state
+    if stack is None or stack.count_below(CONFIGS.rstrip("/")) < CONFIGURATIONS_PER_STACK:
+        return
+    count = len(configurations(stack))
     if count >= CONFIGURATIONS_PER_STACK:
         raise Forbidden(
             f"the stack has {count} configurations; at most {CONFIGURATIONS_PER_STACK} are allowed. "

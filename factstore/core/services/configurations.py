@@ -25,7 +25,7 @@ from factstore.core.state.configurations import (
     ConfigurationView,
     configurations,
     find_configuration,
-    view_configuration,
+    view_configurations,
 )
 from factstore.core.state.state import State
 
@@ -73,11 +73,9 @@ class ConfigurationService(Service):
                 stack_state = state.stack_state(scope)
                 if stack_state is None:
                     raise stack_missing(scope)
-                return tuple(
-                    view_configuration(stack_state, each)
-                    for each in configurations(stack_state, member)
-                    if permissions.can_read(each.fact.path)
-                )
+                found = configurations(stack_state, member)
+                readable = (each for each in found if permissions.can_read(each.fact.path))
+                return view_configurations(stack_state, readable)
 
         states = self._query(scope).states(wait, stale=stale)
         found = read(next(states))
@@ -185,4 +183,4 @@ def _read(state: State, scope: Scope, key: str) -> ConfigurationView | None:
     with state.read():
         stack_state = state.stack_state(scope)
         found = find_configuration(stack_state, key) if stack_state else None
-        return view_configuration(stack_state, found) if stack_state and found else None
+        return view_configurations(stack_state, (found,))[0] if stack_state and found else None

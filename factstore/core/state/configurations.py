@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 from factstore.core.model.configuration import Configuration, config_path, result_path
@@ -47,46 +48,79 @@ def configurations(stack_state: StackState, member: str = "") -> list[Configurat
     return sorted(parsed, key=lambda each: each.sequence)
 
 
-def view_configuration(stack_state: StackState, configuration: Configuration) -> ConfigurationView:
-    """Return a configuration with its state."""
-    result = _result(stack_state, configuration)
+def view_configurations(
+    stack_state: StackState, found: Iterable[Configuration]
+) -> tuple[ConfigurationView, ...]:
+    """Return configurations of a stack with their states."""
+    graph = _Graph(stack_state)
+    return tuple(_view(graph, each) for each in found)
+
+
+class _Graph:
+    """The configurations of a stack, their results and dependents.
+
+    Each is parsed once: there can be 32000 dependencies on 1000 configurations, all of them long.
+    """
+
+    def __init__(self, stack_state: StackState) -> None:
+        self.stack_state = stack_state
+        self._found: dict[str, Configuration | None] = {}
+        self._results: dict[str, StoredResult | None] = {}
+
+    def find(self, key: str) -> Configuration | None:
+        if key not in self._found:
+            self._found[key] = find_configuration(self.stack_state, key)
+        return self._found[key]
+
+    def result(self, configuration: Configuration) -> StoredResult | None:
+        """Return the result of the present definition, or None."""
+        key = configuration.key
+        if key not in self._results:
+            found = StoredResult.parse(self.stack_state.facts.get(result_path(key)))
+            present = found is not None and found.result.id == configuration.id
+            self._results[key] = found if present else None
+        return self._results[key]
+
+    def is_complete(self, configuration: Configuration) -> bool:
+        found = self.result(configuration)
+        return found is not None and found.result.state == "complete"
+
+    @cached_property
+    def dependents(self) -> dict[str, list[Configuration]]:
+        """The configurations that depend on each one, in the order of their sequence."""
+        found: dict[str, list[Configuration]] = {}
+        for each in configurations(self.stack_state):
+            for key in each.definition.depends_on:
+                found.setdefault(key, []).append(each)
+        return found
+
+
+def _view(graph: _Graph, configuration: Configuration) -> ConfigurationView:
+    result = graph.result(configuration)
     if result is None:
-        waits_for = tuple(_waits_for(stack_state, configuration))
+        waits_for = tuple(_waits_for(graph, configuration))
         return ConfigurationView(configuration, "waiting" if waits_for else "due", waits_for)
     state: ConfigurationState = result.result.state
-    if state == "in_progress" and configuration.member not in stack_state.live_members:
+    if state == "in_progress" and configuration.member not in graph.stack_state.live_members:
         state = "lost"
     return ConfigurationView(configuration, state, (), result)
 
 
-def _result(stack_state: StackState, configuration: Configuration) -> StoredResult | None:
-    """Return the result of the present definition, or None."""
-    found = StoredResult.parse(stack_state.facts.get(result_path(configuration.key)))
-    return found if found is not None and found.result.id == configuration.id else None
-
-
-def _waits_for(stack_state: StackState, configuration: Configuration) -> Iterator[str]:
+def _waits_for(graph: _Graph, configuration: Configuration) -> Iterator[str]:
     if configuration.definition.undeploys:
-        yield from _dependents_in_use(stack_state, configuration)
+        yield from _dependents_in_use(graph, configuration)
         return
     for key in configuration.definition.depends_on:
-        other = find_configuration(stack_state, key)
-        if other is None or other.definition.undeploys or not _is_complete(stack_state, other):
+        other = graph.find(key)
+        if other is None or other.definition.undeploys or not graph.is_complete(other):
             yield key
 
 
-def _dependents_in_use(stack_state: StackState, configuration: Configuration) -> Iterator[str]:
+def _dependents_in_use(graph: _Graph, configuration: Configuration) -> Iterator[str]:
     """Yield the configurations that must be undeployed first, because they depend on this one."""
-    for other in configurations(stack_state):
-        if configuration.key not in other.definition.depends_on:
-            continue
+    for other in graph.dependents.get(configuration.key, ()):
         if other.definition.undeploys:
-            if not _is_complete(stack_state, other):
+            if not graph.is_complete(other):
                 yield other.key
-        elif _result(stack_state, other) is not None:  # else it was never deployed
+        elif graph.result(other) is not None:  # else it was never deployed
             yield other.key
-
-
-def _is_complete(stack_state: StackState, configuration: Configuration) -> bool:
-    found = _result(stack_state, configuration)
-    return found is not None and found.result.state == "complete"

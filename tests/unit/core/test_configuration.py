@@ -18,7 +18,9 @@ from factstore.core.model.configuration import (
     check_no_circle,
 )
 from factstore.core.model.configuration_result import ConfigurationResult, StoredResult
+from factstore.core.state.configurations import configurations, view_configurations
 from tests.unit.core.factories import fact
+from tests.unit.core.records import stack_state
 
 BODY: dict[str, Any] = {
     "group": "script",
@@ -99,3 +101,24 @@ def test_a_fact_that_a_member_put_there_is_no_result(change: dict[str, object]) 
     assert parsed is not None
     assert parsed.result == ConfigurationResult.of(RESULT)
     assert StoredResult.parse(replace(found, text=json.dumps({**good, **change}))) is None
+
+
+def test_a_list_parses_each_configuration_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = stack_state()
+    keys = [f"m/c{at}" for at in range(32)]
+    for key in keys:
+        others = [other for other in keys if other != key]  # no circles are checked here
+        for member, action in (("m", "CREATE"), ("n", "DELETE")):
+            body = {**BODY, "id": key, "sequence": 1, "action": action, "depends_on": others}
+            state.put(fact(f"configs/{member}/{key[2:]}", body))
+    parses = 0
+    parse = Configuration.parse
+
+    def counted(found: Any) -> Configuration | None:
+        nonlocal parses
+        parses += 1
+        return parse(found)
+
+    monkeypatch.setattr(Configuration, "parse", counted)
+    assert len(view_configurations(state, configurations(state))) == 64
+    assert parses <= 3 * 64
