@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from factstore.agent.apply.sensitive_facts import redacted, secret_texts
-from factstore.agent.deploy.protocol import OUTPUT_BYTES, hook_input, hook_result, last_line, tail
+from factstore.agent.deploy.protocol import (
+    OUTPUT_BYTES,
+    hook_input,
+    hook_result,
+    last_line,
+    tail,
+    withheld,
+)
 from factstore.agent.deploy.runs import TAIL_BYTES, Run, RunRecord
 from factstore.client import ConfigurationRecord, Stack
 from factstore.client.clock import Clock
@@ -88,7 +95,7 @@ class Deployer:
             self._start(listed.name, listed.id)
             return
         # It is in progress, but not on disk: another state directory was in use.
-        self._run.begin(RunRecord.of(listed))
+        self._run.begin(RunRecord.of(listed, {}))
         self._run.store_result(_failure("the run was interrupted, and its state was lost"))
 
     def _start(self, name: str, identifier: str) -> None:
@@ -100,19 +107,22 @@ class Deployer:
             return
         if found is None or found.id != identifier:
             return
-        record = RunRecord.of(found)
+        record = RunRecord.of(found, {})
         hook = self._hooks / found.group
         if not (hook.is_file() and os.access(hook, os.X_OK)):
             self._fail(record, f"{hook} does not exist or is not executable")
             return
         values: dict[str, Any] = {}
+        etags: dict[str, str] = {}
         for input_name, path in found.input_facts.items():
             try:
-                values[input_name] = self._stack.get(path).value
+                fact = self._stack.get(path)
+                values[input_name], etags[path] = fact.value, fact.etag
             except (NotFound, Forbidden):
                 reason = f"the fact {path}, an input, does not exist or cannot be read"
                 self._fail(record, reason)
                 return
+        record = RunRecord.of(found, etags)
         self._secrets = record.id, secret_texts(values.values())
         self._run.begin(record)
         if not self._report(record, {"state": "in_progress"}):
@@ -135,7 +145,8 @@ class Deployer:
         if end is not None:
             secrets = self._secrets_of(record)
             out, err = self._run.output("stdout"), self._run.output("stderr", TAIL_BYTES)
-            self._run.store_result(hook_result(end, out, err, secrets))
+            result = hook_result(end, out, err, secrets or [])
+            self._run.store_result(result if secrets is not None else withheld(result))
             return 0.0
         if alive:
             self._report_progress(record)
@@ -151,7 +162,8 @@ class Deployer:
 
     def _interrupted(self, record: RunRecord) -> dict[str, Any]:
         text = self._run.output("stderr", TAIL_BYTES).decode("utf-8", "replace")
-        log = redacted(text, self._secrets_of(record))
+        secrets = self._secrets_of(record)
+        log = redacted(text, secrets) if secrets is not None else ""
         reason = "the run was interrupted before it ended"
         return {**_failure(reason), "stderr": tail(log, OUTPUT_BYTES), "message": last_line(log)}
 
@@ -191,7 +203,8 @@ class Deployer:
         if now - at < PROGRESS_SECONDS:
             return
         log = self._run.output("stderr", TAIL_BYTES).decode("utf-8", "replace")
-        line = last_line(redacted(log, self._secrets_of(record)))
+        secrets = self._secrets_of(record)
+        line = last_line(redacted(log, secrets)) if secrets is not None else ""
         if line in ("", text):
             return
         percent = _PERCENT.findall(line)
@@ -199,15 +212,21 @@ class Deployer:
         self._report(record, {"state": "in_progress", "message": line, "percent": number})
         self._progress = line, now
 
-    def _secrets_of(self, record: RunRecord) -> list[str]:
-        """Return the texts of facts that are inputs, which a restarted agent reads again."""
+    def _secrets_of(self, record: RunRecord) -> list[str] | None:
+        """Return the texts of facts that are inputs, which a restarted agent reads again.
+
+        Return None if one has changed since the hook got it.
+        """
         if self._secrets[0] != record.id:
             values = []
-            for path in record.secrets:
+            for path, etag in record.secrets.items():
                 try:
-                    values.append(self._stack.get(path).value)
+                    fact = self._stack.get(path)
                 except (NotFound, Forbidden):
-                    continue
+                    return None
+                if fact.etag != etag:
+                    return None
+                values.append(fact.value)
             self._secrets = record.id, secret_texts(values)
         return self._secrets[1]
 

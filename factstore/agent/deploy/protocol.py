@@ -96,6 +96,12 @@ def hook_result(
     }
 
 
+def withheld(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result without what the hook has printed, which may contain unknown secrets."""
+    message = "the output is withheld: a fact of input_facts changed while the agent was restarted"
+    return {**result, "stdout": "", "stderr": "", "outputs": {}, "message": message}
+
+
 def _printed(stdout: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(stdout)

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,20 +38,19 @@ class RunRecord:
 
     :param id: of the configuration's definition.
     :param outputs: the names of its outputs.
-    :param secrets: the paths of the facts that are inputs.
+    :param secrets: the entity tags of the facts that are inputs, by path.
     """
 
     name: str
     id: str
     on_interrupt: str
     outputs: list[str]
-    secrets: list[str]
+    secrets: dict[str, str]
 
     @classmethod
-    def of(cls, found: ConfigurationRecord) -> RunRecord:
+    def of(cls, found: ConfigurationRecord, secrets: Mapping[str, str]) -> RunRecord:
         """Return the record of a configuration."""
-        secrets = sorted(found.input_facts.values())
-        return cls(found.name, found.id, found.on_interrupt, list(found.outputs), secrets)
+        return cls(found.name, found.id, found.on_interrupt, list(found.outputs), dict(secrets))
 
 
 class Run:

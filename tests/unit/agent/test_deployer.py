@@ -89,7 +89,8 @@ class FakeStack:
     def get(self, path: str) -> Any:
         if path not in self.facts:
             raise errors.NotFound("missing", status=404)
-        return type("Fact", (), {"value": self.facts[path]})
+        value = self.facts[path]
+        return type("Fact", (), {"value": value, "etag": f"etag of {value}"})
 
     @property
     def ends(self) -> list[tuple[str, str]]:
@@ -370,6 +371,33 @@ def test_secrets_are_replaced_in_printed_output_that_is_no_text() -> None:
     secrets = secret_texts(['say "hunter2"', "hunt\u00e9r"])
     result = hook_result({"status": 0, "failure": None}, printed.encode(), b"", secrets)
     assert (result["stdout"], result["stderr"]) == ('["***"]', '{"a": "***"}')
+
+
+@pytest.mark.parametrize("now", [SECRET, "another", None])
+def test_output_is_withheld_if_a_secret_changed_while_the_agent_was_restarted(
+    tmp_path: Path, now: str | None
+) -> None:
+    stack = FakeStack(configuration(input_facts={"password": "db/pw"}))
+    stack.facts["db/pw"] = SECRET
+    printed = json.dumps({"deploy_stdout": SECRET, "url": SECRET, "deploy_status_code": 0})
+    script = f"while [ ! -e DIR/go ]; do sleep 0.02; done; echo {SECRET} >&2; echo '{printed}'"
+    instance = Instance(tmp_path, stack, script)
+    instance.agent.step()
+    if now is None:
+        del stack.facts["db/pw"]
+    else:
+        stack.facts["db/pw"] = now
+    instance.restarted()
+    write(tmp_path / "go", "")
+    result = instance.until_ended()
+    shown = "***" if now == SECRET else ""
+    assert (result["state"], result["stdout"], result["stderr"]) == (
+        "complete",
+        shown,
+        f"{shown}\n" if shown else "",
+    )
+    assert result["outputs"] == ({"url": "***"} if shown else {})
+    assert SECRET not in json.dumps(stack.reports)
 
 
 def test_a_result_that_is_too_large_as_json_is_shortened(tmp_path: Path) -> None:
