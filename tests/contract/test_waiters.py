@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Barrier
 
 import pytest
 
-from factstore.core.errors import CursorExpired, NotFound, PreconditionFailed
+from factstore.core.errors import CursorExpired, Forbidden, NotFound, PreconditionFailed
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.waiter import Signal, Timer
@@ -56,6 +57,24 @@ def test_another_definition_arms_a_pending_waiter_again(worker: Worker, scope: S
     other, outcome, armed = arm(worker, scope, timeout=60)
     assert (outcome, other.waiter.revision, other.waiter.timeout) == ("armed", armed, 60)
     assert waiter_events(worker, scope, other.waiter.revision) == []
+
+
+def test_waiters_that_are_armed_together_do_not_exceed_the_bound_on_conditions(
+    worker: Worker, scope: Scope
+) -> None:
+    worker.put(scope, "other")
+    together = Barrier(8)
+
+    def write(at: int) -> str:
+        conditions = [{"facts": "a/*", "match": f"*{at}.{n}*"} for n in range(16)]
+        together.wait(20)
+        try:
+            return arm(worker, scope, f"w{at}", success={"any": conditions})[1]
+        except Forbidden as error:
+            return error.code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sorted(threads.map(write, range(8))) == ["created", *["quota_exceeded"] * 7]
 
 
 def test_an_equal_definition_arms_a_terminal_waiter_again(worker: Worker, scope: Scope) -> None:

@@ -47,6 +47,7 @@ class SetAlarm(Operation[SetResult]):
     """
 
     may_create_stack: ClassVar[bool] = True
+    takes_room: ClassVar[bool] = True
 
     scope: Scope
     name: str

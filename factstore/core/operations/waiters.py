@@ -35,6 +35,7 @@ class ArmWaiter(Operation[ArmResult]):
     """
 
     may_create_stack: ClassVar[bool] = True
+    takes_room: ClassVar[bool] = True
 
     scope: Scope
     name: str

@@ -1,7 +1,8 @@
 """Writes of the same data wait for one another in this worker, in the order of their arrival.
 
 Without the queue they would be decided on the same state and fail one another's guards.  The queue only
-prevents that: what keeps writes correct, those of other workers included, is their guards.
+prevents that: what keeps writes correct, those of other workers included, is their guards.  Bounds on
+the conditions of a stack have no guards, so that each other worker may exceed them by one write.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ GUARD = 1
 CREATE = 2
 CHANGE = GUARD | CREATE
 
-# Two aspects of a stack.  No path contains a space.
-_EXISTS, _RECORD = " exists", " record"
+# Three aspects of a stack.  No path contains a space.
+_EXISTS, _RECORD, _ROOM = " exists", " record", " room"
 
 
 def claims(transaction: Transaction) -> dict[Hashable, int]:
     """Return what a transaction depends on and what it changes, within its stack.
 
     A thing is the path of a fact, a folder with a slash at its end for all facts below it, the key of a
-    record, or one of two aspects of the stack: that it exists, and its record.
+    record, or one of three aspects of the stack: that it exists, its record, its room for conditions.
     """
     replaces_stack = transaction.creates_stack or transaction.drops_stack
     found: dict[Hashable, int] = {_EXISTS: CHANGE if replaces_stack else GUARD}
@@ -38,6 +39,8 @@ def claims(transaction: Transaction) -> dict[Hashable, int]:
         found[_RECORD] = CHANGE
     elif not transaction.fact_revisions and not transaction.record_revisions:
         found[_RECORD] = GUARD
+    if transaction.takes_room:  # nothing guards the number of conditions
+        found[_ROOM] = CHANGE
     for key in transaction.record_revisions:
         found[key] = GUARD
     for record in transaction.records:
