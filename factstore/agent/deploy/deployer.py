@@ -193,6 +193,8 @@ class Deployer:
         try:
             self._stack.configuration(self._member, record.name).report(record.id, **result)
         except (NotFound, Conflict) as error:
+            if error.code == "contextualization.path_is_folder":
+                raise  # and keep the run until somebody deletes these facts
             LOG.info("the report on configuration %s was refused: %s", record.name, error)
             return False
         return True

@@ -400,6 +400,19 @@ def test_output_is_withheld_if_a_secret_changed_while_the_agent_was_restarted(
     assert SECRET not in json.dumps(stack.reports)
 
 
+def test_a_result_is_kept_while_there_is_a_folder_in_its_place(tmp_path: Path) -> None:
+    stack = FakeStack(configuration())
+    code = "contextualization.path_is_folder"
+    stack.refuses = lambda report: errors.Conflict("a folder", status=409, code=code)
+    instance = Instance(tmp_path, stack)
+    for _ in range(3):
+        with pytest.raises(errors.Conflict):  # so the worker pauses
+            instance.agent.step()
+    stack.refuses = lambda report: None
+    assert instance.until_ended()["state"] == "complete"
+    assert instance.runs == 1
+
+
 def test_a_result_that_is_too_large_as_json_is_shortened(tmp_path: Path) -> None:
     stack = FakeStack(configuration())
 
