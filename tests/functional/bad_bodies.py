@@ -372,7 +372,7 @@ STATES = {
 HEARTBEATS = {
     "a list": (b"[]", "400 schema"),
     "no JSON": (b"alive", "400 json_invalid"),
-    "nothing, said to be JSON": (b"", "400 json_invalid"),
+    "nothing, said to be JSON": (b"", "404 not_found"),  # of nobody; the body is right
     "a field that nobody knows": (b'{"alive": true}', "400 schema"),
     "a cursor that is a number": (b'{"applied": 7}', "400 schema"),
     "a cursor that is none": (b'{"applied": "7"}', "400 cursor_invalid"),
@@ -534,7 +534,7 @@ GRANTS = {
 # Of a renewal, as application/json.
 RENEWALS = {
     "no object": (b"[]", "400 schema"),
-    "nothing, said to be JSON": (b"", "400 json_invalid"),
+    "nothing, said to be JSON": (b"", "404 not_found"),  # of nobody; the body is right
     "no JSON": (b"ttl=60", "400 json_invalid"),
     "a ttl below a minute": (b'{"ttl": 59}', "404 not_found"),  # of nobody's grant
     "a ttl that is a string": (b'{"ttl": "60"}', "400 schema"),
