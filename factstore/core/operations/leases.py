@@ -116,7 +116,11 @@ class WriteLeases:
         self._revoke(set(self._created.values()), self._clock.monotonic() + self._timeout)
 
     def _revoke(self, leases: set[int], end: float) -> None:
-        """Revoke leases until an instant; the rest of them end by themselves."""
+        """Revoke leases until an instant.
+
+        The rest of them end by themselves, except monitored ones, which ``factstore verify --repair``
+        revokes.
+        """
         with suppress(FactstoreError):
             for lease in leases - {0}:
                 if self._clock.monotonic() >= end:

@@ -276,7 +276,7 @@ def _seen(member: Member | None) -> object:
 def _pages(facts: Sequence[Fact]) -> Iterator[Sequence[Fact]]:
     for start in range(0, len(facts), _PAGE):
         yield facts[start : start + _PAGE]
-        time.sleep(0)
+        time.sleep(0)  # hashes of many facts must not delay other requests
 
 
 def _taken_back(present: Iterable[T], changed: Versions[T], name: Callable[[T], str]) -> list[T]:
