@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from factstore.store.keyspace import Keyspace
+from tests.faults.record_events import WATCHED, StoredRecord, event_type
 
 
 class Scope(NamedTuple):
@@ -62,6 +63,7 @@ class RawChange(NamedTuple):
 
     key: bytes
     value: bytes | None
+    lease: int = 0
 
 
 def canonical(value: Any) -> str:
@@ -82,7 +84,12 @@ class History:
         self._ids: dict[str, Scope] = {}
         self._facts: dict[str, dict[str, Held]] = {}
         self._log: dict[Scope, list[tuple[int, str | None, Held | None]]] = {}
+        self._records: dict[bytes, StoredRecord] = {}
         self.events: dict[Scope, dict[int, tuple[Change, ...]]] = {}
+        self.records: dict[Scope, list[tuple[int, str, StoredRecord | None]]] = {}
+        """Each put and deletion of a record that watchers follow, by its noun and name."""
+        self.requests: dict[str, int] = {}
+        """The first revision that each request wrote."""
         self.revision = 0
 
     def feed(self, revision: int, changes: Sequence[RawChange]) -> None:
@@ -132,8 +139,17 @@ class History:
         self, revision: int, change: RawChange, authored: set[tuple[str, str]]
     ) -> tuple[Scope, Change] | None:
         parsed = self._keyspace.parse(change.key)
-        if parsed is None or parsed.type in {"act", "record"}:
+        if parsed is None:
             return None
+        if change.value is not None:
+            fields = json.loads(change.value.partition(b"\n")[0])
+            self.requests.setdefault(fields.get("request_id", ""), revision)
+        if parsed.type == "act":
+            return None
+        if parsed.type == "record":
+            noun = WATCHED.get(parsed.record_key.kind) if parsed.record_key else None
+            scope = self._ids.get(parsed.stack_id)
+            return self._record(revision, scope, noun, change) if noun and scope else None
         if parsed.type == "stack":
             return self._stack(revision, Scope(parsed.project_id, parsed.name), change.value)
         scope = self._ids.get(parsed.stack_id)
@@ -152,6 +168,20 @@ class History:
         facts[parsed.name] = Held(revision, value)
         self._log[scope].append((revision, parsed.name, facts[parsed.name]))
         return scope, Change("fact.put", parsed.name, revision, value, previous)
+
+    def _record(
+        self, revision: int, scope: Scope, noun: str, change: RawChange
+    ) -> tuple[Scope, Change] | None:
+        """Record the change of a record; its path is its noun and its name, which no fact has."""
+        former = self._records.pop(change.key, None)
+        current = None
+        if change.value is not None:
+            current = StoredRecord(json.loads(change.value), change.lease)
+            self._records[change.key] = current
+        name = f"{noun}:{change.key.decode().rpartition('/')[2]}"
+        self.records.setdefault(scope, []).append((revision, name, current))
+        how = event_type(noun, current, former)
+        return (scope, Change(how, name, 0, None, 0)) if how else None
 
     def _stack(
         self, revision: int, scope: Scope, record: bytes | None

@@ -110,7 +110,8 @@ class RawEtcd:
                     item = event["kv"]
                     deleted = event.get("type") == "DELETE"
                     value = None if deleted else base64.b64decode(item.get("value", ""))
-                    change = RawChange(base64.b64decode(item["key"]), value)
+                    lease = int(item.get("lease", "0"))
+                    change = RawChange(base64.b64decode(item["key"]), value, lease)
                     revisions.setdefault(int(item["mod_revision"]), []).append(change)
                 yield from revisions.items()
         finally:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tests.faults.checker import Bookmark, Change, Held, Item, Resumed, Segment, Told, canonical
 from tests.faults.plain_http import Caller, Hung, Lost, revision_of
+from tests.faults.record_events import WATCHED
 
 SILENCE = 40.0  # seconds; a stream pings every 15
 PAUSE = 0.05
@@ -259,15 +260,19 @@ def frames(answer: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
 
 def read_changes(changes: list[dict[str, Any]]) -> tuple[Change, ...]:
     """Changes as the checker knows them."""
-    return tuple(
-        Change(
-            change["type"],
-            change["path"],
-            change["fact"]["revision"] if change["fact"] else 0,
-            canonical(change["fact"]["value"]) if change["fact"] else None,
-            change["previous"]["revision"] if change["previous"] else 0,
-        )
-        for change in changes
+    return tuple(map(_read_change, changes))
+
+
+def _read_change(change: dict[str, Any]) -> Change:
+    noun = change["type"].partition(".")[0]
+    if noun in WATCHED.values():
+        return Change(change["type"], f"{noun}:{change['name']}", 0, None, 0)
+    return Change(
+        change["type"],
+        change["path"],
+        change["fact"]["revision"] if change["fact"] else 0,
+        canonical(change["fact"]["value"]) if change["fact"] else None,
+        change["previous"]["revision"] if change["previous"] else 0,
     )
 
 

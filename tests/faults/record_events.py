@@ -1,0 +1,51 @@
+"""The events that watchers must receive for records other than facts, by rules of the tests' own."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from factstore.core.model.alarm import Alarm
+from factstore.core.model.member import Member
+from factstore.core.model.waiter import Waiter
+
+WATCHED = {Member: "member", Waiter: "waiter", Alarm: "alarm"}
+"""The nouns of the records whose changes watchers receive."""
+
+_EDGES = {"ok": "cleared", "alarm": "raised", "no_data": "no_data"}
+
+
+class StoredRecord(NamedTuple):
+    """A record as it is stored: its JSON and its lease."""
+
+    fields: dict[str, Any]
+    lease: int
+
+
+def event_type(noun: str, current: StoredRecord | None, former: StoredRecord | None) -> str | None:
+    """Return the type of the event for a put or, without *current*, a deletion; None without event."""
+    if noun == "member":
+        return _of_member(current, former)
+    if current is None or former is None:
+        return None
+    new, old = current.fields, former.fields
+    lost = new.get("history_lost_at") not in (None, old.get("history_lost_at"))
+    if noun == "waiter":
+        if old["state"] == "pending" and new["state"] != "pending":
+            return f"waiter.{new['state']}"
+        return "waiter.history_lost" if lost and new["state"] == "pending" else None
+    if new["decided_revision"] != old["decided_revision"]:
+        return f"alarm.{_EDGES[new['state']]}"
+    if new["repeats"] != old["repeats"]:
+        return "alarm.repeated"
+    return "alarm.history_lost" if lost else None
+
+
+def _of_member(current: StoredRecord | None, former: StoredRecord | None) -> str | None:
+    was_live = former is not None and former.fields["state"] != "departed"
+    if current is None:
+        return "member.expire" if was_live else None
+    if current.fields["state"] == "departed":
+        return "member.depart" if was_live else None
+    if was_live and former is not None and former.lease == current.lease:
+        return "member.change"
+    return "member.join"
