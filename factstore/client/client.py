@@ -175,6 +175,7 @@ class Client:
         *,
         prefixes: Iterable[str] = (),
         groups: Iterable[str] = (),
+        alarms: Iterable[str] = (),
         types: Iterable[str] = (),
         initial: bool = False,
         bookmarks: bool = False,
@@ -193,6 +194,7 @@ class Client:
         :param prefixes: only facts at or below one of these paths, and without *types* only members of
             *groups*.
         :param groups: only members of one of these groups.
+        :param alarms: only alarms of one of these names.
         :param types: only changes of these types; a snapshot contains only what these types concern.
         :param initial: without *since*, begin with a snapshot of all stacks.
         :param bookmarks: also return bookmarks, which move the cursor without an event.
@@ -204,7 +206,13 @@ class Client:
             retry forever.
         :raises Forbidden: the credential is a grant, which is valid for one stack.
         """
-        names = {"stacks": stacks, "prefix": prefixes, "group": groups, "types": types}
+        names = {
+            "stacks": stacks,
+            "prefix": prefixes,
+            "group": groups,
+            "alarm": alarms,
+            "types": types,
+        }
         params = query_params(
             project_id=project_id,
             all_projects="true" if all_projects else None,

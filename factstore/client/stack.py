@@ -219,6 +219,7 @@ class Stack(Conditions):
         *,
         prefix: str | None = None,
         group: str | None = None,
+        alarm: str | None = None,
         types: Iterable[str] | None = None,
         initial: bool = False,
         bookmarks: bool = False,
@@ -232,6 +233,7 @@ class Stack(Conditions):
             the time of this call, even if iteration begins later.
         :param prefix: only facts at or below this path, and without *types* only members of *group*.
         :param group: only members of this group.
+        :param alarm: only the alarm of this name.
         :param types: only changes of these types; a snapshot contains only what these types concern.
         :param initial: without *since*, begin with a snapshot.
         :param bookmarks: also return bookmarks, which move the cursor without an event.
@@ -244,6 +246,7 @@ class Stack(Conditions):
         params = query_params(
             prefix=prefix,
             group=group,
+            alarm=alarm,
             types=",".join(types or ()),
             **settle_params(settle, max_settle),
         )

@@ -63,6 +63,7 @@ class WatchFacts(Command):
             "--prefix", metavar="<path>", help="Show only facts at or below this path"
         )
         parser.add_argument("--group", metavar="<group>", help="Show only members of this group")
+        parser.add_argument("--alarm", metavar="<alarm>", help="Show only alarms of this name")
         parser.add_argument(
             "--type",
             metavar="<type>",
@@ -124,6 +125,7 @@ class WatchFacts(Command):
                 parsed_args.since,
                 prefix=parsed_args.prefix,
                 group=parsed_args.group,
+                alarm=parsed_args.alarm,
                 types=types,
                 initial=initial,
                 settle=settle,
@@ -134,6 +136,7 @@ class WatchFacts(Command):
             parsed_args.since,
             prefixes=[parsed_args.prefix] if parsed_args.prefix else (),
             groups=[parsed_args.group] if parsed_args.group else (),
+            alarms=[parsed_args.alarm] if parsed_args.alarm else (),
             types=types,
             initial=initial,
             settle=settle,

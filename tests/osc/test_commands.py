@@ -298,6 +298,25 @@ def test_a_watch_continues_after_a_cursor_with_filters(openstack: Shell, stack: 
     assert result.out.splitlines() == ["fact.put nodes/b 2", "stack.delete"]
 
 
+def test_a_watch_of_one_stack_or_many_shows_an_alarm_by_its_name(
+    openstack: Shell, stack: Stack
+) -> None:
+    stack.put("a", 1)
+    since = openstack.json("fact", "context", "show", stack.name)["cursor"]
+    for name in ("idle", "busy"):
+        stack.alarm(name).set({"facts": "a", "present": True})
+        stack.alarm(name).show(wait=50)
+    options = ("--since", since, "--alarm", "busy", "--type", "alarm.raised", "-f", "value")
+    output = Output(stack.delete_stack)
+    assert openstack("fact", "watch", stack.name, *options, output=output).out.splitlines() == [
+        "alarm.raised busy",
+        "stack.delete",
+    ]
+    output = Output(lambda: signal.raise_signal(signal.SIGINT))
+    result = openstack("fact", "watch", stack.name, "none", *options, output=output)
+    assert result.out.splitlines() == [f"alarm.raised {stack.name} busy"]
+
+
 def test_a_watch_of_many_stacks_names_them_and_survives_the_deletion_of_one(
     openstack: Shell, stack: Stack, one_worker: ApiServer
 ) -> None:

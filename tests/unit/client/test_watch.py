@@ -176,12 +176,15 @@ def test_a_snapshot_has_the_members_and_waiters_of_all_its_frames(
     ]
     frames = [f"event: snapshot\ndata: {json.dumps(part)}\n\n".encode() for part in parts]
     service.will(stream(*frames, bookmark(5), stack_delete(6)))
-    first, _ = service.stack(clock).watch(initial=True, prefix="a", group="compute")
+    first, _ = service.stack(clock).watch(
+        initial=True, prefix="a", group="compute", alarm="busy"
+    )
     assert isinstance(first, Snapshot)
     assert [one.path for one in first.facts] == ["a"]
     assert [one.name for one in first.members] == ["c1", "c2"]
     assert [one.name for one in first.waiters] == ["w"]
-    assert service.calls[0].query == {"initial": "true", "prefix": "a", "group": "compute"}
+    filters = {"prefix": "a", "group": "compute", "alarm": "busy"}
+    assert service.calls[0].query == {"initial": "true", **filters}
 
 
 def test_an_empty_stack_has_a_snapshot_too(service: Service, clock: FakeClock) -> None:
@@ -318,7 +321,9 @@ def test_a_watch_of_many_stacks_has_their_snapshot_and_continues_after_a_deletio
         stream(reset(gone.decode()), part("b", fact("z", 3, 8)), bookmark(9)),
     )
     client = client_at(service.url, clock)
-    watch = client.watch(["a", "b*"], prefixes=["n", "x"], types=["fact.put"], initial=True)
+    watch = client.watch(
+        ["a", "b*"], prefixes=["n", "x"], alarms=["c", "d"], types=["fact.put"], initial=True
+    )
     first, deleted, changed, again = itertools.islice(watch, 4)
     assert isinstance(first, StacksSnapshot)
     assert [(each.stack, [f.path for f in each.facts]) for each in first.stacks] == [
@@ -329,7 +334,7 @@ def test_a_watch_of_many_stacks_has_their_snapshot_and_continues_after_a_deletio
     assert isinstance(again, StacksSnapshot)
     assert (again.reset, again.cursor, len(again.stacks)) == ("history is gone", "e.9", 1)
     assert [call.headers.get("Last-Event-ID") for call in service.calls] == [None, "e.5", "e.7"]
-    query = {"stacks": "a,b*", "prefix": "n,x", "types": "fact.put"}
+    query = {"stacks": "a,b*", "prefix": "n,x", "alarm": "c,d", "types": "fact.put"}
     assert service.calls[0].path == "/v1/events"
     assert service.calls[0].query == {**query, "initial": "true"}
     assert service.calls[1].query == query
