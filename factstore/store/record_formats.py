@@ -11,6 +11,7 @@ from typing import Any, Literal
 from factstore.core.errors import Invalid
 from factstore.core.model.alarm import Alarm, AlarmTimer
 from factstore.core.model.alarm_definition import AlarmDefinition
+from factstore.core.model.condition_room import ConditionRoom
 from factstore.core.model.configuration import ConfigurationOrder
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DataKey
@@ -141,6 +142,8 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     DeletionMarker: RecordFormat("marks", omitted={"deletions": None}),
     # configurations/order
     ConfigurationOrder: RecordFormat("configurations"),
+    # conditions/room
+    ConditionRoom: RecordFormat("conditions"),
     # grants/<id>, on a lease that expires soon after the grant
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key

@@ -10,6 +10,7 @@ from threading import Barrier
 import pytest
 
 from factstore.core.errors import CursorExpired, Forbidden, NotFound, PreconditionFailed
+from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.waiter import Signal, Timer
@@ -59,17 +60,23 @@ def test_another_definition_arms_a_pending_waiter_again(worker: Worker, scope: S
     assert waiter_events(worker, scope, other.waiter.revision) == []
 
 
-def test_waiters_that_are_armed_together_do_not_exceed_the_bound_on_conditions(
-    worker: Worker, scope: Scope
+def test_conditions_that_two_workers_set_together_do_not_exceed_their_bound(
+    world: World, worker: Worker, scope: Scope
 ) -> None:
+    workers = (worker, world.worker())
     worker.put(scope, "other")
     together = Barrier(8)
 
     def write(at: int) -> str:
         conditions = [{"facts": "a/*", "match": f"*{at}.{n}*"} for n in range(16)]
+        condition, chosen = {"any": conditions}, workers[at // 2 % 2]
         together.wait(20)
         try:
-            return arm(worker, scope, f"w{at}", success={"any": conditions})[1]
+            if at % 2:
+                definition = AlarmDefinition.of({"condition": condition})
+                alarms = chosen.services.alarms
+                return alarms.put(scope, f"a{at}", definition, author(), create_only=False)[1]
+            return arm(chosen, scope, f"w{at}", success=condition)[1]
         except Forbidden as error:
             return error.code
 

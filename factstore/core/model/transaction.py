@@ -54,7 +54,6 @@ class Transaction:
     :param epoch: the epoch of that state; nothing is written in another epoch.  Empty for any.
     :param cleared_waiters: waiters whose signals are all deleted.
     :param author: the author of its deletions.
-    :param takes_room: True if it was judged by all conditions of the stack.
     :param only_deletes: True if the store is full: it accepts no key, not even the mark of a purge.
     """
 
@@ -73,7 +72,6 @@ class Transaction:
     removes: tuple[RecordKey, ...] = ()
     cleared_waiters: tuple[str, ...] = ()
     author: DeletionAuthor | None = None
-    takes_room: bool = False
     only_deletes: bool = False
 
     @property

@@ -19,9 +19,9 @@ from factstore.core.model.condition import leaves
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
+from factstore.core.operations.condition_room import take_room
 from factstore.core.operations.lost_history import lost_since
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
-from factstore.core.state.condition_room import check_room
 from factstore.core.state.standing_alarms import AlarmDecision
 
 T = TypeVar("T")
@@ -47,7 +47,6 @@ class SetAlarm(Operation[SetResult]):
     """
 
     may_create_stack: ClassVar[bool] = True
-    takes_room: ClassVar[bool] = True
 
     scope: Scope
     name: str
@@ -71,8 +70,7 @@ class SetAlarm(Operation[SetResult]):
             return Draft(SetResult(known, "unchanged"), record_revisions=revisions)
         if known is None:
             self._check_room(view)
-        used = view.stack_state.conditions.used() if view.stack_state else {}
-        check_room(used, key, leaves(self.definition.condition))
+        room, guard = take_room(view, key, leaves(self.definition.condition))
         if known is None:
             alarm = Alarm(
                 name=self.name,
@@ -84,7 +82,11 @@ class SetAlarm(Operation[SetResult]):
                 updated_by=self.author.user_id,
                 request_id=self.author.request_id,
             )
-            return Draft(SetResult(alarm, "created"), records=(alarm,), record_revisions=revisions)
+            return Draft(
+                SetResult(alarm, "created"),
+                records=(alarm, room),
+                record_revisions={**revisions, **guard},
+            )
         alarm = replace(
             known,
             definition=text,
@@ -97,7 +99,14 @@ class SetAlarm(Operation[SetResult]):
         begins: tuple[AlarmPhase, ...] = ()
         if known.state == "alarm" and timer_of(view, self.name, "repeat") is None:
             begins = ("repeat",)  # else the change would repeat the alarm at once
-        return _draft(SetResult(alarm, "changed"), alarm, known, view, begins=begins, ends=("for",))
+        draft = _draft(
+            SetResult(alarm, "changed"), alarm, known, view, begins=begins, ends=("for",)
+        )
+        return replace(
+            draft,
+            records=(*draft.records, room),
+            record_revisions={**draft.record_revisions, **guard},
+        )
 
     def _check_room(self, view: View) -> None:
         count = len(view.stack_state.records(Alarm)) if view.stack_state else 0

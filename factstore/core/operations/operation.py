@@ -169,14 +169,12 @@ class Operation(ABC, Generic[T_co]):
     :cvar may_create_stack: whether a missing stack is created by it.
     :cvar counts_toward_quota: whether the project's quota limits it; an operation that ends or
         continues something that exists is never refused for being a few bytes larger.
-    :cvar takes_room: whether the bounds on the stack's conditions limit it.
     :ivar author: None if the service itself is the author.
     :ivar idempotency: the caller's promise that requests with its key are one.
     """
 
     may_create_stack: ClassVar[bool] = False
     counts_toward_quota: ClassVar[bool] = True
-    takes_room: ClassVar[bool] = False
 
     scope: Scope
     author: Author | None

@@ -87,7 +87,6 @@ class Planner:
                 removes=draft.removes if known else (),
                 cleared_waiters=draft.cleared_waiters,
                 author=None if full else _deletion_author(stack, draft, author),
-                takes_room=operation.takes_room,
                 only_deletes=full,
             )
         return draft, transaction

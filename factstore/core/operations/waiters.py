@@ -11,9 +11,9 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import WAITERS_PER_STACK, Timer, Waiter
+from factstore.core.operations.condition_room import take_room
 from factstore.core.operations.lost_history import lost_since
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
-from factstore.core.state.condition_room import check_room
 from factstore.core.state.pending_waiters import Outcome
 
 ArmOutcome = Literal["created", "armed", "unchanged"]
@@ -35,7 +35,6 @@ class ArmWaiter(Operation[ArmResult]):
     """
 
     may_create_stack: ClassVar[bool] = True
-    takes_room: ClassVar[bool] = True
 
     scope: Scope
     name: str
@@ -59,8 +58,7 @@ class ArmWaiter(Operation[ArmResult]):
             return Draft(ArmResult(known, "unchanged"), record_revisions=revisions)
         if known is None:
             self._check_room(view)
-        used = view.stack_state.conditions.used() if view.stack_state else {}
-        check_room(used, key, self.definition.leaves())
+        room, guard = take_room(view, key, self.definition.leaves())
         waiter = Waiter(
             name=self.name,
             definition=text,
@@ -75,9 +73,9 @@ class ArmWaiter(Operation[ArmResult]):
         lease = LeaseRequest(self.definition.timeout)
         return Draft(
             ArmResult(waiter, "armed" if known else "created"),
-            records=(waiter, timer),
+            records=(waiter, timer, room),
             cleared_waiters=(self.name,) if known else (),
-            record_revisions=revisions,
+            record_revisions={**revisions, **guard},
             leases={timer.record_key: lease, key: lease},
             ends=(known.timer,) if known else (),
         )

@@ -1,8 +1,7 @@
 """Writes of the same data wait for one another in this worker, in the order of their arrival.
 
 Without the queue they would be decided on the same state and fail one another's guards.  The queue only
-prevents that: what keeps writes correct, those of other workers included, is their guards.  Bounds on
-the conditions of a stack have no guards, so that each other worker may exceed them by one write.
+prevents that: what keeps writes correct, those of other workers included, is their guards.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ GUARD = 1
 CREATE = 2
 CHANGE = GUARD | CREATE
 
-# Three aspects of a stack.  No path contains a space.
-_EXISTS, _RECORD, _ROOM = " exists", " record", " room"
+# Two aspects of a stack.  No path contains a space.
+_EXISTS, _RECORD = " exists", " record"
 
 
 def claims(transaction: Transaction) -> dict[Hashable, int]:
     """Return what a transaction depends on and what it changes, within its stack.
 
     A thing is the path of a fact, a folder with a slash at its end for all facts below it, the key of a
-    record, or one of three aspects of the stack: that it exists, its record, its room for conditions.
+    record, or one of two aspects of the stack: that it exists, and its record.
     """
     replaces_stack = transaction.creates_stack or transaction.drops_stack
     found: dict[Hashable, int] = {_EXISTS: CHANGE if replaces_stack else GUARD}
@@ -39,8 +38,6 @@ def claims(transaction: Transaction) -> dict[Hashable, int]:
         found[_RECORD] = CHANGE
     elif not transaction.fact_revisions and not transaction.record_revisions:
         found[_RECORD] = GUARD
-    if transaction.takes_room:  # nothing guards the number of conditions
-        found[_ROOM] = CHANGE
     for key in transaction.record_revisions:
         found[key] = GUARD
     for record in transaction.records:

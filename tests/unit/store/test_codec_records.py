@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from factstore.core.model.condition_room import ConditionRoom
+from factstore.core.model.configuration import ConfigurationOrder
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
 from factstore.core.model.delivery import Delivery, DeliveryState, Notifier, Owner
@@ -47,6 +49,8 @@ RECORDS: list[Record] = [
     DeletionMarker(5, revision=7),
     DeletionMarker(5, {"": 2, "nodes/c1": 5, "@/compute/c2": 4}, revision=7),
     DeletionMarker(5, {}, revision=7),
+    ConditionRoom(3, revision=7),
+    ConfigurationOrder(3, revision=7),
     Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),
     Grant("s-3", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "s-1", **STORED),
     Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),

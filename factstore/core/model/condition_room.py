@@ -1,0 +1,26 @@
+"""The room for conditions in a stack: the record that lets their number be guarded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factstore.core.model.record import Record, RecordKey
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionRoom(Record):
+    """The number of times that waiters and alarms of a stack were set.
+
+    Each write that takes room for conditions also writes this record.  So no two writes, even of two
+    workers, exceed the bounds together.
+    """
+
+    taken: int
+
+    @property
+    def record_key(self) -> RecordKey:
+        """The key of the record in its stack."""
+        return ROOM_KEY
+
+
+ROOM_KEY = RecordKey(ConditionRoom, "room")
