@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from factstore.api.serializers.events import event_texts
@@ -31,6 +32,7 @@ from factstore.notify.host_slots import HostSlots
 from factstore.notify.notifier import Notifier
 from factstore.notify.notifier_lease import NotifierLease
 from factstore.notify.parts import Parts
+from factstore.notify.shared_texts import SharedTexts
 from factstore.notify.targets.base import Surroundings
 from factstore.notify.web_client import WebClient
 from tests.contract.world import CLOCK, PROJECT, TIMEOUT, Worker, author
@@ -97,7 +99,7 @@ def start_notifier(
         clock=CLOCK,
         concurrency=threads,
         surroundings=Surroundings(web, NoCloud(), HostSlots(32), time.time, allow_http=True),
-        render=lambda events, epoch: event_texts(events, epoch, names_stacks=True),
+        render=SharedTexts(partial(event_texts, names_stacks=True)),
         observer=counts or Counts(),
         lease=lease,
         suspend_after=suspend_after,

@@ -35,6 +35,7 @@ from factstore.notify.host_slots import HostSlots
 from factstore.notify.notifier import Notifier
 from factstore.notify.notifier_lease import NotifierLease
 from factstore.notify.parts import Parts
+from factstore.notify.shared_texts import SharedTexts
 from factstore.notify.targets.base import Surroundings
 from factstore.notify.web_client import WebClient, parse_proxy
 from factstore.wsgi import configuration, runtime
@@ -129,7 +130,7 @@ def _compose(conf: cfg.ConfigOpts, worker: Runtime) -> tuple[Notifier, NotifyMet
         clock=worker.clock,
         concurrency=concurrency,
         surroundings=surroundings,
-        render=partial(event_texts, names_stacks=True),
+        render=SharedTexts(partial(event_texts, names_stacks=True)),
         observer=metrics,
         lease=lease,
         suspend_after=options.suspend_after,

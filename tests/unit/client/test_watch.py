@@ -176,9 +176,7 @@ def test_a_snapshot_has_the_members_and_waiters_of_all_its_frames(
     ]
     frames = [f"event: snapshot\ndata: {json.dumps(part)}\n\n".encode() for part in parts]
     service.will(stream(*frames, bookmark(5), stack_delete(6)))
-    first, _ = service.stack(clock).watch(
-        initial=True, prefix="a", group="compute", alarm="busy"
-    )
+    first, _ = service.stack(clock).watch(initial=True, prefix="a", group="compute", alarm="busy")
     assert isinstance(first, Snapshot)
     assert [one.path for one in first.facts] == ["a"]
     assert [one.name for one in first.members] == ["c1", "c2"]
