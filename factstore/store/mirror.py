@@ -20,9 +20,11 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, StartedCommit, WakeUp
+from factstore.core.state.condition_preparation import prepare_conditions
 from factstore.core.state.state import State
 from factstore.store.read_index import HeadRead, ReadIndex
 from factstore.store.started_commit import VisibleCommit
+from factstore.store.time_slice import TimeSlice
 
 FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
 WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
@@ -68,15 +70,15 @@ class MirroredStore:
             self._state, self._epoch = state, opening.epoch
             waiting, self._waiting = self._waiting, {}
             self._awaited.clear()
-        for calls in waiting.values():
-            for reached in calls:
-                reached()
+        for reached in [each for calls in waiting.values() for each in calls]:
+            reached()
         if state.stacks_needing_write():
             self._on_needs_write()
 
     def apply(self, step: Step) -> StepResult:
         """Apply a step to the state and return its events and the stacks that it touched."""
         state = self.state()
+        prepare_conditions(state, step, TimeSlice(self._clock).pause)
         result = state.apply(step)
         ready: list[Callable[[], object]] = []
         with self._lock:
@@ -136,11 +138,10 @@ class MirroredStore:
     def join_revision(self, revision: int, reached: Callable[[], object]) -> None:
         """Call *reached* when the state has reached a revision or was read again."""
         with self._lock:
-            calls = self._waiting.get(revision)
-            if calls is None:
-                calls = self._waiting[revision] = []
+            if revision not in self._waiting:
+                self._waiting[revision] = []
                 heapq.heappush(self._awaited, revision)
-            calls.append(reached)
+            self._waiting[revision].append(reached)
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""

@@ -46,24 +46,28 @@ class NumbersCounter(LeafCounter):
         self._whole = self._scaled_sum = 0
 
     def load(self, view: View, found: Found) -> None:
-        names = [path if self.group is None else member_of(path) for path, _ in found]
-        for name, (_, fact) in zip(names, found, strict=True):
+        ignored, numbers = [], self._numbers
+        for path, fact in found:
+            name = path if self.group is None else member_of(path)
             number = number_of(fact)
             if number is not None:
-                self._numbers[name] = number
-            elif fact.sensitive:
+                numbers[name] = number
+                if self.group is None:
+                    self._add(number, 1)
+                continue
+            ignored.append(name)
+            if fact.sensitive:
                 self._hidden.add(name)
         if self.group is None:
-            counted = names
+            self._present = numbers.copy()
         else:
-            counted = [n for n, each in view.members.items() if self._counts(each)]
-            self._members = set(counted)
-        numbers = self._numbers
-        self._present = {name: numbers[name] for name in counted if name in numbers}
-        self._ignored = Names(name for name in counted if name not in numbers)
+            self._members = {n for n, each in view.members.items() if self._counts(each)}
+            self._present = {name: numbers[name] for name in self._members if name in numbers}
+            ignored = [name for name in self._members if name not in numbers]
+            for number in self._present.values():
+                self._add(number, 1)
+        self._ignored = Names(ignored)
         self._sorted = sorted(self._present.values())
-        for number in self._sorted:
-            self._add(number, 1)
 
     def fact(self, path: str, fact: Fact | None) -> None:
         name = path if self.group is None else member_of(path)

@@ -8,15 +8,18 @@ number that they need have the same counter: :func:`counter_key`.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from factstore.core.model.condition import Converged, EveryMember, Facts, Leaf, Signals
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Signal
 
+T = TypeVar("T")
+
+PART = 1000  # items, which take a millisecond or so
 LISTED = 100
 """The maximum number of names in a progress."""
 HIDDEN = " (sensitive)"
@@ -66,7 +69,23 @@ class View(Protocol):
         """The living members that have not applied the revision that they have to apply, by name."""
 
 
-Found = Sequence[tuple[str, Fact]]
+class InParts(Generic[T]):
+    """Items that are read in short parts, each time that they are read.
+
+    :param pause: called before each part.
+    """
+
+    def __init__(self, items: Sequence[T], pause: Callable[[], object]) -> None:
+        self._items = items
+        self._pause = pause
+
+    def __iter__(self) -> Iterator[T]:
+        for at in range(0, len(self._items), PART):
+            self._pause()
+            yield from self._items[at : at + PART]
+
+
+Found = InParts[tuple[str, Fact]]
 """Facts with their paths, ordered by path."""
 
 
@@ -103,14 +122,14 @@ class FactsCounter(LeafCounter):
         self._hidden: set[str] = set()
 
     def load(self, view: View, found: Found) -> None:
-        passes = self._test.passes
+        passes, compares = self._test.passes, self._test.compares
         passing: list[str] = []
         others: list[str] = []
         for path, fact in found:
             (passing if passes(fact) else others).append(path)
+            if compares and fact.sensitive:
+                self._hidden.add(path)
         self.passing, self._others = Names(passing), Names(others)
-        if self._test.compares:
-            self._hidden = {path for path, fact in found if fact.sensitive}
 
     def fact(self, path: str, fact: Fact | None) -> None:
         passes = self._test.passes(fact)
@@ -141,8 +160,11 @@ class EveryMemberCounter(LeafCounter):
     def load(self, view: View, found: Found) -> None:
         test = self._condition.test
         self.members = _counted(view, self._condition)
-        self._passing = {member_of(path) for path, fact in found if test.passes(fact)}
-        self._hidden = {member_of(path) for path, fact in found if test.is_hidden(fact)}
+        for path, fact in found:
+            if test.passes(fact):
+                self._passing.add(member_of(path))
+            if test.is_hidden(fact):
+                self._hidden.add(member_of(path))
         self.ready = Names(self.members & self._passing)
         self._others = Names(self.members - self._passing)
 

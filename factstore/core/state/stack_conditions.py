@@ -25,6 +25,7 @@ from factstore.core.state.condition_counters import (
     ConvergedCounter,
     EveryMemberCounter,
     FactsCounter,
+    InParts,
     LeafCounter,
     View,
     counter_key,
@@ -61,6 +62,7 @@ class StackConditions:
         self._shared: dict[Leaf, _Shared] = {}
         self._used: dict[RecordKey, tuple[Leaf, ...]] = {}
         self._new: list[_Shared] = []
+        self._unused: set[_Shared] = set()
         self._changed: set[_Shared] = set()
         self._tree: PatternTree[_Shared] = PatternTree()
         # By group, and apart for convergence, since members begin to lag with each change.
@@ -78,27 +80,33 @@ class StackConditions:
         counters = {}
         self._used[user] = tuple(leaves)
         for leaf in self._used[user]:
-            key = counter_key(leaf)
-            shared = self._shared.get(key)
-            if shared is None:
-                counter = _new_counter(key)
-                if counter is None:
-                    continue
-                shared = self._shared[key] = _Shared(key, counter)
-                self._new.append(shared)
-            shared.users[user] = None
-            counters[leaf] = shared.counter
+            shared = self._find_or_make(leaf)
+            if shared is not None:
+                shared.users[user] = None
+                counters[leaf] = shared.counter
         return counters
 
+    def _find_or_make(self, leaf: Leaf) -> _Shared | None:
+        """Return the counter of a condition; None for signals, which each waiter counts itself."""
+        key = counter_key(leaf)
+        shared = self._shared.get(key)
+        if shared is None:
+            counter = _new_counter(key)
+            if counter is None:
+                return None
+            shared = self._shared[key] = _Shared(key, counter)
+            self._new.append(shared)
+            self._unused.add(shared)
+        return shared
+
     def release(self, user: RecordKey) -> None:
-        """Forget a waiter or an alarm, and the counters that no other uses."""
+        """Forget a waiter or an alarm; counters without users end with the revision."""
         self.faults.pop(user, None)
         for key in {counter_key(leaf) for leaf in self._used.pop(user, ())}:
             shared = self._shared.get(key)
             if shared is not None and user in shared.users:
                 del shared.users[user]
-                if not shared.users:
-                    self._remove(shared)
+                self._unused.add(shared)
 
     def used(self) -> dict[RecordKey, tuple[Leaf, ...]]:
         """Return the conditions without parts, by waiter and alarm."""
@@ -153,7 +161,16 @@ class StackConditions:
         except Exception as error:  # noqa: BLE001 - it must not stop the watch
             self._give_up_counter(shared, error)
 
-    def load(self, view: View) -> None:
+    def prepare(self, leaves: Iterable[Leaf], view: View, pause: Callable[[], object]) -> None:
+        """Count what is in the stack with counters that are used from the next revision on.
+
+        :param pause: called between short parts of the work; the stack must not be changed.
+        """
+        for leaf in leaves:
+            self._find_or_make(leaf)
+        self.load(view, pause)
+
+    def load(self, view: View, pause: Callable[[], object] = lambda: None) -> None:
         """Count what is in the stack with the new counters, all of them in one pass."""
         if not self._new:
             return
@@ -166,19 +183,27 @@ class StackConditions:
                 found[pattern] = []
                 tree.add(pattern, found[pattern])
         facts = view.facts
-        for path, lists in tree.all_matching(_candidates(new, view.paths)):
+        candidates = InParts([*_candidates(new, view.paths)], pause)
+        for path, lists in tree.all_matching(candidates):
             for each in lists:
                 each.append((path, facts[path]))
         for shared in new:
             self._insert(shared)
             self._changed.add(shared)
             try:
-                shared.counter.load(view, found[shared.counter.pattern])
+                shared.counter.load(view, InParts(found[shared.counter.pattern], pause))
             except Exception as error:  # noqa: BLE001 - it must not stop the watch
                 self._give_up_counter(shared, error)
 
     def take_changed(self) -> set[RecordKey]:
-        """Return the waiters and alarms whose counters changed since the last call."""
+        """Return the waiters and alarms whose counters changed since the last call.
+
+        Counters that nobody uses are discarded.
+        """
+        for shared in self._unused:
+            if not shared.users:
+                self._remove(shared)
+        self._unused.clear()
         if not self._changed:
             return set()
         users = {user for shared in self._changed for user in shared.users}
@@ -201,6 +226,8 @@ class StackConditions:
     def _remove(self, shared: _Shared) -> None:
         if self._shared.get(shared.key) is shared:
             del self._shared[shared.key]
+        else:
+            return  # it was given up
         if shared in self._new:
             self._new.remove(shared)
             return
@@ -218,7 +245,7 @@ def _group_key(counter: LeafCounter) -> tuple[bool, str]:
 
 
 def _new_counter(key: Leaf) -> LeafCounter | None:
-    """Return a new counter; None for signals, which each waiter counts itself."""
+    """Return a new counter; None for signals."""
     match key:
         case Facts():
             return FactsCounter(key)

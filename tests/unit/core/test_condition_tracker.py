@@ -287,11 +287,14 @@ def test_the_verdict_is_correct_at_each_revision(
         assert tracker.verdict() == naive_verdict(world, definition)
 
 
-@given(st.lists(definitions, min_size=2, max_size=4), revisions, st.integers(0, 6))
+@given(st.lists(definitions, min_size=2, max_size=4), revisions, st.integers(0, 6), st.booleans())
 def test_waiters_of_a_stack_share_counters_and_each_verdict_is_correct(
-    several: list[Definition], history: list[list[Changed]], turn: int
+    several: list[Definition], history: list[list[Changed]], turn: int, prepared: bool
 ) -> None:
-    """At one revision the first waiter is replaced by another of the last definition."""
+    """At one revision the first waiter is replaced by another of the last definition.
+
+    Its counters count the stack at that revision, or at the one before and then the changes.
+    """
     world, conditions = World(), StackConditions("s1")
     waiters = {
         TrackedWaiter(definition, world, conditions, f"w{at}"): definition
@@ -303,8 +306,13 @@ def test_waiters_of_a_stack_share_counters_and_each_verdict_is_correct(
             first = next(iter(waiters))
             conditions.release(first.key)
             del waiters[first], known[first]
-            waiters[TrackedWaiter(several[-1], world, conditions, "new")] = several[-1]
-        conditions.take_changed()
+            if prepared:
+                conditions.take_changed()
+                conditions.prepare(several[-1].leaves(), world, lambda: None)
+            else:
+                waiters[TrackedWaiter(several[-1], world, conditions, "new")] = several[-1]
+        if not (prepared and at == turn):
+            conditions.take_changed()
         signalled = False
         for kind, name, what in revision:
             world.change(kind, name, what)
@@ -314,6 +322,8 @@ def test_waiters_of_a_stack_share_counters_and_each_verdict_is_correct(
                     waiter.signal(name, what)
             else:
                 world.tell(next(iter(waiters)), kind, name, what)
+        if prepared and at == turn:
+            waiters[TrackedWaiter(several[-1], world, conditions, "new")] = several[-1]
         changed = conditions.take_changed()
         for waiter, definition in waiters.items():
             assert waiter.verdict() == naive_verdict(world, definition)
@@ -322,6 +332,7 @@ def test_waiters_of_a_stack_share_counters_and_each_verdict_is_correct(
             known[waiter] = found
     for waiter in waiters:
         conditions.release(waiter.key)
+    conditions.take_changed()
     assert not conditions.used()
     assert not vars(conditions)["_shared"]
     assert not vars(conditions)["_tree"]

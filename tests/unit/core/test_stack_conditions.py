@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -11,15 +12,18 @@ from factstore.core.errors import Forbidden, Unavailable
 from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.condition import CONDITIONS_PER_FACT, CONDITIONS_PER_STACK
 from factstore.core.model.definition import Definition
-from factstore.core.model.event import PutRecord
+from factstore.core.model.event import PutFact, PutRecord, Step
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Applied
 from factstore.core.model.turn import Turn
+from factstore.core.model.waiter import Timer
 from factstore.core.services.alarms import AlarmView
 from factstore.core.state.condition_counters import FactsCounter
+from factstore.core.state.condition_preparation import prepare_conditions
 from factstore.core.state.convergence import Convergence
 from factstore.core.state.turn_queues import TurnQueues
-from tests.unit.core.factories import SCOPE, author
+from tests.unit.core.factories import SCOPE, author, fact
+from tests.unit.core.records import alarm as stored_alarm
 from tests.unit.core.records import member
 from tests.unit.core.records import waiter as stored_waiter
 from tests.unit.core.test_alarms import AlarmWorld
@@ -108,6 +112,49 @@ def test_a_limited_number_of_different_conditions_can_count_a_fact(world: AlarmW
     set_alarm(world, "matches", *matches)
     with pytest.raises(Forbidden, match=r"'\*/\*/load' could count in 65 different"):
         arm(world, "w", equals("*/*/load"))
+
+
+def test_the_facts_for_new_conditions_are_counted_in_parts_before_their_revision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = History()
+    paths = [f"c{n}/load" for n in range(3500)]
+    it.then(*(PutFact("s1", fact(path, 1, revision=2)) for path in paths))
+    success = {"any": [equals("*/load", 2), equals("*/load", 3)]}
+    condition = {"aggregate": {"function": "sum", "facts": "*/load", "at_least": 3502}}
+    definition = AlarmDefinition.of({"condition": condition}).text
+    alarm = replace(stored_alarm("a", 3), definition=definition)
+    armed = stored_waiter("w", 3, success)
+    timer = PutRecord("s1", Timer("w", revision=3, lease=armed.timer))
+    step = Step(
+        3,
+        (
+            PutRecord("s1", armed),
+            timer,
+            PutRecord("s1", alarm),
+            PutFact("s1", fact("c5/load", 2, revision=3)),
+            PutFact("s1", fact("new/load", 1, revision=3)),
+        ),
+    )
+    seen: list[int] = []
+
+    def pause() -> None:  # what a reader sees meanwhile
+        seen.append(it.state.revision)
+        assert it.state.fact(SCOPE, "c5/load") == fact("c5/load", 1, revision=2)
+
+    prepare_conditions(it.state, step, pause)
+    assert seen == [2] * (4 + 3 * 4)  # one pass over the facts, and one for each counter
+    monkeypatch.delattr(FactsCounter, "load")
+    it.state.apply(step)
+    found = it.state.stack_state(SCOPE)
+    assert found is not None
+    assert found.pending_waiters.outcomes["w"].state == "met"
+    assert found.alarms.decisions["a"].reading.value == 3502
+    again = replace(armed, timeout=9, revision=4)  # with the same conditions, so the same counters
+    it.state.apply(Step(4, (timer, PutRecord("s1", again))))
+    assert found.pending_waiters.outcomes["w"].revision == 4
+    prepare_conditions(it.state, Step(4, ()), pause)
+    assert len(seen) == 4 + 3 * 4
 
 
 def test_a_fault_in_one_condition_stops_no_other(
