@@ -31,10 +31,10 @@ from factstore.notify.progress import (
     after_attempt,
     after_fault,
     after_test,
+    has_failed_for,
     in_state,
     later,
     pause_after,
-    seconds_between,
 )
 from factstore.notify.targets import sender
 from factstore.notify.targets.base import Outcome, TargetSender
@@ -212,7 +212,7 @@ class Delivery:
         attempt = self._attempt(message, "gap" if gap else "events")
         outcome = attempt.outcome
         self._journal.progress = after_attempt(self._journal.progress, attempt)
-        since = self._journal.progress.failing_since
+        progress = self._journal.progress
         if outcome.error is None:
             self._parts.observer.delivered_events(len(message.events))
             self._outbox.delivered()
@@ -221,8 +221,9 @@ class Delivery:
             self._journal.save_if_due(self._subscription)
         elif outcome.gone:
             self._end("disabled", "The target answered with status 410: it wants no more messages.")
-        elif since and seconds_between(since, attempt.at) >= self._parts.suspend_after:
-            self._end("suspended", f"Every delivery failed since {since}: {outcome.error}.")
+        elif has_failed_for(progress, attempt.at, self._parts.suspend_after):
+            reason = f"Every delivery failed since {progress.failing_since}: {outcome.error}."
+            self._end("suspended", reason)
         else:
             self._fail(subscription, outcome)
 

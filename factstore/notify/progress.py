@@ -37,6 +37,17 @@ def seconds_between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
+def has_failed_for(state: DeliveryState, at: str, seconds: float) -> bool:
+    """Return True if a target has failed for some seconds before an attempt, which is in *state*.
+
+    It must have failed half as often as the longest pauses allow: clocks jump, and a target does not
+    fail while no notifier runs.
+    """
+    if state.failing_since is None or state.attempts < seconds / (2 * LONGEST_PAUSE):
+        return False
+    return seconds_between(state.failing_since, at) >= seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt to deliver a message.

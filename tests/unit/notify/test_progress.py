@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from factstore.core.model.cursor import Cursor
@@ -9,7 +11,15 @@ from factstore.core.model.delivery import DeliveryKind, DeliveryState
 from factstore.core.model.subscription import SubscriptionState
 from factstore.notify import messages
 from factstore.notify.messages import CHANGE, CloudEvent, Message
-from factstore.notify.progress import Attempt, after_attempt, after_test, in_state
+from factstore.notify.progress import (
+    Attempt,
+    after_attempt,
+    after_test,
+    has_failed_for,
+    in_state,
+    later,
+    pause_after,
+)
 from factstore.notify.targets.base import Outcome
 
 CURSOR = Cursor("0" * 16, 5)
@@ -38,3 +48,18 @@ def test_failures_count_until_the_delivery_ends(state: SubscriptionState) -> Non
     failing = after_attempt(NEW, failed(EVENT, "events"))
     assert in_state(failing, "active") == failing
     assert (in_state(failing, state).attempts, in_state(failing, state).failing_since) == (0, None)
+
+
+def test_a_target_fails_for_days_only_if_it_was_tried_all_the_time() -> None:
+    days, failure = 3 * 24 * 3600.0, failed(EVENT, "events")
+    state, at = after_attempt(NEW, failure), failure.at
+    # The clock was set, or no notifier ran: the next attempt seems to be much later.
+    again = after_attempt(state, replace(failure, at=later(at, 30 * days)))
+    assert not has_failed_for(again, later(at, 30 * days), days)
+    for jitter in 0.0, 1.0:
+        state, now = after_attempt(NEW, failure), 0.0
+        while not has_failed_for(state, later(at, now), days):
+            now += pause_after(state.attempts, lambda jitter=jitter: jitter)
+            state = after_attempt(state, replace(failure, at=later(at, now)))
+        assert days <= now < days + 3600
+    assert not has_failed_for(NEW, at, days)
