@@ -236,12 +236,8 @@ def _show(report: Report, side: Side, results: Results) -> None:
 def _service(running: ExitStack) -> tuple[Side, Webhooks]:
     """Start the service and a notifier, and return them with the receivers of their messages."""
     port = free_port()
-    options: dict[str, str | int] = {
-        "allow_http": "true",
-        "allow_cidrs": "127.0.0.0/8",
-        "port": port,
-    }
-    lab = running.enter_context(Lab(options={"notify": options}))
+    network = {"allow_http": "true", "allow_cidrs": "127.0.0.0/8"}
+    lab = running.enter_context(Lab(options={"notify": {**network, "port": port}}))
     hooks = running.enter_context(Webhooks())
     notifier = NotifierProcess([lab.config], port, Path(lab.state) / "notify.log")
     notifier.start()

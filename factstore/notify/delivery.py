@@ -211,8 +211,7 @@ class Delivery:
         gap = message.events[-1].type == messages.GAP
         attempt = self._attempt(message, "gap" if gap else "events")
         outcome = attempt.outcome
-        self._journal.progress = after_attempt(self._journal.progress, attempt)
-        progress = self._journal.progress
+        self._journal.progress = progress = after_attempt(self._journal.progress, attempt)
         if outcome.error is None:
             self._parts.observer.delivered_events(len(message.events))
             self._outbox.delivered()
