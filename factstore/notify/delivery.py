@@ -10,14 +10,14 @@ import logging
 import math
 from dataclasses import replace
 
-from factstore.core.errors import FactstoreError
+from factstore.core.errors import FactstoreError, Invalid
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.delivery import DeliveryKind, DeliveryState, Owner
 from factstore.core.model.record import RecordKey
 from factstore.core.model.subscription import Subscription, SubscriptionState
 from factstore.core.model.target import Target
 from factstore.core.model.unnamed import unnamed_scope
-from factstore.core.operations.deliveries import ClaimSubscription, ReleaseSubscription
+from factstore.core.operations.deliveries import ClaimSubscription
 from factstore.notify import messages
 from factstore.notify.attempts import send_once
 from factstore.notify.deadline import SendingEnded
@@ -114,35 +114,46 @@ class Delivery:
         self._journal = Journal(
             parts.transactor, parts.clock, parts.pace, self._scope, owner, stored
         )
-        target = Target.parse(self._subscription.target, allow_http=True)
-        self._sender = sender(target, self._project_id, parts.surroundings)
-        self._outbox = Outbox(
-            parts,
-            self._project_id,
-            self._subscription,
-            Cursor.parse(stored.cursor),
-            self._on_event,
-        )
-        self._owns = True
         try:
             while not self._stopping and not self._journal.lost:
                 try:
-                    self._step(self._subscription)
+                    if self._owns or self._open_if_due():
+                        self._step(self._subscription)
                 except SendingEnded:
                     # The lease may be renewed in a moment; if it is lost, the notifier stops this.
                     self._wait(LEASE_RETRY_SECONDS)
-                except FactstoreError:
-                    raise
                 except Exception as error:  # it concerns this subscription only
+                    if isinstance(error, FactstoreError) and not isinstance(error, Invalid):
+                        raise
                     LOG.exception("the delivery of subscription %s failed", owner.subscription)
                     at = parts.clock.timestamp()
                     self._journal.progress = after_fault(self._journal.progress, at, error)
                     self._fail(self._subscription, Outcome())
-                    self._read_again()  # the events that were taken from the reader are not lost
+                    if self._owns:
+                        self._read_again()  # the events that were taken from the reader are not lost
         finally:
-            self._outbox.close()
-            self._sender.close()
-            self._release(owner)
+            if self._owns:
+                self._outbox.close()
+                self._sender.close()
+            if parts.lease.allowed_until() > parts.clock.monotonic():
+                self._journal.release(self._subscription)
+
+    def _open_if_due(self) -> bool:
+        """Begin to read events; wait and return False if that failed just before.
+
+        A record that cannot be used, such as one of a later version, stays owned: it can be deleted.
+        """
+        left = self._retry_at - self._parts.clock.monotonic()
+        if left > 0:
+            self._wait(left)
+            return False
+        subscription, parts = self._subscription, self._parts
+        target = Target.parse(subscription.target, allow_http=True)
+        self._sender = sender(target, self._project_id, parts.surroundings)
+        start = Cursor.parse(self._journal.progress.cursor)
+        self._outbox = Outbox(parts, self._project_id, subscription, start, self._on_event)
+        self._owns = True
+        return True
 
     def _on_event(self) -> None:
         if self._listening:
@@ -286,15 +297,3 @@ class Delivery:
         if not listening:
             self._wake.clear()
         self._journal.save_if_due(self._subscription)
-
-    def _release(self, owner: Owner) -> None:
-        """Write the progress, and let another notifier own the subscription."""
-        parts = self._parts
-        if self._journal.lost or parts.lease.allowed_until() <= parts.clock.monotonic():
-            return
-        if not self._journal.is_saved:
-            self._journal.save(self._subscription)
-        try:
-            parts.transactor.run(ReleaseSubscription(self._scope, owner))
-        except FactstoreError as error:
-            LOG.info("subscription %s is not released yet: %s", owner.subscription, error)

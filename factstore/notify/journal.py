@@ -10,7 +10,7 @@ from factstore.core.errors import FactstoreError
 from factstore.core.model.delivery import DeliveryState, Owner
 from factstore.core.model.fact import Scope
 from factstore.core.model.subscription import Subscription, SubscriptionState
-from factstore.core.operations.deliveries import RecordDelivery
+from factstore.core.operations.deliveries import RecordDelivery, ReleaseSubscription
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock
 
@@ -100,6 +100,17 @@ class Journal:
             self._saved = progress
         else:
             self.lost = True
+
+    def release(self, subscription: Subscription) -> None:
+        """Write the progress, and let another notifier own the subscription."""
+        if self.lost:
+            return
+        if not self.is_saved:
+            self.save(subscription)
+        try:
+            self._transactor.run(ReleaseSubscription(self._scope, self._owner))
+        except FactstoreError as error:
+            LOG.info("subscription %s is not released yet: %s", subscription.id, error)
 
 
 def _apart_from_cursor(state: DeliveryState) -> tuple[object, ...]:

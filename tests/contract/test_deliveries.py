@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.delivery import Notifier as NotifierRecord
 from factstore.core.model.delivery import Owner
@@ -17,6 +18,7 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.record import Record
 from factstore.core.model.subscription_request import SubscriptionChanges
+from factstore.core.model.target import Target
 from factstore.core.model.unnamed import SERVICE
 from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.subscription_changes import (
@@ -24,8 +26,9 @@ from factstore.core.operations.subscription_changes import (
     ReplaySubscription,
     RequestTest,
 )
-from factstore.notify import messages
+from factstore.notify import delivery, messages
 from factstore.notify.notifier import Notifier
+from factstore.notify.targets.base import TargetSender
 from tests.contract.notifiers import (
     SCOPE,
     Counts,
@@ -273,6 +276,36 @@ def test_a_fault_of_the_notifier_is_shown_and_concerns_one_subscription_only(
         eventually(lambda: "RuntimeError" in last_error(worker, of_bad.id), LONG)
         eventually(lambda: "no keys to open" in last_error(worker, sealed.id), LONG)
     eventually(lambda: sorted(receiver.paths()) == ["bad", "good"], LONG)
+
+
+def test_a_record_that_cannot_be_used_stops_no_other_and_can_be_deleted(
+    worker: Worker, notifier: Notifier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, scope = delivery.sender, new_scope()
+
+    def failing(target: Target, *more: Any) -> TargetSender:
+        if target.text.endswith("/later"):
+            raise KeyError("a kind of a later version")
+        if target.text.endswith("/strict"):
+            raise Invalid("the grammar has become stricter")
+        return begin(target, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "sender", failing)
+        later, mended, strict, good = (
+            subscribe(worker, f"{receiver.url}{path}", stacks=[scope.stack]).id
+            for path in ("/later", "/later", "/strict", "/good")
+        )
+        becomes(worker, good, "active")
+        worker.put(scope, "a", 1)
+        eventually(lambda: receiver.paths() == ["a"], LONG)
+        eventually(lambda: "KeyError" in last_error(worker, mended), LONG)
+        eventually(lambda: "Invalid" in last_error(worker, strict), LONG)
+        for each in later, strict:
+            delete(worker, each)
+            assert subscription(worker, each) is None
+    becomes(worker, mended, "active")
+    eventually(lambda: receiver.types().count("change") == 2, LONG)
 
 
 def test_nothing_is_sent_after_a_deletion_even_while_a_request_runs(
