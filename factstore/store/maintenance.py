@@ -1,4 +1,4 @@
-"""Periodic tasks of every worker: keep the watch current, purge deleted stacks, and compact etcd."""
+"""Periodic tasks of every worker: keep the watch current, purge what was deleted, and compact etcd."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Maintenance:
 
     :param window: seconds; 0 disables compaction.
     :param report: updates metrics; called in each round, even if etcd does not answer.
+    :param revoke_idle: revokes leases that nothing is attached to; called with a deadline.
     :param published_revision: returns the revision up to which this worker has published events.
     """
 
@@ -63,6 +64,7 @@ class Maintenance:
         window: float,
         published_revision: Callable[[], int],
         report: Callable[[], None] = lambda: None,
+        revoke_idle: Callable[[float], None] = lambda deadline: None,
         period: float = PERIOD,
     ) -> None:
         self._store = store
@@ -71,6 +73,7 @@ class Maintenance:
         self._window = window
         self._published_revision = published_revision
         self._report = report
+        self._revoke_idle = revoke_idle
         self._period = period
         self._stopping = False
         self._wake_up = threading.Event()
@@ -125,6 +128,7 @@ class Maintenance:
         if self._window and self._clock.monotonic() >= self._turn_at:
             self._turn_at = self._clock.monotonic() + self._window
             self.compact_in_turn(deadline)
+        self._revoke_idle(deadline)
 
     def _keep_current(self, deadline: float) -> None:
         """Advance the state past revisions of other clients of etcd.

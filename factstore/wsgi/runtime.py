@@ -25,6 +25,7 @@ from factstore.keys.repository import Repository
 from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient
 from factstore.store.client import diagnose as diagnose_endpoint
 from factstore.store.etcd import EtcdBackend
+from factstore.store.idle_leases import IdleLeases
 from factstore.store.keyspace import Keyspace
 from factstore.store.maintenance import Maintenance
 from factstore.store.mirror import MirroredStore
@@ -223,9 +224,10 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
     new_wake_up = scheduler.new_wake_up
     quotas, allowances = limits.read(conf)
     metrics = Metrics()
+    client, keys = connect(conf, metrics.observe_etcd_call), Keyspace(etcd.root)
     backend = EtcdBackend(
-        connect(conf, metrics.observe_etcd_call),
-        Keyspace(etcd.root),
+        client,
+        keys,
         clock,
         window=conf.watch.history_events,
         timeout=etcd.timeout,
@@ -270,6 +272,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
             window=etcd.compaction_window,
             published_revision=lambda: hub.revision,
             report=lambda: runtime.report(),
+            revoke_idle=IdleLeases(client, keys, clock, store.state).revoke,
         ),
         encryption=encryption,
         services=services,

@@ -216,3 +216,38 @@ def test_a_stack_whose_leases_cannot_end_does_not_keep_those_of_others(
 
     eventually(ended)
     assert worker.paths(scope) == ["mortal"]
+
+
+@pytest.mark.usefixtures("elected")
+def test_the_ends_of_one_stack_do_not_wait_for_the_many_of_another(
+    etcd_world: EtcdWorld, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_monitor, "LEASES", 2)
+    worker = etcd_world.worker()
+    worker.lease_monitor.stop()
+    after_election(worker)
+    other = Scope(scope.project_id, f"{scope.stack}-other")
+    many = [f"f{number}" for number in range(8)]
+    for path in many:
+        worker.put(scope, path, ttl=TTL)
+    worker.put(other, "only", ttl=TTL)
+    forget(worker)
+    found = [worker.facts.get(scope, path).lease for path in many]
+    stop_pulses(etcd_world, [*found, worker.facts.get(other, "only").lease])
+    eventually(lambda: not any(beats(worker, scope, lease) for lease in found))
+    ended: list[str] = []
+    run = worker.transactor.run
+
+    def note(operation: EndPulses) -> object:
+        ended.append(operation.scope.stack)
+        return run(operation)
+
+    monkeypatch.setattr(worker.transactor, "run", note)
+
+    def all_ended() -> bool:
+        worker.lease_monitor.run_once()
+        return worker.paths(scope) == [] and worker.paths(other) == []
+
+    eventually(all_ended)
+    assert other.stack in ended[:2]
+    assert ended.count(scope.stack) == len(many) / 2

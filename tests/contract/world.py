@@ -276,6 +276,10 @@ class EtcdWorld:
     def write_foreign_key(self) -> None:
         self.raw.transact(Txn([], [PutKey(b"/strangers/key", b"")]), deadline=soon())
 
+    def attach(self, key: bytes, lease: int) -> None:
+        """Write a foreign key that is attached to a lease."""
+        self.raw.transact(Txn([], [PutKey(key, b"", lease)]), deadline=soon())
+
     def wipe_keys(self) -> None:
         """Delete all our keys, as if the disk had been replaced."""
         everything = self.keys.everything

@@ -118,8 +118,7 @@ class WriteLeases:
     def _revoke(self, leases: set[int], end: float) -> None:
         """Revoke leases until an instant.
 
-        The rest of them end by themselves, except monitored ones, which ``factstore verify --repair``
-        revokes.
+        The rest of them end by themselves, except monitored ones, which workers revoke after an hour.
         """
         with suppress(FactstoreError):
             for lease in leases - {0}:

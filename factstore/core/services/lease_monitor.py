@@ -120,10 +120,9 @@ class LeaseMonitor:
         if not found:
             return
         term = self._store.term(now + self._timeout)
-        for scope, stopped in found:
+        for scope, stopped in _in_turns(found):
             try:
-                for at in range(0, len(stopped), LEASES):
-                    self._settle(scope, stopped[at : at + LEASES], term, now)
+                self._settle(scope, stopped, term, now)
             except FactstoreError as error:
                 if error.code == Unavailable.code:
                     raise
@@ -144,10 +143,14 @@ class LeaseMonitor:
                 late = self._store.seconds_since_renewal(each.lease, now + self._timeout)
                 (renewed if late < each.ttl else silent).append(each.lease)
         if renewed:
-            LOG.warning(
-                "etcd revoked %d leases of stack %s although they were renewed in time; they continue",
+            # Without an election, somebody else has revoked them, or a request has replaced them.
+            elected = any(each.term != term for each in stopped if each.lease in renewed)
+            LOG.log(
+                logging.WARNING if elected else logging.INFO,
+                "%d leases of stack %s that were renewed in time had been revoked%s; they continue",
                 len(renewed),
                 scope.stack,
+                " by a former leader of etcd" if elected else "",
             )
             self._transactor.run(RestorePulses(scope, renewed))
         if silent:
@@ -163,6 +166,17 @@ class LeaseMonitor:
         is_new = now - self._started_at < min(stopped.ttl, NEW_WORKER_SECONDS)
         grace = GRACE_SECONDS + self._most / RESTORED_PER_SECOND
         return not is_new and now - self._stopped_since[stopped.lease] >= grace
+
+
+def _in_turns(
+    found: Sequence[tuple[Scope, Sequence[Stopped]]],
+) -> Iterator[tuple[Scope, Sequence[Stopped]]]:
+    """Yield a part of each stack's leases, then the second part; no stack waits for a large one."""
+    longest = max(len(stopped) for _, stopped in found)
+    for at in range(0, longest, LEASES):
+        for scope, stopped in found:
+            if at < len(stopped):
+                yield scope, stopped[at : at + LEASES]
 
 
 def _stopped(stack_state: StackState) -> Iterator[Stopped]:
