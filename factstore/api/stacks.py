@@ -83,7 +83,9 @@ class StackItem(MethodView):
         """Create a stack or replace its settings."""
         scope = access().scope(rules.PUT, stack)
         author, precondition = access().author(), conditional.record_precondition()
-        record, created = services().stacks.put(scope, body["description"], author, precondition)
+        record, created = services().stacks.put(
+            scope, body["description"], author, precondition, body["keep_values"]
+        )
         usage = Usage(0, 0) if created else services().stacks.get(scope)[1]
         response = json_response(stack_text(record, request.script_root, usage))
         set_etag(response, _etag(record, usage))

@@ -138,7 +138,7 @@ class PastFacts(Facts):
         """Iterate over the recent changes of a fact, the newest first.
 
         The service keeps as many recent events as its operator has set.  The last change is the one
-        that made the oldest known value.
+        that made the oldest known value.  If the stack keeps values, those before follow.
 
         :param before: return only changes before this cursor.
         :raises NotFound: there is neither the fact nor a recent change of it.

@@ -265,9 +265,15 @@ class Stack(Conditions):
         """
         return parsed(self._transport.send("GET", self._url), StackRecord.parse)
 
-    def configure(self, *, description: str = "") -> StackRecord:
-        """Create the stack or replace its settings, and return it."""
-        body = {"description": description}
+    def configure(self, *, description: str = "", keep_values: int | None = None) -> StackRecord:
+        """Create the stack or replace its settings, and return it.
+
+        :param keep_values: how many earlier values of each fact the stack keeps; None to leave the
+            number as it is.
+        """
+        body: dict[str, object] = {"description": description}
+        if keep_values is not None:
+            body["keep_values"] = keep_values
         return parsed(self._transport.send("PUT", self._url, body=body), StackRecord.parse)
 
     def delete_stack(self) -> None:

@@ -19,6 +19,15 @@ def _fields(stack: StackRecord) -> Row:
     return fields({"name": document.pop("name"), **document.pop("settings"), **document})
 
 
+def _add_keep_values(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-values",
+        metavar="<number>",
+        type=int,
+        help="Number of earlier values that the stack keeps of each fact, 0 to 10",
+    )
+
+
 class ListStacks(Lister):
     """List the stacks of the project"""
 
@@ -67,6 +76,7 @@ class CreateStack(ShowOne):
         parser.add_argument(
             "--description", metavar="<description>", default="", help="Description of the stack"
         )
+        _add_keep_values(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Create the stack, and return it."""
@@ -74,7 +84,11 @@ class CreateStack(ShowOne):
         try:
             stack.describe()
         except NotFound:
-            return _fields(stack.configure(description=parsed_args.description))
+            return _fields(
+                stack.configure(
+                    description=parsed_args.description, keep_values=parsed_args.keep_values
+                )
+            )
         raise exceptions.CommandError(
             f"Stack {parsed_args.stack!r} exists. To change its settings, use"
             " 'openstack fact stack set'."
@@ -82,23 +96,28 @@ class CreateStack(ShowOne):
 
 
 class SetStack(Command):
-    """Set the description of a stack"""
+    """Set the description of a stack, or how many earlier values it keeps"""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments to a parser."""
         add_stack(parser)
         parser.add_argument(
-            "--description",
-            metavar="<description>",
-            required=True,
-            help="New description of the stack",
+            "--description", metavar="<description>", help="New description of the stack"
         )
+        _add_keep_values(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Change the stack."""
         stack = self.stack(parsed_args)
-        stack.describe()  # configure() would create the stack
-        stack.configure(description=parsed_args.description)
+        description, keep_values = parsed_args.description, parsed_args.keep_values
+        if description is None and keep_values is None:
+            raise exceptions.CommandError(
+                "Nothing to set. Give --description, --keep-values or both."
+            )
+        known = stack.describe()  # configure() would create the stack
+        if description is None:
+            description = known.settings.get("description", "")
+        stack.configure(description=description, keep_values=keep_values)
 
 
 class DeleteStack(Command):

@@ -17,6 +17,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_t
 from factstore.core.errors import Invalid
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import MASK, Fact, Stack
+from factstore.core.model.kept_value import KEEP_VALUES_MAX
 from factstore.core.model.path import quoted
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Progress
@@ -219,17 +220,18 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def encode_stack(stack: Stack) -> bytes:
     """Return the value of a stack, without the fields that its key contains or etcd knows."""
-    return json.dumps(
-        {
-            "format": FORMAT,
-            "id": stack.id,
-            "description": stack.description,
-            "created_at": stack.created_at,
-            "updated_at": stack.updated_at,
-            "updated_by": stack.updated_by,
-            "request_id": stack.request_id,
-        }
-    ).encode()
+    fields: dict[str, object] = {
+        "format": FORMAT,
+        "id": stack.id,
+        "description": stack.description,
+        "created_at": stack.created_at,
+        "updated_at": stack.updated_at,
+        "updated_by": stack.updated_by,
+        "request_id": stack.request_id,
+    }
+    if stack.keep_values:  # so that earlier versions can read the stacks that do not use it
+        fields["keep_values"] = stack.keep_values
+    return json.dumps(fields).encode()
 
 
 @_decoding
@@ -240,11 +242,21 @@ def decode_stack(value: bytes, project_id: str, name: str, *, revision: int, cre
     """
     fields = _load(value.decode())
     del fields["format"]
+    keep_values = fields.pop("keep_values", 0)
+    if type(keep_values) is not int or not 0 <= keep_values <= KEEP_VALUES_MAX:
+        raise ValueError("it keeps no such number of values")
     if not all(isinstance(field, str) for field in fields.values()) or not is_valid_id(
         fields["id"]
     ):
         raise ValueError("a field does not have the right type")
-    return Stack(project_id=project_id, name=name, revision=revision, created=created, **fields)
+    return Stack(
+        project_id=project_id,
+        name=name,
+        revision=revision,
+        created=created,
+        keep_values=keep_values,
+        **fields,
+    )
 
 
 def encode_deletion_author(author: DeletionAuthor) -> bytes:

@@ -19,6 +19,7 @@ from factstore.core.model.definition import Definition
 from factstore.core.model.delivery import DeliveryState, Notifier, Owner
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
+from factstore.core.model.kept_value import KEEP_VALUES_MAX, KeptValue
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.read_set import ReadSet
@@ -72,6 +73,12 @@ def _check_alarm(fields: dict[str, Any]) -> None:
     value = fields["value"]
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("its value is not a number")
+
+
+def _check_kept_value(fields: dict[str, Any]) -> None:
+    if not 0 <= fields["slot"] < KEEP_VALUES_MAX:
+        raise ValueError("there is no such slot")
+    json.loads(fields["text"])
 
 
 def _check_receipt(fields: dict[str, Any]) -> None:
@@ -144,6 +151,10 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     ConfigurationOrder: RecordFormat("configurations"),
     # conditions/room
     ConditionRoom: RecordFormat("conditions"),
+    # kept/<path>/~<slot>
+    KeptValue: RecordFormat(
+        "kept", omitted={"deleted_by": None, "delete_request": None}, convert=_check_kept_value
+    ),
     # grants/<id>, on a lease that expires soon after the grant
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key

@@ -183,6 +183,15 @@ def integer_field(text: str, low: int, high: int, default: int) -> fields.Intege
     )
 
 
+def optional_integer_field(text: str, low: int, high: int) -> fields.Integer:
+    """Return a field for a whole number that can be left out; the domain checks the limits."""
+    return _WholeNumber(
+        strict=True,
+        load_default=_none,
+        **description(f"{text} {low} to {high}.", minimum=low, maximum=high),
+    )
+
+
 def generation_field(text: str) -> fields.String:
     """Return a field for a member's generation."""
     return fields.String(

@@ -10,10 +10,12 @@ from factstore.api.schemas.base import Link, PageQuery, Schema
 from factstore.api.schemas.field_types import (
     consistency_parameter,
     cursor_field,
+    optional_integer_field,
     project_parameter,
     timestamp_field,
 )
 from factstore.core.model.fact import DESCRIPTION_LENGTH
+from factstore.core.model.kept_value import KEEP_VALUES_MAX
 
 # Queries
 
@@ -39,6 +41,12 @@ class StackBody(Schema):
     example: ClassVar[dict[str, Any]] = {"description": "A batch cluster"}
 
     description = fields.String(load_default="", validate=validate.Length(max=DESCRIPTION_LENGTH))
+    keep_values = optional_integer_field(
+        "How many earlier values of each fact are kept for its history, also beyond the recent "
+        "events. An existing stack keeps its number if you leave this out; a new one keeps none.",
+        0,
+        KEEP_VALUES_MAX,
+    )
 
 
 # Responses
@@ -48,6 +56,7 @@ class Settings(Schema):
     """A stack's settings."""
 
     description = fields.String(required=True)
+    keep_values = fields.Integer(required=True)
 
 
 class Usage(Schema):

@@ -16,7 +16,7 @@ def stack_text(stack: Stack, root: str, usage: Usage | None = None) -> str:
         "name": stack.name,
         "id": stack.id,
         "project_id": stack.project_id,
-        "settings": {"description": stack.description},
+        "settings": {"description": stack.description, "keep_values": stack.keep_values},
         "created_at": stack.created_at,
         "updated_at": stack.updated_at,
         "updated_by": stack.updated_by,

@@ -53,6 +53,7 @@ class Stack:
 
     :param id: new at each creation, so that a recreated stack shares nothing with a deleted one.
     :param created: the revision that created it; 0 before it is stored.
+    :param keep_values: how many earlier values are kept of each fact.
     """
 
     project_id: str
@@ -65,6 +66,7 @@ class Stack:
     request_id: str
     revision: int = 0
     created: int = 0
+    keep_values: int = 0
     scope: Scope = field(init=False, compare=False, repr=False)
     """The name of the stack in its project."""
 

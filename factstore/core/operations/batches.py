@@ -111,11 +111,12 @@ def expand(
 
 def _piece(view: View, paths: Sequence[str]) -> Expansion:
     """Return as many of the paths as one write deletes: an event contains the former values."""
-    size = 0
+    # Of each deleted fact, the stack may keep the value.
+    most, size = BATCH_OPERATIONS // (2 if view.stack.keep_values else 1), 0
     for number, path in enumerate(paths):
         fact = view.fact(path)
         size += fact.size if fact else 0
-        if number == BATCH_OPERATIONS or (number and size > BATCH_BYTES):
+        if number == most or (number and size > BATCH_BYTES):
             return Expansion(tuple(paths[:number]), more=True)
     return Expansion(tuple(paths))
 

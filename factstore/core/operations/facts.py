@@ -21,6 +21,7 @@ from factstore.core.operations.idempotency import (
     new_receipt,
     results_of,
 )
+from factstore.core.operations.kept_values import keep
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.operations.pulses import is_ending, revive
 from factstore.core.operations.tree import check_tree
@@ -88,6 +89,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         ]
         deleted = [result.path for result in results if result.outcome == "deleted"]
         puts = tuple([r.fact for r in results if r.fact and r.outcome in ("created", "updated")])
+        kept = keep(view, puts, [known[path] for path in deleted], self.author)
         check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
         leases, left = _leases(puts, deleted, known)
         renews = [
@@ -101,7 +103,8 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
             puts=puts,
             deletes=tuple(deleted),
             fact_revisions={path: fact.revision if fact else 0 for path, fact in known.items()},
-            records=(*data_keys, *revival.records),
+            records=(*data_keys, *kept.records, *revival.records),
+            removes=kept.removes,
             record_revisions={**members.guards, **guards_on_key, **revival.record_revisions},
             leases={**leases, **revival.leases},
             renews=tuple([lease for lease in renews if lease not in revival.restored]),

@@ -34,7 +34,7 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
     :param now: the present moment, ISO 8601 in UTC.
     """
     stack_state = state.stack_state(operation.scope)
-    if stack_state is None or not _has_no_terms(operation):
+    if stack_state is None or stack_state.stack.keep_values or not _has_no_terms(operation):
         return None
     author, facts = operation.author, stack_state.facts
     results: list[FactResult] = []

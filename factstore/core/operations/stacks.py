@@ -22,9 +22,10 @@ class StackResult:
 
 @dataclass(slots=True)
 class PutStack(Operation[StackResult]):
-    """Create a stack, or change its description; an equal one is left alone.
+    """Create a stack, or change its settings; equal ones are left alone.
 
     :param precondition: on the settings.
+    :param keep_values: None for those of the stack.
     """
 
     may_create_stack: ClassVar[bool] = True
@@ -33,6 +34,7 @@ class PutStack(Operation[StackResult]):
     description: str
     author: Author
     precondition: Precondition = ANY
+    keep_values: int | None = None
 
     def plan(self, view: View) -> Draft[StackResult]:
         """Return the draft.
@@ -41,15 +43,19 @@ class PutStack(Operation[StackResult]):
         """
         if view.stack_state is None:
             _check(self.precondition, view, None)
-            created = replace(view.stack, description=self.description)
+            created = replace(
+                view.stack, description=self.description, keep_values=self.keep_values or 0
+            )
             return Draft(StackResult(created, created=True, changed=True), stack=created)
         known = view.stack
         _check(self.precondition, view, known)
-        if known.description == self.description:
+        keep_values = known.keep_values if self.keep_values is None else self.keep_values
+        if (known.description, known.keep_values) == (self.description, keep_values):
             return Draft(StackResult(known, created=False, changed=False), confirms_stack=True)
         changed = replace(
             known,
             description=self.description,
+            keep_values=keep_values,
             updated_at=view.now,
             updated_by=self.author.user_id,
             request_id=self.author.request_id,

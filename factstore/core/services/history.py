@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change
 from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.kept_value import KeptValue, kept_values
 from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.ports import Clock, EventSource, Kept, Store
@@ -32,7 +34,7 @@ class PastChange:
 class FactHistory:
     """The changes of a fact, the newest first.
 
-    :param since: the cursor from which they are complete; the last one may be older.
+    :param since: the cursor from which they are complete; the last ones may be older.
     :param more: True if there are older changes since then; read on before the last cursor.
     """
 
@@ -83,7 +85,8 @@ class HistoryService:
     ) -> FactHistory:
         """Return the newest changes of a fact, about 1 MiB at most.
 
-        The last one is the change that made the oldest value, if it is older than the kept events.
+        The last one is the change that made the oldest value, if it is older than the recent events.
+        If the stack keeps values, the changes that made and deleted these follow.
 
         :param before: return only changes before this cursor.
         :param permissions: of the caller; the error counts no facts that it may not read.
@@ -96,12 +99,15 @@ class HistoryService:
         epoch, state = self._store.epoch, self._store.refresh(deadline)
         with state.read():
             stack, fact, revision = state.stack(scope), state.fact(scope, path), state.revision
+            kept = kept_values(lambda key: state.record(scope, key), path)
         if stack is None:
             raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
         floor, found = self._kept_changes(stack, path, revision, deadline)
         first = found[0][1].previous if found else fact
         if first is not None:
             found.insert(0, (first.revision, _made(first)))
+        oldest = found[0][0] if found else revision + 1
+        found = [*_kept_changes(kept, oldest), *found]
         if not found:
             raise fact_missing(state, scope, path, permissions)
         if before is not None:
@@ -151,6 +157,20 @@ class HistoryService:
                 return found
             if not batch.more:  # the state is ahead of the events
                 self._events.wait(stack.scope, at, min(left, _BEHIND_SECONDS))
+
+
+def _kept_changes(kept: Iterable[KeptValue], before: int) -> Iterator[tuple[int, Change]]:
+    """Yield the changes before a revision that kept values show, and their revisions, in order."""
+    for each in kept:
+        fact = each.fact
+        if each.at < before:
+            yield (
+                each.at,
+                Change("fact.put", each.path, fact, None, each.updated_by, each.request_id),
+            )
+        if each.deleted_by is not None and each.revision < before:
+            author = each.deleted_by, each.delete_request
+            yield each.revision, Change("fact.delete", each.path, None, fact, *author)
 
 
 def _made(fact: Fact) -> Change:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import DESCRIPTION_LENGTH, Author, Scope, Stack
+from factstore.core.model.kept_value import KEEP_VALUES_MAX
 from factstore.core.model.path import check_stack_name
 from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.usage import ProjectUsage, Usage
+from factstore.core.operations.kept_values import TrimKeptValues
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.stacks import DeleteStack, PutStack
 from factstore.core.services.base import Page, Service, check_page_revision, paginate
@@ -55,15 +57,21 @@ class StackService(Service):
         return paginate(found, limit, lambda stack: stack.name, self.cursor(revision))
 
     def put(
-        self, scope: Scope, description: str, author: Author, precondition: Precondition = ANY
+        self,
+        scope: Scope,
+        description: str,
+        author: Author,
+        precondition: Precondition = ANY,
+        keep_values: int | None = None,
     ) -> tuple[Stack, bool]:
-        """Create a stack or change its description; return it, and True if it was created.
+        """Create a stack or change its settings; return it, and True if it was created.
 
-        An equal description changes nothing.
+        Equal settings change nothing.  If fewer values are to be kept, the surplus is deleted.
 
         :param precondition: on the settings.
+        :param keep_values: how many earlier values of each fact are kept; None for as many as before.
         :raises PreconditionFailed: it is not met.
-        :raises Invalid: ``schema``: the description is too long.
+        :raises Invalid: ``schema``: the description is too long, or the number too large.
         :raises Forbidden: ``quota_exceeded``: the project has as many stacks as its quota allows.
         """
         check_stack_name(scope.stack)
@@ -73,14 +81,21 @@ class StackService(Service):
                 f"at most {DESCRIPTION_LENGTH} are allowed.",
                 code="schema",
             )
-
-        done = self._transactor.run(PutStack(scope, description, author, precondition))
+        if keep_values is not None and not 0 <= keep_values <= KEEP_VALUES_MAX:
+            raise Invalid(
+                f"keep_values is {keep_values}; it must be from 0 to {KEEP_VALUES_MAX}.",
+                code="schema",
+            )
+        done = self._transactor.run(PutStack(scope, description, author, precondition, keep_values))
         result, revision = done.outcome, done.revision
         stack = result.stack
         if result.created:
             stack = replace(stack, created=revision, revision=revision)
         elif result.changed:
             stack = replace(stack, revision=revision)
+        if keep_values is not None and not result.created:
+            while self._transactor.run(TrimKeptValues(scope)).outcome:
+                pass
         return stack, result.created
 
     def delete(self, scope: Scope, author: Author, precondition: Precondition = ANY) -> None:
