@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,63 +14,11 @@ import pytest
 
 from factstore.client import Client, FactstoreError, Stack
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.docs.pages import DOC, ROOT, code
+from tests.docs.pages import ROOT, code
+from tests.docs.shell import Shell, titles_of_blocks
 from tests.eventually import eventually
 
 PAGE = "install/highly-available.rst"
-MINUTES = 5 * 60.0
-
-
-class Shell:
-    """One shell that runs one block after another; its processes end with it."""
-
-    def __init__(self, directory: Path, environ: dict[str, str]) -> None:
-        self._output = directory / "output"
-        self._number = 0
-        self._log = self._output.open("wb")
-        self._process = subprocess.Popen(
-            ["bash", "-e"],
-            cwd=directory,
-            env=environ,
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def run(self, block: str) -> str:
-        """Run a block, and return what it printed."""
-        begin, self._number = self._output.stat().st_size, self._number + 1
-        end = f"--- block {self._number} ---"
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{block}\necho '{end}'\n".encode())
-        self._process.stdin.flush()
-
-        def ended() -> bool:
-            assert self._process.poll() is None, self.printed(begin)
-            return end in self.printed(begin)
-
-        eventually(ended, MINUTES, 0.1)
-        return self.printed(begin).partition(end)[0]
-
-    def printed(self, begin: int = 0) -> str:
-        """Return what was printed since a position."""
-        return self._output.read_bytes()[begin:].decode(errors="replace")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(30)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._log.close()
 
 
 class Writer:
@@ -119,7 +65,7 @@ def blocks() -> Iterator[str]:
 def test_a_highly_available_service_is_installed_upgraded_and_restored(
     keystone: KeystoneServer, tmp_path: Path, blocks: Iterator[str]
 ) -> None:
-    titles = titles_of_blocks()
+    titles = titles_of_blocks(PAGE, "shell")
     openrc = tmp_path / "openrc"
     keystone.accounts.write_openrc(openrc, "admin")
     environ = {name: text for name, text in os.environ.items() if not name.startswith("OS_")}
@@ -147,15 +93,3 @@ def test_a_highly_available_service_is_installed_upgraded_and_restored(
             assert client_stack.get("load").value == writer.written
         assert "works\n" in printed["Verify operation"]
         assert printed["Restore"].endswith("works without m1 and node 1\n")
-
-
-def titles_of_blocks() -> list[str]:
-    """Return the title above each block of the page."""
-    found, title, former = [], "", ""
-    for line in (DOC / PAGE).read_text().splitlines():
-        if former and line == "=" * len(former):
-            title = former
-        elif line == ".. code-block:: shell":
-            found.append(title)
-        former = line
-    return found

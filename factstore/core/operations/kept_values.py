@@ -27,7 +27,7 @@ _REMOVED_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a write adds to the kept values, and what it removes."""
+    """The kept values that a write adds, and the keys of those that it removes."""
 
     records: tuple[KeptValue, ...] = ()
     removes: tuple[RecordKey, ...] = ()
