@@ -9,6 +9,8 @@ LOG ?=
 TOXARGS ?= run -e pep8,docs,api-ref,releasenotes,site,py3,integration
 BENCH ?=
 BENCHARGS ?=
+SOAKARGS ?=
+GATE_MINUTES ?= 50
 FUZZARGS ?=
 
 # etcd to use instead of the one on PATH, for the server and for the tests.
@@ -27,7 +29,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install test-ansible fuzz faults bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install test-ansible fuzz faults gate gate-long soak bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -48,6 +50,10 @@ help:
 	@echo '                    UPPER_CONSTRAINTS= names a directory with the lists of the releases'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
 	@echo 'make faults       run the fault tests with ten times as many faults'
+	@echo 'make gate         kill, pause and cut off parts of a cluster, and check each promise; 3 minutes'
+	@echo 'make gate-long    do so with all kinds of faults for GATE_MINUTES= minutes, by default 50'
+	@echo 'make soak         run the service under a steady load for an hour, and check that nothing grows;'
+	@echo '                    SOAKARGS="--minutes 10" is passed to the soak'
 	@echo 'make bench        compare the service with etcd and its peers; BENCH=heat runs only that part,'
 	@echo '                    BENCHARGS= is passed to the benchmark'
 	@echo 'make docs         build guides, API reference and release notes as one site, in doc/build/html'
@@ -126,6 +132,18 @@ test-random:
 faults:
 	@tools/system-packages test
 	@export FACTSTORE_FAULTS="$${FACTSTORE_FAULTS:-full}" && $(TOX) run -e functional -- -n 2 --timeout 7200 tests/faults
+
+gate:
+	@tools/system-packages test
+	@$(TOX) run -e gate
+
+gate-long:
+	@tools/system-packages test
+	@export FACTSTORE_GATE_MINUTES='$(GATE_MINUTES)' && $(TOX) run -e gate -- -k long tests/gate/test_gate.py
+
+soak:
+	@tools/system-packages test
+	@$(TOX) run -e soak -- $(SOAKARGS)
 
 bench:
 	@tools/system-packages bench

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from factstore.cmd.processes.etcd import EtcdServer, EtcdTls
@@ -22,11 +22,16 @@ class EtcdCluster:
         binary: str | None = None,
         extra_args: Sequence[str] = (),
         tls: EtcdTls | None = None,
+        peer_url: Callable[[str, str], str] = lambda name, url: url,
     ) -> None:
-        """:raises EtcdMissing: etcd is not installed."""
+        """Create the members without starting them. Raise EtcdMissing if etcd is not installed.
+
+        ``peer_url`` returns the URL at which others reach the peer URL of a member, by its name.
+        """
         names = [f"m{number}" for number in range(1, size + 1)]
         ports = {name: free_port() for name in names}
-        peers = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
+        urls = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
+        peers = {name: peer_url(name, url) for name, url in urls.items()}
         self.members = [
             EtcdServer(
                 state_dir / name,
@@ -34,7 +39,7 @@ class EtcdCluster:
                 peer_port=ports[name],
                 peers=peers,
                 binary=binary,
-                extra_args=extra_args,
+                extra_args=[*extra_args, "--initial-advertise-peer-urls", peers[name]],
                 tls=tls,
             )
             for name in names

@@ -22,8 +22,8 @@ _LONGEST = (
     "tests/heat/test_controller.py",
     "tests/heat/test_event_sink.py",
     "tests/heat/test_slurm.py",
+    "tests/gate/test_gate.py",
     "tests/fuzz/test_fuzz.py",
-    "tests/faults/test_watch_under_faults.py",
     "tests/agent/test_faults.py",
     "tests/faults/test_rolling_restart.py",
     "tests/lab/test_standalone.py",
@@ -40,8 +40,7 @@ _LONGEST = (
     "tests/devstack/test_plugin.py",
     "tests/keystone/test_grant_policy.py",
     "tests/keystone/test_outages.py",
-    "tests/faults/test_failover.py",
-    "tests/faults/test_acknowledged_writes.py",
+    "tests/gate/test_seeded_bugs.py",
 )
 """The longest files."""
 

@@ -17,6 +17,11 @@ from tests.service import ApiServer
 QUICK_ETCD = ("--heartbeat-interval", "20", "--election-timeout", "200")
 """A single member that comes back in a fraction of a second."""
 
+in_the_gate = pytest.mark.skipif(
+    "FACTSTORE_FAULTS" not in os.environ, reason="the gate causes the same faults; see make faults"
+)
+"""Marks tests that only ``make faults`` runs, because ``make test`` runs the gate."""
+
 StartApi = Callable[..., ApiServer]
 
 

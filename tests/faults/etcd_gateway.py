@@ -5,15 +5,23 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from factstore.store.keyspace import KeyRange, Keyspace
-from tests.faults.checker import Held, History, RawChange, Scope, canonical
+from tests.faults.checker import Held, RawChange, Scope, canonical
 
 ROOT = "/factstore/v1"
 TIMEOUT = 20.0
+
+
+class Fed(Protocol):
+    """Takes in the revisions of a store, such as a history."""
+
+    revision: int
+
+    def feed(self, revision: int, changes: Sequence[RawChange]) -> None: ...
 
 
 class RawEtcd:
@@ -79,7 +87,7 @@ class RawEtcd:
         """Give up the history before a revision, and wait until it is gone."""
         self.call("/v3/kv/compaction", {"revision": str(revision), "physical": True})
 
-    def witness(self, history: History) -> None:
+    def witness(self, history: Fed) -> None:
         """Bring a history up to the present.  Raises OSError if part of it was compacted."""
         head = self.head()
         if history.revision >= head:

@@ -10,7 +10,7 @@ import pytest
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.checker import History
-from tests.faults.conftest import StartApi
+from tests.faults.conftest import StartApi, in_the_gate
 from tests.faults.etcd_gateway import RawEtcd
 from tests.faults.ledger import check_attempts
 from tests.faults.plain_http import Caller, fact_url
@@ -72,6 +72,7 @@ class Promises:
         assert found == self.facts
 
 
+@in_the_gate
 @pytest.mark.timeout(7200)  # for a large FACTSTORE_FAULTS
 def test_an_acknowledged_write_survives_a_kill_and_no_write_is_partial(
     etcd_server: EtcdServer, start_api: StartApi, seed: int, scale: int

@@ -17,7 +17,7 @@ from factstore.core.model.pulse import pulse_lease
 from tests.etcd_cluster import EtcdCluster
 from tests.eventually import eventually
 from tests.faults.checker import History, Scope, check_watcher
-from tests.faults.conftest import StartApi
+from tests.faults.conftest import StartApi, in_the_gate
 from tests.faults.etcd_gateway import RawEtcd
 from tests.faults.plain_http import fact_url
 from tests.faults.readiness import ask, page, put
@@ -165,6 +165,7 @@ class Heartbeats:
         self._stop.set()
 
 
+@in_the_gate
 @pytest.mark.timeout(1200)
 def test_nothing_that_is_renewed_ends_when_a_paused_leader_of_etcd_continues(
     cluster: EtcdCluster, start_api: StartApi, scale: int

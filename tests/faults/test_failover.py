@@ -7,7 +7,7 @@ import pytest
 from tests.etcd_cluster import EtcdCluster
 from tests.eventually import eventually
 from tests.faults.checker import History, Scope, check_watcher
-from tests.faults.conftest import StartApi
+from tests.faults.conftest import StartApi, in_the_gate
 from tests.faults.etcd_gateway import RawEtcd
 from tests.faults.ledger import check_attempts
 from tests.faults.readiness import listed, page, put
@@ -18,6 +18,7 @@ from tests.service import ApiServer
 STEP = 30  # acknowledged writes, before, during and after each fault
 
 
+@in_the_gate
 @pytest.mark.timeout(7200)  # for a large FACTSTORE_FAULTS
 def test_writes_continue_and_none_is_lost_when_an_etcd_member_dies_or_freezes(
     cluster: EtcdCluster, start_api: StartApi, seed: int, scale: int

@@ -13,7 +13,7 @@ import pytest
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.checker import Held, History, Scope, Told, check_watcher, covers
-from tests.faults.conftest import StartApi
+from tests.faults.conftest import StartApi, in_the_gate
 from tests.faults.etcd_gateway import RawEtcd
 from tests.faults.ledger import check_attempts
 from tests.faults.readiness import listed, page, put
@@ -155,6 +155,7 @@ class Run:
         return awaited
 
 
+@in_the_gate
 @pytest.mark.timeout(7200)  # for a large FACTSTORE_FAULTS
 def test_every_watcher_receives_each_event_once_whole_and_in_order_under_faults(
     etcd_server: EtcdServer, start_api: StartApi, seed: int, scale: int

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from factstore.store.keyspace import Keyspace
-from tests.faults.checker import History, RawChange, Scope, Segment
+from tests.faults.checker import History, RawChange, Scope, Segment, canonical
 
 Kind = Literal["put", "create", "replace", "delete", "batch", "read"]
 Outcome = Literal["done", "unmet", "refused", "unknown"]
@@ -149,3 +149,18 @@ class Recording:
             for segment in each.segments
             for item in segment.items
         )
+
+
+def flattened(document: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Return the values in a context by path, as canonical JSON.
+
+    Values that are objects look like folders, so they are flattened too.
+    """
+    found: dict[str, str] = {}
+    for name, child in document.items():
+        path = f"{above}/{name}" if above else name
+        if isinstance(child, dict):
+            found |= flattened(child, path)
+        else:
+            found[path] = canonical(child)
+    return found

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from tests.faults.checker import History, Scope, Violation
 from tests.faults.ledger import Attempt, check_attempts
-from tests.gate.recording import Copy, Operation, Recording
+from tests.gate.recording import Copy, Operation, Recording, flattened
 from tests.gate.values import Values
 
 
@@ -67,7 +67,8 @@ def check_copies(recording: Recording, history: History) -> Iterator[Violation]:
     for copy in recording.copies:
         if copy.revision < revisions.before(copy.started):
             yield Violation("stale", f"{copy.name}: {copy.revision} at {copy.started}")
-    for copy, facts in _states(recording.copies, history):
+    for copy, stored in _states(recording.copies, history):
+        facts = flattened({path: json.loads(value) for path, value in stored.items()})
         if dict(copy.facts) != facts:
             wrong = sorted(set(facts.items()) ^ set(copy.facts.items()))[:5]
             yield Violation("copy", f"{copy.name} at {copy.revision}: {wrong}")

@@ -1,0 +1,81 @@
+"""Three members of etcd and two services under faults, compared with what was promised.
+
+``make gate`` runs the short gate and ``make gate-long`` the long one, which takes up to an hour.
+``FACTSTORE_GATE_MINUTES`` limits the long one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.gate.faults import LONG, SHORT
+from tests.gate.judge import judge
+from tests.gate.run import Report, Run, Size
+from tests.gate.seeds import SEEDS, copied
+from tests.gate.world import running
+
+OPERATIONS = 5000
+MINUTES = float(os.environ.get("FACTSTORE_GATE_MINUTES", "0"))
+
+
+@pytest.fixture
+def seed() -> int:
+    """Of all random choices; shown when the test fails.  ``FACTSTORE_FAULTS_SEED`` repeats one."""
+    chosen = int(os.environ.get("FACTSTORE_FAULTS_SEED") or random.randrange(10**6))
+    print(f"FACTSTORE_FAULTS_SEED={chosen}")
+    return chosen
+
+
+def passes(report: Report) -> None:
+    """Print a report, and check that no promise was broken."""
+    print(report)
+    assert report.violations == []
+    assert report.complaints == []
+    assert report.unknown <= 0.01
+
+
+@pytest.mark.timeout(1200)
+def test_short_gate(tmp_path: Path, seed: int) -> None:
+    size = Size(clients=8, watchers=2, members=3, conditions=1, step=250, pace=0.1)
+    with running(tmp_path) as world:
+        run = Run(world, size, seed)
+        run.start()
+        for name in SHORT:
+            run.survive(name)
+        run.until(OPERATIONS)
+        recording = run.finish()
+        report = run.check(recording)
+    passes(report)
+    assert report.operations >= OPERATIONS
+    assert len(report.faults) >= 4
+    assert report.late, "nothing expired, although an owner was paused"
+
+
+@pytest.mark.skipif(not MINUTES, reason="make gate-long runs it")
+@pytest.mark.timeout(7200)
+def test_long_gate(tmp_path: Path, seed: int) -> None:
+    step = int(1600 * min(1.0, MINUTES / 50))  # a shorter run tries as many kinds of faults
+    size = Size(clients=16, watchers=16, members=8, conditions=4, step=step)
+    began, chance = time.monotonic(), random.Random(seed)
+    with running(tmp_path, links_peers=True) as world:
+        run = Run(world, size, seed)
+        run.start()
+        while time.monotonic() - began < 60 * MINUTES:
+            for name in chance.sample(LONG, len(LONG)):
+                run.survive(name)
+                if time.monotonic() - began >= 60 * MINUTES:
+                    break
+        recording = run.finish()
+        report = run.check(recording)
+    passes(report)
+    # The checkers would have found a bug in this very run.
+    chance = random.Random(seed)
+    for name, (bug, kind) in SEEDS.items():
+        changed = copied(recording)
+        bug(changed, chance)
+        assert kind in {violation.kind for violation in judge(changed)}, name

@@ -1,0 +1,96 @@
+"""The revisions of the store, as each member of etcd returns them to a raw watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.store.keyspace import Keyspace
+from tests.eventually import eventually
+from tests.faults.checker import RawChange
+from tests.faults.etcd_gateway import RawEtcd
+from tests.gate.recording import Step
+
+
+class Steps:
+    """The revisions that one member has returned."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.steps: list[Step] = []
+
+    def feed(self, revision: int, changes: Sequence[RawChange]) -> None:
+        """Add a whole revision; those known already are ignored."""
+        if revision > self.revision:
+            self.revision = revision
+            self.steps.append((revision, tuple(changes)))
+
+
+class Witness:
+    """Raw watches of all members."""
+
+    def __init__(self, members: Sequence[EtcdServer]) -> None:
+        self._raws = [RawEtcd(member.endpoint) for member in members]
+        self._seen = [Steps() for _ in members]
+
+    @property
+    def keyspace(self) -> Keyspace:
+        """The layout of the keys."""
+        return self._raws[0].keyspace
+
+    @property
+    def raw(self) -> RawEtcd:
+        """The first member."""
+        return self._raws[0]
+
+    def catch_up(self) -> int:
+        """Bring all watches to the present; return the revision that all have seen."""
+        for raw, seen in zip(self._raws, self._seen, strict=True):
+            eventually(lambda r=raw, s=seen: _try(r, s), 60)
+        return min(seen.revision for seen in self._seen)
+
+    def compact(self, revision: int) -> None:
+        """Delete the history before a revision that all watches have seen."""
+        eventually(lambda: _tries(lambda: self.raw.compact(revision)), 60)
+
+    def defragment(self, member: EtcdServer) -> None:
+        """Defragment the data of a member."""
+        eventually(
+            lambda: _tries(lambda: RawEtcd(member.endpoint).call("/v3/maintenance/defragment", {})),
+            60,
+        )
+
+    def agreed(self) -> list[Step]:
+        """Return the revisions of the store once all members have returned the same."""
+
+        def are_equal() -> bool:
+            # A write whose writer has given up may still be applied between two reads.
+            self.catch_up()
+            return len({seen.revision for seen in self._seen}) == 1
+
+        eventually(are_equal)
+        first = self._seen[0].steps
+        for seen in self._seen[1:]:
+            assert seen.steps == first, "two members of etcd have different histories"
+        return first
+
+    def hashes(self) -> dict[str, Any]:
+        """Return the hash of each member's data at one revision."""
+        revision = str(self._seen[0].revision)
+        return {
+            str(number): raw.call("/v3/maintenance/hash", {"revision": revision})["hash"]
+            for number, raw in enumerate(self._raws)
+        }
+
+
+def _try(raw: RawEtcd, seen: Steps) -> bool:
+    return _tries(lambda: raw.witness(seen))
+
+
+def _tries(call: Any) -> bool:
+    try:
+        call()
+    except OSError:
+        return False
+    return True
