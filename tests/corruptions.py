@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from factstore.core.model.action import Action, ActionResult
 from factstore.core.model.alarm import AlarmTimer
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.delivery import DeliveryState
@@ -155,6 +156,12 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
     yield "a turn without a limit", unreadable(turn, max_parallel=None)
     yield "a turn of another member", misplaced(turn, Turn, "q/other")
     yield "a rank of another number", misplaced(Rank("q", 1, "m"), Rank, "q/01")
+    action = Action("a", "{}", "m", None, (("m", "1"),), None, 5, 60, NOW, "alice", "req-a")
+    for name, value in (("members", [["m"]]), ("members", [["m", 1]]), ("definition", "[]")):
+        yield f"an action with {name} {value}", unreadable(action, **{name: value})
+    report = ActionResult(*("a", "m", "complete", 0, None, "", "", "", "", "{}", NOW, NOW, "req-a"))
+    yield "a result whose outputs are a list", unreadable(report, outputs="[]")
+    yield "a result of another member", misplaced(report, ActionResult, "a/other")
     receipt = Receipt("k" * 64, "f" * 64, "[]", NOW, "alice", "req-r")
     for text in ("[", "{}", "[1]", '[{"outcome": "created", "fact": 1}]'):
         yield f"a receipt with the results {text}", unreadable(receipt, results=text)

@@ -29,6 +29,9 @@ def find_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[st
     hooks = settings.deploy.hooks
     if hooks is not None and not hooks.is_dir():
         yield f"[deploy] hooks: {hooks} is not a directory."
+    for name in settings.deploy.actions:
+        if hooks is not None and name != "*" and not os.access(hooks / name, os.X_OK):
+            yield f"[deploy] actions: {hooks / name} does not exist or is not executable."
     for spec in file_specs(settings):
         for problem in _file_problems(spec):
             yield f"[{spec.name}] {problem}"

@@ -1,10 +1,10 @@
-"""The running agent: its tasks, in five workers that do not wait for each other.
+"""The running agent: its tasks, in workers that do not wait for each other.
 
 The main worker collects facts, publishes them and applies contexts, one after the other: hooks never
 overlap, and all changes during a hook result in one further run.  The session worker sends heartbeats
 and renews the grant, also while a hook runs.  The watch worker waits for the context to change.  The
-turn worker waits for the turn to run hooks, if they need one.  The deployment worker runs
-configurations.
+turn worker waits for the turn to run hooks, if they need one.  Further workers run configurations and
+actions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import FrameType
 
 from factstore.agent.agent import Agent
 from factstore.agent.apply.errors import ApplyError, FilesSettling
-from factstore.agent.deploy.deployer import Deployer
+from factstore.agent.deploy.deployers import make_deployers
 from factstore.agent.error_log import ErrorLog
 from factstore.agent.errors import EXIT_OK, RETRYABLE, Misconfigured, StackDeleted
 from factstore.agent.scheduler import LONGEST_PAUSE, Worker
@@ -83,8 +83,8 @@ class Daemon:
         retryable: tuple[type[Exception], ...] = (*RETRYABLE, ApplyError, OSError)
         if not settings.agent.end_with_stack:
             retryable += (StackDeleted,)
-        self._main, self._session, self._watch, self._turn, self._deploy = (
-            Worker(clock, error_log, retryable) for _ in range(5)
+        self._main, self._session, self._watch, self._turn = (
+            Worker(clock, error_log, retryable) for _ in range(4)
         )
         react = settings.react
         self._reload_task = self._main.add("reload", self._reload)
@@ -101,16 +101,13 @@ class Daemon:
         self._renewal_task = self._session.add("grant renewal", agent.renew_grant)
         self._watch_task = self._watch.add("context watch", self._poll)
         self._turn_task = self._turn.add("turn", self._wait_for_turn)
-        if settings.deploy.hooks is not None:
-            deployer = Deployer(
-                agent.stack,
-                settings.agent.member,
-                settings.deploy.hooks,
-                settings.agent.state_dir,
-                lambda: agent.is_present,
-                clock,
-            )
-            self._deploy.request(self._deploy.add("deployment", deployer.step))
+        self._deploying = []
+        for name, deployer in make_deployers(
+            settings, agent.stack, lambda: agent.is_present, clock
+        ):
+            worker = Worker(clock, error_log, retryable)
+            worker.request(worker.add(name, deployer.step))
+            self._deploying.append(worker)
 
     def run(self) -> int:
         """Run until a signal or an error ends the agent; return the exit status.
@@ -122,7 +119,7 @@ class Daemon:
         session = threading.Thread(target=self._run, args=[self._session], daemon=True)
         others = [
             threading.Thread(target=self._run, args=[worker], daemon=True)
-            for worker in (self._watch, self._turn, self._deploy)
+            for worker in (self._watch, self._turn, *self._deploying)
         ]
         self._main.request(self._collect_task)
         if self._settings.react.full_render:

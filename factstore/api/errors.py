@@ -72,6 +72,8 @@ STATUS: dict[str, tuple[int, str]] = {
     "configuration_circle": (409, "The configuration would wait for itself"),
     "configuration_changed": (409, "The result is that of a former definition"),
     "configuration_ended": (409, "The configuration has another result"),
+    "action_ended": (409, "The run of the action has ended"),
+    "action_waiting": (409, "The member has to wait for others"),
     "subscription_pending": (409, "The target has not confirmed the subscription"),
     "idempotency_key_reused": (409, "The idempotency key was used for another request"),
     "cursor_expired": (410, "The history is no longer available"),

@@ -27,6 +27,13 @@ def links(cursor: Cursor, marker: str | None) -> list[dict[str, str]]:
     return found
 
 
+def name_links(marker: str | None) -> list[dict[str, str]]:
+    """Return such links for a list whose pages show the current state."""
+    query = dict(request.args)
+    found = [_link("self", query)]
+    return found if marker is None else [*found, _link("next", {**query, "marker": marker})]
+
+
 def _link(rel: str, query: dict[str, str]) -> dict[str, str]:
     text, path = urlencode(query), request.script_root + request.path
     return {"rel": rel, "href": f"{path}?{text}" if text else path}

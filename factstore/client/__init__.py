@@ -17,6 +17,7 @@ and does not depend on the service's implementation.
         ...
 """
 
+from factstore.client.action import Action, ActionRecord, ActionResult
 from factstore.client.alarm import Alarm, AlarmRecord
 from factstore.client.batch import Delete, DeletePrefix, Guard, Put
 from factstore.client.client import Client
@@ -83,6 +84,9 @@ from factstore.client.watch import StacksWatch, Watch
 from factstore.client.webhook import InvalidSignature, verify_webhook
 
 __all__ = [
+    "Action",
+    "ActionRecord",
+    "ActionResult",
     "Alarm",
     "AlarmRecord",
     "BadRequest",

@@ -1,28 +1,23 @@
-"""One stack: its facts, members, waiters, alarms, configurations, turns, grants, context and watch."""
+"""One stack: facts, members, waiters, alarms, configurations, actions, turns, grants, and the watch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import overload
 
-from factstore.client.conditional import quoted, unquoted
-from factstore.client.conditions import Conditions
-from factstore.client.configuration import (
-    Configuration,
-    ConfigurationList,
-    ConfigurationRecord,
-)
+from factstore.client.conditional import unquoted
 from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
 from factstore.client.query import query_params, settle_params
 from factstore.client.records import Convergence, StackRecord
+from factstore.client.runs import Runs
 from factstore.client.transport import LONGEST_WAIT, parsed
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.urls import item_url
 from factstore.client.watch import Watch
 
 
-class Stack(Conditions):
+class Stack(Runs):
     """Operations on one stack.  Returned by :meth:`Client.stack`.
 
     Every method can raise :class:`~factstore.client.errors.FactstoreError`.  The methods below list
@@ -54,36 +49,6 @@ class Stack(Conditions):
             params["declared"] = declared
         for page in self._pages("members", **params):
             yield from map(MemberRecord.parse, page)
-
-    # Configurations
-
-    def configuration(self, member: str, name: str) -> Configuration:
-        """Return a configuration of a member.  No request is sent, and it need not exist."""
-        return Configuration(self._url, member, name, self._transport)
-
-    def configurations(
-        self, member: str | None = None, *, if_none_match: str | None = None, wait: float = 0
-    ) -> ConfigurationList | None:
-        """Return the configurations of a member, or of all members, in their order.
-
-        :param if_none_match: the etag of the list that the caller already knows.
-        :param wait: seconds, 0 to 50, for which the request waits until the list differs.
-        :return: the list; None if it still has the etag *if_none_match*.
-        :raises NotFound: the stack does not exist.
-        """
-        url = f"{self._url}/configurations"
-        url = url if member is None else item_url(self._url, "configurations", member)
-        headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
-        response = self._transport.send("GET", url, headers=headers, wait=wait)
-        if response.status_code == 304:
-            return None
-        etag = unquoted(response.headers["ETag"])
-        return parsed(
-            response,
-            lambda found: ConfigurationList(
-                tuple(map(ConfigurationRecord.parse, found["configurations"])), etag
-            ),
-        )
 
     # Turns
 

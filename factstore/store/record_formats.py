@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factstore.core.errors import Invalid
+from factstore.core.model.action import Action, ActionResult, ActionTimer
 from factstore.core.model.alarm import Alarm, AlarmTimer
 from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.condition_room import ConditionRoom
@@ -101,6 +102,20 @@ def _convert_read_set(fields: dict[str, Any]) -> None:
     fields.update(parts)
 
 
+def _convert_action(fields: dict[str, Any]) -> None:
+    members = [tuple(pair) for pair in fields["members"]]
+    if not all(len(pair) == 2 and all(isinstance(e, str) for e in pair) for pair in members):
+        raise ValueError("its members are not pairs of a name and a generation")
+    fields["members"] = tuple(members)
+    if not isinstance(json.loads(fields["definition"]), dict):
+        raise ValueError("its definition is not an object")
+
+
+def _check_action_result(fields: dict[str, Any]) -> None:
+    if not isinstance(json.loads(fields["outputs"]), dict):
+        raise ValueError("its outputs are not an object")
+
+
 def _convert_subscription(fields: dict[str, Any]) -> None:
     for name in ("stacks", "types", "prefixes", "groups", "alarms", "secrets"):
         if not isinstance(fields[name], list):
@@ -155,6 +170,12 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     KeptValue: RecordFormat(
         "kept", omitted={"deleted_by": None, "delete_request": None}, convert=_check_kept_value
     ),
+    # actions/<id>, on the lease of the action
+    Action: RecordFormat("actions", key_field="id", convert=_convert_action),
+    # action_timers/<action>, on a lease that expires when the action times out
+    ActionTimer: RecordFormat("action_timers", key_field="action"),
+    # action_results/<action>/<member>, on the lease of the action
+    ActionResult: RecordFormat("action_results", key_field="action", convert=_check_action_result),
     # grants/<id>, on a lease that expires soon after the grant
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key

@@ -67,6 +67,14 @@ CONFIGURATION_PUT = {
     "timeout": 600,
 }
 PROGRESS = {"percent": 40, "message": "unpacking"}
+ACTION_POST = {
+    "hook": "script",
+    "config": "#!/bin/sh\nsystemctl restart slurmd\n",
+    "group": "compute",
+    "max_parallel": 10,
+    "timeout": 120,
+}
+ACTION_REPORT = {"state": "complete", "status_code": 0, "stdout": "restarted\n"}
 WAITER_PUT = {
     "success": {
         "all": [
@@ -289,6 +297,7 @@ def members(caller: Caller) -> dict[str, str]:
         "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
         **turns(caller, generation),
         **configurations(caller),
+        **actions(caller),
     }
 
 
@@ -311,6 +320,32 @@ def configurations(caller: Caller) -> dict[str, str]:
     }
     for key in ("c1/app", "head/database"):
         caller.ask("DELETE", f"{path}/{key}", 204)
+    return samples
+
+
+def actions(caller: Caller) -> dict[str, str]:
+    """Run an action, report a result and cancel another action."""
+    path, own = f"/v1/stacks/{STACK}/actions", f"/v1/stacks/{STACK}/members/c1/actions"
+    made = caller.ask("POST", path, 201, json=ACTION_POST)
+    action = f"{path}/{json.loads(made)['id']}"
+    waiting = caller.ask("GET", own, 200)
+    reported = caller.ask("PUT", f"{action}/results/c1", 200, json=ACTION_REPORT)
+    other = json.loads(caller.ask("POST", path, 201, json=ACTION_POST))["id"]
+    samples = {
+        "action-post-request": json.dumps(ACTION_POST),
+        "action-post-response": made,
+        "action-show-response": caller.ask("GET", action, 200),
+        "action-report-request": json.dumps(ACTION_REPORT),
+        "action-report-response": reported,
+        "action-result-show-response": caller.ask("GET", f"{action}/results/c1", 200),
+        "action-results-response": caller.ask("GET", f"{action}/results", 200),
+        "action-cancel-request": "{}",
+        "action-cancel-response": caller.ask("POST", f"{path}/{other}/cancel", 200),
+        "actions-list-response": caller.ask("GET", path, 200),
+        "member-actions-response": waiting,
+    }
+    for each in (action, f"{path}/{other}"):
+        caller.ask("DELETE", each, 204)
     return samples
 
 

@@ -91,6 +91,11 @@ BODIES = {
         f"a turn: {what}": Bad(a, target=TURN, body=body)
         for what, (body, a) in bad_bodies.TURNS.items()
     },
+    **{
+        f"an action: {what}": Bad(a, "POST", "STACK/actions", body=body)
+        for what, (body, a) in bad_bodies.ACTIONS.items()
+    },
+    "an action as a text": Bad("415 media_type", "POST", "STACK/actions", (TEXT,)),
     "a turn as a text": Bad("415 media_type", target=TURN, headers=(TEXT,)),
     "a member as a text": Bad("415 media_type", target=MEMBER, headers=(TEXT,)),
     "a heartbeat as a text": Bad("415 media_type", "POST", f"{MEMBER}/heartbeat", (TEXT,)),

@@ -77,6 +77,11 @@ NAMED = [
     ),
     ("GET", "STACK/configurations/SEGMENT"),
     ("GET", "STACK/turns/SEGMENT"),
+    *((method, "STACK/actions/SEGMENT") for method in ("GET", "DELETE")),
+    ("POST", "STACK/actions/SEGMENT/cancel"),
+    ("GET", "STACK/actions/SEGMENT/results"),
+    *((method, "STACK/actions/a/results/SEGMENT") for method in ("GET", "PUT")),
+    ("GET", "STACK/members/SEGMENT/actions"),
     ("GET", "STACK/grants/SEGMENT"),
     ("DELETE", "STACK/grants/SEGMENT"),
     ("POST", "STACK/grants/SEGMENT/renew"),
@@ -121,6 +126,8 @@ PATHS = {
     "more behind the convergence": ("STACK/convergence/x", "404 not_found"),
     "a slash behind the turns": ("STACK/turns/", "404 not_found"),
     "more behind a turn": ("STACK/turns/q/m/x", "404 not_found"),
+    "a slash behind the actions": ("STACK/actions/", "404 not_found"),
+    "more behind a result": ("STACK/actions/a/results/m/x", "404 not_found"),
     "a slash behind the grants": ("STACK/grants/", "404 not_found"),
     "a slash behind a grant": ("STACK/grants/g/", "404 not_found"),
     "more behind a renewal": ("STACK/grants/g/renew/x", "404 not_found"),
@@ -152,6 +159,8 @@ METHODS = {
         "STACK/configurations/m/c/result",
         "405 method_not_allowed",
     ),
+    "actions are not put": ("PUT", "STACK/actions/a", "405 method_not_allowed"),
+    "cancellations are not read": ("GET", "STACK/actions/a/cancel", "405 method_not_allowed"),
     "a queue is not put": ("PUT", "STACK/turns/q", "405 method_not_allowed"),
     "grants are not put": ("PUT", "STACK/grants", "405 method_not_allowed"),
     "a grant is not put": ("PUT", "STACK/grants/g", "405 method_not_allowed"),
@@ -175,6 +184,7 @@ WAITING = (
     *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence", "/v1/events"),
     *("STACK/waiters/w", "STACK/alarms/w", "STACK/turns", "STACK/turns/q", "STACK/turns/q/m"),
     *("STACK/configurations", "STACK/configurations/m", "STACK/configurations/m/c"),
+    *("STACK/actions", "STACK/actions/a", "STACK/members/m/actions"),
 )
 WATCHED = ("STACK/facts", "STACK/events")
 SETTLED = ("STACK/context", "STACK/events")

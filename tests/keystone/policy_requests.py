@@ -11,7 +11,7 @@ import requests
 from tests.cases import cases
 from tests.http import JSON, Caller, refused
 from tests.keystone.policy_kinds import Row
-from tests.keystone.policy_table import CURSOR, NAMES, RECORDS
+from tests.keystone.policy_table import ACTION_OF_A, CURSOR, NAMES, RECORDS
 
 
 class Listener(NamedTuple):
@@ -31,15 +31,24 @@ def call(
     method: str = "",
     headers: dict[str, str] | None = None,
     listener: Listener = Listener(),  # noqa: B008 - it is immutable
+    action: str = NAMES["action"],
 ) -> requests.Response:
     """Carry out a row's operation on a stack."""
     names = {**NAMES, "path": row.path, "member": row.member}
     names |= {"stack": stack, "grant": grant, "project": project}
-    names["subscription"] = listener.id
+    names |= {"subscription": listener.id, "action": action}
     body = json.loads(json.dumps(row.body).replace(CURSOR, listener.cursor))
     more = {} if row.body is None else {"json": body}
     target = (row.template + row.query).format_map(names)
     return caller(method or row.method, target, headers=headers, **more)
+
+
+def act(owner: Caller, stack: str) -> str:
+    """Create an action for member ``a``; return its id."""
+    made = owner.post(f"/v1/stacks/{stack}/actions", json=ACTION_OF_A)
+    made.raise_for_status()
+    action: str = made.json()["id"]
+    return action
 
 
 def check(answer: requests.Response, expected: str, challenge: str) -> None:
@@ -60,7 +69,7 @@ def check(answer: requests.Response, expected: str, challenge: str) -> None:
 
 def contents(owner: Caller, stack: str) -> list[Any]:
     """Return the contents of a stack."""
-    kinds = ("facts", "members", "grants", *(path.partition("/")[0] for path in RECORDS))
+    kinds = ("facts", "members", "grants", "actions", *(path.partition("/")[0] for path in RECORDS))
     return [owner.get(f"/v1/stacks/{stack}/{kind}").json()[kind] for kind in kinds]
 
 

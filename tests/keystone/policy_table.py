@@ -19,6 +19,7 @@ NAMES = {
     "alarm": "w",
     "configuration": "w",
     "queue": "q",
+    "action": "0" * 32,
     "subscription": "0" * 32,
 }
 """The names in templates, apart from stack and grant."""
@@ -62,6 +63,9 @@ ALARMS = f"{STACK}/alarms"
 ALARM = f"{ALARMS}/{{alarm}}"
 CONFIGURATIONS = f"{STACK}/configurations"
 CONFIGURATION = f"{CONFIGURATIONS}/{{member}}/{{configuration}}"
+ACTIONS = f"{STACK}/actions"
+ACTION = f"{ACTIONS}/{{action}}"
+ACTION_RESULT = f"{ACTION}/results/{{member}}"
 TURNS = f"{STACK}/turns"
 TURN = f"{TURNS}/{{queue}}/{{member}}"
 GRANTS = f"{STACK}/grants"
@@ -84,6 +88,8 @@ SERVER = {"project-id": "p", "instance-id": "i", "metadata": {}}
 
 ENDED = {"id": "of a former definition", "state": "complete"}
 """A result that its holder may report, and that comes too late."""
+
+ACTION_OF_A = {"hook": "script", "member": "a"}
 
 UNDECLARED = {"declared": None, "reason": None}
 
@@ -237,6 +243,16 @@ ROWS = [
     Row("PUT", CONFIGURATION, Tokens.WRITE, Grants.OWNERS, body={"group": "script"}),
     Row("DELETE", CONFIGURATION, Tokens.REMOVE, Grants.OWNERS, done=204),
     Row("PUT", f"{CONFIGURATION}/result", Tokens.REMOVE, Grants.OWN_A, body=ENDED, done=409),
+    Row("GET", ACTIONS, Tokens.READ, Grants.OWNERS),
+    Row("POST", ACTIONS, Tokens.REMOVE, Grants.OWNERS, body=ACTION_OF_A, done=201),
+    Row("GET", ACTION, Tokens.READ, Grants.OWN_A),
+    Row("DELETE", ACTION, Tokens.REMOVE, Grants.OWNERS, done=204),
+    Row("POST", f"{ACTION}/cancel", Tokens.REMOVE, Grants.OWNERS, body={}),
+    Row("GET", f"{ACTION}/results", Tokens.READ, Grants.OWN_A),
+    Row("GET", ACTION_RESULT, Tokens.READ, Grants.OWN_A),
+    Row("PUT", ACTION_RESULT, Tokens.REMOVE, Grants.OWN_A, body={"state": "in_progress"}),
+    Row("GET", f"{MEMBER}/actions", Tokens.READ, Grants.OWN_A),
+    Row("GET", f"{MEMBER}/actions", None, Grants.OWN_B, member="b"),
     Row("GET", TURNS, Tokens.READ, Grants.READ),
     Row("GET", f"{TURNS}/{{queue}}", Tokens.READ, Grants.READ),
     Row("GET", TURN, Tokens.READ, Grants.READ),

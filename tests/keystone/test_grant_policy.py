@@ -21,7 +21,7 @@ from tests.grants import Held, issue, issue_reader, let_expire
 from tests.http import Caller, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
 from tests.keystone.policy_kinds import DONE, ENDED, HOLDERS, Grants, Row
-from tests.keystone.policy_requests import call, check, contents, try_all
+from tests.keystone.policy_requests import act, call, check, contents, try_all
 from tests.keystone.policy_table import FACTS, RECORDS
 from tests.keystone.policy_table import GRANT_ROWS as ROWS
 from tests.service import ApiServer
@@ -44,6 +44,7 @@ class Granted:
     owner: Caller
     name: str
     grants: dict[str, Held]
+    action: str
 
     @property
     def stack(self) -> str:
@@ -81,6 +82,7 @@ def filled(etcd: EtcdServer, owner: Caller) -> Iterator[Granted]:
         owner.put(f"{stack}/members/{member}", json=body).raise_for_status()
     for path, body in RECORDS.items():
         owner.put(f"{stack}/{path}", json=body).raise_for_status()
+    action = act(owner, name)
     grants |= {
         "agent of a": issue(owner, stack, "a", group="g"),
         "agent of b": issue(owner, stack, "b"),
@@ -102,7 +104,7 @@ def filled(etcd: EtcdServer, owner: Caller) -> Iterator[Granted]:
     owner.delete(f"{stack}/grants/{grants['revoked'].id}").raise_for_status()
     grants["another secret"] = Held(grants["agent of a"].id, grants["agent of b"].secret)
     assert set(grants) == set(HOLDERS)
-    yield Granted(owner, name, grants)
+    yield Granted(owner, name, grants, action)
     for each in (stack, other):
         owner.delete(each)
 
@@ -121,7 +123,8 @@ def send(
 ) -> requests.Response:
     """Carry out a row's operation on the stack."""
     grant = granted.grants[row.grant].id
-    return call(caller, row, granted.name, project, grant, headers=headers)
+    action = granted.action
+    return call(caller, row, granted.name, project, grant, headers=headers, action=action)
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 import requests
@@ -24,7 +25,7 @@ from tests.keystone.policy_kinds import (
     Row,
     Tokens,
 )
-from tests.keystone.policy_requests import Listener, call, check, contents, try_all
+from tests.keystone.policy_requests import Listener, act, call, check, contents, try_all
 from tests.keystone.policy_table import (
     FACT,
     LISTENER,
@@ -157,15 +158,15 @@ def test_each_persona_is_answered_as_the_table_says(
 ) -> None:
     owner = callers["owner"]
     listener = listen(owner) if "{subscription}" in row.template else Listener()
+    action = act(owner, owned) if "{action}" in row.template else NAMES["action"]
+    made: dict[str, Any] = {"listener": listener, "action": action}
 
     def attempt(persona: str) -> None:
         try:
-            answer = call(callers[persona], row, owned, project, grant, listener=listener)
+            answer = call(callers[persona], row, owned, project, grant, **made)
             check(answer, row.answer_to_persona(persona), CHALLENGE)
             if row.method == "GET" and row.tokens is not Tokens.PUBLIC and persona != "restricted":
-                implied = call(
-                    callers[persona], row, owned, project, grant, method="HEAD", listener=listener
-                )
+                implied = call(callers[persona], row, owned, project, grant, method="HEAD", **made)
                 assert implied.status_code == answer.status_code
         finally:
             if row.tokens is Tokens.WRITE and persona in STRANGERS:

@@ -115,6 +115,17 @@ def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
+def hook_names(value: str) -> tuple[str, ...]:
+    """Return names of hooks, separated by spaces; ``*`` stands for all of them."""
+    words = value.split()
+    for word in words:
+        if word != "*" and not re.fullmatch(_NAME, word):
+            raise ValueError(f"{word!r} is not the name of a hook, nor * for all hooks.")
+    if not words:
+        raise ValueError("the value must not be empty; leave the option out to run no actions.")
+    return tuple(words)
+
+
 def path(value: str) -> Path:
     """Return the path of a file."""
     return Path(string(value))

@@ -92,9 +92,10 @@ class ReactOptions:
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """``[deploy]``: the hooks that deploy configurations; without them, none are deployed."""
+    """``[deploy]``: the hooks that deploy configurations, and those that actions may run, if any."""
 
     hooks: Annotated[Optional[Path], types.absolute_path] = None
+    actions: Annotated[tuple[str, ...], types.hook_names] = ()
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,11 @@ def _contradictions(
         errors.append("[react] max_settle: the value must not be less than settle.")
     if react.retry_longest < react.retry_first:
         errors.append("[react] retry_longest: the value must not be less than retry_first.")
+    deploy: DeployOptions = sections["deploy"]
+    if deploy.actions and deploy.hooks is None:
+        errors.append(
+            "[deploy] actions: the section has no hooks, from which actions could run some."
+        )
     section_of: dict[Path, str] = {}
     for kind, by_name in named.items():
         for name, options in by_name.items():

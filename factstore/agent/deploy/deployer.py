@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from factstore.agent.apply.sensitive_facts import redacted, secret_texts
+from factstore.agent.deploy.action_queue import ActionQueue
 from factstore.agent.deploy.protocol import (
     OUTPUT_BYTES,
     hook_input,
@@ -34,6 +35,7 @@ LOG = logging.getLogger(__name__)
 ABSENT_SECONDS = 2.0  # between looks whether this agent has joined
 POLL_SECONDS = 0.5  # between looks at a run
 PROGRESS_SECONDS = 2.0  # between reports of progress
+REPEAT_SECONDS = 5.0  # between reports of an action: their refusal ends the run
 EARLY_SECONDS = (
     1.0  # the pause after a poll that returned early: a stopping server ends its requests
 )
@@ -47,17 +49,22 @@ class Deployer:
     :param hooks: the directory with a hook for each group of configurations.
     :param state: the agent's state directory.
     :param is_present: returns True while the agent is a member.
+    :param allowed: the hooks that actions may run, ``*`` for all of them; None for configurations,
+        which may run all, and which are not ended early.
     """
 
     def __init__(
         self,
-        stack: Stack,
+        stack: Union[Stack, ActionQueue],
         member: str,
         hooks: Path,
         state: Path,
         is_present: Callable[[], bool],
         clock: Clock,
+        allowed: Collection[str] | None = None,
     ) -> None:
+        self._noun = "configuration" if allowed is None else "action"
+        self._allowed = allowed
         self._stack = stack
         self._member = member
         self._hooks = hooks
@@ -109,6 +116,12 @@ class Deployer:
             return
         record = RunRecord.of(found, {})
         hook = self._hooks / found.group
+        if self._allowed is not None and not {"*", found.group} & set(self._allowed):
+            reason = (
+                f"the agent's configuration does not allow actions to run the hook {found.group}"
+            )
+            self._fail(record, f"{reason}: [deploy] actions names those that may run")
+            return
         if not (hook.is_file() and os.access(hook, os.X_OK)):
             self._fail(record, f"{hook} does not exist or is not executable")
             return
@@ -128,7 +141,7 @@ class Deployer:
         if not self._report(record, {"state": "in_progress"}):
             self._run.delete()
             return
-        LOG.info("configuration %s started", name)
+        LOG.info("%s %s started", self._noun, name)
         data = hook_input(found, self._stack.name, values)
         self._run.start(hook, found.timeout, data)
 
@@ -153,7 +166,7 @@ class Deployer:
             return POLL_SECONDS
         if self._run.began:
             self._run.kill()
-            LOG.warning("configuration %s was interrupted", record.name)
+            LOG.warning("%s %s was interrupted", self._noun, record.name)
             if record.on_interrupt != "retry":
                 self._run.store_result(self._interrupted(record))
                 return 0.0
@@ -183,9 +196,10 @@ class Deployer:
             try:
                 self._report(record, {**_failure(reason), "status_code": code})
             except (BadRequest, TooLarge):
-                LOG.exception("the result of configuration %s is lost", record.name)
+                LOG.exception("the result of %s %s is lost", self._noun, record.name)
         log = LOG.info if result["state"] == "complete" else LOG.warning
-        log("configuration %s is %s %s", record.name, result["state"], result.get("reason", ""))
+        state, reason = result["state"], result.get("reason", "")
+        log("%s %s is %s %s", self._noun, record.name, state, reason)
         self._run.delete()
 
     def _report(self, record: RunRecord, result: dict[str, Any]) -> bool:
@@ -195,7 +209,7 @@ class Deployer:
         except (NotFound, Conflict) as error:
             if error.code == "contextualization.path_is_folder":
                 raise  # and keep the run until somebody deletes these facts
-            LOG.info("the report on configuration %s was refused: %s", record.name, error)
+            LOG.info("the report on %s %s was refused: %s", self._noun, record.name, error)
             return False
         return True
 
@@ -207,11 +221,14 @@ class Deployer:
         log = self._run.output("stderr", TAIL_BYTES).decode("utf-8", "replace")
         secrets = self._secrets_of(record)
         line = last_line(redacted(log, secrets)) if secrets is not None else ""
-        if line in ("", text):
+        is_asked = self._allowed is not None and now - at >= REPEAT_SECONDS
+        if line in ("", text) and not is_asked:
             return
         percent = _PERCENT.findall(line)
         number = int(percent[-1]) if percent else None
-        self._report(record, {"state": "in_progress", "message": line, "percent": number})
+        progress = {"state": "in_progress", "message": line, "percent": number}
+        if not self._report(record, progress) and self._allowed is not None:
+            self._run.cancel()
         self._progress = line, now
 
     def _secrets_of(self, record: RunRecord) -> list[str] | None:

@@ -29,6 +29,7 @@ from factstore.agent.system.state_dir import sync_directory, write_atomically
 from factstore.client import ConfigurationRecord
 
 RUN = "run"
+CANCEL = "cancel"
 TAIL_BYTES = 64 * 1024
 
 
@@ -136,6 +137,13 @@ class Run:
     def result(self) -> dict[str, Any] | None:
         """The result that is to be reported, or None."""
         return self._read("result.json")
+
+    def cancel(self) -> None:
+        """Let the supervisor end the hook.
+
+        :raises OSError: the request cannot be stored.
+        """
+        (self._directory / CANCEL).touch()
 
     def store_result(self, result: dict[str, Any]) -> None:
         """Store the result.

@@ -56,6 +56,8 @@ def _run(hook: str, data: bytes, deadline: float, timeout: float) -> tuple[int, 
                     failure = f"took longer than {timeout:g} s"
                 elif max(os.fstat(each.fileno()).st_size for each in (out, err)) > _OUTPUT_BYTES:
                     failure = f"printed more than {_OUTPUT_BYTES} bytes"
+                elif os.path.exists("cancel"):
+                    failure = "was ended, because its action was cancelled or has timed out"
         if failure is not None:
             _end(process)
         return process.returncode, failure

@@ -55,6 +55,21 @@ def _names(text: str, limit: int) -> fields.Raw:
     return _raw("array", list, text, items=items, maxItems=limit, uniqueItems=True)
 
 
+def configuration_fields() -> tuple[fields.Raw, fields.Raw, fields.Raw, fields.Raw]:
+    """Return the fields of what a hook gets: config, options, inputs and input_facts."""
+    return (
+        _raw("string", "", "The text that is given to the hook, such as a script."),
+        _raw("object", dict, "Options of the hook."),
+        _raw("object", dict, "The values of inputs, by name."),
+        _raw(
+            "object",
+            dict,
+            "The paths of facts whose values are inputs, by name. Secrets are sensitive facts.",
+            additionalProperties={"type": "string"},
+        ),
+    )
+
+
 class ConfigurationBody(Schema):
     """A configuration to create or to change."""
 
@@ -73,15 +88,7 @@ class ConfigurationBody(Schema):
             example="script",
         ),
     )
-    config = _raw("string", "", "The text that is given to the hook, such as a script.")
-    options = _raw("object", dict, "Options of the hook.")
-    inputs = _raw("object", dict, "The values of inputs, by name.")
-    input_facts = _raw(
-        "object",
-        dict,
-        "The paths of facts whose values are inputs, by name. Secrets are sensitive facts.",
-        additionalProperties={"type": "string"},
-    )
+    config, options, inputs, input_facts = configuration_fields()
     outputs = _names("The names of outputs that the hook reports.", OUTPUTS)
     depends_on = _names(
         "The configurations that must be complete first, each as its member, a slash and its name.",

@@ -115,6 +115,13 @@ class Permissions:
                 f"this grant is for group {quoted(self.group)}, not for {quoted(group)}."
             )
 
+    def check_run(self, member: str) -> None:
+        """Raise Forbidden if the caller may not read what a member runs."""
+        if not self.unrestricted and member != self.member:
+            raise Forbidden(
+                f"with this grant, the runs of member {quoted(member)} cannot be shown."
+            )
+
     def check_declaration(self, *words: str | None) -> None:
         """Raise Forbidden if a caller without a Keystone token declares a member or gives a reason.
 

@@ -12,6 +12,7 @@ from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store, WakeUp
+from factstore.core.services.actions import ActionService
 from factstore.core.services.alarms import AlarmService
 from factstore.core.services.applied_reports import AppliedReports
 from factstore.core.services.configurations import ConfigurationService
@@ -54,6 +55,7 @@ class Services:
     turns: TurnService
     subscriptions: SubscriptionService
     configurations: ConfigurationService
+    actions: ActionService
     context: ContextService
     nodes: NodeService
     convergence: ConvergenceService
@@ -125,6 +127,7 @@ def build_services(
             store, events, clock, timeout, transactor, encryption, target_rules
         ),
         configurations=ConfigurationService(store, events, clock, timeout, transactor, new_id),
+        actions=ActionService(store, events, clock, timeout, transactor, new_id),
         context=ContextService(store, events, clock, timeout),
         nodes=NodeService(store, clock, timeout, transactor),
         convergence=ConvergenceService(store, events, clock, timeout),

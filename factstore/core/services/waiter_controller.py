@@ -3,7 +3,7 @@
 Every worker finds the same outcomes at the same revisions; a guard on the arming allows only one to
 write.  In the same way it writes the decisions of alarms, so that each edge is one event.  It also
 renews the timers of waiters that made progress, ends those that are overdue, and records the last
-deletion in a stack, which the records that remain do not show.
+deletion in a stack and the runs of actions that were lost, which the records that remain do not show.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import zip_longest
 
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.fact import Scope
+from factstore.core.operations.action_results import StoreLostRuns
 from factstore.core.operations.alarms import WriteDecision
 from factstore.core.operations.lost_history import NoteLostHistory
 from factstore.core.operations.maintenance import MarkDeletion
@@ -149,6 +150,9 @@ class WaiterController:
                 self._transactor.run(MarkDeletion(scope, marker))
             if lost_at:
                 self._note_lost(stack_state, scope, lost_at)
+            while stack_state.actions.lost:
+                if self._transactor.run(StoreLostRuns(scope)).transaction is None:
+                    break
         self._extend()
         self._pause = self._pace.end_round()
         self._deadlines.revoke_overdue()

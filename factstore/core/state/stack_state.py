@@ -1,7 +1,8 @@
 """The contents of one stack, and what is derived: usage, bound facts, convergence, waiters' outcomes.
 
 It applies one mutation at a time, under the lock of its
-:class:`~factstore.core.state.state.State`.
+:class:`~factstore.core.state.state.State`.  It is longer than 300 lines because each kind of change is
+passed on here, and nowhere else.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from factstore.core.model.action import Action, ActionResult, ActionTimer
 from factstore.core.model.alarm import Alarm, AlarmTimer
 from factstore.core.model.event import Change, ChangeType, DeletionMarker
-from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.path import RESULTS
 from factstore.core.model.pulse import Pulse
@@ -21,6 +23,7 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
+from factstore.core.state.action_runs import ActionRuns
 from factstore.core.state.context_checksum import ContextChecksum
 from factstore.core.state.convergence import Convergence
 from factstore.core.state.pending_waiters import ConditionView, PendingWaiters
@@ -67,6 +70,7 @@ class StackState:
     checksum: ContextChecksum = field(default_factory=ContextChecksum)
     receipt_leases: ReceiptLeases = field(default_factory=ReceiptLeases)
     turn_queues: TurnQueues = field(init=False)
+    actions: ActionRuns = field(init=False)
     convergence: Convergence = field(init=False)
     conditions: StackConditions = field(init=False)
     pending_waiters: PendingWaiters = field(init=False)
@@ -75,6 +79,7 @@ class StackState:
     def __post_init__(self) -> None:
         self.conditions = StackConditions(self.stack.id)
         self.turn_queues = TurnQueues(self.stack.id)
+        self.actions = ActionRuns(self.stack.id, self.tables, self.generations)
         self.convergence = Convergence(self.stack.id, self.conditions.lagging)
         self.pending_waiters = PendingWaiters(self.conditions)
         self.alarms = StandingAlarms(self.conditions)
@@ -173,6 +178,12 @@ class StackState:
                 self.alarms.schedule(name)
             case Turn():
                 self.turn_queues.put(record)
+            case Action():
+                self.actions.put(record)
+            case ActionResult():
+                self.actions.note_result(record)
+            case ActionTimer(action):
+                self.actions.set_timer(action)
             case Receipt():
                 self.receipt_leases.put(record)
             case Pulse():
@@ -198,6 +209,10 @@ class StackState:
                 self.pending_waiters.note_signal(record, key.name, exists=False)
             case Turn(queue, member):
                 self.turn_queues.drop(queue, member)
+            case Action():
+                self.actions.drop(record)
+            case ActionTimer(action):
+                self.actions.set_timer(action)
             case Receipt():
                 self.receipt_leases.drop(record)
             case Pulse():
@@ -219,6 +234,7 @@ class StackState:
         if not member.departed:
             self.live_members[member.name] = self.generations[member.generation] = member
             self.checksum.add_member(member)
+        self.actions.note_member(member.name)
         self.conditions.member(member.name, None if member.departed else member)
         self.convergence.set_live(member.name, not member.departed)
         if known is None and member.departed:
@@ -247,6 +263,7 @@ class StackState:
             self.put_record(awaited)
         else:
             self._unlist(member.name)
+            self.actions.note_member(member.name)
             self.conditions.member(member.name, None)
             self.convergence.set_live(member.name, False)
         self.changed = revision
@@ -273,6 +290,7 @@ class StackState:
 
     def evaluate(self, revision: int) -> None:
         """Find the outcomes of waiters, and the decisions of alarms, at the end of a revision."""
+        self.actions.evaluate()
         self.pending_waiters.track_new(self)
         self.alarms.track_new()
         self.conditions.load(ConditionView(self))
@@ -280,12 +298,25 @@ class StackState:
         self.pending_waiters.evaluate(self, changed, revision)
         self.alarms.evaluate(self, changed, revision)
 
+    def take_changed(self) -> list[Scope]:
+        """Return the scopes of the queues and actions that have changed since the last call."""
+        return [
+            *self.turn_queues.take_changed(self.stack),
+            *self.actions.take_changed(self.stack),
+        ]
+
+    def end(self) -> None:
+        """Count everything that readers wait for as changed, because the stack is deleted."""
+        for part in (self.turn_queues, self.actions, self.convergence):
+            part.end()
+
     @property
     def needs_write(self) -> bool:
         """True if the waiter controller has to write something for the stack."""
         waiters, decisions = self.pending_waiters, self.alarms.decisions
         unrecorded = self.convergence.has_unrecorded_deletion or self.conditions.lost_at
-        return bool(waiters.outcomes or waiters.advanced or unrecorded or decisions)
+        written = waiters.outcomes or waiters.advanced or unrecorded or decisions
+        return bool(written or self.actions.lost)
 
     # Totals
 

@@ -90,8 +90,7 @@ class State:
                 self._evaluate(stack_state, step.revision)
                 scope, digests = stack_state.stack.scope, stack_state.convergence.take_concerned()
                 concerned[scope] = concerned.get(scope, frozenset()) | digests
-                for queue in stack_state.turn_queues.take_changed(stack_state.stack):
-                    concerned[queue] = frozenset()
+                concerned.update(dict.fromkeys(stack_state.take_changed(), frozenset()))
             if any(map(concerns_notifiers, others)):
                 concerned[SERVICE] = frozenset()
             self.revision = step.revision
@@ -151,8 +150,7 @@ class State:
                 if stack_state is None:
                     return None, None
                 del self._by_id[stack_state.stack.id]
-                stack_state.turn_queues.end()
-                stack_state.convergence.end()
+                stack_state.end()
                 self._unwritten.discard(stack_state.stack.id)
                 project = stack_state.project
                 project.remove(scope.stack, stack_state)
