@@ -78,6 +78,7 @@ from factstore.client.records import (
 )
 from factstore.client.stack import Stack
 from factstore.client.subscription import DeliveryRecord, Subscription, SubscriptionRecord
+from factstore.client.timeline import TimelineEntry
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import StacksWatch, Watch
@@ -140,6 +141,7 @@ __all__ = [
     "StacksWatch",
     "Subscription",
     "SubscriptionRecord",
+    "TimelineEntry",
     "TooLarge",
     "Turn",
     "TurnRecord",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from typing import Any
 
@@ -13,6 +14,8 @@ from factstore.client.configuration import (
     ConfigurationList,
     ConfigurationRecord,
 )
+from factstore.client.errors import NotFound
+from factstore.client.timeline import TimelineEntry, make_timeline
 from factstore.client.transport import parsed
 from factstore.client.urls import item_url
 
@@ -81,6 +84,23 @@ class Runs(Conditions):
         return parsed(
             response, lambda found: [ActionRecord.parse(each) for each in found["actions"]]
         )
+
+    def timeline(self, member: str | None = None, *, actions: bool = True) -> list[TimelineEntry]:
+        """Return when the members ran their configurations and actions, by member and start.
+
+        :param member: only the runs of this member.
+        :param actions: also those of actions, each of which takes a request.
+        :raises NotFound: the stack does not exist.
+        """
+        found = self.configurations(member)
+        records = []
+        for each in self.actions() if actions else ():
+            with contextlib.suppress(NotFound):  # it was deleted meanwhile
+                records.append(self.action(each.id).show())
+        entries = make_timeline(
+            found.configurations if found else (), (each for each in records if each is not None)
+        )
+        return [each for each in entries if member in (None, each.member)]
 
     def member_actions(
         self, member: str, *, if_none_match: str | None = None, wait: float = 0

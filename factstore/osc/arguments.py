@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,6 +61,21 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {text} is too large")
     return number
+
+
+def typed_values(pairs: Iterable[str], option: str) -> dict[str, Any]:
+    """Return the values of several ``NAME=VALUE``: JSON, or else text.
+
+    :raises osc_lib.exceptions.CommandError: there is no ``=``.
+    """
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, text = split_pair(pair, option)
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    return values
 
 
 def split_pair(text: str, option: str) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -12,8 +11,8 @@ from osc_lib import exceptions
 
 from factstore.client import Configuration, ConfigurationRecord, Stack
 from factstore.client.transport import LONGEST_WAIT
-from factstore.osc.arguments import add_stack, read_text, split_pair
-from factstore.osc.display import Command, Lister, Row, ShortJson, ShowOne, fields
+from factstore.osc.arguments import add_stack, read_text, split_pair, typed_values
+from factstore.osc.display import Command, Lister, Row, ShortJson, ShortText, ShowOne, fields
 
 _ENDED = ("complete", "failed", "lost")
 _COLUMNS = ("Configuration", "State", "Waits For", "Action", "Percent", "Message", "Outputs")
@@ -108,8 +107,8 @@ class SetConfiguration(_OfConfiguration, ShowOne):
                 args.group,
                 if_absent=args.if_absent,
                 config=read_text(args.from_file) if args.from_file else "",
-                options=_values(args.option, "--option"),
-                inputs=_values(args.input, "--input"),
+                options=typed_values(args.option, "--option"),
+                inputs=typed_values(args.input, "--input"),
                 input_facts=dict(split_pair(each, "--input-fact") for each in args.input_fact),
                 outputs=args.output,
                 depends_on=args.depends_on,
@@ -118,17 +117,6 @@ class SetConfiguration(_OfConfiguration, ShowOne):
                 timeout=args.timeout,
             )
         )
-
-
-def _values(pairs: list[str], option: str) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, text = split_pair(pair, option)
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            values[name] = text
-    return values
 
 
 class ListConfigurations(Lister):
@@ -152,7 +140,7 @@ def _row(found: ConfigurationRecord) -> tuple[Any, ...]:
     return (
         *(f"{found.member}/{found.name}", found.state, " ".join(found.waits_for), found.action),
         result.percent if result else None,
-        (result.reason or result.message) if result else "",
+        ShortText((result.reason or result.message) if result else ""),
         ShortJson(result.outputs if result else {}),
     )
 

@@ -50,6 +50,15 @@ class ShortJson(Json):
         return text if len(text) <= LISTED_CHARACTERS else f"{text[: LISTED_CHARACTERS - 1]}…"
 
 
+class ShortText(ShortJson):
+    """A cell of a list with a text, of which a table shows the beginning of the first line."""
+
+    def human_readable(self) -> str:
+        """Return the beginning of the text."""
+        text = printable(self._value.strip())
+        return text if len(text) <= LISTED_CHARACTERS else f"{text[: LISTED_CHARACTERS - 1]}…"
+
+
 class Hidden(Json):
     """A cell with a sensitive value that the service does not return."""
 

@@ -6,43 +6,22 @@ Their exit status is 0 if the wait was met, 1 if it failed or an error occurred,
 from __future__ import annotations
 
 import argparse
-import logging
 import math
-import sys
 from typing import Any
 
-from factstore.client import Convergence, WaiterRecord, WaitTimeout
+from factstore.client import Convergence, WaiterRecord
 from factstore.osc.arguments import add_stack, parse_json
 from factstore.osc.convergence import convergence_fields
 from factstore.osc.display import Row, ShowOne, fields
 from factstore.osc.facts import fact_fields
-from factstore.osc.progress import Progress
+from factstore.osc.waiting import TIMED_OUT, Waiting
 
 TIMEOUT = 3600  # seconds
-TIMED_OUT = 2
 _STATUSES = {"met": 0, "failed": 1, "timed_out": TIMED_OUT, "pending": TIMED_OUT}
 
 
-class _Wait(ShowOne):
+class _Wait(Waiting, ShowOne):
     """A command that waits and shows the outcome."""
-
-    status = 0
-
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        """Run the command, and return its status."""
-        self.progress = Progress(sys.stderr)
-        log, removal = logging.getLogger("factstore.client"), _Removal(self.progress)
-        log.addHandler(removal)
-        try:
-            status: int = super().run(parsed_args)
-        except WaitTimeout as error:
-            self.progress.clear()
-            self.log.error("%s", error)
-            return TIMED_OUT
-        finally:
-            log.removeHandler(removal)
-            self.progress.clear()
-        return status or self.status
 
     def report(self, record: WaiterRecord) -> None:
         """Show the progress of a waiter."""
@@ -54,18 +33,6 @@ class _Wait(ShowOne):
         self.status = _STATUSES[ended.state]
         names = ("state", "satisfied", "needed", "missing", "failing", "reason")
         return fields({name: getattr(ended, name) for name in names})
-
-
-class _Removal(logging.Handler):
-    """Removes the progress bar before another handler prints a warning of the client."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__(logging.WARNING)
-        self._progress = progress
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Remove the bar, which returns with the next progress."""
-        self._progress.clear()
 
 
 class WaitForFacts(_Wait):

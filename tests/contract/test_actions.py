@@ -1,4 +1,4 @@
-"""Actions on every backend: who runs, how many at once, and what becomes of those that do not end."""
+"""Actions on every backend: who runs, how many at once, and runs that do not end."""
 
 from __future__ import annotations
 

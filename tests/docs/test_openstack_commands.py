@@ -12,6 +12,8 @@ MEMBER = f"{STACK}/members/{{member}}"
 SUBSCRIPTION = "/v1/subscriptions/{subscription}"
 CONFIGURATIONS = f"{STACK}/configurations"
 CONFIGURATION = f"{CONFIGURATIONS}/{{member}}/{{configuration}}"
+ACTIONS = f"{STACK}/actions"
+ACTION = f"{ACTIONS}/{{action}}"
 TURN = f"{STACK}/turns/{{queue}}/{{member}}"
 
 COMMANDS = {
@@ -30,6 +32,12 @@ COMMANDS = {
     f"GET {STACK}": "fact stack show",
     f"PUT {STACK}": "fact stack create",
     f"DELETE {STACK}": "fact stack delete",
+    f"GET {ACTIONS}": "fact action list",
+    f"POST {ACTIONS}": "fact action run",
+    f"GET {ACTION}": "fact action show",
+    f"DELETE {ACTION}": "fact action delete",
+    f"POST {ACTION}/cancel": "fact action cancel",
+    f"GET {ACTION}/results": "fact action show",
     f"GET {STACK}/alarms": "fact alarm list",
     f"GET {STACK}/alarms/{{alarm}}": "fact alarm show",
     f"PUT {STACK}/alarms/{{alarm}}": "fact alarm set",
@@ -77,6 +85,9 @@ COMMANDS = {
 WITHOUT = {
     f"POST {MEMBER}/heartbeat": "a command ends at once, but a member sends heartbeats forever",
     f"PUT {CONFIGURATION}/result": "factstore-agent reports results",
+    f"GET {ACTION}/results/{{member}}": "fact action show shows all results",
+    f"PUT {ACTION}/results/{{member}}": "factstore-agent reports results",
+    f"GET {MEMBER}/actions": "factstore-agent waits for its actions",
     f"GET {TURN}": "fact turn list shows all turns",
     f"PUT {TURN}": "a turn ends with the process that takes it; factstore-agent takes turns",
     f"PUT {STACK}/waiters/{{waiter}}/signal": "the same as POST, for clients of Heat",

@@ -7,7 +7,7 @@ from typing import Any
 from factstore.client import ActionRecord, ConfigurationList, ConfigurationRecord, Fact, Stack
 
 ACTION = "RUN"
-"""What hooks get as ``deploy_action``."""
+"""The ``deploy_action`` of hooks."""
 
 
 class ActionQueue:
