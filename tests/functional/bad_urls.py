@@ -80,7 +80,7 @@ NAMED = [
     *((method, "STACK/actions/SEGMENT") for method in ("GET", "DELETE")),
     ("POST", "STACK/actions/SEGMENT/cancel"),
     ("GET", "STACK/actions/SEGMENT/results"),
-    *((method, "STACK/actions/a/results/SEGMENT") for method in ("GET", "PUT")),
+    ("GET", "STACK/actions/a/results/SEGMENT"),
     ("GET", "STACK/members/SEGMENT/actions"),
     ("GET", "STACK/grants/SEGMENT"),
     ("DELETE", "STACK/grants/SEGMENT"),

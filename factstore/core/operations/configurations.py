@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from factstore.core.errors import Conflict, Forbidden, NotFound, PreconditionFailed
 from factstore.core.model.configuration import (
@@ -107,9 +107,18 @@ class DeleteConfiguration(Operation[None]):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The configuration of a report, its result, and whether the report changed anything."""
+
+    configuration: Configuration
+    result: StoredResult
+    changed: bool
+
+
 @dataclass(slots=True)
-class ReportResult(Operation[bool]):
-    """Store the result of a configuration; the outcome is whether anything changed.
+class ReportResult(Operation[Reported]):
+    """Store the result of a configuration.
 
     :param fences: generations of members; all must be alive.
     """
@@ -122,7 +131,7 @@ class ReportResult(Operation[bool]):
     author: Author
     fences: Collection[str] = ()
 
-    def plan(self, view: View) -> Draft[bool]:
+    def plan(self, view: View) -> Draft[Reported]:
         """Return the draft.
 
         :raises NotFound: there is no such configuration.
@@ -145,7 +154,8 @@ class ReportResult(Operation[bool]):
             known = None
         guards = {config_path(self.key): configuration.fact.revision}
         if known is not None and known.result == self.result:
-            return Draft(False, fact_revisions={**guards, path: known.fact.revision})
+            reported = Reported(configuration, known, changed=False)
+            return Draft(reported, fact_revisions={**guards, path: known.fact.revision})
         if known is not None and known.result.ended:
             raise Conflict(
                 f"configuration {quoted(self.key)} is {known.result.state} already; a result that was "
@@ -158,8 +168,15 @@ class ReportResult(Operation[bool]):
             "started_at": known.started_at if known else view.now,
             "ended_at": view.now if self.result.ended else None,
         }
-        draft = _draft(view, self, True, [Put.of(path, document)], self.fences)
-        return replace(draft, fact_revisions={**draft.fact_revisions, **guards})
+        draft: Draft[Any] = _draft(view, self, None, [Put.of(path, document)], self.fences)
+        stored = StoredResult(
+            self.result, document["started_at"], document["ended_at"], draft.puts[0]
+        )
+        return replace(
+            draft,
+            outcome=Reported(configuration, stored, changed=True),
+            fact_revisions={**draft.fact_revisions, **guards},
+        )
 
 
 def _draft(

@@ -27,6 +27,7 @@ from factstore.core.model.waiter import (
     SIGNALS_PER_WAITER,
     Signal,
     SignalStatus,
+    Waiter,
 )
 from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.waiters import waiter_of
@@ -139,8 +140,9 @@ def _wrong(field: str, what: str) -> Invalid:
 
 @dataclass(frozen=True, slots=True)
 class SignalResult:
-    """The signal as it is stored, and whether it was new."""
+    """The waiter, the signal as it is stored, and whether it was new."""
 
+    waiter: Waiter
     signal: Signal
     changed: bool
 
@@ -179,7 +181,7 @@ class SendSignal(Operation[SignalResult]):
         }
         stated = (signal.status, signal.data, request.reason or (known and known.reason))
         if known is not None and (known.status, known.data, known.reason) == stated:
-            return Draft(SignalResult(known, False), record_revisions=revisions)
+            return Draft(SignalResult(waiter, known, False), record_revisions=revisions)
         if known is None and len(signals) >= SIGNALS_PER_WAITER:
             raise Forbidden(
                 f"the waiter has {len(signals)} signals; at most {SIGNALS_PER_WAITER} are kept.",
@@ -190,4 +192,6 @@ class SendSignal(Operation[SignalResult]):
                     "used": len(signals),
                 },
             )
-        return Draft(SignalResult(signal, True), records=(signal,), record_revisions=revisions)
+        return Draft(
+            SignalResult(waiter, signal, True), records=(signal,), record_revisions=revisions
+        )

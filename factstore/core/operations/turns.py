@@ -13,6 +13,7 @@ from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.model.turn import (
     TURNS_PER_MEMBER,
+    QueuedTurn,
     Rank,
     Turn,
     TurnRequest,
@@ -26,9 +27,9 @@ from factstore.core.operations.operation import Draft, Operation, View
 
 @dataclass(frozen=True, slots=True)
 class TakeResult:
-    """The member's turn, and whether it was created."""
+    """The member's turn with its place, and whether it was created."""
 
-    turn: Turn
+    queued: QueuedTurn
     created: bool
 
 
@@ -62,7 +63,8 @@ class TakeTurn(Operation[TakeResult]):
                     code="rank_missing",
                     extra={"member": self.name},
                 )
-            return Draft(TakeResult(known, created=False), record_revisions=revisions)
+            queued = _queued(view, known)
+            return Draft(TakeResult(queued, created=False), record_revisions=revisions)
         if known is None:
             self._check_room(view)
         # Another turn is that of the former incarnation, and its lease is about to end.
@@ -81,7 +83,7 @@ class TakeTurn(Operation[TakeResult]):
             lease=member.lease,
         )
         return Draft(
-            TakeResult(turn, created=True),
+            TakeResult(_queued(view, turn), created=True),
             records=(turn,) if rank is None else (turn, rank),
             record_revisions=revisions,
         )
@@ -117,6 +119,18 @@ class TakeTurn(Operation[TakeResult]):
                 break
         rank = Rank(self.queue, number, self.name, lease=member.lease)
         return rank, known.revision if known else 0
+
+
+def _queued(view: View, turn: Turn) -> QueuedTurn:
+    """Return a turn with its place; a new one is at the end of the queue."""
+    queues = view.stack_state.turn_queues if view.stack_state else None
+    known = queues.find(turn.queue, turn.member) if queues and turn.revision else None
+    if known is not None:
+        return known
+    others = [each.turn for each in queues.queued(turn.queue)] if queues else []
+    limits = [each.max_parallel for each in others if each.member != turn.member]
+    holds = len(limits) < min([*limits, turn.max_parallel])
+    return QueuedTurn(turn, len(limits) + 1, holds)
 
 
 @dataclass(slots=True)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
 
-from factstore.core.model.configuration import ConfigurationDefinition, check_key, config_path
-from factstore.core.model.configuration_result import ConfigurationResult
-from factstore.core.model.fact import Author, Scope
+from factstore.core.model.configuration import (
+    Configuration,
+    ConfigurationDefinition,
+    check_key,
+    config_path,
+    result_path,
+)
+from factstore.core.model.configuration_result import ConfigurationResult, StoredResult
+from factstore.core.model.fact import Author, Fact, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.operations.configurations import (
@@ -16,7 +24,7 @@ from factstore.core.operations.configurations import (
     WriteOutcome,
     configuration_missing,
 )
-from factstore.core.operations.operation import stack_missing
+from factstore.core.operations.operation import Committed, stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.base import Service
@@ -26,6 +34,7 @@ from factstore.core.state.configurations import (
     configurations,
     find_configuration,
     view_configurations,
+    view_written,
 )
 from factstore.core.state.state import State
 
@@ -137,8 +146,16 @@ class ConfigurationService(Service):
         operation = PutConfiguration(
             scope, check_key(key), definition, self._new_id(), author, create_only
         )
-        done = self._transactor.run(operation)
-        return self._written(scope, key), done.outcome, done.revision
+        while True:
+            done = self._transactor.run(operation)
+            facts = _written_facts(done)
+            written = Configuration.parse(facts.get(config_path(key)))
+            if written is not None:
+                return self._view(done, written, None), done.outcome, done.revision
+            found = _read(self._store.state(), scope, key)
+            if found is not None:
+                return found, done.outcome, done.revision
+            # It was deleted after it was found unchanged, so this request follows the deletion.
 
     def delete(self, scope: Scope, key: str, author: Author) -> int:
         """Delete a configuration and its result; return the revision of the deletion.
@@ -166,14 +183,20 @@ class ConfigurationService(Service):
         """
         check_stack_name(scope.stack)
         done = self._transactor.run(ReportResult(scope, check_key(key), result, author, fences))
-        return self._written(scope, key), done.outcome, done.revision
+        reported = done.outcome
+        fact = _written_facts(done).get(result_path(key), reported.result.fact)
+        stored = replace(reported.result, fact=fact)
+        view = self._view(done, reported.configuration, stored)
+        return view, reported.changed, done.revision
 
-    def _written(self, scope: Scope, key: str) -> ConfigurationView:
-        """Return a configuration that was just written."""
-        found = _read(self._state(), scope, key)
-        if found is None:  # it was deleted meanwhile
-            raise configuration_missing(scope, key)
-        return found
+    def _view(
+        self, done: Committed[Any], written: Configuration, result: StoredResult | None
+    ) -> ConfigurationView:
+        """Return a configuration as a write has left it."""
+        state = self._store.state()
+        with state.read():
+            stack = done.transaction.stack.id if done.transaction else ""
+            return view_written(state.stack_state(stack), written, result)
 
     def _query(self, scope: Scope) -> BlockingQuery:
         return BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
@@ -184,3 +207,8 @@ def _read(state: State, scope: Scope, key: str) -> ConfigurationView | None:
         stack_state = state.stack_state(scope)
         found = find_configuration(stack_state, key) if stack_state else None
         return view_configurations(stack_state, (found,))[0] if stack_state and found else None
+
+
+def _written_facts(done: Committed[Any]) -> dict[str, Fact]:
+    puts = done.transaction.puts if done.transaction else ()
+    return {fact.path: fact.at(done.revision) for fact in puts}

@@ -6,8 +6,9 @@ A request that waits for a turn is woken by changes of that queue only, not by t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.turn import QueuedTurn, TurnRequest
@@ -59,13 +60,20 @@ class TurnService(Service):
         A member has at most one turn in a queue, and keeps the one that it has.
 
         :param wait: seconds to wait; the turn is returned after that even if it is not held.
-        :raises NotFound: there is no such member, or the turn ended meanwhile.
+        :raises NotFound: there is no such member, or the turn ended during the wait.
         :raises Conflict: ``generation_stale``, ``member_missing`` or ``rank_missing``.
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, queue, member)
         done = self._transactor.run(TakeTurn(scope, queue, member, request, author))
-        queued = self.get(scope, queue, member, wait=wait, unless=lambda found: not found.holds)
+        try:
+            queued = self.get(scope, queue, member, wait=wait, unless=lambda found: not found.holds)
+        except NotFound:
+            if wait:  # it ended before it was held
+                raise
+            queued = replace(
+                done.outcome.queued, turn=done.written_record(done.outcome.queued.turn)
+            )
         return Taken(queued, done.outcome.created, done.revision)
 
     def give_back(

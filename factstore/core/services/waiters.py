@@ -148,8 +148,8 @@ class WaiterService(Service):
         done = self._transactor.run(SendSignal(scope, name, request, author))
         signal = done.outcome.signal
         found = _read_waiter(self._store.state(), scope, name)
-        if found is None:
-            raise waiter_missing(scope, name)  # it was deleted meanwhile
+        if found is None:  # it was deleted meanwhile
+            found = WaiterView(done.outcome.waiter, Progress(), (done.written_record(signal),))
         return found, done.written_record(signal)
 
 

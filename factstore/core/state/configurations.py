@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from factstore.core.model.configuration import Configuration, config_path, result_path
 from factstore.core.model.configuration_result import StoredResult
+from factstore.core.model.fact import Stack
 from factstore.core.model.permissions import CONFIGS
+from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.stack_state import StackState
 
 ConfigurationState = Literal["waiting", "due", "in_progress", "complete", "failed", "lost"]
@@ -56,16 +59,34 @@ def view_configurations(
     return tuple(_view(graph, each) for each in found)
 
 
+def view_written(
+    stack_state: StackState | None, written: Configuration, result: StoredResult | None
+) -> ConfigurationView:
+    """Return a configuration as it was written, even if it was changed or deleted meanwhile.
+
+    :param stack_state: None if the stack was deleted meanwhile.
+    :param result: of this definition; None if there was none yet.
+    """
+    if stack_state is None:
+        stack_state = StackState(Stack("", "", "", "", "", "", "", ""), ProjectTotals())
+    return _view(_Graph(stack_state, {written.key: written}, {written.key: result}), written)
+
+
 class _Graph:
     """The configurations of a stack, their results and dependents.
 
     Each is parsed once: there can be 32000 dependencies on 1000 configurations, all of them long.
     """
 
-    def __init__(self, stack_state: StackState) -> None:
+    def __init__(
+        self,
+        stack_state: StackState,
+        found: Mapping[str, Configuration] = MappingProxyType({}),
+        results: Mapping[str, StoredResult | None] = MappingProxyType({}),
+    ) -> None:
         self.stack_state = stack_state
-        self._found: dict[str, Configuration | None] = {}
-        self._results: dict[str, StoredResult | None] = {}
+        self._found: dict[str, Configuration | None] = dict(found)
+        self._results = dict(results)
 
     def find(self, key: str) -> Configuration | None:
         if key not in self._found:
