@@ -179,7 +179,9 @@ class ConfigurationResultItem(MethodView):
     @blueprint.error_codes(
         "path_invalid",
         "not_found",
+        "value_too_large",
         "path_is_folder",
+        "path_below_fact",
         "generation_stale",
         "configuration_changed",
         "configuration_ended",

@@ -241,3 +241,22 @@ def test_a_name_in_a_url_has_a_grammar(name: str, call: Call, operation: Operati
     for parameter in operation.parameters("path").values():
         assert {"pattern", "maxLength"} <= parameter["schema"].keys()
         assert re.search(parameter["schema"]["pattern"], parameter["example"])
+
+
+def test_every_operation_that_stores_a_value_lists_the_code_of_one_that_is_too_large() -> None:
+    stack = "/v1/stacks/{stack}"
+    configuration = f"{stack}/configurations/{{member}}/{{configuration}}"
+    storing = {
+        f"PUT {stack}/facts/{{path}}",
+        f"POST {stack}/batch",
+        f"PUT {configuration}",
+        f"PUT {configuration}/result",
+        f"POST {stack}/actions",
+    }
+    listing = {
+        f"{method.upper()} {path}"
+        for path, operations in DOCUMENT["paths"].items()
+        for method, operation in operations.items()
+        if "value_too_large" in json.dumps(operation)
+    }
+    assert storing <= listing
