@@ -29,7 +29,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install test-ansible fuzz faults gate gate-long soak bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -54,6 +54,7 @@ help:
 	@echo 'make gate-long    do so with all kinds of faults for GATE_MINUTES= minutes, by default 50'
 	@echo 'make soak         run the service under a steady load for an hour, and check that nothing grows;'
 	@echo '                    SOAKARGS="--minutes 10" is passed to the soak'
+	@echo 'make recovery     measure how long faults of etcd stop the service, beside a client of etcd'
 	@echo 'make bench        compare the service with etcd and its peers; BENCH=heat runs only that part,'
 	@echo '                    BENCHARGS= is passed to the benchmark'
 	@echo 'make docs         build guides, API reference and release notes as one site, in doc/build/html'
@@ -144,6 +145,10 @@ gate-long:
 soak:
 	@tools/system-packages test
 	@$(TOX) run -e soak -- $(SOAKARGS)
+
+recovery:
+	@tools/system-packages test
+	@$(TOX) run -e recovery -- $(RECOVERYARGS)
 
 bench:
 	@tools/system-packages bench

@@ -25,7 +25,14 @@ ETCD_OPTS = [
         "endpoints",
         item_type=Endpoint(),
         default=["http://127.0.0.1:2379"],
-        help="Client URLs of the etcd members, with http:// or https://, in order of preference.",
+        help="Client URLs of the etcd members, with http:// or https://.  If a member does not answer, "
+        "a worker uses the next one.",
+    ),
+    cfg.BoolOpt(
+        "spread",
+        default=True,
+        help="Let each worker begin with an endpoint chosen at random, so that the workers do not all "
+        "depend on the same member.  With false, all begin with the first endpoint.",
     ),
     cfg.StrOpt(
         "root",

@@ -102,6 +102,13 @@ class Backend(LeaseStore, Protocol):
     ) -> StartedCommit | None:
         """Start :meth:`commit` without waiting; return None if that is not possible."""
 
+    def raise_fence(self, deadline: float) -> int:
+        """Ensure that no earlier attempt to write is applied from now on.
+
+        :return: a revision that is not older than those of the attempts that were applied.
+        :raises StorageFull: nothing can be written.
+        """
+
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Fact]:
@@ -161,6 +168,13 @@ class Store(LeaseStore, Protocol):
 
     def refresh(self, deadline: float) -> State:
         """Return a state that is no older than the database's head at the time of this call."""
+
+    def fence(self, deadline: float) -> State:
+        """Ensure that no earlier attempt to write is applied from now on.
+
+        :return: a state that includes all those that were applied.
+        :raises StorageFull: nothing can be written.
+        """
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write a transaction, as :meth:`Backend.commit`; afterwards the state contains the write."""

@@ -17,9 +17,9 @@ from factstore.store.types import DeleteKeys, GetKey, Txn
 
 LOG = logging.getLogger(__name__)
 
-# etcd allows 128 operations and compares for a batch: one for each transaction in it, and the size of
-# the largest.
-BATCH_SIZE = 128
+# etcd allows 128 operations and compares for a batch: one for the fence, one for each transaction in
+# it, and the size of the largest.
+BATCH_SIZE = 127
 BATCH_BYTES = 1024 * 1024
 
 

@@ -16,15 +16,15 @@ from typing import Protocol
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unavailable
 from factstore.core.ports import Clock, WakeUp
+from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
 from factstore.store.commit_batch import Entry, next_batch
-from factstore.store.types import LeaseExpired, Txn
+from factstore.store.types import Fence, Fenced, LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
 
-Transact = Callable[[Txn, float], tuple[bool, int]]
-TransactAll = Callable[[Sequence[Txn], float], tuple[list[bool], int]]
-BatchEnded = Callable[[tuple[list[bool], int] | Failure], object]
+TransactAll = Callable[[Sequence[Txn], float, Fence], tuple[list[bool], int]]
+BatchEnded = Callable[[tuple[list[bool], int] | Failure | Fenced], object]
 
 
 class Loop(Protocol):
@@ -33,22 +33,24 @@ class Loop(Protocol):
     def defer(self, call: Callable[[], object]) -> None:
         """Call a function in the next turn of the loop."""
 
-    def transact_all(self, txns: Sequence[Txn], deadline: float, ended: BatchEnded) -> bool:
+    def transact_all(
+        self, txns: Sequence[Txn], deadline: float, fence: Fence, ended: BatchEnded
+    ) -> bool:
         """Start to send transactions as one; return False if that is not possible."""
 
 
 class CommitBatcher:
     """Sends transactions in the loop or from a thread of its own, in a batch if several wait.
 
-    :param transact: sends one transaction.
-    :param transact_all: sends several as one, and returns which of them succeeded.
+    :param transact_all: sends transactions as one, and returns which of them succeeded.
+    :param fence: of all attempts.
     :param loop: sends batches if that is possible; what it refuses is left to the thread.
     """
 
     def __init__(
         self,
-        transact: Transact,
         transact_all: TransactAll,
+        fence: AttemptFence,
         clock: Clock,
         new_wake_up: Callable[[], WakeUp],
         loop: Loop | None = None,
@@ -56,7 +58,7 @@ class CommitBatcher:
         self._loop = loop
         self._running = False  # a batch is in the loop, or was left to the thread
         self._left: list[Entry] = []
-        self._transact = transact
+        self._fence = fence
         self._transact_all = transact_all
         self._clock = clock
         self._new_wake_up = new_wake_up
@@ -144,13 +146,24 @@ class CommitBatcher:
         started = False
         try:
             if self._loop is not None:
-                started = self._loop.transact_all(txns, deadline, partial(self._end, batch))
+                fence = self._fence.current
+                ended = partial(self._end, batch, fence)
+                started = self._loop.transact_all(txns, deadline, fence, ended)
         except Exception:  # the thread finds out, too, and notifies the writers
             LOG.exception("A batch cannot be sent in the loop.")
         if not started:
             self._leave(batch)
 
-    def _end(self, batch: list[Entry], outcome: tuple[list[bool], int] | Failure) -> None:
+    def _end(
+        self,
+        batch: list[Entry],
+        fence: Fence,
+        outcome: tuple[list[bool], int] | Failure | Fenced,
+    ) -> None:
+        if isinstance(outcome, Fenced):
+            self._fence.note(fence, outcome.revision)
+            self._leave(batch)  # nothing was written
+            return
         if outcome is Failure.REFUSED:
             self._leave(batch)  # nothing was written, and gRPC finds out why
             return
@@ -188,31 +201,34 @@ class CommitBatcher:
                 self._begin()
 
     def _send(self, batch: list[Entry]) -> None:
-        if len(batch) == 1:
-            self._send_single(batch[0])
-            return
         try:
-            succeeded, revision = self._transact_all(
-                [entry.txn for entry in batch], max(entry.deadline for entry in batch)
-            )
-        except (LeaseExpired, TooLarge):
+            succeeded, revision = self._transact(batch)
+        except (LeaseExpired, TooLarge) as error:
+            if len(batch) == 1:
+                batch[0].fail(error)
+                return
             # One of them makes the whole batch fail, and nothing was written.
             for entry in batch:
-                self._send_single(entry)
+                self._send([entry])
         except FactstoreError as error:
             for entry in batch:
-                entry.fail(copy(error))
+                entry.fail(copy(error) if len(batch) > 1 else error)
         except Exception as error:  # noqa: BLE001 - the callers wait for an outcome
             for entry in batch:
                 entry.fail(error)
         else:
             _finish(batch, succeeded, revision)
 
-    def _send_single(self, entry: Entry) -> None:
-        try:
-            entry.finish(*self._transact(entry.txn, entry.deadline))
-        except Exception as error:  # noqa: BLE001 - the caller waits for an outcome
-            entry.fail(error)
+    def _transact(self, batch: list[Entry]) -> tuple[list[bool], int]:
+        txns, deadline = [entry.txn for entry in batch], max(entry.deadline for entry in batch)
+        while True:
+            fence = self._fence.current
+            try:
+                return self._transact_all(txns, deadline, fence)
+            except Fenced as error:
+                self._fence.note(fence, error.revision)
+                if self._clock.monotonic() >= deadline:
+                    raise Unavailable("the store did not answer in time.") from error
 
 
 def _finish(batch: list[Entry], succeeded: list[bool], revision: int) -> None:

@@ -11,6 +11,7 @@ All keys are below one root, and the ids of leases begin with bits of its hash::
     data/<project>/<S>/<folder>/<name>        other records; record_formats.py lists their folders
     acts/<slot>                    the author of the deletions of this revision
     idem/<project>/<key>           a receipt of an earlier version, outside its stack
+    fences/<slot>                  a fence of attempts; see attempt_fence.py
     purges/<project>/<S>           a deleted stack whose data are still to be deleted
     projects/<project>/<folder>/<name>        records of a project outside its stacks
     service/<folder>/<name>        records that belong to no project
@@ -40,6 +41,7 @@ from factstore.store.record_formats import RECORD_FORMATS
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 DELETION_AUTHOR_SLOTS = 1024
+FENCE_SLOTS = 256
 _LEASE_BITS = 40  # of 63; a generation is named by its lease, so ids are not used twice
 
 
@@ -58,6 +60,7 @@ class ParsedKey(NamedTuple):
         "fact",
         "record",
         "act",
+        "fence",
         "legacy",
         "receipt",
         "purge",
@@ -159,6 +162,9 @@ class Keyspace:
     def act(self, slot: int) -> bytes:
         return f"{self.root}/acts/{slot % DELETION_AUTHOR_SLOTS:04d}".encode()
 
+    def fence(self, slot: int) -> bytes:
+        return f"{self.root}/fences/{slot % FENCE_SLOTS:03d}".encode()
+
     def receipt(self, project_id: str, key: str) -> bytes:
         return f"{self.root}/idem/{_valid_id(project_id)}/{_valid_id(key)}".encode()
 
@@ -234,6 +240,8 @@ class Keyspace:
         match key.decode()[len(self.root) + 1 :].split("/"):
             case [("epoch" | "sentinel" | "compactor" | "followed") as name]:
                 return ParsedKey(name, "", "", "")
+            case ["fences", slot]:
+                return ParsedKey("fence", "", "", slot)
             case ["idem", project_id, name]:
                 return ParsedKey("receipt", project_id, "", name)
             case ["purges", project_id, stack_id]:
@@ -258,6 +266,8 @@ class Keyspace:
                 return self.record(parsed.project_id, parsed.stack_id, parsed.record_key)
             case "act":
                 return self.act(int(parsed.name))
+            case "fence":
+                return self.fence(int(parsed.name))
             case "legacy":
                 return self.legacy(parsed.project_id)
             case "receipt":

@@ -3,6 +3,8 @@
 A refreshed read asks the backend only for its newest revision, with one call for all concurrent reads,
 and is answered from memory once the state has reached that revision.  A write is acknowledged when the
 state of this process includes it, so that the next request of the same client sees it.
+
+The module is longer than 300 lines because it passes on all calls of the port.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from factstore.store.started_commit import VisibleCommit
 from factstore.store.time_slice import TimeSlice
 
 FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
+SILENT_SECONDS = 1.0  # for which the watch may not report a revision of the service itself
 WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
 VISIBLE_SECONDS = 1.0  # the most that an acknowledgement waits for the state; the write is durable
 
@@ -59,6 +62,7 @@ class MirroredStore:
         self._spare_watch_until = 0.0
         self._head_reads = ReadIndex(backend.head, clock, new_wake_up, backend.start_head)
         self._bumps = ReadIndex(backend.bump_revision, clock, new_wake_up)
+        self._fences = ReadIndex(backend.raise_fence, clock, new_wake_up)
 
     # Called by the pump
 
@@ -113,9 +117,7 @@ class MirroredStore:
             soon = min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)
             return self._wait_for_revision(head, soon) or self._follow_foreign(head, deadline)
         except CursorExpired as error:
-            raise Unavailable(
-                "the store was replaced; the service is reading it again. Try again."
-            ) from error
+            raise _replaced() from error
 
     def join_head_read(self, ended: Callable[[], object]) -> HeadRead:
         """Return the next read of the backend's newest revision, without waiting for it.
@@ -187,13 +189,28 @@ class MirroredStore:
             revision = head  # no key can be written; it may be a revision of the service, after all
         except OutcomeUnknown as error:
             raise Unavailable("the store did not answer in time.") from error
-        before = self.state().revision
-        state = self._wait_for_revision(revision, deadline)
-        if state is None:
+        return self._wait_for_own_revision(revision, deadline)
+
+    def fence(self, deadline: float) -> State:
+        """See :class:`~factstore.core.ports.Store`."""
+        # One call serves all writers whose attempts were lost with the same member of etcd.
+        try:
+            return self._wait_for_own_revision(self._fences.read(deadline), deadline)
+        except CursorExpired as error:
+            raise _replaced() from error
+
+    def _wait_for_own_revision(self, revision: int, deadline: float) -> State:
+        """Wait for a revision that the watch has to report; open another watch if it is silent."""
+        while True:
+            before = self.state().revision
+            soon = min(deadline, self._clock.monotonic() + SILENT_SECONDS)
+            state = self._wait_for_revision(revision, soon)
+            if state is not None:
+                return state
             if self.state().revision == before:  # the watch is broken, not only slow
                 self._interrupt()
-            raise Unavailable("the service lags behind the store; its watch is being renewed.")
-        return state
+            if self._clock.monotonic() >= deadline:
+                raise Unavailable("the service lags behind the store; its watch is being renewed.")
 
     def _interrupt(self) -> None:
         """Let the backend open its watch again, unless the watch may have been opened just now."""
@@ -288,13 +305,19 @@ class MirroredStore:
         """Start the threads that :meth:`refresh` needs."""
         self._head_reads.start()
         self._bumps.start()
+        self._fences.start()
 
     @property
     def alive(self) -> bool:
         """Return True if the threads that :meth:`refresh` needs are running."""
-        return self._head_reads.alive and self._bumps.alive
+        return self._head_reads.alive and self._bumps.alive and self._fences.alive
 
     def stop(self) -> None:
         """Stop the threads; the caller closes the backend."""
         self._head_reads.stop()
         self._bumps.stop()
+        self._fences.stop()
+
+
+def _replaced() -> Unavailable:
+    return Unavailable("the store was replaced; the service is reading it again. Try again.")

@@ -40,6 +40,24 @@ class LeaseExists(Exception):
     """A lease with the chosen id exists already."""
 
 
+class Fenced(Exception):
+    """An attempt arrived after its fence had been raised; nothing was written.
+
+    :ivar revision: the revision to which the fence was raised.
+    """
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"the fence was raised at revision {revision}")
+        self.revision = revision
+
+
+class Fence(NamedTuple):
+    """A key, and its revision while an attempt can be applied; 0 if the key does not exist."""
+
+    key: bytes
+    revision: int
+
+
 class KeyValue(NamedTuple):
     """A stored key."""
 

@@ -16,7 +16,7 @@ from factstore.watch.hub import Hub
 LOG = logging.getLogger(__name__)
 
 BACKOFF_FIRST = 0.05  # seconds before the second try
-BACKOFF_LIMIT = 1.0
+BACKOFF_LIMIT = 0.25
 STOP_SECONDS = 5.0
 STOP_TRIES = 50
 

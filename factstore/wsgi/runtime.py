@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import uuid
 from collections.abc import Callable, Mapping
@@ -171,19 +172,25 @@ class Runtime:
 
 
 def connect(
-    conf: cfg.ConfigOpts, observe: Callable[[str, float], None] = lambda call, seconds: None
+    conf: cfg.ConfigOpts,
+    observe: Callable[[str, float], None] = lambda call, seconds: None,
+    *,
+    spread: bool = False,
 ) -> EtcdClient:
     """Return a client of the configured etcd, which has not made any call yet.
 
     :param observe: receives the name and the duration of every call.
+    :param spread: True to begin with any endpoint, if the configuration permits it.
     :raises OSError: a file that ``[etcd]`` names cannot be read.
     :raises oslo_config.cfg.Error: an option is not valid.
     """
     if not conf.etcd.endpoints:
         raise cfg.ConfigFileValueError("[etcd] endpoints is empty")
-    return EtcdClient(
-        conf.etcd.endpoints, _credentials(conf), observe, fast_calls=conf.etcd.fast_calls
-    )
+    endpoints = list(conf.etcd.endpoints)
+    if spread and conf.etcd.spread:
+        first = random.randrange(len(endpoints))  # noqa: S311 - spread, not secrecy
+        endpoints = endpoints[first:] + endpoints[:first]
+    return EtcdClient(endpoints, _credentials(conf), observe, fast_calls=conf.etcd.fast_calls)
 
 
 def diagnose(conf: cfg.ConfigOpts) -> dict[str, str]:
@@ -224,7 +231,8 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
     new_wake_up = scheduler.new_wake_up
     quotas, allowances = limits.read(conf)
     metrics = Metrics()
-    client, keys = connect(conf, metrics.observe_etcd_call), Keyspace(etcd.root)
+    client = connect(conf, metrics.observe_etcd_call, spread=True)
+    keys = Keyspace(etcd.root)
     backend = EtcdBackend(
         client,
         keys,

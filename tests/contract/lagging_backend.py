@@ -56,6 +56,10 @@ class LaggingBackend:
         self._go.set()
         return self._backend.head(deadline)
 
+    def raise_fence(self, deadline: float) -> int:
+        self._go.set()
+        return self._backend.raise_fence(deadline)
+
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         revision = self._backend.commit(commit, deadline)
         if revision is not None:

@@ -18,7 +18,7 @@ from factstore.core.model.read_set import ReadSet
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.signals import SignalRequest
 from factstore.store.fsck.reader import StoreReader
-from factstore.store.types import PutKey, Txn
+from factstore.store.types import Fence, PutKey, Txn
 from tests.cases import cases
 from tests.contract.membership import changes_by_event, declare, join
 from tests.contract.test_turns import give_back, take
@@ -169,7 +169,7 @@ def test_writes_that_are_sent_together_do_not_exceed_the_quota_of_etcd(world: Et
     fill(world)
     puts = [Txn([], [PutKey(key, b"1")]) for key in (b"/a", b"/b")]
     with pytest.raises(StorageFull):
-        world.raw.transact_all(puts, soon())
+        world.raw.transact_all(puts, soon(), Fence(b"/factstore/fences/000", 0))
 
 
 def test_a_removal_is_found_that_was_made_although_the_store_is_full(

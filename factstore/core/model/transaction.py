@@ -11,7 +11,7 @@ from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 GUARDS = 128  # etcd compares no more in one transaction
-OWN_GUARDS = 2  # those that a store adds: on itself, and on the stack
+OWN_GUARDS = 3  # those that a store adds: on itself, on the stack, and its fence
 
 
 @quick_dataclass(frozen=True, slots=True)

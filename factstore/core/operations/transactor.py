@@ -223,10 +223,10 @@ class Transactor:
     ) -> int | None:
         """Commit, unless that has failed already; return the revision, or None if a guard failed.
 
-        An unknown outcome is settled by what the state shows, else by trying the same again.  The very
-        same guards make the retry safe: if the lost attempt was, or will be, applied, the retry fails
-        them.  They cannot distinguish a path that was created and removed again from one that never
-        existed.
+        An unknown outcome is settled by what the state shows, else by trying the same again.  Before
+        that, the store is fenced, so that the lost attempt cannot be applied later: without it, the
+        guards could not distinguish a path that was created by the retry and removed again by others
+        from one that never existed, and the write would happen twice.
         """
         try:
             if failure is not None:
@@ -251,10 +251,12 @@ class Transactor:
             place.leave()  # settling the outcome may take until the deadline, and its guards decide
             while self._clock.monotonic() < deadline:
                 try:
-                    state = self._store.refresh(deadline)
+                    state, fenced = self._fenced(deadline)
                     found = self._find(state, transaction, deadline)
                     if found is not None:
                         return found
+                    if not fenced:
+                        break
                     if can_be_planned_again(state, transaction):
                         return None
                     if not guards_still_hold(state, transaction):
@@ -263,6 +265,13 @@ class Transactor:
                 except (Unavailable, OutcomeUnknown):
                     continue
             raise OutcomeUnknown(unknown.detail) from unknown
+
+    def _fenced(self, deadline: float) -> tuple[State, bool]:
+        """Return a state that includes earlier attempts, and True if none will be applied later."""
+        try:
+            return self._store.fence(deadline), True
+        except StorageFull:
+            return self._store.refresh(deadline), False
 
     def _find(self, state: State, transaction: Transaction, deadline: float) -> int | None:
         """Return the revision at which a transaction was applied, if it or its author's note shows."""

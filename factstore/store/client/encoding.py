@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey, Txn
+from factstore.store.types import Compare, DeleteKeys, Fence, GetKey, Operation, PutKey, Txn
 
 TXN = "/etcdserverpb.KV/Txn"
 """The call that receives these messages."""
@@ -60,17 +60,36 @@ def encode_put(key: bytes, value: bytes, lease: int = 0) -> bytes:
     return b"%b%b%b%b%b" % (_SUCCESS, _varint(1 + len(size) + len(put)), _PUT, size, put)
 
 
-def encode_transactions(txns: Sequence[Txn]) -> bytes:
-    """Return a request with several transactions."""
+def encode_attempt(txns: Sequence[Txn], fence: Fence) -> bytes:
+    """Return a request with transactions, which applies none of them once their fence was raised.
+
+    In that case the response contains the key of the fence.
+    """
+    begin, end = _fence(fence)
+    if len(txns) == 1:
+        return b"%b%b%b" % (begin, encode_transaction(txns[0]), end)
+    parts = [_SUCCESS + _sized(_TXN + _sized(encode_transaction(txn))) for txn in txns]
+    fenced = _SUCCESS + _sized(_TXN + _sized(b"".join([begin, *parts, end])))
     # etcd does not count nested puts, and would store them beyond its quota.  It counts this one, which
     # is never carried out, because a request without compares always succeeds.
-    parts = [_SUCCESS + _sized(_TXN + _sized(encode_transaction(txn))) for txn in txns]
     for txn in txns:
         for operation in txn.operations:
             if isinstance(operation, PutKey):
                 counted = _operation(PutKey(operation.key, b""))
-                return b"".join([*parts, _FAILURE, _sized(counted)])
-    return b"".join(parts)
+                return b"".join([fenced, _FAILURE, _sized(counted)])
+    return fenced
+
+
+def encode_raising(fence: Fence) -> bytes:
+    """Return a request that raises a fence, unless it was raised, and then reads its key."""
+    begin, end = _fence(fence)
+    return b"%b%b%b" % (begin, encode_put(fence.key, b""), end)
+
+
+@lru_cache(16)
+def _fence(fence: Fence) -> tuple[bytes, bytes]:
+    """Return the compare of a fence, and the operation of a request whose compares fail."""
+    return encode_revision(*fence), _FAILURE + _sized(_operation(GetKey(fence.key)))
 
 
 def _compare(compare: Compare) -> bytes:

@@ -45,3 +45,14 @@ class Endpoint:
             "lease_leases": list_leases(self.channel),
         }
         self.watch = rpc.WatchStub(self.channel)
+
+    def is_alive(self, seconds: float) -> bool:
+        """Return False if the member does not even answer what needs no other member."""
+        try:
+            self.calls["status"](rpc.StatusRequest(), timeout=seconds)
+        except grpc.RpcError as error:
+            return error.code() not in (
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                grpc.StatusCode.UNAVAILABLE,
+            )
+        return True

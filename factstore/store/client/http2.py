@@ -163,11 +163,17 @@ class Http2Connection:
         self._sender.begin(number, block, message, ends=ends)
         return number
 
-    def give_up(self, now: float) -> None:
-        """End the calls whose time is over."""
-        for stream in [number for number, call in self._calls.items() if call.until <= now]:
+    def is_overdue(self, now: float) -> bool:
+        """Return True if the time of a call is over."""
+        return any(call.until <= now for call in self._calls.values())
+
+    def give_up(self, now: float) -> int:
+        """End the calls whose time is over, and return their number."""
+        overdue = [number for number, call in self._calls.items() if call.until <= now]
+        for stream in overdue:
             self._reset(stream)
             self._calls.pop(stream).end(Failure.LOST)
+        return len(overdue)
 
     def _reset(self, number: int) -> None:
         self._sender.cancel(number)

@@ -36,7 +36,7 @@ PONG_SECONDS = 5.0
 """A connection with nothing but streams is asked for a sign of life after the first time, and counts as
 lost after the second one.  etcd does not allow more questions than one in five seconds."""
 
-TIMER_SECONDS = 0.25  # between two searches for calls that take too long
+TIMER_SECONDS = 0.1  # between two searches for calls that take too long
 RETRY_SECONDS = 2.0  # between two attempts to connect
 _READ, _WRITE = 1, 2  # of libev
 _READ_BYTES = 64 * 1024
@@ -49,6 +49,7 @@ class LoopCalls:
     :param token: returns the token for the calls; empty without a user, None if none was
         issued yet.
     :param connected: called in the hub when a connection was opened.
+    :param silent: called in the hub with the URL of an endpoint that has not answered a call in time.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class LoopCalls:
         credentials: Credentials,
         token: Callable[[], str | None],
         connected: Callable[[], object] = lambda: None,
+        silent: Callable[[str], object] = lambda url: None,
     ) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
         self._token = token
         self._connected = connected
+        self._silent = silent
         self._url = ""
         self._socket: Any = None
         self._http2: Http2Connection | None = None
@@ -268,7 +271,18 @@ class LoopCalls:
                 LOG.info("%s has not answered a ping for %g s.", self._url, PONG_SECONDS)
                 self._lose()
                 return
-        http2.give_up(now)
+        if http2.is_overdue(now):
+            # The loop may have been busy, and the responses may be waiting in the socket.
+            self._receive()
+            if http2 is not self._http2:
+                return
+            if http2.give_up(now):
+                self._silent(self._url)
+                if self._url != self._endpoint():
+                    self._lose()
+                    self._retry_at = 0.0
+                    self._connect_soon()
+                    return
         self._flush_soon()
 
     def _lose(self) -> None:

@@ -8,20 +8,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from factstore.store.client import messages as rpc
-from factstore.store.client.encoding import TXN, encode_transaction, encode_transactions
+from factstore.store.client.attempts import read_attempt
+from factstore.store.client.encoding import TXN, encode_attempt
 from factstore.store.client.http2_calls import Ended, Failure, Received
 from factstore.store.client.leases import KEEP_ALIVE
+from factstore.store.client.patience import READ_SECONDS, WRITE_SECONDS, Patience
 from factstore.store.client.protobuf import key_value
 from factstore.store.client.watch_stream import NEEDS_LEADER, WATCH, watch_request
-from factstore.store.types import Credentials, RangeResult, Txn
+from factstore.store.types import Credentials, Fence, Fenced, RangeResult, Txn
 
 if TYPE_CHECKING:
     from factstore.store.client.loop_calls import LoopCalls
     from factstore.store.client.loop_stream import LoopWatch, OpenStream
 
 RANGE = "/etcdserverpb.KV/Range"
-CALL_SECONDS = 1.0
-"""After which a call that may be repeated is given up."""
 
 
 def is_patched() -> bool:
@@ -36,6 +36,7 @@ class LoopClient:
     :param observe: called with the name and the duration of every call.
     :param connected: called when a connection was opened, on which a watch can be opened.
     :param enabled: False if no call can be started, because there is no loop or gRPC makes all calls.
+    :param silent: called with the URL of an endpoint that has not answered in time.
     """
 
     def __init__(
@@ -47,15 +48,18 @@ class LoopClient:
         connected: Callable[[], object],
         *,
         enabled: bool,
+        silent: Callable[[str], object] = lambda url: None,
+        patience: Patience | None = None,
     ) -> None:
         self._observe = observe
         self._connected = connected
+        self._patience = patience or Patience(1)
         self._calls: LoopCalls | None = None
         self._last_was_useless = False
         if enabled:
             from factstore.store.client.loop_calls import LoopCalls
 
-            self._calls = LoopCalls(endpoint, credentials, token, self._notify_connected)
+            self._calls = LoopCalls(endpoint, credentials, token, self._notify_connected, silent)
 
     @property
     def available(self) -> bool:
@@ -99,29 +103,29 @@ class LoopClient:
         self,
         txns: Sequence[Txn],
         deadline: float,
-        ended: Callable[[tuple[list[bool], int] | Failure], object],
+        fence: Fence,
+        ended: Callable[[tuple[list[bool], int] | Failure | Fenced], object],
     ) -> bool:
         """Start to send transactions as one; return False if that is not possible.
 
         :param ended: called in the hub with the transactions that succeeded, and the revision; or with
-            the failure.
+            the failure.  That is LOST after a part of the time, because an attempt that takes so long
+            has probably been lost, and others have to follow.
         """
-        single = len(txns) == 1
 
         def read(message: bytes | Failure) -> None:
             if isinstance(message, Failure):
                 ended(message)
                 return
-            answer = rpc.TxnResponse.FromString(message)
-            succeeded = (
-                [answer.succeeded]
-                if single
-                else [each.response_txn.succeeded for each in answer.responses]
-            )
-            ended((succeeded, answer.header.revision))
+            try:
+                outcome = read_attempt(rpc.TxnResponse.FromString(message), len(txns), fence)
+            except Fenced as error:
+                ended(error)
+            else:
+                ended(outcome)
 
-        request = encode_transaction(txns[0]) if single else encode_transactions(txns)
-        return self._start("txn", TXN, request, read, deadline - time.monotonic())
+        seconds = min(deadline - time.monotonic(), self._patience.seconds(WRITE_SECONDS))
+        return self._start("txn", TXN, encode_attempt(txns, fence), read, seconds)
 
     def watch(
         self, key: bytes, end: bytes, start: int, forget_token: Callable[[], None]
@@ -164,14 +168,23 @@ class LoopClient:
             self._calls.close()
 
     def _start(
-        self, call: str, method: str, request: bytes, ended: Ended, seconds: float = CALL_SECONDS
+        self,
+        call: str,
+        method: str,
+        request: bytes,
+        ended: Ended,
+        seconds: float | None = None,
     ) -> bool:
+        if seconds is None:
+            seconds = self._patience.seconds(READ_SECONDS)
         if self._calls is None or seconds <= 0:
             return False
         began = time.perf_counter()
 
         def observed(message: bytes | Failure) -> None:
             self._observe(call, time.perf_counter() - began)
+            if not isinstance(message, Failure):
+                self._patience.note_answer()
             ended(message)
 
         return self._calls.call(method, request, observed, seconds)

@@ -56,7 +56,6 @@ class LoopWatch(WatchStream):
         self._useless = useless
         self._messages: Any = SimpleQueue()
         self._stream = begin(self._messages.put)
-        self._closed = False
 
     @property
     def begun(self) -> bool:
@@ -70,12 +69,12 @@ class LoopWatch(WatchStream):
             if self._stream is not None:
                 self._stream.take(len(message))
             yield rpc.WatchResponse.FromString(message)
-        if not (heard or self._closed):
+        if not (heard or self.closed):
             self._forget_token()
             self._useless()
         raise Unavailable("the watch broke: its connection was closed, or etcd has ended it")
 
     def close(self) -> None:
-        self._closed = True
+        self.closed = True
         if self._stream is not None:
             self._stream.close()

@@ -32,10 +32,12 @@ class WatchStream(ABC):
     """A watch: an iterator over revisions, each a list of its events.
 
     :param forget_token: called if the token may have been the reason for its end.
+    :ivar closed: True once :meth:`close` was called.
     """
 
     def __init__(self, forget_token: Callable[[], None]) -> None:
         self._forget_token = forget_token
+        self.closed = False
 
     def __iter__(self) -> Iterator[list[WatchEvent]]:
         """Yield until the stream ends.
@@ -99,5 +101,6 @@ class GrpcWatch(WatchStream):
             raise Unavailable(f"the watch broke: {describe(error)}") from error
 
     def close(self) -> None:
+        self.closed = True
         self._requests.put(None)
         self._responses.cancel()

@@ -14,10 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
+from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
 from factstore.store.commit_batch import BATCH_BYTES, BATCH_SIZE, ConflictSet, Entry, next_batch
 from factstore.store.commit_batcher import BatchEnded, CommitBatcher
-from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseExpired, PutKey, Txn
+from factstore.store.types import (
+    Compare,
+    DeleteKeys,
+    Fence,
+    Fenced,
+    GetKey,
+    LeaseExpired,
+    PutKey,
+    Txn,
+)
 from tests.eventually import eventually
 
 KEYS = [b"a", b"a/b", b"a/b/c", b"a0", b"b", b"record"]
@@ -38,6 +48,11 @@ def creation(path: bytes, *above: bytes) -> Txn:
     compares = [Compare(path + b"/", "create", "==", 0, path + b"0")]
     compares += [Compare(key, "create", "==", 0) for key in above]
     return put(path, b"v", *compares)
+
+
+def fence() -> AttemptFence:
+    """Return a fence that no test raises."""
+    return AttemptFence(b"fences/0", lambda known, deadline: known.revision)
 
 
 def entry(txn: Txn) -> Entry:
@@ -188,17 +203,17 @@ class Etcd:
         self.batch_error: Exception | None = None
         self.single_error: dict[bytes, Exception] = {}
 
-    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
-        self.calls.append([txn])
-        self.entered.set()
-        assert self.release.wait(10)
-        error = self.single_error.get(txn.operations[0].key)
-        if error:
-            raise error
-        return True, len(self.calls)
-
-    def transact_all(self, txns: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
+    def transact_all(
+        self, txns: Sequence[Txn], deadline: float, fence: Fence
+    ) -> tuple[list[bool], int]:
         self.calls.append(list(txns))
+        if len(txns) == 1:
+            self.entered.set()
+            assert self.release.wait(10)
+            error = self.single_error.get(txns[0].operations[0].key)
+            if error:
+                raise error
+            return [True], len(self.calls)
         if self.batch_error:
             raise self.batch_error
         return [txn.operations[0].key != b"loser" for txn in txns], len(self.calls)
@@ -231,7 +246,7 @@ class Callers:
 
 def run_batch(etcd: Etcd, *keys: bytes) -> dict[bytes, object]:
     """Return all outcomes if all *keys* arrive while the first call is running."""
-    batcher = CommitBatcher(etcd.transact, etcd.transact_all, Clock(), threading.Event)
+    batcher = CommitBatcher(etcd.transact_all, fence(), Clock(), threading.Event)
     batcher.start()
     callers = Callers(batcher)
     try:
@@ -287,7 +302,7 @@ def test_if_a_batch_fails_every_transaction_fails(
 
 def test_a_transaction_that_is_not_sent_before_its_deadline_is_not_written() -> None:
     etcd = Etcd()
-    batcher = CommitBatcher(etcd.transact, etcd.transact_all, Clock(), threading.Event)
+    batcher = CommitBatcher(etcd.transact_all, fence(), Clock(), threading.Event)
     batcher.start()
     callers = Callers(batcher)
     callers.call(b"first")
@@ -302,7 +317,7 @@ def test_a_transaction_that_is_not_sent_before_its_deadline_is_not_written() -> 
 
 def test_the_outcome_of_a_transaction_without_an_answer_is_unknown() -> None:
     etcd = Etcd()
-    batcher = CommitBatcher(etcd.transact, etcd.transact_all, Clock(), threading.Event)
+    batcher = CommitBatcher(etcd.transact_all, fence(), Clock(), threading.Event)
     batcher.start()
     answers: list[BaseException] = []
 
@@ -331,13 +346,17 @@ class Loop:
         self.open = True
         self.deferred: list[Callable[[], object]] = []
         self.batches: list[tuple[list[Txn], BatchEnded]] = []
+        self.fences: list[int] = []
 
     def defer(self, call: Callable[[], object]) -> None:
         self.deferred.append(call)
 
-    def transact_all(self, txns: Sequence[Txn], deadline: float, ended: BatchEnded) -> bool:
+    def transact_all(
+        self, txns: Sequence[Txn], deadline: float, fence: Fence, ended: BatchEnded
+    ) -> bool:
         if self.open:
             self.batches.append((list(txns), ended))
+            self.fences.append(fence.revision)
         return self.open
 
     def turn(self) -> None:
@@ -350,12 +369,13 @@ class Written:
 
     ended: list[Entry] = field(default_factory=list)
     sent: SimpleQueue[Txn] = field(default_factory=SimpleQueue)
+    raised: int = 0
 
-    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
-        self.sent.put(txn)
-        return True, 9
-
-    def transact_all(self, txns: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
+    def transact_all(
+        self, txns: Sequence[Txn], deadline: float, fence: Fence
+    ) -> tuple[list[bool], int]:
+        if fence.revision < self.raised:
+            raise Fenced(self.raised)
         for txn in txns:
             self.sent.put(txn)
         return [True] * len(txns), 9
@@ -380,7 +400,7 @@ def loop() -> Loop:
 
 @pytest.fixture
 def batcher(loop: Loop, written: Written) -> Iterator[CommitBatcher]:
-    made = CommitBatcher(written.transact, written.transact_all, Clock(), threading.Event, loop)
+    made = CommitBatcher(written.transact_all, fence(), Clock(), threading.Event, loop)
     made.start()
     yield made
     loop.open = False
@@ -445,6 +465,25 @@ def test_a_batch_that_may_have_been_carried_out_is_never_sent_again(
     assert written.sent.empty()
 
 
+@pytest.mark.parametrize("first_in_loop", [True, False])
+def test_a_batch_that_was_fenced_off_is_sent_again_behind_the_raised_fence(
+    batcher: CommitBatcher, loop: Loop, written: Written, first_in_loop: bool
+) -> None:
+    loop.open, written.raised = first_in_loop, 5
+    send(batcher, written, b"a", b"b")
+    loop.turn()
+    if first_in_loop:
+        loop.batches.pop()[1](Fenced(5))
+    eventually(lambda: len(written.ended) == 2)
+    assert all(each.error is None and each.revision == 9 for each in written.ended)
+    eventually(lambda: not batcher._running)
+    loop.open = True
+    send(batcher, written, b"c")
+    loop.turn()
+    assert loop.fences[-1] == 5
+    loop.batches.pop()[1](([True], 10))
+
+
 def test_a_writer_that_fails_does_not_affect_the_others_of_its_batch(
     batcher: CommitBatcher, loop: Loop, written: Written
 ) -> None:
@@ -456,7 +495,7 @@ def test_a_writer_that_fails_does_not_affect_the_others_of_its_batch(
 
 
 def test_a_batch_in_the_loop_ends_before_the_batcher_stops(loop: Loop, written: Written) -> None:
-    made = CommitBatcher(written.transact, written.transact_all, Clock(), threading.Event, loop)
+    made = CommitBatcher(written.transact_all, fence(), Clock(), threading.Event, loop)
     made.start()
     send(made, written, b"a")
     loop.turn()

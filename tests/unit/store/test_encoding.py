@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.store.client import messages as rpc
-from factstore.store.client.encoding import encode_transaction, encode_transactions
-from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey, Txn
+from factstore.store.client.encoding import encode_attempt, encode_raising, encode_transaction
+from factstore.store.types import Compare, DeleteKeys, Fence, GetKey, Operation, PutKey, Txn
 
 KEYS = st.binary(min_size=1, max_size=300)
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -49,15 +49,25 @@ def transaction(txn: Txn) -> Any:
     )
 
 
-def nested_transactions(txns: Sequence[Txn]) -> Any:
-    """Return a request with several transactions."""
+def fenced(inner: Sequence[Any], compares: Sequence[Any], fence: Fence) -> Any:
+    """Return a request with operations, which reads the key of the fence if it was raised."""
+    same = rpc.Compare(key=fence.key, target=rpc.Compare.MOD, mod_revision=fence.revision)
+    return rpc.TxnRequest(
+        compare=[same, *compares], success=inner, failure=[_operation(GetKey(fence.key))]
+    )
+
+
+def attempt(txns: Sequence[Txn], fence: Fence) -> Any:
+    """Return a request with transactions behind a fence."""
+    if len(txns) == 1:
+        single = transaction(txns[0])
+        return fenced(single.success, single.compare, fence)
     # etcd does not count nested puts, and would store them beyond its quota.  It counts this one, which
     # is never carried out, because a request without compares always succeeds.
     puts = (each for txn in txns for each in txn.operations if isinstance(each, PutKey))
     counted = [_operation(PutKey(put.key, b"")) for put in islice(puts, 1)]
-    return rpc.TxnRequest(
-        success=[rpc.RequestOp(request_txn=transaction(txn)) for txn in txns], failure=counted
-    )
+    nested = fenced([rpc.RequestOp(request_txn=transaction(txn)) for txn in txns], [], fence)
+    return rpc.TxnRequest(success=[rpc.RequestOp(request_txn=nested)], failure=counted)
 
 
 def _compare(compare: Compare) -> Any:
@@ -86,6 +96,15 @@ def test_a_transaction_is_the_message_of_protobuf(txn: Txn) -> None:
     assert rpc.TxnRequest.FromString(encode_transaction(txn)) == transaction(txn)
 
 
-@given(st.lists(TXNS, min_size=1, max_size=4))
-def test_several_transactions_are_the_message_of_protobuf(txns: list[Txn]) -> None:
-    assert rpc.TxnRequest.FromString(encode_transactions(txns)) == nested_transactions(txns)
+FENCES = st.builds(Fence, KEYS, NUMBERS)
+
+
+@given(st.lists(TXNS, min_size=1, max_size=4), FENCES)
+def test_an_attempt_is_the_message_of_protobuf(txns: list[Txn], fence: Fence) -> None:
+    assert rpc.TxnRequest.FromString(encode_attempt(txns, fence)) == attempt(txns, fence)
+
+
+@given(FENCES)
+def test_the_raising_of_a_fence_is_the_message_of_protobuf(fence: Fence) -> None:
+    expected = fenced([_operation(PutKey(fence.key, b""))], [], fence)
+    assert rpc.TxnRequest.FromString(encode_raising(fence)) == expected

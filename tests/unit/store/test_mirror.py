@@ -22,6 +22,7 @@ class Scripted:
     def __init__(self) -> None:
         self.at: int | Exception = 5
         self.on_nudge = lambda: 0
+        self.on_fence = lambda: 0
         self.nudges = 0
         self.interrupts = 0
 
@@ -36,6 +37,9 @@ class Scripted:
     def bump_revision(self, deadline: float) -> int:
         self.nudges += 1
         return self.on_nudge()
+
+    def raise_fence(self, deadline: float) -> int:
+        return self.on_fence()
 
     def interrupt(self) -> None:
         self.interrupts += 1
@@ -146,7 +150,7 @@ def test_a_silent_watch_is_restarted_and_the_reader_notified(
     store._bumps.read = lambda deadline: 8  # type: ignore[method-assign]
     store.load(Snapshot(EPOCH, 5, []))
     with pytest.raises(Unavailable):
-        store.refresh(clock.now + 5)
+        store.refresh(clock.now + 2)
     assert backend.interrupts == 1
     # Impatient readers leave it the time to open, and do not restart it again and again.
     for _ in range(2):
@@ -156,6 +160,24 @@ def test_a_silent_watch_is_restarted_and_the_reader_notified(
     with pytest.raises(Unavailable):
         store.refresh(clock.now + 1)
     assert backend.interrupts == 2
+
+
+def test_a_fenced_state_includes_the_revision_of_the_fence(
+    store: MirroredStore, backend: Scripted, threads: ThreadPoolExecutor
+) -> None:
+    raised = threading.Event()
+
+    def raise_fence() -> int:
+        raised.set()
+        return 7
+
+    backend.on_fence = raise_fence
+    writers = [threads.submit(store.fence, 1030.0) for _ in range(4)]
+    assert raised.wait(10)
+    store.apply(step(6))
+    assert not any(writer.done() for writer in writers)
+    store.apply(Step(7, ()))
+    assert all(writer.result(10).revision >= 7 for writer in writers)
 
 
 def test_a_replaced_store_is_unavailable_until_it_is_loaded_again(

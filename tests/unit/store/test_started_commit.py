@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from factstore.core.errors import OutcomeUnknown, Unavailable
 from factstore.core.ports import CommitEnded
+from factstore.store.attempt_fence import AttemptFence
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.started_commit import BatchedCommit, VisibleCommit
-from factstore.store.types import LeaseExpired, PutKey, Txn
+from factstore.store.types import Fence, LeaseExpired, PutKey, Txn
 from tests.unit.core.factories import ManualClock
 
+FENCE = AttemptFence(b"fences/0", lambda known, deadline: known.revision)
 TXN = Txn((), (PutKey(b"a", b"v"),))
 
 
@@ -24,12 +26,15 @@ class Etcd:
         self.arrived, self.permitted = threading.Event(), threading.Event()
         self.answer: tuple[bool, int] | Exception = (True, 7)
 
-    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
+    def transact_all(
+        self, txns: Sequence[Txn], deadline: float, fence: Fence
+    ) -> tuple[list[bool], int]:
         self.arrived.set()
         assert self.permitted.wait(10)
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        succeeded, revision = self.answer
+        return [succeeded], revision
 
 
 class Outcome:
@@ -54,7 +59,7 @@ def test_a_transaction_ends_with_its_revision_or_its_error(
     etcd, outcome = Etcd(), Outcome()
     etcd.answer = answer
     etcd.permitted.set()
-    batcher = CommitBatcher(etcd.transact, lambda *_: ([], 0), ManualClock(), threading.Event)
+    batcher = CommitBatcher(etcd.transact_all, FENCE, ManualClock(), threading.Event)
     batcher.start()
     BatchedCommit(batcher, TXN, 9e9, outcome)
     assert outcome.ended.wait(10)
@@ -65,7 +70,7 @@ def test_a_transaction_ends_with_its_revision_or_its_error(
 
 def test_a_transaction_that_takes_too_long_ends_as_it_would_for_one_that_waits() -> None:
     etcd, sent, waiting = Etcd(), Outcome(), Outcome()
-    batcher = CommitBatcher(etcd.transact, lambda *_: ([], 0), ManualClock(), threading.Event)
+    batcher = CommitBatcher(etcd.transact_all, FENCE, ManualClock(), threading.Event)
     batcher.start()
     commits = [BatchedCommit(batcher, TXN, 1005.0, sent)]
     assert etcd.arrived.wait(10)

@@ -1,0 +1,194 @@
+"""Calls to the members of an etcd cluster, each to one member at a time.
+
+A call that fails at one member is made at another one, if it may be repeated.  A try that takes
+longer than usual is given up long before the deadline of its call, as patience.py describes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from factstore.core.errors import OutcomeUnknown, Unavailable
+from factstore.store.client import messages as rpc
+from factstore.store.client.endpoint import Endpoint
+from factstore.store.client.errors import (
+    describe,
+    is_stale_token,
+    raise_known_error,
+    was_never_sent,
+)
+from factstore.store.client.patience import READ_SECONDS, WRITE_SECONDS, Patience
+from factstore.store.types import Credentials
+
+LOG = logging.getLogger(__name__)
+
+PROBE_SECONDS = 0.15  # for a member to answer from its own memory
+PAUSE_SECONDS = 0.05  # after each endpoint has failed once, before the next round
+
+
+class Calls:
+    """Calls with gRPC.
+
+    :param observe: called with the name and the duration of every attempt.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        credentials: Credentials,
+        observe: Callable[[str, float], None],
+    ) -> None:
+        self._urls = list(endpoints)
+        self._endpoints = [Endpoint(url, credentials) for url in endpoints]
+        self._credentials = credentials
+        self._observe = observe
+        self._patience = Patience(len(endpoints))
+        self._current = 0
+        self._token = ""
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def versions(self, *, deadline: float) -> dict[str, str]:
+        """Return the version of etcd at each endpoint, by URL; empty for one that does not answer."""
+        metadata, found = self._authenticate(deadline), {}
+        for url, endpoint in zip(self._urls, self._endpoints, strict=True):
+            try:
+                left = max(0.1, deadline - time.monotonic()) / len(self._urls)
+                answer = endpoint.calls["status"](
+                    rpc.StatusRequest(), timeout=left, metadata=metadata
+                )
+                found[url] = str(answer.version)
+            except grpc.RpcError:
+                found[url] = ""
+        return found
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Raise Unavailable if the client is closed, in place of the ValueError of gRPC."""
+        try:
+            yield
+        except ValueError as error:
+            if not self._closed:
+                raise
+            raise Unavailable("the store cannot be reached: its client is closed.") from error
+
+    def _note_silence(self, url: str) -> None:
+        """Prefer another endpoint, because this one has not answered in time."""
+        self._patience.note_loss()
+        self._abandon(self._urls.index(url))
+
+    def _call(
+        self, call: str, request: Any, deadline: float, *, reads: bool, short: bool = False
+    ) -> Any:
+        with self._open():
+            return self._send(call, request, deadline, reads, short)
+
+    def _send(
+        self, call: str, request: Any, deadline: float, reads: bool, short: bool = False
+    ) -> Any:
+        """Make a call, and repeat it while that does no harm.
+
+        :param short: True if its response is short, so that a try that takes long was lost.  Tries of a
+            read are repeated until the deadline, unless no endpoint can be reached.
+        """
+        tries = count = len(self._endpoints)
+        failures = unreached = 0
+        reauthenticated = False
+        while True:
+            # The token is valid in the whole cluster. A member that cannot issue one is abandoned.
+            metadata = self._authenticate(deadline) if call != "authenticate" else ()
+            if short and (failures or self._patience.tried):
+                self._skip_silent(deadline)
+            tried = self._current
+            endpoint = self._endpoints[tried]
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Unavailable("etcd did not answer in time.")
+            if short:
+                usual = READ_SECONDS if reads else WRITE_SECONDS
+                share = min(left, self._patience.seconds(usual))
+            else:
+                share = left / tries if reads else left
+            began = time.perf_counter()
+            try:
+                answer = endpoint.calls[call](request, timeout=share, metadata=metadata)
+            except grpc.RpcError as error:
+                if not reauthenticated and is_stale_token(error):
+                    self._forget_token()
+                    reauthenticated = True
+                    continue
+                raise_known_error(error)
+                if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                    self._patience.note_loss()
+                self._abandon(tried)
+                never_sent = was_never_sent(error)
+                if not reads and not never_sent:
+                    raise OutcomeUnknown(
+                        "the store did not confirm the write in time, and may have made it. Read to "
+                        "find out, or send the same request again with an Idempotency-Key."
+                    ) from error
+                failures += 1
+                unreached = unreached + 1 if never_sent else 0
+                if short and reads and unreached < count:
+                    if failures % count == 0:
+                        time.sleep(PAUSE_SECONDS)
+                    continue
+                tries = 0 if short and reads else tries - 1
+                if tries <= 0:
+                    LOG.info("no etcd endpoint answers: %s", describe(error))
+                    raise Unavailable("the store cannot be reached.") from error
+            else:
+                if short:
+                    self._patience.note_answer()
+                return answer
+            finally:
+                self._observe(call, time.perf_counter() - began)
+
+    def _skip_silent(self, deadline: float) -> None:
+        """Prefer a member that answers from its own memory, which a member without a leader does.
+
+        It answers the call as soon as there is a leader; one that is frozen does not.
+        """
+        for _ in self._endpoints[1:]:
+            tried = self._current
+            left = deadline - time.monotonic()
+            if left <= 0 or self._endpoints[tried].is_alive(min(left, PROBE_SECONDS)):
+                return
+            self._abandon(tried)
+
+    def _abandon(self, tried: int) -> None:
+        with self._lock:
+            if self._current != tried or len(self._endpoints) == 1:
+                return
+            self._current = (tried + 1) % len(self._endpoints)
+        self._end_watches(tried)
+
+    def _end_watches(self, endpoint: int) -> None:
+        """End the watches on an endpoint that was abandoned."""
+        raise NotImplementedError
+
+    def _authenticate(self, deadline: float) -> tuple[tuple[str, str], ...]:
+        """Return the metadata of a call, with a token if there is a user; request one if necessary."""
+        if not self._credentials.username:
+            return ()
+        if not (token := self._token):
+            request = rpc.AuthenticateRequest(
+                name=self._credentials.username, password=self._credentials.password
+            )
+            token = self._send("authenticate", request, deadline, reads=True).token
+            self._token = token
+        return (("token", token),)
+
+    def _loop_token(self) -> str | None:
+        """Return the token of the user; empty without a user, None if none was issued yet."""
+        return (self._token or None) if self._credentials.username else ""
+
+    def _forget_token(self) -> None:
+        self._token = ""
