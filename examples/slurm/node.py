@@ -165,13 +165,14 @@ class Node:
 
     def _follow(self) -> None:
         # The others are joining, too: a first look at once would show a part of the cluster.
-        self._stopped.wait(self._settle)
-        mirror = self._stack.mirror(member=self._name, view="none", settle=self._settle)
+        mirror = self._stack.mirror(
+            member=self._name, view="none", settle=self._settle, first_settles=True
+        )
         while not self._stopped.is_set():
             known, began, renders = mirror.context, time.monotonic(), self.renders
             try:
                 context = mirror.update(
-                    0 if known is None else self._patience,
+                    self._patience,
                     self._read_set,
                     applied=self._cursor,  # this report needs no request of its own
                     generation=self._member.generation,

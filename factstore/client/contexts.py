@@ -83,6 +83,7 @@ class Contexts(PastFacts):
         known: Context | None = None,
         on_change: Callable[[Context, Context | None], object] = lambda new, old: None,
         retry_for: float | None = None,
+        first_settles: bool = False,
     ) -> Mirror:
         """Return a copy of the context that follows the service; see :class:`Mirror`.
 
@@ -92,6 +93,8 @@ class Contexts(PastFacts):
         :param on_change: called with each new context and the one before, which is None at first.
         :param retry_for: seconds without the service after which :meth:`Mirror.follow` raises
             Unavailable; None to retry forever.
+        :param first_settles: True to settle before the first context, too: for a reader that starts
+            together with many others, and would act on a part of what they publish.
         """
         url, settling = f"{self._url}/context", settle_params(settle, max_settle)
         return Mirror(
@@ -104,4 +107,5 @@ class Contexts(PastFacts):
             known=known,
             on_change=on_change,
             retry_for=retry_for,
+            first_settles=first_settles,
         )

@@ -21,6 +21,9 @@ from factstore.client.transport import LONGEST_WAIT, Transport, parsed
 
 LOG = logging.getLogger(__name__)
 
+NOTHING = f"{0:016x}.0"
+"""The cursor of a reader without a copy.  It is of no store, so the service returns a whole context."""
+
 EARLY_SECONDS = 1.0
 """The pause after a request that ended early without a change: a stopping server ends its requests."""
 
@@ -45,6 +48,8 @@ class Mirror:
     :param on_change: called with each new context and the one before, which is None at first.
     :param retry_for: seconds without the service after which :meth:`follow` raises Unavailable; None
         to retry forever.
+    :param first_settles: True if the first context is also to be returned when the stack is quiet, if
+        :meth:`update` may wait.
     :ivar context: the newest context; None before the first one.
     :ivar synced: True once the service has sent or confirmed the context.
     :ivar stale: True if the last request failed, so that the context may be out of date.
@@ -65,6 +70,7 @@ class Mirror:
         known: Context | None,
         on_change: Callable[[Context, Context | None], object],
         retry_for: float | None,
+        first_settles: bool = False,
     ) -> None:
         self.context = known
         self.synced = False
@@ -75,6 +81,7 @@ class Mirror:
         # The mirror adds what the view needs; the rest is the same for all members.
         self._params = context_params(member, "none", results=results)
         self._settling = settling
+        self._first_settles = first_settles
         self._member = member
         self._parts = view.split(",")
         self._on_change = on_change
@@ -109,7 +116,7 @@ class Mirror:
         previous = self.context
         try:
             if self._copy is None or previous is None:
-                context = self._read_document()
+                context = self._read_first(wait)
             else:
                 context = (
                     self._read_changes(self._copy, previous, wait, about, headers)
@@ -150,6 +157,14 @@ class Mirror:
     def close(self) -> None:
         """End :meth:`follow` after its current request."""
         self._closed.set()
+
+    def _read_first(self, wait: float) -> Context:
+        """Return the whole context, once the stack is quiet if that is to be waited for."""
+        if not (wait and self._settling and self._first_settles):
+            return self._read_document()
+        params = {**self._params, **self._settling, "since": NOTHING}
+        response = self._transport.send("GET", self._url, params=params, wait=wait)
+        return parsed(response, lambda found: self._take_document(found, response.headers))
 
     def _read_document(self) -> Context:
         response = self._transport.send("GET", self._url, params=self._params)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from tests.eventually import eventually
 from tests.http import Caller
 from tests.streaming import Stream
 
@@ -73,6 +74,19 @@ def test_the_first_context_is_not_held_back(api: Caller, stack: str) -> None:
     """A minute's settling would run into the caller's time limit."""
     begin(api, stack)
     assert api.get(f"{stack}/context?settle=5000&max_settle=60000").json()["facts"] == {"first": 1}
+
+
+def test_a_context_that_replaces_a_copy_settles(api: Caller, stack: str) -> None:
+    """Many that start together, or with old cursors, would otherwise read a part of a storm."""
+    begin(api, stack)
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(storm, api, stack)
+        eventually(lambda: "nodes" in api.get(f"{stack}/context").json()["facts"])
+        query = "since=0000000000000000.0&wait=50&settle=5000&max_settle=60000"
+        found = api.get(f"{stack}/context?{query}").json()
+        writing.result()
+    assert "since" not in found
+    assert len(found["facts"]["nodes"]) == STORM
 
 
 def test_a_change_that_was_undone_only_moves_the_cursor_of_a_settled_wait(

@@ -33,7 +33,6 @@ _CACHED_CHARACTERS = 64 * 1024 * 1024
 _CACHED_DELTAS = 4 * 1024 * 1024  # characters
 _SMALLEST = 1024  # bytes; a delta up to this size is never replaced by the document
 
-
 WHOLE = View()
 """All facts and members but the results."""
 
@@ -170,6 +169,14 @@ class ContextService:
                 state = self._paused(state, scope, left)
             if not left:
                 break
+        return self.answer(state, waiting)
+
+    def answer(self, state: State, waiting: ContextWait) -> ContextDelta | Context:
+        """Return what a reader gets once its wait has ended.
+
+        :raises NotFound: the stack or the member does not exist.
+        """
+        scope, view = waiting.scope, waiting.view
         context = self.changes(state, waiting) or self._compile(state, scope, view, ())
         if context is None:
             raise context_missing(scope, view)

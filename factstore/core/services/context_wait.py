@@ -18,7 +18,7 @@ class Settling:
     :param end: of the reader's wait.
     """
 
-    __slots__ = ("_clock", "_debouncer", "_events", "_scope", "_view")
+    __slots__ = ("_clock", "_debouncer", "_due", "_events", "_scope", "_view")
 
     def __init__(
         self,
@@ -34,7 +34,8 @@ class Settling:
         self._scope = scope
         self._view = view
         self._debouncer = Debouncer(settle, end)
-        self._debouncer.touch(clock.monotonic())
+        self._due = clock.monotonic()
+        self._debouncer.touch(self._due)
 
     def seconds_left(self, state: State) -> float:
         """Return the seconds to wait; 0 if the stack has been quiet for long enough, or was deleted."""
@@ -44,7 +45,10 @@ class Settling:
         if self._events.revision >= state.revision:  # else the change has just happened
             read_set = self._view.current_read_set(stack_state)
             self._debouncer.quiet_since(self._events.quiet_since(self._scope, read_set))
-        return max(0.0, (self._debouncer.deadline or 0) - self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._debouncer.delay(max(0.0, now - self._due))
+        self._due = self._debouncer.deadline or now
+        return max(0.0, self._due - now)
 
 
 class ContextWait:
@@ -95,10 +99,12 @@ class ContextWait:
                 if stack_state is None or not self.view.exists(stack_state):
                     raise context_missing(self.scope, self.view)
                 pending = self.view.last_change(stack_state) > self.since.revision
+            left = max(0.0, self.end - self._clock.monotonic())
             if not follows(state, self._events, epoch, self.scope, self.since):
-                return 0.0
-            if not pending:
-                return 0.0 if self._events.closing else max(0.0, self.end - self._clock.monotonic())
+                if not left:
+                    return 0.0
+            elif not pending:
+                return 0.0 if self._events.closing else left
             if self._settle.quiet <= 0:
                 return 0.0
             self._settling = Settling(

@@ -25,15 +25,19 @@ class Debounce(NamedTuple):
 
     :param quiet: the time without a change after which to deliver; 0 to deliver at once.
     :param limit: the maximum delay after the first change.
+    :param stretches: True if the limit does not count the time for which a busy worker was late.
     """
 
     quiet: float = 0.0
     limit: float = 0.0
+    stretches: bool = False
 
     @classmethod
     def of(cls, settle: int, max_settle: int | None = None) -> Debounce:
         """Return the settle times that a request gives in milliseconds."""
-        return cls(settle / 1000, (settle * TIMES if max_settle is None else max_settle) / 1000)
+        if max_settle is None:
+            return cls(settle / 1000, settle * TIMES / 1000, stretches=True)
+        return cls(settle / 1000, max_settle / 1000)
 
 
 AT_ONCE = Debounce()
@@ -51,6 +55,7 @@ class Debouncer:
         self._until = until
         self._first: float | None = None
         self._last = 0.0
+        self._late = 0.0
 
     def touch(self, now: float) -> None:
         """Record a change at an instant."""
@@ -62,6 +67,16 @@ class Debouncer:
         """Record the instant of the last change."""
         self._last = last
 
+    def delay(self, late: float) -> None:
+        """Record that the last deadline was checked late.
+
+        While a worker is late, changes that clients have made are not known to it, so that the stack
+        seems to be quiet.  Many readers that act on a part of the changes would make it later still.
+        """
+        self._late = late
+        if self._first is not None and self._settle.stretches:
+            self._first += late
+
     def reset(self) -> None:
         """Forget the changes, because they were delivered."""
         self._first = None
@@ -71,7 +86,8 @@ class Debouncer:
         """The instant of delivery; None if there is no change."""
         if self._first is None:
             return None
-        quiet, limit = self._settle
+        quiet, limit, _ = self._settle
+        quiet = max(quiet, self._late)
         in_time = max(self._until, self._first + quiet)
         return min(self._last + quiet, self._first + limit, in_time)
 

@@ -18,6 +18,7 @@ from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.services.context_wait import ContextWait
 from factstore.core.services.debounce import Debounce
+from factstore.core.state.state import State
 from factstore.policies import stacks as rules
 from factstore.policies.members import HEARTBEAT
 from factstore.wsgi.fast_path.call import Call
@@ -114,6 +115,17 @@ class ContextReads:
         limiter = self._services.rate_limiter
         leave = limiter.begin_wait(identity.project_id) if waits else None
         return waiting, leave
+
+    def read_awaited(
+        self, state: State, waiting: ContextWait, waited: bool, call: Call
+    ) -> Answer | None:
+        """Return the context or its changes after a wait."""
+        try:
+            found = self._services.context.answer(state, waiting)
+        except NotFound as error:
+            retry = [("Retry-After", "1")] if waited else []
+            return refusal(error, call.request_id, retry, waited=waited)
+        return self.answer(call, found, waited=waited)
 
     @staticmethod
     def answer(call: Call, found: Context | ContextDelta, *, waited: bool = False) -> Answer:

@@ -64,8 +64,11 @@ class LoopContextReads:
         self._ended(call, self._contexts.read)
 
     def _answer(self, call: Call, waiting: ContextWait, waited: bool, state: State | None) -> None:
-        found = None if state is None else self._services.context.changes(state, waiting)
-        if found is None:
+        if state is None:
             self._ended(call, self._contexts.read)
+            return
+        found = self._services.context.changes(state, waiting)
+        if found is None:  # the whole document, which may be large
+            self._ended(call, partial(self._contexts.read_awaited, state, waiting, waited))
         else:
             self._ended(call, self._contexts.answer(call, found, waited=waited))

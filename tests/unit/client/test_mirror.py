@@ -58,6 +58,21 @@ def test_a_mirror_reads_the_context_once_and_then_its_changes(
     assert (mirror.documents, mirror.deltas, mirror.mismatches) == (1, 1, 0)
 
 
+@pytest.mark.parametrize(("wait", "settle"), [(20, 0.5), (0, 0.5), (20, 0)])
+def test_the_first_context_settles_if_that_is_wanted_and_the_request_may_wait(
+    service: Service, clock: FakeClock, wait: int, settle: float
+) -> None:
+    mirror = service.stack(clock).mirror(settle=settle, first_settles=True)
+    service.will(answer(200, WHOLE, TAG), answer(200, delta(WHOLE, "e.7", facts={"b": 2})))
+    assert mirror.update(wait=wait).cursor == "e.5"
+    assert mirror.update().facts == {"a": 1, "b": 2}
+    nothing = {"since": "0000000000000000.0", "wait": "20", "settle": "500"}
+    first, second = (call.query for call in service.calls)
+    assert first == (nothing if wait and settle else {})
+    assert second["since"] == "e.5"
+    assert (mirror.documents, mirror.deltas) == (1, 1)
+
+
 def test_a_mirror_reports_what_the_member_has_applied(service: Service, clock: FakeClock) -> None:
     mirror = service.stack(clock).mirror(member="c1", view="none")
     service.will(

@@ -127,6 +127,29 @@ def test_a_settled_stream_delivers_the_same_events_as_an_unsettled_one(
     assert delivered == list(range(1, len(at) + 1))
 
 
+def test_a_late_worker_requires_quiet_for_as_long_and_does_not_count_the_time() -> None:
+    for stretches in (True, False):
+        debouncer = Debouncer(Debounce(1.0, 10.0, stretches))
+        debouncer.touch(100.0)
+        debouncer.delay(0.0)
+        assert debouncer.deadline == 101.0
+        debouncer.delay(4.0)  # it is 105
+        debouncer.quiet_since(104.5)
+        assert debouncer.deadline == 108.5
+        debouncer.quiet_since(109.0)
+        assert debouncer.deadline == (113.0 if stretches else 110.0)
+        debouncer.delay(0.0)
+        assert debouncer.deadline == 110.0
+
+
+def test_nothing_is_held_back_longer_because_a_worker_was_late_if_nothing_has_changed() -> None:
+    debouncer = Debouncer(Debounce(1.0, 10.0, stretches=True))
+    debouncer.touch(100.0)
+    debouncer.delay(3.0)  # it is 104
+    assert debouncer.deadline is not None
+    assert debouncer.deadline <= 104.0
+
+
 def test_a_storm_is_delivered_in_few_bursts() -> None:
     table = Timetable([n / 8 for n in range(1, 101)])
     settle = Debounce(0.5, 5.0)
