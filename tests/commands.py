@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
-import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from tests.template import Template
 
 
 def program(module: str) -> list[str]:
@@ -24,8 +24,7 @@ def program(module: str) -> list[str]:
 
 ARGV = program("factstore.cmd.main")
 
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["tests.imported_commands"])
+COMMANDS = Template("tests.imported_commands")
 
 
 def forked(
@@ -35,30 +34,22 @@ def forked(
 
     Its process is forked from one that has imported the modules, which takes a command a second.
     """
-    with tempfile.TemporaryDirectory() as directory:
-        files = [Path(directory, name) for name in ("stdin", "stdout", "stderr")]
-        files[0].write_text(stdin)
-        child = _forks.Process(target=_run, args=(module, argv, env, files))
-        child.start()
-        child.join(120)
-        if child.exitcode is None:
-            child.kill()
-            raise subprocess.TimeoutExpired(list(argv), 120)
-        printed, complaint = (file.read_text() for file in files[1:])
-    return subprocess.CompletedProcess(list(argv), child.exitcode, printed, complaint)
-
-
-def _run(module: str, argv: Sequence[str], env: Mapping[str, str], files: Sequence[Path]) -> None:
-    """Run a ``main`` in the forked process; *files* become its standard streams."""
-    main = importlib.import_module(module).main
-    os.environ.clear()
-    os.environ.update(env)
-    for number, file in enumerate(files):
-        opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-        os.dup2(opened, number)
-        os.close(opened)
-    sys.stdin = os.fdopen(0)
-    sys.exit(main(argv))
+    with (
+        tempfile.TemporaryFile("w+") as given,
+        tempfile.TemporaryFile("w+") as printed,
+        tempfile.TemporaryFile("w+") as complaint,
+    ):
+        given.write(stdin)
+        files = (given, printed, complaint)
+        for file in files:
+            file.seek(0)
+        child = COMMANDS.start(
+            f"{module}:main", argv, env=env, files=[file.fileno() for file in files]
+        )
+        status = child.wait(120)
+        printed.seek(0)
+        complaint.seek(0)
+        return subprocess.CompletedProcess(list(argv), status, printed.read(), complaint.read())
 
 
 def factstore(*arguments: object, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:

@@ -11,8 +11,10 @@ from typing import Self
 
 from factstore.cmd.processes.api import API_ARGV, ApiProcess, Options, write_options
 from factstore.cmd.processes.keystone import KeystoneServer
+from factstore.cmd.processes.notifier import NotifierProcess
 from factstore.cmd.processes.ports import LOOPBACK, free_port
 from factstore.keys.rotation import create, locked_repository
+from tests.forked_child import ForkedChild
 
 
 class ApiServer:
@@ -30,10 +32,13 @@ class ApiServer:
         auth: str = "none",
         keystone: KeystoneServer | None = None,
         options: Options | None = None,
-        argv: Sequence[str] = API_ARGV,
+        argv: Sequence[str] | None = None,
         port: int | None = None,
     ) -> None:
-        """Write the configuration; ``options`` extend or override it, section by section."""
+        """Write the configuration; ``options`` extend or override it, section by section.
+
+        :param argv: the program; by default, a fork of a process that has imported its modules.
+        """
         assert (auth == "keystone") == (keystone is not None), "these go together"
         port = port or free_port()
         sections: dict[str, Mapping[str, str | int]] = {
@@ -53,7 +58,9 @@ class ApiServer:
             create(repository)
         self.config = state_dir / "factstore.conf"
         write_options(self.config, sections)
-        self._process = ApiProcess(self.config, port, state_dir / "api.log", argv=argv)
+        self._process = ApiProcess(self.config, port, state_dir / "api.log", argv=argv or API_ARGV)
+        if argv is None:
+            self._process.child = ForkedChild("the API", death_signal=signal.SIGQUIT)
 
     @property
     def url(self) -> str:
@@ -125,6 +132,13 @@ class ApiServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def make_notifier(configs: Sequence[Path], port: int, log_path: Path) -> NotifierProcess:
+    """Return a notifier that is a fork of a process that has imported its modules."""
+    notifier = NotifierProcess(configs, port, log_path)
+    notifier.child = ForkedChild("the notifier")
+    return notifier
 
 
 def check_log(server: ApiServer, *secrets: str) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from factstore.cmd.processes.process import Child
 from tests.agents import ARGV
 from tests.commands import forked
+from tests.forked_child import ForkedChild
 
 
 class Instance:
@@ -66,7 +66,7 @@ class Instance:
             "templates/nodes.j2", "{% for name in facts.nodes %}\n{{ name }}\n{% endfor %}\n"
         )
         self.hook("10-apply", "echo $FACTSTORE_CURSOR >> DIR/runs")
-        self.child = Child(f"agent {name}")
+        self.child = ForkedChild(f"agent {name}")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the instance atomically."""

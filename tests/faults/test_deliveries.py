@@ -19,14 +19,13 @@ import pytest
 
 from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.etcd import EtcdServer
-from factstore.cmd.processes.notifier import NotifierProcess
 from factstore.cmd.processes.ports import free_port
 from factstore.notify.notifier_lease import TTL
 from tests.eventually import eventually
 from tests.faults.conftest import StartApi
 from tests.faults.receivers import FAULTS, GOOD, Box, Receivers
 from tests.http import Caller
-from tests.service import ApiServer
+from tests.service import ApiServer, make_notifier
 
 ALLOWED = {"allow_http": "true", "allow_cidrs": "127.0.0.0/8"}
 NOTIFIERS = 2
@@ -66,7 +65,7 @@ class Notifiers:
                 },
             )
             log = directory / f"notifier-{number}.log"
-            self.processes.append(NotifierProcess([config], port, log))
+            self.processes.append(make_notifier([config], port, log))
 
     def __enter__(self) -> Notifiers:
         for each in self.processes:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from factstore.cmd.processes.api import API_ARGV
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.http import Caller, fresh_stack
@@ -140,7 +141,7 @@ def nothing_was_lost(load: Load) -> None:
 def test_a_reload_of_a_service_with_two_workers_refuses_no_request(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
-    with ApiServer([etcd.endpoint], tmp_path / "api", workers=2) as server:
+    with ApiServer([etcd.endpoint], tmp_path / "api", workers=2, argv=API_ARGV) as server:
         load = Load(
             lambda: Caller(server.url), lambda path, headers: Stream(server.url, path, headers)
         )
@@ -163,7 +164,8 @@ def services(
     made = []
     for name in ("one", "two"):
         out = {"healthcheck": {"disable_by_file_path": str(folder / name / "out")}}
-        made.append(ApiServer([etcd.endpoint], folder / name, options={**BEHIND, **out}))
+        options = {**BEHIND, **out}
+        made.append(ApiServer([etcd.endpoint], folder / name, options=options, argv=API_ARGV))
     with made[0], made[1]:
         yield made
         for service in made:

@@ -17,7 +17,7 @@ from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.scaling import SNIPPET, MemberEvents, agree, group
-from tests.service import ApiServer
+from tests.service import ApiServer, make_notifier
 
 CALM = 0.45
 """A load at which neither alarm is raised or stays raised."""
@@ -28,7 +28,7 @@ def notifier(service: ApiServer, heat: HeatServer, tmp_path: Path) -> Iterator[N
     """A notifier that may signal this Heat."""
     port, own = free_port(), tmp_path / "notify.conf"
     write_options(own, {"notify": {"host": LOOPBACK, "port": port, "heat_endpoints": heat.cfn_url}})
-    process = NotifierProcess([service.config, own], port, tmp_path / "notify.log")
+    process = make_notifier([service.config, own], port, tmp_path / "notify.log")
     process.start()
     try:
         process.wait_ready(60)

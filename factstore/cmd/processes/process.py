@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 Pause = Callable[[float], None]
 """Called between two checks of a wait: ``time.sleep``, or a function that raises to end the wait."""
@@ -22,6 +23,19 @@ _TAIL_BYTES = 16 * 1024
 
 class ChildError(Exception):
     """A child could not be started, exited, or was not ready in time."""
+
+
+class Process(Protocol):
+    """The part of :class:`subprocess.Popen` that a :class:`Child` needs."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None:
+        """Reap the process if it has exited; return its exit status, or None while it runs."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal unless the process has exited."""
 
 
 class Child:
@@ -38,8 +52,8 @@ class Child:
 
     def __init__(self, name: str, *, death_signal: signal.Signals = signal.SIGKILL) -> None:
         self.name = name
-        self._death_signal = death_signal
-        self._process: subprocess.Popen[bytes] | None = None
+        self.death_signal = death_signal
+        self._process: Process | None = None
         self._exit_fd = -1
         self._log: Path | None = None
         self._log_start = 0
@@ -60,21 +74,11 @@ class Child:
             raise ChildError(f"{self.name} is already running as process {self.pid}")
         if shutil.which(argv[0]) is None:
             raise ChildError(f"cannot start {self.name}: the program {argv[0]} was not found")
-        launch = [sys.executable, "-I", "-S", str(_LAUNCHER)]
-        launch += [str(int(self._death_signal)), str(os.getpid())]
         try:
             log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 log_start = os.fstat(log).st_size
-                process = subprocess.Popen(  # noqa: S603 - the arguments are the caller's
-                    [*launch, *argv],
-                    env=None if env is None else dict(env),
-                    cwd=cwd,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+                process = self._launch(argv, log, env, cwd)
             finally:
                 os.close(log)
         except OSError as error:
@@ -82,6 +86,22 @@ class Child:
         self._close()
         self._process, self._log, self._log_start = process, log_path, log_start
         self._exit_fd = os.pidfd_open(process.pid)
+
+    def _launch(
+        self, argv: Sequence[str], log: int, env: Mapping[str, str] | None, cwd: Path | None
+    ) -> Process:
+        """Start the process, whose output goes to the descriptor *log*. Raises OSError."""
+        launch = [sys.executable, "-I", "-S", str(_LAUNCHER)]
+        launch += [str(int(self.death_signal)), str(os.getpid())]
+        return subprocess.Popen(  # noqa: S603 - the arguments are the caller's
+            [*launch, *argv],
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
     @property
     def pid(self) -> int:
@@ -206,7 +226,7 @@ class Child:
         tail = self.tail()
         return f"{message}; its last lines, from {self._log}:\n{tail}" if tail else message
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Process:
         if self._process is None:
             raise ChildError(f"{self.name} was never started")
         return self._process
