@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
+from tests.forked_child import ForkedChild
 from tests.scheduling import ByServers
 from tests.service import ApiServer, check_log
 
@@ -129,6 +130,7 @@ def serving_keystone(
     """Yield a Keystone that works in a copy of a prepared directory, and kill it at the end."""
     shutil.copytree(golden, state_dir, ignore=shutil.ignore_patterns("port", "*.log"))
     server = KeystoneServer(state_dir, token_expiration=token_expiration)
+    server.child = ForkedChild("keystone")
     server.prepare()
     with _running(server):
         server.accounts.publish(_ENDPOINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from tests.commands import COMMANDS
 from tests.template import Template
 
 _SERVICE = Template("tests.imported_service")
+_KEYSTONE = Template("tests.imported_keystone")
 _PROGRAMS = (
     (list(API_ARGV), _SERVICE, "factstore.cmd.serve:main"),
     (list(NOTIFY_ARGV), _SERVICE, "factstore.cmd.notify:main"),
+    ([sys.executable, "-m", "gunicorn"], _KEYSTONE, "gunicorn.app.wsgiapp:run"),
     (AGENT, COMMANDS, "factstore.agent.cli:main"),
 )
 
