@@ -1,0 +1,39 @@
+"""Tests start services by the real command only where the start itself matters.
+
+The command takes a second of processor time more than a fork, and another for each worker.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+OWN = Path(__file__).relative_to(TESTS)
+REAL_START = re.compile(
+    r"\bAPI_ARGV\b|factstore\.cmd\.(serve|notify)\b|\bApiProcess\(|\bNotifierProcess\("
+)
+ALLOWED = {
+    "faults/test_rolling_restart.py": "reloads and restarts of services as they are installed",
+    "functional/test_reserve.py": "compares the bundled server with another one",
+    "functional/test_startup.py": "services that refuse to start",
+    "functional/test_stream_ends.py": "the end of a service with the settings of an operator",
+    "docs/test_unit_file.py": "the service as systemd starts it",
+    "zaqar/test_queues.py": "runs on demand only",
+    "forked_child.py": "the forks",
+    "imported_service.py": "the forks",
+    "service.py": "the forks",
+}
+"""Files, and why they run the command."""
+
+
+def test_only_tests_about_starts_run_the_real_command() -> None:
+    found = {
+        str(file.relative_to(TESTS))
+        for file in TESTS.rglob("*.py")
+        if file.relative_to(TESTS) != OWN and REAL_START.search(file.read_text())
+    }
+    assert found - ALLOWED.keys() == set(), (
+        "use ApiServer without argv, or add the file and a reason"
+    )
+    assert ALLOWED.keys() - found == set(), "these files no longer run the command"
