@@ -84,6 +84,20 @@ def _concern_every_request(cfg: Any) -> bool:
     return any(logs) or bool(cfg.max_requests) or cfg.proxy_protocol not in (False, "off")
 
 
+class _NamedListener:
+    """A listener whose address is known even after a stopping worker has closed it."""
+
+    def __init__(self, listener: Any) -> None:
+        self._listener = listener
+        self._address = listener.getsockname()
+
+    def getsockname(self) -> Any:
+        return self._address
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listener, name)
+
+
 class Server(StreamServer):
     """Accepts connections; it has the parameters that gunicorn gives a server class."""
 
@@ -93,7 +107,8 @@ class Server(StreamServer):
         tls = {name: value for name, value in options.items() if name == "ssl_context"}
         if environ["wsgi.multiprocess"]:
             self.max_accept = 1  # the other processes accept connections, too
-        super().__init__(listener, partial(handler_class, listener, spawn), spawn=spawn, **tls)
+        handler = partial(handler_class, _NamedListener(listener), spawn)
+        super().__init__(listener, handler, spawn=spawn, **tls)
 
     def do_close(self, *connection: Any) -> None:
         """Leave it to the connection when to close its socket."""
