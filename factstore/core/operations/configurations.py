@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, ClassVar, Literal, TypeVar
 
 from factstore.core.errors import Conflict, Forbidden, NotFound, PreconditionFailed
@@ -28,6 +29,8 @@ from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.state.configurations import configurations, find_configuration
 
 T = TypeVar("T")
+
+OBSTACLES = 50  # facts in the place of a result that are deleted with its report
 
 WriteOutcome = Literal["created", "changed", "unchanged"]
 
@@ -82,7 +85,8 @@ class PutConfiguration(Operation[WriteOutcome]):
         )
         return replace(
             draft,
-            records=(ConfigurationOrder(max(order.last, sequence)),),
+            # The number of a fact that somebody else wrote must not use up the numbers of others.
+            records=(ConfigurationOrder(order.last if known else sequence),),
             record_revisions={ORDER_KEY: record.revision if record else 0},
         )
 
@@ -118,7 +122,7 @@ class Reported:
 
 @dataclass(slots=True)
 class ReportResult(Operation[Reported]):
-    """Store the result of a configuration.
+    """Store the result of a configuration, in place of other facts where it is to be.
 
     :param fences: generations of members; all must be alive.
     """
@@ -168,7 +172,9 @@ class ReportResult(Operation[Reported]):
             "started_at": known.started_at if known else view.now,
             "ended_at": view.now if self.result.ended else None,
         }
-        draft: Draft[Any] = _draft(view, self, None, [Put.of(path, document)], self.fences)
+        obstacles = [Delete(each) for each in _obstacles(view, path)]
+        requests: list[Put | Delete] = [Put.of(path, document), *obstacles]
+        draft: Draft[Any] = _draft(view, self, None, requests, self.fences)
         stored = StoredResult(
             self.result, document["started_at"], document["ended_at"], draft.puts[0]
         )
@@ -200,6 +206,15 @@ def _draft(
         leases=draft.leases,
         ends=draft.ends,
     )
+
+
+def _obstacles(view: View, path: str) -> Iterator[str]:
+    """Yield the facts below the path of a result, and one in place of the folder of its member."""
+    if view.stack_state is not None:
+        yield from islice(view.stack_state.below(path), OBSTACLES)
+    folder = path.rpartition("/")[0]
+    if view.fact(folder) is not None:
+        yield folder
 
 
 def _find(view: View, key: str) -> Configuration | None:
