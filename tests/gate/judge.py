@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.checker import Violation, check_watcher
+from tests.faults.checker import History, Violation, check_watcher
 from tests.gate.lifetimes import check_holds, check_lives, check_waiters
 from tests.gate.linearizability import check_linearizable
 from tests.gate.recording import Recording
@@ -13,7 +13,7 @@ def judge(recording: Recording) -> list[Violation]:
     """Return everything in a recording that breaks a promise."""
     history = recording.history()
     found = check_operations(recording, history)
-    found += check_linearizable(recording.operations)
+    found += check_linearizable(recording.operations, _stored(history))
     for each in recording.watchers:
         wrong = check_watcher(history, each.scope, each.prefix, each.segments, each.until)
         found += [
@@ -23,3 +23,14 @@ def judge(recording: Recording) -> list[Violation]:
     found += check_lives(recording, history)
     found += check_waiters(history)
     return found + list(check_holds(recording))
+
+
+def _stored(history: History) -> set[str]:
+    """Return all values that facts ever had."""
+    return {
+        change.value
+        for events in history.events.values()
+        for changes in events.values()
+        for change in changes
+        if change.value is not None
+    }

@@ -11,7 +11,7 @@ which it has not happened yet is extended by those under way, until it has.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.checker import Scope, Violation
@@ -53,10 +53,20 @@ class Call:
         return True, self.value if requires else state
 
 
-def check_linearizable(operations: Iterable[Operation]) -> list[Violation]:
-    """Return a violation for each key without a valid order."""
+def check_linearizable(operations: Iterable[Operation], stored: Collection[str]) -> list[Violation]:
+    """Return a violation for each key without a valid order.
+
+    :param stored: all values that were ever stored.  A write with an unknown outcome has never happened
+        if its values are not among them.
+    """
     calls: dict[tuple[Scope, str], list[Call]] = {}
     for operation in operations:
+        if (
+            not operation.is_known
+            and operation.puts
+            and not any(value in stored for value in operation.puts.values())
+        ):
+            continue
         for path, call in _calls(operation):
             calls.setdefault((operation.scope, path), []).append(call)
     found = []

@@ -156,6 +156,14 @@ class Run:
         target = self._progress.outcomes["done"] + count
         eventually(lambda: self._progress.outcomes["done"] >= target or self._complaints(), 180)
 
+    def has_done(self, operations: int, faults: int, restarts: int) -> bool:
+        """Return True after so many requests, faults and restarts of workers."""
+        return (
+            self._progress.operations >= operations
+            and len(self.report.recoveries) >= faults
+            and self.faults.restarts >= restarts
+        )
+
     def until(self, count: int) -> None:
         """Return after so many requests since the beginning."""
         eventually(lambda: self._progress.operations >= count or self._complaints(), 300)

@@ -31,12 +31,12 @@ def seed() -> int:
     return chosen
 
 
-def passes(report: Report) -> None:
+def passes(report: Report, most_unknown: float = 0.01) -> None:
     """Print a report, and check that no promise was broken."""
     print(report)
     assert report.violations == []
     assert report.complaints == []
-    assert report.unknown <= 0.01
+    assert report.unknown <= most_unknown
 
 
 @pytest.mark.timeout(1200)
@@ -65,14 +65,21 @@ def test_long_gate(tmp_path: Path, seed: int) -> None:
     with running(tmp_path, links_peers=True) as world:
         run = Run(world, size, seed)
         run.start()
-        while time.monotonic() - began < 60 * MINUTES:
+        while time.monotonic() - began < 60 * MINUTES and not run.has_done(150_000, 66, 22):
             for name in chance.sample(LONG, len(LONG)):
                 run.survive(name)
                 if time.monotonic() - began >= 60 * MINUTES:
                     break
         recording = run.finish()
         report = run.check(recording)
-    passes(report)
+    is_whole = MINUTES >= 50  # a shorter run has more faults for its requests
+    passes(report, 0.01 if is_whole else 0.05)
+    if is_whole:
+        assert report.operations >= 100_000
+        assert sum(report.faults.values()) >= 60
+        assert len(report.faults) >= 10
+        assert report.restarts >= 20
+        assert report.deliveries >= 1_000_000
     # The checkers would have found a bug in this very run.
     chance = random.Random(seed)
     for name, (bug, kind) in SEEDS.items():
