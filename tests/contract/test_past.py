@@ -153,3 +153,19 @@ def test_differences_are_those_that_a_reader_could_see(worker: Worker, scope: Sc
         found = past.differences(scope, since, permissions=permissions)
         assert [each.name for each in found.facts] == ["configs/m/x"]
     assert past.differences(scope, since, since).facts == ()
+
+
+def test_a_difference_up_to_a_cursor_before_the_recent_events_needs_the_other_cursor(
+    world: World, scope: Scope
+) -> None:
+    worker = world.worker(history=2)
+    past, epoch = worker.services.past, worker.store.epoch
+    first, second, *_ = (worker.put(scope, "a", number).revision for number in range(8))
+    until = Cursor(epoch, second)
+    with pytest.raises(Invalid, match=r"^until is older than .* Give since"):
+        past.differences(scope, until=until)
+    found = past.differences(scope, Cursor(epoch, first), until)
+    (fact,) = found.facts
+    assert fact.before is not None
+    assert fact.after is not None
+    assert (fact.before.text, fact.after.text) == ("0", "1")

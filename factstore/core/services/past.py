@@ -116,10 +116,17 @@ class PastService(Service):
         :raises CursorExpired: the contents at *since* are not known any more.
         """
         epoch, contents = self._contents(scope)
-        since = since or Cursor(epoch, self._known_since(contents.stack))
+        oldest = Cursor(epoch, self._known_since(contents.stack))
+        given, since = since, since or oldest
         until = until or Cursor(epoch, contents.revision)
         for cursor in (since, until):
             self._check(cursor, epoch, contents)
+        if given is None and since.revision > until.revision:
+            raise Invalid(
+                f"until is older than {oldest}, from which on all changes are in memory. Give since, "
+                "too: an older cursor is read from the history of the database.",
+                code="query_invalid",
+            )
         if since.revision > until.revision:
             raise Invalid(
                 f"since is newer than until: {since} and {until}. Exchange them.",
@@ -262,9 +269,8 @@ def _shown(fact: Fact | None) -> object:
     """Return what has to be equal for the fact to be the same."""
     if fact is None:
         return None
-    secret = (
-        fact.revision if fact.sensitive else 0
-    )  # a value that is sealed again differs each time
+    # A value that is sealed again differs each time.
+    secret = fact.revision if fact.sensitive else 0
     return fact.text, fact.kind, fact.ttl, fact.member, fact.sensitive, fact.readers, secret
 
 
