@@ -29,7 +29,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install test-containers test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -45,6 +45,7 @@ help:
 	@echo 'make test-servers run the service under uWSGI and other WSGI servers with threads'
 	@echo 'make test-monitoring  run the alerts, the dashboard and the discovery in a real Prometheus'
 	@echo 'make test-install  install a highly available service as documented, upgrade and restore it'
+	@echo 'make test-containers  build the container images and run the example; needs root'
 	@echo 'make test-ansible  check the Ansible collection with ansible-test, which installs packages'
 	@echo 'make test-releases  run tests with the packages of OpenStack releases, the oldest and the newest ones;'
 	@echo '                    UPPER_CONSTRAINTS= names a directory with the lists of the releases'
@@ -109,6 +110,11 @@ test-install:
 	@tools/system-packages test
 	@tools/system-packages install
 	@$(TOX) run -e install
+
+test-containers:
+	@tools/system-packages test
+	@tools/system-packages containers
+	@$(TOX) run -e containers
 
 test-ansible:
 	@tools/system-packages test
