@@ -64,8 +64,9 @@ class ConfigurationRecord:
     :param sequence: the place in the order of the stack's configurations.
     :param state: ``waiting``, ``due``, ``in_progress``, ``complete``, ``failed`` or ``lost``.
     :param waits_for: the configurations that it waits for, as ``member/name``.
-    :param config: empty in lists, as are *options*, *inputs* and *input_facts*.
+    :param config: empty in lists, as are *options*, *inputs*, *input_facts* and *trigger*.
     :param result: the last report on the present definition, or None.
+    :param deployed: True if this definition or a former one was begun, and has not been undeployed.
     :param etag: empty in lists and in responses to writes.
     """
 
@@ -86,6 +87,9 @@ class ConfigurationRecord:
     options: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     input_facts: Mapping[str, str] = field(default_factory=dict)
+    trigger: str = ""
+    deployed: bool = False
+    updated_at: str = ""
     etag: str = ""
 
     @classmethod
@@ -110,6 +114,9 @@ class ConfigurationRecord:
             options=document.get("options", {}),
             inputs=document.get("inputs", {}),
             input_facts=document.get("input_facts", {}),
+            trigger=document.get("trigger", ""),
+            deployed=document.get("deployed", False),
+            updated_at=document.get("updated_at", ""),
             etag=etag,
         )
 
@@ -139,7 +146,7 @@ class Configuration:
 
         :param group: the hook that deploys it, such as ``script``.
         :param definition: ``config``, ``options``, ``inputs``, ``input_facts``, ``outputs``,
-            ``depends_on``, ``action``, ``on_interrupt`` and ``timeout``.
+            ``depends_on``, ``action``, ``on_interrupt``, ``timeout`` and ``trigger``.
         :param if_absent: create it only if it does not exist.
         :raises Conflict: it would wait for itself.
         :raises PreconditionFailed: it exists, with *if_absent*.

@@ -96,6 +96,12 @@ class SetConfiguration(_OfConfiguration, ShowOne):
             help="Seconds after which the run fails (default: 3600)",
         )
         parser.add_argument(
+            "--trigger",
+            metavar="<text>",
+            default="",
+            help="Any text, such as a version; with another one, an equal definition runs again",
+        )
+        parser.add_argument(
             "--if-absent", action="store_true", help="Create it only if it does not exist"
         )
 
@@ -115,6 +121,7 @@ class SetConfiguration(_OfConfiguration, ShowOne):
                 action=args.action,
                 on_interrupt=args.on_interrupt,
                 timeout=args.timeout,
+                trigger=args.trigger,
             )
         )
 

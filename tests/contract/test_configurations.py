@@ -15,7 +15,7 @@ from factstore.core.model.configuration_result import ConfigurationResult
 from factstore.core.model.fact import Scope
 from factstore.core.model.permissions import Permissions
 from factstore.core.state.configurations import ConfigurationView
-from tests.contract.membership import changes_since, join
+from tests.contract.membership import changes_since, declare, join
 from tests.contract.world import Worker, World, author, soon
 from tests.unit.core.test_configuration import BODY, RESULT
 
@@ -139,6 +139,60 @@ def test_configurations_are_undeployed_in_reverse_order(worker: Worker, scope: S
     for key in ("a/x", "b/x", "c/x"):
         service.delete(scope, key, author())
     assert worker.paths(scope) == []
+
+
+def test_a_deployed_dependent_that_is_changed_is_undeployed_first(
+    worker: Worker, scope: Scope
+) -> None:
+    """Whatever a dependent becomes, it holds up the removal until it is replaced or removed."""
+    changes: dict[str, dict[str, Any]] = {
+        "same": {"on": ("db/x",)},
+        "free": {"on": ()},
+        "freed": {"on": (), "action": "DELETE"},
+    }
+    for each in ("db", *changes):
+        on = () if each == "db" else ("db/x",)
+        report(worker, scope, f"{each}/x", put(worker, scope, f"{each}/x", *on))
+    removal = put(worker, scope, "db/x", action="DELETE")
+    blocking = tuple(f"{each}/x" for each in changes)
+    assert get(worker, scope, "db/x").waits_for == blocking
+    ids = {}
+    for each, fields in changes.items():
+        on = fields.pop("on")
+        ids[each] = put(worker, scope, f"{each}/x", *on, timeout=9, **fields)
+        assert get(worker, scope, f"{each}/x").deployed
+        assert get(worker, scope, "db/x").waits_for == blocking
+    report(worker, scope, "free/x", ids["free"], "failed")
+    assert "free/x" in get(worker, scope, "db/x").waits_for
+    report(worker, scope, "free/x", put(worker, scope, "free/x", timeout=10))
+    report(worker, scope, "freed/x", ids["freed"])
+    assert get(worker, scope, "db/x").waits_for == ("same/x",)
+    ended = {each: get(worker, scope, f"{each}/x").deployed for each in changes}
+    assert ended == {"same": True, "free": True, "freed": False}
+    report(worker, scope, "same/x", put(worker, scope, "same/x", "db/x", action="DELETE"))
+    report(worker, scope, "db/x", removal)
+    # What was removed or never begun holds up nothing when it is changed.
+    put(worker, scope, "db/x")
+    put(worker, scope, "freed/x", "db/x")
+    put(worker, scope, "freed/x", "db/x", timeout=9)
+    put(worker, scope, "db/x", action="DELETE")
+    assert get(worker, scope, "db/x").state == "due"
+
+
+def test_a_definition_with_another_trigger_runs_again(worker: Worker, scope: Scope) -> None:
+    first = put(worker, scope, "a/x", trigger="1")
+    report(worker, scope, "a/x", first, "failed")
+    assert put(worker, scope, "a/x", trigger="1") == first
+    assert put(worker, scope, "a/x", trigger="2") != first
+    assert get(worker, scope, "a/x").state == "due"
+
+
+def test_a_run_is_lost_while_its_member_is_only_declared(worker: Worker, scope: Scope) -> None:
+    declare(worker, scope, "a", "i-1")
+    report(worker, scope, "a/x", put(worker, scope, "a/x"), "in_progress")
+    assert get(worker, scope, "a/x").state == "lost"
+    join(worker, scope, "a")
+    assert get(worker, scope, "a/x").state == "in_progress"
 
 
 def test_a_run_is_lost_while_its_member_is_not_there(worker: Worker, scope: Scope) -> None:

@@ -85,6 +85,15 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def without_cut_secret(text: str, secrets: Iterable[str]) -> str:
+    """Return a text that may end within a secret, with ``***`` in place of the secret's beginning."""
+    for secret in secrets:
+        for length in range(min(len(secret) - 1, len(text)), _REDACTED_LENGTH - 1, -1):
+            if text.endswith(secret[:length]):
+                return f"{text[:-length]}***"
+    return text
+
+
 def hide(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a context's document with ``***`` for each sensitive fact."""
     hidden = copy.deepcopy(dict(document))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Union
 
-from factstore.agent.apply.sensitive_facts import redacted, secret_texts
+from factstore.agent.apply.sensitive_facts import redacted, secret_texts, without_cut_secret
 from factstore.agent.deploy.action_queue import ActionQueue
 from factstore.agent.deploy.protocol import (
     OUTPUT_BYTES,
@@ -24,7 +24,7 @@ from factstore.agent.deploy.protocol import (
     tail,
     withheld,
 )
-from factstore.agent.deploy.runs import TAIL_BYTES, Run, RunRecord
+from factstore.agent.deploy.runs import Run, RunRecord
 from factstore.client import ConfigurationRecord, Stack
 from factstore.client.clock import Clock
 from factstore.client.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
@@ -143,7 +143,7 @@ class Deployer:
             return
         LOG.info("%s %s started", self._noun, name)
         data = hook_input(found, self._stack.name, values)
-        self._run.start(hook, found.timeout, data)
+        self._run.start(record, hook, found.timeout, data)
 
     def _fail(self, record: RunRecord, reason: str) -> None:
         self._run.begin(record)
@@ -157,7 +157,8 @@ class Deployer:
         alive, end = self._run.is_alive, self._run.end  # in this order
         if end is not None:
             secrets = self._secrets_of(record)
-            out, err = self._run.output("stdout"), self._run.output("stderr", TAIL_BYTES)
+            # A secret is not found in a part of it, so all output is read before it is cut.
+            out, err = self._run.output("stdout"), self._run.output("stderr")
             result = hook_result(end, out, err, secrets or [])
             self._run.store_result(result if secrets is not None else withheld(result))
             return 0.0
@@ -174,9 +175,7 @@ class Deployer:
         return 0.0
 
     def _interrupted(self, record: RunRecord) -> dict[str, Any]:
-        text = self._run.output("stderr", TAIL_BYTES).decode("utf-8", "replace")
-        secrets = self._secrets_of(record)
-        log = redacted(text, secrets) if secrets is not None else ""
+        log = self._shown(record, self._run.output("stderr"))
         reason = "the run was interrupted before it ended"
         return {**_failure(reason), "stderr": tail(log, OUTPUT_BYTES), "message": last_line(log)}
 
@@ -218,9 +217,7 @@ class Deployer:
         now = self._clock.monotonic()
         if now - at < PROGRESS_SECONDS:
             return
-        log = self._run.output("stderr", TAIL_BYTES).decode("utf-8", "replace")
-        secrets = self._secrets_of(record)
-        line = last_line(redacted(log, secrets)) if secrets is not None else ""
+        line = last_line(self._shown(record, self._run.last_lines("stderr")))
         is_asked = self._allowed is not None and now - at >= REPEAT_SECONDS
         if line in ("", text) and not is_asked:
             return
@@ -230,6 +227,14 @@ class Deployer:
         if not self._report(record, progress) and self._allowed is not None:
             self._run.cancel()
         self._progress = line, now
+
+    def _shown(self, record: RunRecord, output: bytes) -> str:
+        """Return the output of a hook that has not come to its end, without secrets."""
+        secrets = self._secrets_of(record)
+        if secrets is None:
+            return ""
+        text = output.decode("utf-8", "replace")
+        return redacted(without_cut_secret(text, secrets), secrets)
 
     def _secrets_of(self, record: RunRecord) -> list[str] | None:
         """Return the texts of facts that are inputs, which a restarted agent reads again.

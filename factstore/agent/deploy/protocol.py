@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from factstore.agent.apply.sensitive_facts import redacted
+from factstore.agent.apply.sensitive_facts import redacted, without_cut_secret
 from factstore.client import ConfigurationRecord
 
 OUTPUT_BYTES = 16 * 1024
@@ -37,6 +37,7 @@ def hook_input(configuration: ConfigurationRecord, stack: str, facts: Mapping[st
         "name": configuration.name,
         "group": configuration.group,
         "config": configuration.config,
+        "creation_time": configuration.updated_at,  # the hook for Puppet names its logs by it
         "options": dict(configuration.options),
         "inputs": [
             {"name": name, "type": _type(value), "value": _value(value)}
@@ -67,15 +68,20 @@ def hook_result(
     secrets = list(secrets)
     found, reason = _printed(stdout), ""
     failure, status = end.get("failure"), end.get("status")
+
+    def raw(output: bytes) -> str:
+        text = output.decode("utf-8", "replace")
+        return without_cut_secret(text, secrets) if failure is not None else text
+
     if failure is not None:
         reason = f"the hook {failure}"
     elif status:
         reason = f"the hook exited with status {status}"
     elif found is None:
         reason = "the hook printed no JSON object, which hooks of heat-agents print"
-    printed = found or {"deploy_stdout": stdout.decode("utf-8", "replace")}
+    printed = found or {"deploy_stdout": raw(stdout)}
     log = printed.get("deploy_stderr")
-    log = stderr.decode("utf-8", "replace") if log is None else log
+    log = raw(stderr) if log is None else log
     code = _status_code(printed.get("deploy_status_code"), status)
     try:
         outputs = {name: value for name, value in printed.items() if name not in _STANDARD}

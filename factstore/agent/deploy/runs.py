@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import pkgutil
 import shutil
 import signal
@@ -23,13 +22,15 @@ from typing import Any
 
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.process_identity import start_time
-from factstore.agent.system.process_session import signal_session
+from factstore.agent.system.process_session import signal_marked, signal_session
 from factstore.agent.system.run_program import program_environment
 from factstore.agent.system.state_dir import sync_directory, write_atomically
 from factstore.client import ConfigurationRecord
 
 RUN = "run"
 CANCEL = "cancel"
+RUN_VARIABLE = "FACTSTORE_RUN"
+"""The environment variable of the hook and its descendants: the id of the configuration."""
 TAIL_BYTES = 64 * 1024
 
 
@@ -83,9 +84,10 @@ class Run:
         self._write("run.json", asdict(record))
         sync_directory(self._directory.parent)
 
-    def start(self, hook: Path, timeout: float, data: bytes) -> None:
+    def start(self, record: RunRecord, hook: Path, timeout: float, data: bytes) -> None:
         """Start the hook.  If the agent is killed before the hook has its input, it is never run.
 
+        :param record: of this run.
         :param data: the input of the hook.
         :raises OSError: the supervisor cannot be started.
         """
@@ -94,7 +96,7 @@ class Run:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=program_environment({}),
+            env=program_environment({RUN_VARIABLE: record.id}),
             cwd=self._directory,
             start_new_session=True,
         )
@@ -127,6 +129,9 @@ class Run:
         # While a session exists, its id is no other process's; if there is one, the session has ended.
         if not Path(f"/proc/{found['pid']}").exists():
             signal_session(found["pid"], signal.SIGKILL)
+            record = self.load()
+            if record is not None and record.id:
+                signal_marked(RUN_VARIABLE, record.id, signal.SIGKILL)
 
     @property
     def end(self) -> dict[str, Any] | None:
@@ -152,12 +157,29 @@ class Run:
         """
         self._write("result.json", result)
 
-    def output(self, name: str, limit: int | None = None) -> bytes:
-        """Return the output ``stdout`` or ``stderr``, or the end of it."""
+    def output(self, name: str) -> bytes:
+        """Return the output ``stdout`` or ``stderr``."""
+        return self._output(name, 0)
+
+    def last_lines(self, name: str) -> bytes:
+        """Return the last whole lines of an output, and what follows them."""
+        size = self._size(name)
+        found = self._output(name, max(size - TAIL_BYTES, 0))
+        if size <= TAIL_BYTES:
+            return found
+        # The first line is cut.  A secret that was cut could not be recognized.
+        return found.partition(b"\n")[2]
+
+    def _size(self, name: str) -> int:
+        try:
+            return (self._directory / name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _output(self, name: str, start: int) -> bytes:
         try:
             with (self._directory / name).open("rb") as file:
-                if limit is not None:
-                    file.seek(max(os.fstat(file.fileno()).st_size - limit, 0))
+                file.seek(start)
                 return file.read()
         except FileNotFoundError:
             return b""

@@ -1,4 +1,4 @@
-"""The processes of a session: those that a program started, except daemons with their own session."""
+"""The processes that a program started: those of its session, and those with a variable that it had."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ def signal_session(session: int, number: int) -> None:
     for process in _processes(session):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(process, number)
+
+
+def signal_marked(variable: str, value: str, number: int) -> None:
+    """Send a signal to all processes with an environment variable, whatever their session."""
+    wanted = f"{variable}={value}".encode()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):  # it has ended, or is another user's
+                if wanted in Path("/proc", name, "environ").read_bytes().split(b"\0"):
+                    os.kill(int(name), number)
 
 
 def _processes(session: int) -> list[int]:

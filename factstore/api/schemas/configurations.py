@@ -22,6 +22,7 @@ from factstore.core.model.configuration import (
     OUTPUTS,
     TIMEOUT_DEFAULT,
     TIMEOUT_MAX,
+    TRIGGER_LENGTH,
 )
 from factstore.core.model.configuration_result import (
     MESSAGE_BYTES,
@@ -102,6 +103,12 @@ class ConfigurationBody(Schema):
         enum=list(ON_INTERRUPT),
     )
     timeout = integer_field("Seconds after which the run fails.", 1, TIMEOUT_MAX, TIMEOUT_DEFAULT)
+    trigger = _raw(
+        "string",
+        "",
+        "Any text, such as a version. A configuration with another one runs again.",
+        maxLength=TRIGGER_LENGTH,
+    )
 
 
 def _output(text: str) -> fields.Raw:
@@ -178,6 +185,12 @@ class ConfigurationSummary(Schema):
     timeout = fields.Integer(required=True)
     state = fields.String(required=True, validate=validate.OneOf(CONFIGURATION_STATES))
     waits_for = fields.List(fields.String(), required=True)
+    deployed = fields.Boolean(
+        required=True,
+        **description(
+            "True if this definition or a former one was begun, and has not been undeployed."
+        ),
+    )
     result = fields.Nested(ResultSummary, required=True, allow_none=True)
     revision = revision_field()
     created_at = timestamp_field()
@@ -192,6 +205,7 @@ class Configuration(ConfigurationSummary):
     options = fields.Dict(required=True)
     inputs = fields.Dict(required=True)
     input_facts = fields.Dict(required=True)
+    trigger = fields.String(required=True)
     result = fields.Nested(Result, required=True, allow_none=True)
 
 

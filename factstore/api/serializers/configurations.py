@@ -10,7 +10,7 @@ from factstore.core.model.configuration_result import StoredResult
 from factstore.core.model.value import encode
 from factstore.core.state.configurations import ConfigurationView
 
-_DETAILS = ("config", "options", "inputs", "input_facts")
+_DETAILS = ("config", "options", "inputs", "input_facts", "trigger")
 _RESULT_DETAILS = ("stdout", "stderr")
 
 
@@ -22,6 +22,7 @@ def _document(view: ConfigurationView) -> dict[str, Any]:
         "name": configuration.name,
         **configuration.document,
         "state": view.state,
+        "deployed": view.deployed,
         "waits_for": list(view.waits_for),
         "result": _result_document(view.result),
         "revision": fact.revision,

@@ -29,6 +29,7 @@ DEPENDENCIES = 32
 OUTPUTS = 100
 TIMEOUT_MAX = 24 * 3600
 TIMEOUT_DEFAULT = 3600
+TRIGGER_LENGTH = 128
 RESERVED = "agent"
 """The folder of the agent's own results, so no name of a configuration."""
 
@@ -62,6 +63,7 @@ class ConfigurationDefinition:
     :param outputs: the names of outputs.
     :param depends_on: the keys of configurations that must be complete first.
     :param timeout: seconds.
+    :param trigger: any text; a definition with another one runs again.
     """
 
     group: str
@@ -74,6 +76,7 @@ class ConfigurationDefinition:
     action: ConfigurationAction
     on_interrupt: OnInterrupt
     timeout: int
+    trigger: str = ""
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> ConfigurationDefinition:
@@ -96,6 +99,9 @@ class ConfigurationDefinition:
         timeout = body["timeout"]
         if type(timeout) is not int or not 1 <= timeout <= TIMEOUT_MAX:
             raise _invalid("timeout", f"it must be a whole number from 1 to {TIMEOUT_MAX}")
+        trigger = body.get("trigger", "")  # definitions that were stored earlier have none
+        if not isinstance(trigger, str) or len(trigger) > TRIGGER_LENGTH:
+            raise _invalid("trigger", f"it must be a string of at most {TRIGGER_LENGTH} characters")
         depends_on = _names(body, "depends_on", DEPENDENCIES)
         for key in depends_on:
             check_key(key)
@@ -110,6 +116,7 @@ class ConfigurationDefinition:
             action=body["action"],
             on_interrupt=body["on_interrupt"],
             timeout=timeout,
+            trigger=trigger,
         )
 
     @property
@@ -131,6 +138,7 @@ class ConfigurationDefinition:
             "action": self.action,
             "on_interrupt": self.on_interrupt,
             "timeout": self.timeout,
+            "trigger": self.trigger,
         }
 
 
@@ -141,6 +149,8 @@ class Configuration:
     :param id: new each time that the definition changes; its result names it.
     :param sequence: the place in the order of the stack's configurations; a change keeps it.
     :param fact: the fact that contains it.
+    :param deployed_on: the keys on which depends what former definitions have deployed and this one has
+        to replace or remove; None if they have deployed nothing.
     """
 
     member: str
@@ -149,6 +159,7 @@ class Configuration:
     sequence: int
     definition: ConfigurationDefinition
     fact: Fact
+    deployed_on: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:
@@ -157,7 +168,7 @@ class Configuration:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The value of the fact."""
+        """The fields that callers see."""
         return {"id": self.id, "sequence": self.sequence, **self.definition.document}
 
     @classmethod
@@ -169,7 +180,8 @@ class Configuration:
         if parsed is None:
             return None
         _, member, name = fact.path.split("/")
-        return cls(member, name, *parsed, fact)
+        identifier, sequence, definition, deployed_on = parsed
+        return cls(member, name, identifier, sequence, definition, fact, deployed_on)
 
 
 def config_path(key: str) -> str:
@@ -238,14 +250,20 @@ def _circle(key: str, came_from: Mapping[str, str]) -> Conflict:
     )
 
 
+_Parsed = tuple[str, int, ConfigurationDefinition, tuple[str, ...] | None]
+
+
 @lru_cache(maxsize=512)
-def _parsed(text: str) -> tuple[str, int, ConfigurationDefinition] | None:
+def _parsed(text: str) -> _Parsed | None:
     document = json.loads(text)
     try:
         identifier, sequence = document["id"], document["sequence"]
         if not isinstance(identifier, str) or type(sequence) is not int:
             return None
-        return identifier, sequence, ConfigurationDefinition.of(document)
+        deployed_on = document.get("deployed_on")  # facts that were stored earlier do not have it
+        if deployed_on is not None:
+            deployed_on = tuple(map(check_key, deployed_on))
+        return identifier, sequence, ConfigurationDefinition.of(document), deployed_on
     except (Invalid, KeyError, TypeError):  # a fact that somebody else put there
         return None
 

@@ -26,7 +26,7 @@ from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.operation import Draft, Operation, View
-from factstore.core.state.configurations import configurations, find_configuration
+from factstore.core.state.configurations import configurations, deployed_on, find_configuration
 
 T = TypeVar("T")
 
@@ -76,6 +76,9 @@ class PutConfiguration(Operation[WriteOutcome]):
         order = record if isinstance(record, ConfigurationOrder) else ConfigurationOrder(0)
         sequence = known.sequence if known else order.last + 1
         document = {"id": self.id, "sequence": sequence, **self.definition.document}
+        if known is not None and view.stack_state is not None:
+            keys = deployed_on(view.stack_state, known)
+            document["deployed_on"] = None if keys is None else list(keys)
         outcome: WriteOutcome = "changed" if known else "created"
         draft = _draft(
             view,

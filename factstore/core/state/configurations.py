@@ -24,12 +24,14 @@ class ConfigurationView:
     """A configuration with its state.
 
     :param state: ``lost`` if the member ended while the configuration was in progress.
+    :param deployed: True if this definition or a former one was run and has not been undeployed.
     :param waits_for: the keys of the configurations that it waits for.
     :param result: of the present definition; None before the first report.
     """
 
     configuration: Configuration
     state: ConfigurationState
+    deployed: bool
     waits_for: tuple[str, ...] = ()
     result: StoredResult | None = None
 
@@ -106,25 +108,58 @@ class _Graph:
         found = self.result(configuration)
         return found is not None and found.result.state == "complete"
 
+    def is_deployed(self, configuration: Configuration) -> bool:
+        """Return True if something was deployed that has not been undeployed."""
+        if configuration.definition.undeploys:
+            return configuration.deployed_on is not None and not self.is_complete(configuration)
+        return configuration.deployed_on is not None or self.result(configuration) is not None
+
     @cached_property
     def dependents(self) -> dict[str, list[Configuration]]:
-        """The configurations that depend on each one, in the order of their sequence."""
+        """The configurations that depend on each one, in the order of their sequence.
+
+        They include those of which a former definition depends on it, until the present is complete.
+        """
         found: dict[str, list[Configuration]] = {}
         for each in configurations(self.stack_state):
-            for key in each.definition.depends_on:
+            keys = dict.fromkeys(each.definition.depends_on)
+            if each.deployed_on and not self.is_complete(each):
+                keys |= dict.fromkeys(each.deployed_on)
+            for key in keys:
                 found.setdefault(key, []).append(each)
         return found
 
 
+def deployed_on(stack_state: StackState, former: Configuration) -> tuple[str, ...] | None:
+    """Return the keys on which depends what a definition and those before it have deployed.
+
+    :return: None if nothing is deployed.
+    """
+    graph = _Graph(stack_state)
+    if not graph.is_deployed(former):
+        return None
+    known = former.definition.depends_on if graph.result(former) is not None else ()
+    before = () if graph.is_complete(former) else former.deployed_on or ()
+    # Failures with ever new dependencies must not make the list ever longer.
+    return tuple(
+        key
+        for key in dict.fromkeys((*known, *before))
+        if find_configuration(stack_state, key) is not None
+    )
+
+
 def _view(graph: _Graph, configuration: Configuration) -> ConfigurationView:
-    result = graph.result(configuration)
+    result, deployed = graph.result(configuration), graph.is_deployed(configuration)
     if result is None:
         waits_for = tuple(_waits_for(graph, configuration))
-        return ConfigurationView(configuration, "waiting" if waits_for else "due", waits_for)
-    state: ConfigurationState = result.result.state
-    if state == "in_progress" and configuration.member not in graph.stack_state.live_members:
-        state = "lost"
-    return ConfigurationView(configuration, state, (), result)
+        state: ConfigurationState = "waiting" if waits_for else "due"
+        return ConfigurationView(configuration, state, deployed, waits_for)
+    state = result.result.state
+    if state == "in_progress":
+        member = graph.stack_state.live_members.get(configuration.member)
+        if member is None or member.declared_only:
+            state = "lost"
+    return ConfigurationView(configuration, state, deployed, (), result)
 
 
 def _waits_for(graph: _Graph, configuration: Configuration) -> Iterator[str]:
@@ -140,8 +175,7 @@ def _waits_for(graph: _Graph, configuration: Configuration) -> Iterator[str]:
 def _dependents_in_use(graph: _Graph, configuration: Configuration) -> Iterator[str]:
     """Yield the configurations that must be undeployed first, because they depend on this one."""
     for other in graph.dependents.get(configuration.key, ()):
-        if other.definition.undeploys:
-            if not graph.is_complete(other):
-                yield other.key
-        elif graph.result(other) is not None:  # else it was never deployed
+        if graph.is_deployed(other) or (
+            other.definition.undeploys and not graph.is_complete(other)
+        ):
             yield other.key

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from factstore.agent.apply.sensitive_facts import secret_texts
 from factstore.agent.deploy import deployer as deploying
-from factstore.agent.deploy import supervisor
+from factstore.agent.deploy import runs, supervisor
 from factstore.agent.deploy.deployer import Deployer, choose
 from factstore.agent.deploy.protocol import hook_result
 from factstore.agent.deploy.runs import Run
@@ -290,6 +292,91 @@ def test_a_run_that_was_cut_off_fails_or_is_repeated(tmp_path: Path, on_interrup
     else:
         assert (result["state"], result["stderr"], instance.runs) == ("failed", "half\n", 1)
         assert result["reason"] == "the run was interrupted before it ended"
+
+
+HIDES = """\
+import os, signal, time
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.chdir("/")
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+"""
+"""A program that leaves a daemon: with a session of its own, an ended parent, and deaf to SIGTERM."""
+
+
+@pytest.mark.parametrize("ends", ["the time limit", "a killed supervisor"])
+def test_no_descendant_of_a_hook_survives_its_end(tmp_path: Path, ends: str) -> None:
+    stack = FakeStack(configuration(timeout=2 if ends == "the time limit" else 60))
+    hiding = tmp_path / "hides.py"
+    hiding.write_text(HIDES)
+    mark = f"{sys.executable} {hiding}"
+    instance = Instance(tmp_path, stack, f"{mark}\n{mark} & wait; touch DIR/left; sleep 600")
+
+    def left() -> bool:
+        instance.agent.step()
+        return (tmp_path / "left").exists()
+
+    def hidden() -> list[int]:
+        found = []
+        for each in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if str(hiding) in (each / "cmdline").read_text() and alive(int(each.name)):
+                    found.append(int(each.name))
+        return found
+
+    eventually(left)
+    assert len(hidden()) == 2
+    if ends == "a killed supervisor":
+        known = json.loads((tmp_path / "state" / "run" / "pid.json").read_text())
+        os.kill(known["pid"], signal.SIGKILL)
+        eventually(lambda: not alive(known["pid"]))
+    assert instance.until_ended()["state"] == "failed"
+    eventually(lambda: hidden() == [])
+
+
+def test_a_process_that_a_hook_leaves_running_goes_on(tmp_path: Path) -> None:
+    stack = FakeStack(configuration())
+    script = f"setsid sleep 600 >/dev/null 2>&1 & echo $! > DIR/pid; {DONE}"
+    result = Instance(tmp_path, stack, script).until_ended()
+    assert result["state"] == "complete"
+    pid = int((tmp_path / "pid").read_text())
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("where", ["before the cut", "at the end", "in the progress"])
+def test_no_part_of_a_secret_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    secret = "".join(f"{at:04}" for at in range(5000))
+    monkeypatch.setattr(deploying, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(runs, "TAIL_BYTES", 30_000)
+    found = configuration(input_facts={"key": "secrets/key"}, timeout=60)
+    if where == "at the end":
+        found = replace(found, timeout=1)
+    stack = FakeStack(found)
+    stack.facts["secrets/key"] = secret
+    (tmp_path / "secret").write_text(secret)
+    script = {
+        # More than the tail in all, and hardly anything of it once it is redacted.
+        "before the cut": f"for at in 1 2 3 4 5; do cat DIR/secret; echo; done >&2; {DONE}",
+        "at the end": "head -c 9000 DIR/secret >&2; sleep 600",
+        "in the progress": f"cat DIR/secret >&2; head -c 15000 DIR/secret >&2;"
+        f" while ! test -e DIR/go; do sleep 0.05; done; {DONE}",
+    }[where]
+    instance = Instance(tmp_path, stack, script)
+    if where == "in the progress":
+        eventually(lambda: instance.agent.step() is not None and Run(tmp_path / "state").began)
+        for _ in range(5):
+            instance.agent.step()
+        (tmp_path / "go").touch()
+    instance.until_ended()
+    reported = json.dumps(stack.reports)
+    assert not any(f"{at:04}{at + 1:04}" in reported for at in range(4999))
 
 
 def test_a_run_whose_state_was_lost_is_not_silently_repeated(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ BODY: dict[str, Any] = {
     "action": "CREATE",
     "on_interrupt": "fail",
     "timeout": 60,
+    "trigger": "1",
 }
 RESULT: dict[str, Any] = {
     "id": "i",
@@ -81,11 +82,25 @@ def test_a_configuration_is_the_one_that_was_stored() -> None:
     assert written.document == {"id": "i", "sequence": 3, **BODY}
     stored = replace(stored, text=json.dumps(written.document))
     assert Configuration.parse(stored) == replace(written, fact=stored)
+    deployed = replace(stored, text=json.dumps({**written.document, "deployed_on": ["m/other"]}))
+    found = Configuration.parse(deployed)
+    assert found is not None
+    assert found.deployed_on == ("m/other",)
+    earlier = {name: value for name, value in written.document.items() if name != "trigger"}
+    found = Configuration.parse(replace(stored, text=json.dumps(earlier)))
+    assert found is not None
+    assert found.definition == replace(definition, trigger="")
     assert definition == ConfigurationDefinition.of(dict(reversed(BODY.items())))
 
 
 @pytest.mark.parametrize(
-    "text", ["1", "null", "[]", "{}", json.dumps({"id": 1, "sequence": 1, **BODY})]
+    "text",
+    [
+        *("1", "null", "[]", "{}"),
+        json.dumps({"id": 1, "sequence": 1, **BODY}),
+        json.dumps({"id": "i", "sequence": 1, **BODY, "deployed_on": 1}),
+        json.dumps({"id": "i", "sequence": 1, **BODY, "deployed_on": ["m"]}),
+    ],
 )
 def test_a_fact_with_something_else_is_no_configuration(text: str) -> None:
     found = replace(fact("configs/m/x"), text=text)
