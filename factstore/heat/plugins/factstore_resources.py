@@ -9,6 +9,7 @@ from factstore.heat.resources.data_bag import DataBag
 from factstore.heat.resources.fact import Fact
 from factstore.heat.resources.facts import Facts
 from factstore.heat.resources.grant import Grant
+from factstore.heat.resources.ordered_config import OrderedConfig
 from factstore.heat.resources.waiter import Waiter
 
 
@@ -20,5 +21,6 @@ def resource_mapping() -> dict[str, type[Any]]:
         "OS::FactStore::Fact": Fact,
         "OS::FactStore::Facts": Facts,
         "OS::FactStore::Grant": Grant,
+        "OS::FactStore::OrderedConfig": OrderedConfig,
         "OS::FactStore::Waiter": Waiter,
     }

@@ -106,7 +106,7 @@ class FactstoreResource(resource.Resource):
 
     # Heat's hooks
 
-    def handle_delete(self) -> None:
+    def handle_delete(self) -> Any:
         """Delete the thing, if it was created and still exists."""
         if self.resource_id is not None:
             with self.client_plugin().ignore_not_found:
