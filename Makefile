@@ -29,7 +29,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-install test-containers test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-hooks test-install test-containers test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -44,6 +44,7 @@ help:
 	@echo 'make test-random  run the tests that need only an etcd with many random examples'
 	@echo 'make test-servers run the service under uWSGI and other WSGI servers with threads'
 	@echo 'make test-monitoring  run the alerts, the dashboard and the discovery in a real Prometheus'
+	@echo 'make test-hooks  run the hook of heat-agents for Puppet with the real Puppet'
 	@echo 'make test-install  install a highly available service as documented, upgrade and restore it'
 	@echo 'make test-containers  build the container images and run the example; needs root'
 	@echo 'make test-ansible  check the Ansible collection with ansible-test, which installs packages'
@@ -105,6 +106,11 @@ test-monitoring:
 	@tools/system-packages test
 	@tools/system-packages monitoring
 	@$(TOX) run -e monitoring
+
+test-hooks:
+	@tools/system-packages test
+	@tools/system-packages hooks
+	@$(TOX) run -e hooks
 
 test-install:
 	@tools/system-packages test

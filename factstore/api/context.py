@@ -11,6 +11,7 @@ from flask.views import MethodView
 from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
 from factstore.api.conditional import GENERATION
+from factstore.api.deployments import deployments_text
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ
 from factstore.api.responses import conditional_response, etag_of, missing, texts_response
@@ -70,6 +71,8 @@ def _read(query: dict[str, Any], stack: str) -> Response:
     known, generation = conditional.known_tags(), conditional.generation()
     if query["format"] == FORMAT:
         return _targets(scope, known, stale=query["consistency"] == "stale")
+    if query["include"] in schemas.DEPLOYMENTS:
+        return _with_deployments(scope, query, known, generation)
     arguments = (services(), access().permissions, scope, query, known, generation)
     try:
         with waiting(scope.project_id, query["wait"] or query["settle"]):
@@ -83,6 +86,25 @@ def _read(query: dict[str, Any], stack: str) -> Response:
         response = texts_response(lambda: texts)
         response.headers["Cache-Control"] = "no-store"
     response.headers.extend(context_headers(found))
+    return response
+
+
+def _with_deployments(
+    scope: Scope, query: Mapping[str, Any], known: frozenset[str] | None, generation: str | None
+) -> Response:
+    """Return the context of a member with its configurations, for os-collect-config."""
+    permissions, stale = access().permissions, query["consistency"] == "stale"
+    added = deployments_text(
+        scope,
+        query["member"],
+        with_grant=query["include"] == "deployments_with_grant",
+        stale=stale,
+    )
+    found = read_context(services(), permissions, scope, query, frozenset(), generation)
+    texts = (*found.texts[:-1], found.texts[-1][:-1], f',"deployments":{added}}}')
+    response = conditional_response(lambda: texts, etag_of(texts), known)
+    response.headers.extend(context_headers(found))
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

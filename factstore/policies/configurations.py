@@ -44,5 +44,7 @@ RULES = [
         "Report the progress or the result of a configuration. Holders of grants can only report for "
         "their own member.",
         ("PUT", f"{_ITEM}/result"),
+        ("POST", f"{_ITEM}/signal"),
+        ("PUT", f"{_ITEM}/signal"),
     ),
 ]

@@ -301,6 +301,14 @@ def members(caller: Caller) -> dict[str, str]:
     }
 
 
+HOOK_SIGNAL = {
+    "deploy_stdout": "done\n",
+    "deploy_stderr": "",
+    "deploy_status_code": 0,
+    "port": "5432",
+}
+
+
 def configurations(caller: Caller) -> dict[str, str]:
     """Write two configurations, of which one depends on the other, and report progress."""
     path = f"/v1/stacks/{STACK}/configurations"
@@ -317,6 +325,10 @@ def configurations(caller: Caller) -> dict[str, str]:
         "configuration-report-response": reported,
         "configurations-list-response": caller.ask("GET", path, 200),
         "configurations-member-response": caller.ask("GET", f"{path}/c1", 200),
+        "configuration-signal-request": json.dumps(HOOK_SIGNAL),
+        "configuration-signal-response": caller.ask(
+            "POST", f"{path}/head/database/signal", 200, json=HOOK_SIGNAL
+        ),
     }
     for key in ("c1/app", "head/database"):
         caller.ask("DELETE", f"{path}/{key}", 204)

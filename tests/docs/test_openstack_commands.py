@@ -88,6 +88,8 @@ WITHOUT = {
     f"GET {ACTION}/results/{{member}}": "fact action show shows all results",
     f"PUT {ACTION}/results/{{member}}": "factstore-agent reports results",
     f"GET {MEMBER}/actions": "factstore-agent waits for its actions",
+    f"POST {CONFIGURATION}/signal": "heat-config-notify reports results",
+    f"PUT {CONFIGURATION}/signal": "heat-config-notify reports results",
     f"GET {TURN}": "fact turn list shows all turns",
     f"PUT {TURN}": "a turn ends with the process that takes it; factstore-agent takes turns",
     f"PUT {STACK}/waiters/{{waiter}}/signal": "the same as POST, for clients of Heat",

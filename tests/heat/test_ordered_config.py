@@ -265,3 +265,57 @@ def test_a_deletion_undeploys_and_fails_with_the_hook_until_the_member_departs(
     act(bag, "app", "DELETE", "in_progress")
     member.depart(reason="deleted")
     owner.wait(stack, "DELETE_COMPLETE", 60)
+
+
+def test_the_templates_of_the_guide_deploy_the_same(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    before, after = (
+        example(f"deploy/{each}.yaml", **parameters)
+        for each, parameters in (
+            ("before", {"server": "s1", "password": SECRET}),
+            ("after", {"bag": name, "member": "m1", "password": SECRET}),
+        )
+    )
+    for each in (before, after):
+        for unused in ("image", "flavor"):
+            del each["environment"]["parameters"][unused]
+    shown = owner.heat.stacks.validate(**before)
+    assert shown["Parameters"].keys() == {"server", "password"}
+    bag = facts.stack(name)
+    bag.configure()
+    member = bag.member("m1")
+    member.join("servers", ttl=3600)
+    stack = owner.create(f"{name}-app", **after, expect="")
+
+    def due(key: str) -> ConfigurationRecord | None:
+        return next(
+            (each for each in listed(bag) if each.name.startswith(key) and each.state == "due"),
+            None,
+        )
+
+    database = eventually(lambda: due(f"{name}-app-database-"))
+    assert database is not None
+    bag.configuration("m1", database.name).report(
+        database.id, "complete", status_code=0, outputs={"port": "5432"}
+    )
+    app = eventually(lambda: due(f"{name}-app-app-"))
+    assert app is not None
+    record = bag.configuration("m1", app.name).show()
+    assert record is not None
+    assert (record.inputs, record.depends_on) == ({"port": "5432"}, [f"m1/{database.name}"])
+    assert bag.get(record.input_facts["password"]).value == SECRET
+    bag.configuration("m1", app.name).report(app.id, "complete", status_code=0, stdout="done")
+    owner.wait(stack, "CREATE_COMPLETE", 60)
+    assert owner.output(stack, "port") == "5432"
+    assert owner.output(stack, "printed") == "done"
+    member.depart(reason="deleted")
+    owner.delete(stack)
+    assert listed(bag) == []
+    bag.delete_stack()
+
+
+def listed(bag: Stack) -> list[ConfigurationRecord]:
+    found = bag.configurations()
+    assert found is not None
+    return list(found.configurations)

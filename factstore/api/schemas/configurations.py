@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import marshmallow as ma
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
@@ -12,6 +13,7 @@ from factstore.api.schemas.field_types import (
     description,
     integer_field,
     revision_field,
+    string_parameter,
     timestamp_field,
     wait_parameter,
 )
@@ -35,12 +37,22 @@ from factstore.core.state.configurations import CONFIGURATION_STATES
 
 # Queries
 
+ID_PATTERN = "[0-9a-f]{32}"
+
 
 class ConfigurationQuery(Schema):
     """Showing configurations."""
 
     wait = wait_parameter()
     consistency = consistency_parameter()
+
+
+class SignalQuery(Schema):
+    """Signalling the result of a configuration."""
+
+    id = string_parameter(
+        ID_PATTERN, "The id of the configuration that ran; the present one by default."
+    )
 
 
 # Bodies
@@ -144,6 +156,26 @@ class ResultBody(Schema):
     percent = _raw("integer", None, "The progress.", nullable=True, minimum=0, maximum=100)
     message = _raw("string", "", f"The last line of output. At most {MESSAGE_BYTES} bytes.")
     reason = _raw("string", "", f"The reason of a failure. At most {MESSAGE_BYTES} bytes.")
+
+
+class HookSignal(Schema):
+    """The result of a hook of heat-agents: these fields, and an output in each other one."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "deploy_stdout": "",
+        "deploy_stderr": "",
+        "deploy_status_code": 0,
+        "url": "http://10.0.0.5/",
+    }
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    deploy_stdout = fields.Raw(**description("The standard output. Its end is stored."))
+    deploy_stderr = fields.Raw(**description("The standard error. Its end is stored."))
+    deploy_status_code = fields.Raw(
+        **description("The status, as a number or a text. The hook has failed if it is not 0.")
+    )
 
 
 # Responses

@@ -32,6 +32,10 @@ VIEWS = {
 }
 """The parts that the document has for a member, by the value of the parameter."""
 
+DEPLOYMENTS = ("deployments", "deployments_with_grant")
+"""The values of the parameter include that add the configurations of the member."""
+
+_WITH_DEPLOYMENTS = frozenset(("include", "member", "view", "consistency"))
 _WITH_AT = frozenset(("at", "format", "include", "member", "view"))
 
 
@@ -41,8 +45,13 @@ class ContextQuery(SettleQuery):
     wait = wait_parameter()
     include = fields.String(
         load_default="",
-        validate=validate.OneOf(["", "results"]),
-        **description("With 'results', the context includes the facts below results/."),
+        validate=validate.OneOf(["", "results", *DEPLOYMENTS]),
+        **description(
+            "With 'results', the context includes the facts below results/. With 'deployments', it "
+            "includes the configurations of the member in the form of heat-agents, with URLs to signal "
+            "their results, and with 'deployments_with_grant', these URLs contain the caller's grant. "
+            "Both need member, and can be combined with view and consistency only."
+        ),
     )
     member = string_parameter(
         SEGMENT_PATTERN, "The member that reads the context. Adds 'self' and 'peers'."
@@ -96,6 +105,13 @@ class ContextQuery(SettleQuery):
             raise ma.ValidationError(
                 f"{data['format']} cannot be combined with {others}.", "format"
             )
+        if data["include"] in DEPLOYMENTS:
+            if not data["member"]:
+                raise ma.ValidationError(f"{data['include']} needs member.", "include")
+            if others := ", ".join(sorted(original.keys() - _WITH_DEPLOYMENTS)):
+                raise ma.ValidationError(
+                    f"{data['include']} cannot be combined with {others}.", "include"
+                )
         if "view" in original and not data["member"]:
             raise ma.ValidationError("It needs member.", "view")
         if data["applied"] and not data["member"]:
@@ -144,6 +160,10 @@ class Context(Schema):
     peers = fields.Dict(
         keys=fields.String(),
         values=fields.Dict(keys=fields.String(), values=fields.Nested(ContextPeer)),
+    )
+    deployments = fields.List(
+        fields.Dict(),
+        **description("The configurations of the member that were or can be run, for heat-agents."),
     )
 
 

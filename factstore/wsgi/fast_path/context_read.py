@@ -10,6 +10,7 @@ from typing import Any
 from factstore.api.context import context_headers, load_query, read_context, view_of
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.media import JSON
+from factstore.api.schemas.context import DEPLOYMENTS
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.services.composition import Services
@@ -159,5 +160,7 @@ def _load(query: str) -> dict[str, Any] | None:
     """Return a query as the schema loads it, or None if it has to be left to the view."""
     arguments = split_query(query)
     if arguments is None or not _SELDOM.isdisjoint(arguments):
+        return None
+    if arguments.get("include") in DEPLOYMENTS:
         return None
     return load_query(arguments)
