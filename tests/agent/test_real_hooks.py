@@ -24,10 +24,10 @@ CHEF_SOLO = """\
 #!/usr/bin/env python3
 import json, os, pathlib, re, sys
 arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-solo = dict(re.findall(r"(\\\\w+) '(.*)'", pathlib.Path(arguments["--config"]).read_text()))
+solo = dict(re.findall(r"(\\w+) '(.*)'", pathlib.Path(arguments["--config"]).read_text()))
 node = json.loads(pathlib.Path(arguments["--json-attributes"]).read_text())
 for item in node.pop("run_list"):
-    cookbook = re.fullmatch(r"recipe\\\\[(\\\\w+)\\\\]", item)[1]
+    cookbook = re.fullmatch(r"recipe\\[(\\w+)\\]", item)[1]
     directory = pathlib.Path(solo["cookbook_path"], cookbook)
     assert f"name '{cookbook}'" in (directory / "metadata.rb").read_text()
     bag, name, field = (directory / "recipes/default.rb").read_text().split()
