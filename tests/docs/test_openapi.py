@@ -260,3 +260,34 @@ def test_every_operation_that_stores_a_value_lists_the_code_of_one_that_is_too_l
         if "value_too_large" in json.dumps(operation)
     }
     assert storing <= listing
+
+
+def test_every_whole_number_of_a_request_has_documented_bounds() -> None:
+    unbounded = set()
+
+    def search(schema: Any, place: str) -> None:
+        if isinstance(schema, list):
+            for each in schema:
+                search(each, place)
+        elif isinstance(schema, dict):
+            if "$ref" in schema:
+                search(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]], place)
+            kind = schema.get("type")
+            is_integer = kind == "integer" or (isinstance(kind, list) and "integer" in kind)
+            if is_integer and not {"minimum", "maximum"} <= schema.keys():
+                unbounded.add(place)
+            for name, each in schema.get("properties", {}).items():
+                search(each, f"{place} {name}")
+            for name in ("items", "allOf", "anyOf", "oneOf", "additionalProperties"):
+                search(schema.get(name), place)
+
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            if method == "parameters":
+                continue
+            for parameter in operation.get("parameters", []):
+                if isinstance(parameter, dict):
+                    search(parameter.get("schema"), f"{method} {path} {parameter.get('name')}")
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                search(content.get("schema"), f"{method} {path}")
+    assert unbounded == set()

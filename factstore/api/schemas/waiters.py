@@ -15,6 +15,7 @@ from factstore.api.schemas.field_types import (
     timestamp_field,
     wait_parameter,
 )
+from factstore.core.model.value import INTEGER_BOUND
 from factstore.core.model.waiter import (
     SIGNAL_ID_LENGTH,
     TIMEOUT_DEFAULT,
@@ -103,6 +104,8 @@ def _signal_id() -> fields.Raw:
             "The signal's id. A signal replaces an earlier one with the same id. If it is longer than "
             f"{SIGNAL_ID_LENGTH} characters, its end is replaced by a hash.",
             type=["string", "integer"],
+            minimum=-INTEGER_BOUND,
+            maximum=INTEGER_BOUND - 1,
             minLength=1,
         ),
     )
