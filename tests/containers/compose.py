@@ -74,10 +74,10 @@ class Compose:
     def _mount(self, volume: str, settings: dict[str, Any]) -> str:
         source, target = volume.split(":", 1)
         if source.startswith("."):
-            # All containers have one loopback interface and no DNS server, which gRPC asks for names.
+            # All containers have one loopback interface and no DNS server to resolve names.
             copy = self._directory / Path(source).name
             text = (self._file.parent / source).read_text()
-            copy.write_text(text.replace("://etcd:", "://127.0.0.1:"))
+            copy.write_text(re.sub(r"://(etcd|keystone):", "://127.0.0.1:", text))
             return f"{copy}:{target}"
         assert source in self._volumes, f"the volume {source} is not declared"
         directory = self._directory / "volumes" / source
