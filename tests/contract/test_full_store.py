@@ -9,17 +9,20 @@ from pathlib import Path
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
-from factstore.core.errors import NotFound, StorageFull
+from factstore.core.errors import FactstoreError, NotFound, OutcomeUnknown, StorageFull
+from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.grant import GrantRequest
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.read_set import ReadSet
+from factstore.core.model.transaction import Transaction
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.signals import SignalRequest
 from factstore.store.fsck.reader import StoreReader
 from factstore.store.types import Fence, PutKey, Txn
 from tests.cases import cases
+from tests.contract import notifiers, test_actions, test_configurations
 from tests.contract.membership import changes_by_event, declare, join
 from tests.contract.test_turns import give_back, take
 from tests.contract.world import (
@@ -186,3 +189,65 @@ def test_a_removal_is_found_that_was_made_although_the_store_is_full(
 
     monkeypatch.setattr(worker.backend, "commit", fills)
     assert worker.delete(SCOPE, "a").results[0].outcome == "deleted"
+
+
+@pytest.mark.parametrize("error", [StorageFull, OutcomeUnknown])
+def test_of_two_removals_of_the_same_in_a_full_store_only_one_is_acknowledged(
+    world: EtcdWorld, monkeypatch: pytest.MonkeyPatch, error: type[FactstoreError]
+) -> None:
+    """What is gone does not show who removed it."""
+    worker, other = world.worker(), world.worker()
+    grant = prepared(worker)["grant"]
+    worker.services.alarms.put(
+        SCOPE,
+        "alarm",
+        AlarmDefinition.of({"condition": {"facts": "never", "equals": 1}}),
+        author(),
+        create_only=False,
+    )
+    test_configurations.put(worker, SCOPE, "taken/app")
+    action = test_actions.create(worker, SCOPE, group=None, member="taken")
+    subscription = notifiers.subscribe(worker, "https://hooks.example.com/").id
+    project = notifiers.SCOPE.project_id
+    fill(world)
+    removals: dict[str, Callable[[Worker], object]] = {
+        "a fact": lambda by: by.delete(SCOPE, "a"),
+        "a fact with a ttl": lambda by: by.delete(SCOPE, "b"),
+        "a batch": lambda by: by.facts.batch(SCOPE, [Delete("c")], [], author()),
+        "a folder": lambda by: by.services.folders.delete(SCOPE, "folder", author()),
+        "a read set": lambda by: by.read_sets.delete(SCOPE, "taken", None, author()),
+        "a turn": lambda by: give_back(by, SCOPE, "taken"),
+        "an action": lambda by: by.services.actions.delete(SCOPE, action, author()),
+        "a configuration": lambda by: by.services.configurations.delete(
+            SCOPE, "taken/app", author()
+        ),
+        "a member": lambda by: depart(by, "joined"),
+        "a declared member": lambda by: depart(by, "declared"),
+        "an adopted member": lambda by: depart(by, "adopted"),
+        "a waiter": lambda by: by.waiters.delete(SCOPE, "w", author()),
+        "an alarm": lambda by: by.services.alarms.delete(SCOPE, "alarm", author()),
+        "a grant": lambda by: by.grants.revoke(SCOPE, grant, author()),
+        "a subscription": lambda by: by.services.subscriptions.delete(
+            project, subscription, author()
+        ),
+        "a stack": lambda by: by.stacks.delete(LOST, author()),
+    }
+    commit = other.backend.commit
+    left: list[Callable[[Worker], object]] = []
+
+    def overtaken(transaction: Transaction, deadline: float) -> int | None:
+        if transaction.writes and left:
+            left.pop()(worker)
+            raise error("no room")
+        return commit(transaction, deadline)
+
+    monkeypatch.setattr(other.backend, "commit", overtaken)
+    with cases() as case:
+        for name, remove in removals.items():
+            other.store.refresh(soon())
+            left.append(remove)
+            with case(name):
+                with pytest.raises(FactstoreError) as refused:
+                    remove(other)
+                assert left == []
+                assert isinstance(refused.value, OutcomeUnknown)

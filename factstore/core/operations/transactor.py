@@ -29,7 +29,6 @@ from factstore.core.operations.planner import Planner
 from factstore.core.operations.receipts import replay
 from factstore.core.operations.unknown_outcome import (
     can_be_planned_again,
-    find_deleted,
     find_written,
     guards_still_hold,
 )
@@ -237,7 +236,7 @@ class Transactor:
             applied = True
             with suppress(Unavailable):
                 state = self._store.refresh(deadline)
-                found = self._find(state, transaction, deadline) or find_deleted(state, transaction)
+                found = self._find(state, transaction, deadline)
                 if found is not None:
                     return found
                 applied = not guards_still_hold(state, transaction)

@@ -13,11 +13,12 @@ from factstore.core.state.state import State
 
 
 def find_written(state: State, transaction: Transaction) -> int | None:
-    """Return the revision at which a transaction was applied, if the state still shows any of it."""
+    """Return the revision at which a transaction was applied, if the state still shows any of it.
+
+    What is gone shows nothing, because another transaction may have removed it.
+    """
     scope = transaction.stack.scope
     stack = state.stack(scope)
-    if transaction.drops_stack:
-        return state.revision if stack is None or stack.id != transaction.stack.id else None
     if transaction.creates_stack and stack is not None and stack.id == transaction.stack.id:
         return stack.created  # its id was never used before
     if transaction.updates_stack and stack is not None and _same_write(stack, transaction):
@@ -31,20 +32,6 @@ def find_written(state: State, transaction: Transaction) -> int | None:
         if known is not None and _same(known, record):
             return known.revision
     return None
-
-
-def find_deleted(state: State, transaction: Transaction) -> int | None:
-    """Return a revision at which all that a transaction deletes is deleted; None if any of it exists.
-
-    Another transaction may have deleted it.
-    """
-    scope, stack = transaction.stack.scope, state.stack(transaction.stack.scope)
-    deletes = transaction.deletes or transaction.removes
-    if not deletes or transaction.needs_room or stack is None or stack.id != transaction.stack.id:
-        return None
-    exists = any(state.fact(scope, path) for path in transaction.deletes)
-    exists = exists or any(state.record(scope, key) for key in transaction.removes)
-    return None if exists else state.revision
 
 
 def can_be_planned_again(state: State, transaction: Transaction) -> bool:

@@ -45,6 +45,10 @@ class DirectStore:
             self.before_refresh.pop(0)()
         return self._look(deadline)
 
+    def fence(self, deadline: float) -> State:
+        """Return a fresh state: no attempt is applied late here."""
+        return self.refresh(deadline)
+
     def _look(self, deadline: float) -> State:
         head = self.backend.head(deadline)
         if self.known.revision < head:
