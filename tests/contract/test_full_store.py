@@ -195,7 +195,7 @@ def test_a_removal_is_found_that_was_made_although_the_store_is_full(
 def test_of_two_removals_of_the_same_in_a_full_store_only_one_is_acknowledged(
     world: EtcdWorld, monkeypatch: pytest.MonkeyPatch, error: type[FactstoreError]
 ) -> None:
-    """What is gone does not show who removed it."""
+    """The absence of an object does not show who removed it."""
     worker, other = world.worker(), world.worker()
     grant = prepared(worker)["grant"]
     worker.services.alarms.put(

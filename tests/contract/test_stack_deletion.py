@@ -104,6 +104,7 @@ def test_all_keys_and_leases_of_a_deleted_stack_are_purged(
         b"signals",
         b"marks",
         b"pulses",
+        b"conditions",
     }
     worker.stacks.delete(scope, author())
     worker.backend.purge_deleted(soon())
