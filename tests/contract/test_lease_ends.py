@@ -18,6 +18,7 @@ from factstore.store.fsck.repair import StoreRepair
 from factstore.store.types import DeleteKeys, Txn
 from tests.cases import cases
 from tests.contract.membership import declare, join
+from tests.contract.test_actions import create, report
 from tests.contract.test_member_grants import enrol, group
 from tests.contract.test_turns import take
 from tests.contract.world import CLOCK, PROJECT, TIMEOUT, EtcdWorld, Worker, author, soon
@@ -51,12 +52,24 @@ def furnished_member(worker: Worker, scope: Scope) -> None:
     take(worker, scope, "c1", rank=True)
 
 
+def act(worker: Worker, scope: Scope) -> None:
+    join(worker, scope)
+    report(worker, scope, create(worker, scope), "c1")
+
+
+def delete_actions(worker: Worker, scope: Scope) -> None:
+    for each in worker.services.actions.list(scope, unless=lambda views: False):
+        worker.services.actions.delete(scope, each.action.id, author())
+    depart(worker, scope)
+
+
 def everything(worker: Worker, scope: Scope) -> None:
     furnished_member(worker, scope)
     worker.put(scope, "a", ttl=600)
     worker.put(scope, "b", ttl=600, idempotency=KEY)
     arm(worker, scope)
     enrol(worker, scope, group(worker, scope), "c9")
+    create(worker, scope)
 
 
 def delete_stack(worker: Worker, scope: Scope) -> None:
@@ -148,6 +161,7 @@ WAYS: dict[str, tuple[Step, Step, int]] = {
         revoke_all,
         0,
     ),
+    "an action that is deleted": (act, delete_actions, 0),
     "DELETE of the stack": (everything, delete_stack, 0),
 }
 """For each way: what is there before, the removal, and the number of leases that are left."""

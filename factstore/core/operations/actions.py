@@ -180,12 +180,12 @@ class DeleteAction(Operation[None]):
 
         :raises NotFound: there is no such action.
         """
-        action = find_action(view, self.id)
+        action, timer = find_action(view, self.id), view.record(RecordKey(ActionTimer, self.id))
         return Draft(
             None,
             removes=(action.record_key, RecordKey(ActionTimer, self.id)),
             record_revisions={action.record_key: action.revision},
-            ends=(action.lease,),  # which deletes the results
+            ends=(action.lease, *([timer.lease] if timer else ())),  # the first deletes the results
         )
 
 
