@@ -14,7 +14,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.state.action_view import ActionView
 from tests.contract.membership import changes_since, join
-from tests.contract.world import Worker, World, author
+from tests.contract.world import Worker, World, author, soon
 from tests.eventually import eventually
 from tests.unit.core.test_configuration import RESULT
 
@@ -150,6 +150,34 @@ def test_a_member_that_ends_during_its_run_is_lost_and_may_report_late(
     assert report(worker, scope, action, "c1", stdout="late") == "complete"
     report(worker, scope, action, "c3")
     assert get(worker, scope, action).counts == {"complete": 2, "lost": 1}
+
+
+def test_lost_runs_that_were_not_stored_in_time_leave_nothing_to_write(
+    worker: Worker, scope: Scope
+) -> None:
+    controller = worker.waiter_controller
+    controller.stop()
+    names = ("c1", "c2", "c3")
+    for name in names:
+        join(worker, scope, name)
+    cancelled, timed_out = create(worker, scope), create(worker, scope, timeout=1)
+    report(worker, scope, cancelled, "c1", "in_progress")
+    for name in names[:2]:
+        worker.members.depart(scope, name, "stopped", None, author())
+    worker.services.actions.cancel(scope, cancelled, author())
+    eventually(lambda: get(worker, scope, timed_out).state == "timed_out")
+    assert not leaves_writes(worker)
+    assert states(worker, scope, cancelled) == {"c1": "lost", "c2": "cancelled", "c3": "cancelled"}
+    assert states(worker, scope, timed_out) == dict.fromkeys(names, "timed_out")
+    worker.members.depart(scope, "c3", "stopped", None, author())
+    assert not leaves_writes(worker)
+
+
+def leaves_writes(worker: Worker) -> bool:
+    """Let the waiter controller write; return True if it leaves anything."""
+    worker.waiter_controller.run_once()
+    state = worker.store.refresh(soon())
+    return any(True for _ in state.stacks_needing_write())
 
 
 def test_the_renewal_of_a_member_does_not_lose_its_run(worker: Worker, scope: Scope) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ from factstore.core.model.waiter import Timer, Waiter
 from factstore.core.operations.waiters import EndWaiter
 from factstore.core.ports import Transaction
 from tests.contract.waiting import arm, decided, same_everywhere, signal, state_of, waiter_events
-from tests.contract.world import Worker, World
+from tests.contract.world import Worker, World, new_scope
 from tests.eventually import eventually
 
 
@@ -101,6 +102,32 @@ def test_a_waiter_controller_survives_store_failures(
         ("second", "waiter.met"),
         ("w", "waiter.met"),
     ]
+
+
+def test_a_stack_whose_writes_fail_holds_up_no_other_stack(
+    worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = [new_scope() for _ in range(5)]
+    commit = worker.store.commit
+    attempts: Counter[str] = Counter()
+
+    def refuse(transaction: Transaction, deadline: float) -> int | None:
+        name = transaction.stack.name
+        if name != scope.stack and any(isinstance(each, Waiter) for each in transaction.records):
+            attempts[name] += 1
+            raise Unavailable("no", code="contention")
+        return commit(transaction, deadline)
+
+    with stopped_controllers(worker):
+        for each in (*failing, scope):
+            arm(worker, each)
+            worker.put(each, "a")
+        monkeypatch.setattr(worker.store, "commit", refuse)
+    assert decided(worker, scope, within=60).state == "met"
+    eventually(lambda: attempts.keys() == {each.stack for each in failing})
+    monkeypatch.undo()
+    for each in failing:
+        assert decided(worker, each, within=60).state == "met"
 
 
 def test_an_outcome_is_written_although_its_condition_no_longer_holds(

@@ -157,11 +157,12 @@ class StoreLostRuns(Operation[None]):
         records: list[ActionResult] = []
         guards: dict[RecordKey, int] = {}
         leases: dict[str | RecordKey, LeaseRequest] = {}
-        for key, (action, member) in (
+        for key, (identifier, member) in (
             list(stack.actions.lost.items())[:LOST_AT_ONCE] if stack else ()
         ):
-            run = stack.actions.run(action, member) if stack else None
-            if run is None or run.state != "lost":
+            action = stack.actions.find(identifier) if stack else None
+            run = stack.actions.run(action, member) if stack and action else None
+            if action is None or run is None or run.state != "lost":
                 continue
             known = run.result
             guards[key] = known.revision if known else 0

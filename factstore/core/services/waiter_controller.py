@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.fact import Scope
@@ -26,6 +26,7 @@ from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.services.alarm_pace import AlarmPace
 from factstore.core.services.lease_deadlines import LeaseDeadlines
 from factstore.core.state.stack_state import StackState
+from factstore.core.state.state import State
 
 LOG = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class WaiterController:
         self._pace = AlarmPace(clock)
         self._pause = PERIOD
         self._extending: set[int] = set()
+        self._failed: dict[str, None] = {}  # the ids of stacks, the one that failed last at the end
         self._wake_up = new_wake_up()
         self._stopping = False
         self._marked_at = 0.0
@@ -124,39 +126,54 @@ class WaiterController:
         state = self._store.state()
         now = self._clock.monotonic()
         marks = now - self._marked_at >= RETRY_SECONDS
-        for stack_state in _in_turns(state.stacks_needing_write()):
+        for stack_state in self._in_order(state.stacks_needing_write()):
             if self._clock.monotonic() - now > ROUND_SECONDS:
                 self._wake_up.set()  # outcomes that were found meanwhile do not wait for the rest
                 break
-            with state.read():
-                scope = stack_state.stack.scope
-                outcomes = list(stack_state.pending_waiters.outcomes.values())
-                advanced = list(stack_state.pending_waiters.advanced.values())
-                stack_state.pending_waiters.advanced.clear()
-                decisions = list(stack_state.alarms.decisions.values())
-                unrecorded = marks and stack_state.convergence.has_unrecorded_deletion
-                marker = stack_state.convergence.marker if unrecorded else None
-                lost_at = stack_state.conditions.lost_at
-            for waiter in advanced:
-                self._deadlines.restart(waiter)
-                self._extending.add(waiter.timer)
-            self._extend()
-            for outcome in outcomes:
-                self._transactor.run(EndWaiter(scope, outcome))
-            for decision in self._pace.due(decisions):
-                self._transactor.run(WriteDecision(scope, decision))
-            if marker is not None:
-                self._marked_at = now
-                self._transactor.run(MarkDeletion(scope, marker))
-            if lost_at:
-                self._note_lost(stack_state, scope, lost_at)
-            while stack_state.actions.lost:
-                if self._transactor.run(StoreLostRuns(scope)).transaction is None:
-                    break
+            identifier = stack_state.stack.id
+            self._failed.pop(identifier, None)
+            self._failed[identifier] = None  # in case that a write fails, which ends the round
+            self._write(state, stack_state, now, marks=marks)
+            del self._failed[identifier]
         self._extend()
         self._pause = self._pace.end_round()
         self._deadlines.revoke_overdue()
         return bool(self._extending or state.stacks_needing_write())
+
+    def _in_order(self, stacks: Iterable[StackState]) -> Iterator[StackState]:
+        """Yield the stacks; those whose writes failed come last, so that none holds up the others."""
+        found = {each.stack.id: each for each in stacks}
+        self._failed = {each: None for each in self._failed if each in found}
+        failed = [found.pop(each) for each in self._failed]
+        return chain(_in_turns(found.values()), failed)
+
+    def _write(self, state: State, stack_state: StackState, now: float, *, marks: bool) -> None:
+        """Write what is due in a stack."""
+        with state.read():
+            scope = stack_state.stack.scope
+            outcomes = list(stack_state.pending_waiters.outcomes.values())
+            advanced = list(stack_state.pending_waiters.advanced.values())
+            stack_state.pending_waiters.advanced.clear()
+            decisions = list(stack_state.alarms.decisions.values())
+            unrecorded = marks and stack_state.convergence.has_unrecorded_deletion
+            marker = stack_state.convergence.marker if unrecorded else None
+            lost_at = stack_state.conditions.lost_at
+        for waiter in advanced:
+            self._deadlines.restart(waiter)
+            self._extending.add(waiter.timer)
+        self._extend()
+        for outcome in outcomes:
+            self._transactor.run(EndWaiter(scope, outcome))
+        for decision in self._pace.due(decisions):
+            self._transactor.run(WriteDecision(scope, decision))
+        if marker is not None:
+            self._marked_at = now
+            self._transactor.run(MarkDeletion(scope, marker))
+        if lost_at:
+            self._note_lost(stack_state, scope, lost_at)
+        while stack_state.actions.lost:
+            if self._transactor.run(StoreLostRuns(scope)).transaction is None:
+                break
 
     def _note_lost(self, stack_state: StackState, scope: Scope, lost_at: int) -> None:
         """Note lost history on the waiters and alarms of a stack, except on those with an outcome."""

@@ -53,14 +53,15 @@ class ActionRuns(Contained):
 
     :param tables: the records of the stack.
     :param generations: the live members of the stack, by generation.
-    :ivar lost: the runs of members that ended before their runs did; the waiter controller stores that.
+    :ivar lost: the actions and the members of runs that were lost, and of which that is not stored; the
+        waiter controller does it.
     """
 
     part = "actions"
 
     def __init__(self, stack_id: str, tables: RecordTables, generations: Container[str]) -> None:
         super().__init__(stack_id)
-        self.lost: dict[RecordKey, tuple[Action, str]] = {}
+        self.lost: dict[RecordKey, tuple[str, str]] = {}
         self._tables = tables
         self._generations = generations
         self._of_member: dict[str, dict[str, str]] = {}  # generations, by member and action
@@ -112,6 +113,10 @@ class ActionRuns(Contained):
     @contained
     def evaluate(self) -> None:
         """Find the runs that have not ended, of actions that changed as a whole."""
+        if self.lost:  # a run that was cancelled or timed out meanwhile is not lost
+            self.lost = {
+                key: run for key, run in self.lost.items() if run[0] not in self._restarted
+            }
         for action in self._restarted.values():
             names = []
             for name, generation in action.members:
@@ -201,7 +206,7 @@ class ActionRuns(Contained):
             key = action_result_key(action.id, member)
             result = self._result(action, member)
             if result is None or not result.ended:
-                self.lost[key] = (action, member)
+                self.lost[key] = (action.id, member)
 
     def _run(self, action: Action, member: str, generation: str) -> Run:
         result = self._result(action, member)
