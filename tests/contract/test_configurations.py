@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from factstore.core.errors import Conflict, Forbidden, Invalid
+from factstore.core.errors import Conflict, Forbidden, Invalid, NotFound
 from factstore.core.model import configuration
 from factstore.core.model.configuration import ConfigurationDefinition
 from factstore.core.model.configuration_result import ConfigurationResult
@@ -17,6 +17,7 @@ from factstore.core.model.permissions import Permissions
 from factstore.core.state.configurations import ConfigurationView
 from tests.contract.membership import changes_since, declare, join
 from tests.contract.world import Worker, World, author, soon
+from tests.eventually import eventually
 from tests.unit.core.test_configuration import BODY, RESULT
 
 
@@ -229,6 +230,43 @@ def test_a_reader_waits_for_the_end_and_an_agent_for_what_is_due(
         scope, "b", wait=30, unless=lambda views: views[0].state != "due", permissions=AGENT
     )
     assert [each.state for each in due] == ["due"]
+
+
+def test_a_reader_is_woken_by_what_concerns_configurations_only(
+    world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    join(worker, scope, "a")
+    first, other = put(worker, scope, "a/x"), world.worker()
+    seen: list[list[str]] = []
+
+    def unchanged(views: tuple[ConfigurationView, ...]) -> bool:
+        seen.append([each.state for each in views])
+        return seen[-1] != ["lost"]
+
+    reading = other.waiting(
+        threads, other.services.configurations.list, scope, wait=60, unless=unchanged
+    )
+    for number in range(5):
+        worker.put(scope, f"nodes/a/{number}", number)
+    report(worker, scope, "a/x", first, "in_progress")
+    eventually(lambda: len(seen) == 2)
+    worker.put(scope, "nodes/a/1", 2)
+    worker.members.depart(scope, "a", "stopped", None, author())
+    assert [each.state for each in reading.result(60)] == ["lost"]
+    assert seen == [["due"], ["in_progress"], ["lost"]]
+
+
+def test_a_reader_learns_that_the_stack_was_deleted(
+    world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    put(worker, scope, "a/x")
+    other = world.worker()
+    reading = other.waiting(
+        threads, other.services.configurations.list, scope, wait=60, unless=lambda views: True
+    )
+    worker.services.stacks.delete(scope, author())
+    with pytest.raises(NotFound):
+        reading.result(60)
 
 
 AGENT = Permissions("agent", "b")

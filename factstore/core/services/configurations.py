@@ -1,4 +1,7 @@
-"""Configurations: writing, reading and waiting, and reporting results."""
+"""Configurations: writing, reading and waiting, and reporting results.
+
+A request that waits for configurations is woken by changes that can concern them, not by other facts.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,12 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.base import Service
 from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.state.configuration_changes import configurations_scope
 from factstore.core.state.configurations import (
     ConfigurationView,
     configurations,
     find_configuration,
+    view_all,
     view_configurations,
     view_written,
 )
@@ -77,14 +82,20 @@ class ConfigurationService(Service):
         if member:
             check_name(member, "member")
 
+        def can_read(configuration: Configuration) -> bool:
+            return permissions.can_read(configuration.fact.path)
+
         def read(state: State) -> tuple[ConfigurationView, ...]:
             with state.read():
                 stack_state = state.stack_state(scope)
                 if stack_state is None:
                     raise stack_missing(scope)
+                if not member:
+                    return tuple(
+                        each for each in view_all(stack_state) if can_read(each.configuration)
+                    )
                 found = configurations(stack_state, member)
-                readable = (each for each in found if permissions.can_read(each.fact.path))
-                return view_configurations(stack_state, readable)
+                return view_configurations(stack_state, filter(can_read, found))
 
         states = self._query(scope).states(wait, stale=stale)
         found = read(next(states))
@@ -199,7 +210,14 @@ class ConfigurationService(Service):
             return view_written(state.stack_state(stack), written, result)
 
     def _query(self, scope: Scope) -> BlockingQuery:
-        return BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
+        return BlockingQuery(
+            self._store,
+            self._events,
+            self._clock,
+            configurations_scope(scope),
+            timeout=self._timeout,
+            every_change=True,
+        )
 
 
 def _read(state: State, scope: Scope, key: str) -> ConfigurationView | None:

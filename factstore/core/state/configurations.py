@@ -53,6 +53,14 @@ def configurations(stack_state: StackState, member: str = "") -> list[Configurat
     return sorted(parsed, key=lambda each: each.sequence)
 
 
+def view_all(stack_state: StackState) -> tuple[ConfigurationView, ...]:
+    """Return all configurations with their states, in order; they are read once for each change."""
+    changes = stack_state.configuration_changes
+    if changes.views is None:
+        changes.views = view_configurations(stack_state, configurations(stack_state))
+    return changes.views
+
+
 def view_configurations(
     stack_state: StackState, found: Iterable[Configuration]
 ) -> tuple[ConfigurationView, ...]:

@@ -24,6 +24,7 @@ from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.action_runs import ActionRuns
+from factstore.core.state.configuration_changes import ConfigurationChanges
 from factstore.core.state.context_checksum import ContextChecksum
 from factstore.core.state.convergence import Convergence
 from factstore.core.state.pending_waiters import ConditionView, PendingWaiters
@@ -71,6 +72,7 @@ class StackState:
     receipt_leases: ReceiptLeases = field(default_factory=ReceiptLeases)
     turn_queues: TurnQueues = field(init=False)
     actions: ActionRuns = field(init=False)
+    configuration_changes: ConfigurationChanges = field(default_factory=ConfigurationChanges)
     convergence: Convergence = field(init=False)
     conditions: StackConditions = field(init=False)
     pending_waiters: PendingWaiters = field(init=False)
@@ -107,6 +109,7 @@ class StackState:
         self.leases.bind(fact)
         self.changed = fact.revision
         self.conditions.fact(fact.path, fact)
+        self.configuration_changes.note_fact(fact.path)
         if not fact.path.startswith(RESULTS):
             self.convergence.change(fact.path, fact.revision, fact.created)
         return previous
@@ -123,6 +126,7 @@ class StackState:
         self.checksum.replace_fact(previous, None, self.epoch)
         self.changed = revision
         self.conditions.fact(path, None)
+        self.configuration_changes.note_fact(path)
         if not path.startswith(RESULTS):
             self.convergence.delete(path, revision)
         return previous
@@ -230,6 +234,7 @@ class StackState:
     def _put_member(self, member: Member, former: Record | None) -> Change | None:
         known = former if isinstance(former, Member) and not former.departed else None
         self.leases.put_member(member, former)
+        self.configuration_changes.note()
         self._unlist(member.name)
         if not member.departed:
             self.live_members[member.name] = self.generations[member.generation] = member
@@ -263,6 +268,7 @@ class StackState:
             self.put_record(awaited)
         else:
             self._unlist(member.name)
+            self.configuration_changes.note()
             self.actions.note_member(member.name)
             self.conditions.member(member.name, None)
             self.convergence.set_live(member.name, False)
@@ -299,16 +305,18 @@ class StackState:
         self.alarms.evaluate(self, changed, revision)
 
     def take_changed(self) -> list[Scope]:
-        """Return the scopes of the queues and actions that have changed since the last call."""
+        """Return the scopes of queues, actions and configurations that changed since the last call."""
         return [
             *self.turn_queues.take_changed(self.stack),
             *self.actions.take_changed(self.stack),
+            *self.configuration_changes.take_changed(self.stack),
         ]
 
     def end(self) -> None:
         """Count everything that readers wait for as changed, because the stack is deleted."""
         for part in (self.turn_queues, self.actions, self.convergence):
             part.end()
+        self.configuration_changes.note()
 
     @property
     def needs_write(self) -> bool:

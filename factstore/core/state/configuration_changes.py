@@ -1,0 +1,55 @@
+"""Changes of a stack that can concern its configurations, and their views until the next one.
+
+Their states follow from facts below ``configs/`` and ``results/`` and from the members, so other facts
+neither wake the readers who wait for configurations nor make them read all configurations again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from factstore.core.model.fact import Scope, Stack
+from factstore.core.model.path import RESULTS
+from factstore.core.model.permissions import CONFIGS
+
+if TYPE_CHECKING:
+    from factstore.core.state.configurations import ConfigurationView
+
+__all__ = ["ConfigurationChanges", "configurations_scope"]
+
+FOLDERS = (CONFIGS, RESULTS)
+
+
+class ConfigurationChanges:
+    """The changes that can concern the configurations of one stack.
+
+    :ivar views: all configurations in order, as last read; None if they must be read again.
+    """
+
+    __slots__ = ("_changed", "views")
+
+    def __init__(self) -> None:
+        self.views: tuple[ConfigurationView, ...] | None = None
+        self._changed = False
+
+    def note_fact(self, path: str) -> None:
+        """Note that a fact was put or deleted."""
+        if path.startswith(FOLDERS):
+            self.note()
+
+    def note(self) -> None:
+        """Note that a member joined, changed or ended, or that the stack is deleted."""
+        self.views = None
+        self._changed = True
+
+    def take_changed(self, stack: Stack) -> list[Scope]:
+        """Return the scope of the readers if something has changed since the last call."""
+        if not self._changed:
+            return []
+        self._changed = False
+        return [configurations_scope(stack.scope)]
+
+
+def configurations_scope(scope: Scope) -> Scope:
+    """Return the scope that wakes only the readers of configurations; no stack has such a name."""
+    return Scope(scope.project_id, f"{scope.stack}//configurations")
