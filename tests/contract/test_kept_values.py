@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from factstore.core.errors import Forbidden, Invalid, TooLarge
@@ -10,6 +12,9 @@ from factstore.core.model.kept_value import KEEP_VALUES_MAX, KeptValue
 from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import Quota
 from factstore.core.model.secret_readers import SecretReader
+from factstore.core.operations.configurations import OBSTACLES
+from factstore.core.operations.stacks import PutStack
+from tests.contract.test_configurations import put, report
 from tests.contract.world import Worker, World, author, events_since, soon
 from tests.sealing_keys import make_keys, sealing_with
 
@@ -141,6 +146,10 @@ def test_secrets_are_not_kept_and_take_the_kept_values_of_their_fact_with_them(
     worker.delete(scope, "p")
     worker.put(scope, "p", "clear-3")
     assert kept(worker, scope) == [("q", '"other"')]
+    # A worker that was killed before it had deleted what is no longer to be kept
+    worker.transactor.run(PutStack(scope, "", author(), keep_values=0))
+    worker.facts.put(scope, Put.of("q", "three", sensitive=True), owner, ANY)
+    assert kept(worker, scope) == []
 
 
 def test_kept_values_count_towards_quotas_and_end_with_their_stack(
@@ -190,3 +199,28 @@ def test_a_folder_is_deleted_in_pieces_that_leave_room(worker: Worker, scope: Sc
     assert (first.results[0].deleted, first.results[0].more) == (50, True)
     worker.facts.batch(scope, [piece], [], author())
     assert kept(worker, scope) == [(path, "1") for path in paths]
+
+
+def test_configurations_and_their_results_are_kept_as_other_facts_are(
+    worker: Worker, scope: Scope
+) -> None:
+    keep(worker, scope, 2)
+    identifier = put(worker, scope, "c1/a", config="one")
+    report(worker, scope, "c1/a", identifier, "in_progress")
+    report(worker, scope, "c1/a", identifier, "complete")
+    assert [path for path, _ in kept(worker, scope)] == ["results/c1/a"]
+    put(worker, scope, "c1/a", config="two")
+    deleted = ["configs/c1/a", "results/c1/a", "results/c1/a"]
+    assert [path for path, _ in kept(worker, scope)] == deleted
+    worker.services.configurations.delete(scope, "c1/a", author())
+    texts = [text for path, text in kept(worker, scope) if path == "configs/c1/a"]
+    assert [json.loads(text)["config"] for text in texts] == ["one", "two"]
+
+
+def test_facts_in_the_way_of_a_result_are_not_kept(worker: Worker, scope: Scope) -> None:
+    keep(worker, scope, 2)
+    identifier = put(worker, scope, "c1/a")
+    for number in range(OBSTACLES):
+        worker.put(scope, f"results/c1/a/{number}", "x" * 50_000)
+    assert report(worker, scope, "c1/a", identifier)
+    assert kept(worker, scope) == []

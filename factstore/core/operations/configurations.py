@@ -89,8 +89,11 @@ class PutConfiguration(Operation[WriteOutcome]):
         return replace(
             draft,
             # The number of a fact that somebody else wrote must not use up the numbers of others.
-            records=(ConfigurationOrder(order.last if known else sequence),),
-            record_revisions={ORDER_KEY: record.revision if record else 0},
+            records=(*draft.records, ConfigurationOrder(order.last if known else sequence)),
+            record_revisions={
+                **draft.record_revisions,
+                ORDER_KEY: record.revision if record else 0,
+            },
         )
 
 
@@ -175,9 +178,9 @@ class ReportResult(Operation[Reported]):
             "started_at": known.started_at if known else view.now,
             "ended_at": view.now if self.result.ended else None,
         }
-        obstacles = [Delete(each) for each in _obstacles(view, path)]
-        requests: list[Put | Delete] = [Put.of(path, document), *obstacles]
-        draft: Draft[Any] = _draft(view, self, None, requests, self.fences)
+        obstacles = list(_obstacles(view, path))
+        requests: list[Put | Delete] = [Put.of(path, document), *map(Delete, obstacles)]
+        draft: Draft[Any] = _draft(view, self, None, requests, self.fences, obstacles)
         stored = StoredResult(
             self.result, document["started_at"], document["ended_at"], draft.puts[0]
         )
@@ -194,10 +197,17 @@ def _draft(
     outcome: T,
     requests: Sequence[Put | Delete],
     fences: Collection[str] = (),
+    obstacles: Collection[str] = (),
 ) -> Draft[T]:
     """Return the draft of writing facts."""
     write = WriteFacts(
-        operation.scope, requests, (), operation.author, _NO_ENCRYPTION, fences=fences
+        operation.scope,
+        requests,
+        (),
+        operation.author,
+        _NO_ENCRYPTION,
+        fences=fences,
+        obstacles=obstacles,
     )
     draft = write.plan(view)
     return Draft(
@@ -205,6 +215,8 @@ def _draft(
         puts=draft.puts,
         deletes=draft.deletes,
         fact_revisions=draft.fact_revisions,
+        records=draft.records,
+        removes=draft.removes,
         record_revisions=draft.record_revisions,
         leases=draft.leases,
         ends=draft.ends,

@@ -36,6 +36,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
     :param guards: preconditions by path, judged before anything else.
     :param fences: generations of members; all must be alive.
     :param creates_stack: whether a missing stack is created.
+    :param obstacles: paths that are deleted to make room; the stack does not keep their values.
     """
 
     scope: Scope
@@ -46,6 +47,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
     idempotency: Idempotency | None = None
     fences: Collection[str] = ()
     creates_stack: bool = True
+    obstacles: Collection[str] = ()
     _sensitive: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,7 +91,8 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         ]
         deleted = [result.path for result in results if result.outcome == "deleted"]
         puts = tuple([r.fact for r in results if r.fact and r.outcome in ("created", "updated")])
-        kept = keep(view, puts, [known[path] for path in deleted], self.author)
+        ended = [known[path] for path in deleted if path not in self.obstacles]
+        kept = keep(view, puts, ended, self.author)
         check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
         leases, left = _leases(puts, deleted, known)
         renews = [

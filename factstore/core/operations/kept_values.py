@@ -4,8 +4,9 @@ A value is kept by the transaction that replaces or deletes it.  That transactio
 revision of the fact, and so by that of its kept values.  These are not kept:
 
 - sensitive values: a secret that was replaced must not remain.  A fact that becomes sensitive loses the
-  values that were kept when it was not.
-- facts with a ttl or a member, because they end with a lease and nobody writes then.
+  values that were kept when it was not;
+- facts with a ttl or a member, because they end with a lease and nobody writes then;
+- facts that were in the way of the result of a configuration.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ def keep(view: View, puts: Iterable[Fact], deletes: Iterable[Fact | None], autho
     :raises TooLarge: ``batch_too_large``: with the kept values, the write is too large.
     """
     limit = view.stack.keep_values
-    if not limit or view.stack_state is None or view.full:  # a full store accepts only deletions
+    if view.stack_state is None or view.full:  # a full store accepts only deletions
         return _NOTHING
+    if not limit:  # values that were kept before may not have been deleted yet
+        puts, deletes = [put for put in puts if put.sensitive], ()
     records: list[KeptValue] = []
     removes: list[RecordKey] = []
     writes, size = 0, 0
