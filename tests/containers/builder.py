@@ -72,9 +72,14 @@ class Builder:
         settings: dict[str, Any] = found["Docker"]["config"]
         return settings
 
-    def container(self, name: str, image: str) -> None:
-        """Create a container."""
-        self.call("from", "--pull=never", f"--name={name}", image)
+    def container(self, name: str, image: str, hosts: Sequence[str]) -> None:
+        """Create a container.
+
+        :param hosts: names of the loopback interface in its ``/etc/hosts``.  A volume there would be
+            hidden at times: Buildah mounts a file of its own at the same path, in a random order.
+        """
+        known = [f"--add-host={each}:127.0.0.1" for each in hosts]
+        self.call("from", "--pull=never", f"--name={name}", *known, image)
 
     def in_container(
         self,

@@ -46,9 +46,8 @@ class Compose:
         document = yaml.safe_load(text)
         self._volumes: dict[str, Any] = document["volumes"]
         self._file = file
-        self._hosts = self._directory / "hosts"
-        names = " ".join(["localhost", *document["services"]])
-        self._hosts.write_text(f"127.0.0.1 {names}\n")
+        self._created = self._directory / "created"
+        self._created.touch()
         self.services = {
             name: self._service(name, each) for name, each in document["services"].items()
         }
@@ -64,21 +63,14 @@ class Compose:
             each["image"],
             each.get("command") or settings["Cmd"],
             {key: str(value) for key, value in each.get("environment", {}).items()},
-            [
-                f"{self._hosts}:/etc/hosts:ro",
-                *[self._mount(v, settings) for v in each.get("volumes", ())],
-            ],
+            [self._mount(volume, settings) for volume in each.get("volumes", ())],
             {other: dependency["condition"] for other, dependency in after.items()},
         )
 
     def _mount(self, volume: str, settings: dict[str, Any]) -> str:
         source, target = volume.split(":", 1)
         if source.startswith("."):
-            # All containers have one loopback interface and no DNS server to resolve names.
-            copy = self._directory / Path(source).name
-            text = (self._file.parent / source).read_text()
-            copy.write_text(re.sub(r"://(etcd|keystone):", "://127.0.0.1:", text))
-            return f"{copy}:{target}"
+            return f"{(self._file.parent / source).resolve()}:{target}"
         assert source in self._volumes, f"the volume {source} is not declared"
         directory = self._directory / "volumes" / source
         if not directory.exists():
@@ -100,7 +92,8 @@ class Compose:
             self._start(other)
             if condition == "service_completed_successfully":
                 self._wait_for_success(other)
-        self._builder.container(name, service.image)
+        # All containers have one loopback interface and no DNS server.
+        self._builder.container(name, service.image, hosts=list(self.services))
         log = self.log(name).open("wb")
         self._logs.append(log)
         command = self._builder.in_container(
@@ -141,7 +134,7 @@ class Compose:
         """Return the files that a service wrote outside of its volumes and /tmp."""
         root = self._builder.call("mount", name).strip()
         skip = ["-path", f"{root}/tmp", "-prune", "-o"]
-        created = self._hosts
+        created = self._created
         found = run(["find", root, "-xdev", *skip, "-type", "f", "-newer", created, "-print"])
         names = [line.removeprefix(root) for line in found.splitlines()]
         mounted = {volume.split(":")[1] for volume in self.services[name].volumes}

@@ -19,6 +19,7 @@ ALLOWED = {
     "functional/test_startup.py": "services that refuse to start",
     "functional/test_stream_ends.py": "the end of a service with the settings of an operator",
     "docs/test_unit_file.py": "the service as systemd starts it",
+    "keystone/test_names.py": "programs with an /etc/hosts of their own",
     "zaqar/test_queues.py": "runs on demand only",
     "forked_child.py": "the forks",
     "imported_service.py": "the forks",
