@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factstore.core.model.fact import Stack
+from factstore.core.model.kept_value import KeptValue
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record
@@ -86,6 +87,8 @@ def _same_write(stack: Stack, transaction: Transaction) -> bool:
 
 def _same(known: Record, written: Record) -> bool:
     """Return True if a record is the one to be written, and not an equal one of another writer."""
+    if isinstance(written, KeptValue):
+        return False  # all writers that replace a value keep the same record of it
     if isinstance(written, Applied):
         return isinstance(known, Applied) and known.seen == written.seen
     request_id = getattr(written, "request_id", None)

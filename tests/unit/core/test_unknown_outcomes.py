@@ -65,6 +65,21 @@ def test_an_outcome_that_was_overwritten_by_others_stays_unknown(service: Servic
     assert service.value("p") == '"later"'
 
 
+def test_a_lost_write_is_not_found_by_the_value_that_another_write_keeps(service: Service) -> None:
+    service.stacks.put(SCOPE, "", author(), keep_values=2)
+    service.put("p", 0)
+
+    def overtaken(commit: Transaction, deadline: float) -> int | None:
+        other = service.another_worker()
+        other.facts.put(SCOPE, put("p", "later"), author("others"), ANY)
+        raise OutcomeUnknown("the request was lost")
+
+    service.store.faults = [overtaken]
+    with pytest.raises(OutcomeUnknown):
+        service.put("p", 1)
+    assert service.value("p") == '"later"'
+
+
 def test_an_outcome_that_cannot_be_looked_up_by_the_deadline_stays_unknown(
     service: Service,
 ) -> None:
