@@ -86,7 +86,7 @@ def property_schemas() -> dict[str, properties.Schema]:
         "sensitive_input_values": values(
             "Secrets among the inputs, by name. factstore seals each as the fact "
             "inputs/MEMBER/NAME/INPUT, which only the member and users whom the policy allows may "
-            "read; agents replace them with *** in what they report. Heat stores them in its "
+            "read; agents hide them in what they report. Heat stores them in its "
             "database with the other properties."
         ),
         "input_facts": values(
