@@ -6,9 +6,20 @@ Deadlines are those of :mod:`factstore.core.ports`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from factstore.core.model.pulse import Pulse
+
+
+class OtherWorker(NamedTuple):
+    """Another worker, which may have been lost.
+
+    :param answered: the revision up to which it has restored the pulses that it has renewed.
+    :param silent_seconds: the time since it was certainly alive; less after an election.
+    """
+
+    answered: int
+    silent_seconds: float
 
 
 class LeaseStore(Protocol):
@@ -31,6 +42,15 @@ class LeaseStore(Protocol):
 
     def last_renewal(self, lease: int) -> float:
         """Return the instant of this process's last renewal of a monitored lease, or minus infinity."""
+
+    def sign_roll(self, deadline: float) -> None:
+        """Show the other workers that this one is alive, and may have renewed leases."""
+
+    def answer_roll(self, revision: int, deadline: float) -> None:
+        """Tell the other workers up to which revision this one has restored pulses."""
+
+    def other_workers(self, deadline: float) -> list[OtherWorker]:
+        """Return the other workers, with those that were lost in the last day."""
 
     def seconds_since_renewal(self, lease: int, deadline: float) -> float:
         """Return the time since a worker of an earlier version renewed a monitored lease itself."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 
+from factstore.core.lease_store import OtherWorker
 from factstore.core.model.pulse import Pulse, is_monitored, monitored, pulse_lease
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
+from factstore.store.roll import Roll
 from factstore.store.types import LeaseExists
 
 LEASE_MARGIN = 1  # a lease starts before the write that it is for
@@ -28,6 +31,8 @@ class EtcdLeases:
         self._keys = keyspace
         self._clock = clock
         self._renewed: dict[int, float] = {}
+        self._roll = Roll(client, keyspace)
+        self._term = 0  # as far as it is known
 
     def create_lease(self, ttl: int, deadline: float) -> int:
         """Create a lease with a ttl in seconds, and return its id."""
@@ -42,10 +47,23 @@ class EtcdLeases:
             lease = monitored(self._keys.new_lease())
             with suppress(LeaseExists):
                 self._client.grant(UNENDING, lease, deadline=deadline)
-                return lease, self.create_pulse(lease, ttl, deadline)
+                break
+        # The term of the answer may begin after the lease was created; one that is known before cannot.
+        term = self._term or self.term(deadline)
+        pulse, answered = self._pulse(lease, ttl, deadline)
+        self._term = answered
+        return lease, replace(pulse, term=term if term == answered else 0)
 
     def create_pulse(self, lease: int, ttl: int, deadline: float) -> Pulse:
-        """Return a pulse of a monitored lease, on a lease that has just been created or renewed."""
+        """Return another pulse of a monitored lease, on a lease that has just been created or renewed.
+
+        Its term counts as unknown: a former leader may revoke the lease even if it was created after
+        the election, because the former lease had the same id.
+        """
+        return self._pulse(lease, ttl, deadline)[0]
+
+    def _pulse(self, lease: int, ttl: int, deadline: float) -> tuple[Pulse, int]:
+        """Return a pulse, and the term when it was created; 0 if its lease existed."""
         term, on = 0, pulse_lease(lease)
         while True:
             with suppress(LeaseExists):
@@ -54,7 +72,7 @@ class EtcdLeases:
             if self._client.renew(on, deadline=deadline):
                 break
         self._note(lease)
-        return Pulse(f"{lease:x}", term, lease=on)
+        return Pulse(f"{lease:x}", lease=on), term
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
         """Renew a lease, or the pulse of a monitored one; return False if it has expired."""
@@ -80,6 +98,18 @@ class EtcdLeases:
     def last_renewal(self, lease: int) -> float:
         """Return the instant of the last renewal of a monitored lease by this worker."""
         return self._renewed.get(lease, -math.inf)
+
+    def sign_roll(self, deadline: float) -> None:
+        """Show the other workers that this one is alive, and may have renewed leases."""
+        self._roll.sign(deadline)
+
+    def answer_roll(self, revision: int, deadline: float) -> None:
+        """Tell the other workers up to which revision this one has restored pulses."""
+        self._roll.answer(revision, deadline)
+
+    def other_workers(self, deadline: float) -> list[OtherWorker]:
+        """Return the other workers, with those that were lost in the last day."""
+        return self._roll.others(deadline)
 
     def seconds_since_renewal(self, lease: int, deadline: float) -> float:
         """Return the seconds since a monitored lease was created, or renewed in place of its pulse."""

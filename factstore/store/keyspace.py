@@ -12,6 +12,7 @@ All keys are below one root, and the ids of leases begin with bits of its hash::
     acts/<slot>                    the author of the deletions of this revision
     idem/<project>/<key>           a receipt of an earlier version, outside its stack
     fences/<slot>                  a fence of attempts; see attempt_fence.py
+    workers/<id>                   the entry of a worker in the roll; see roll.py
     purges/<project>/<S>           a deleted stack whose data are still to be deleted
     projects/<project>/<folder>/<name>        records of a project outside its stacks
     service/<folder>/<name>        records that belong to no project
@@ -61,6 +62,7 @@ class ParsedKey(NamedTuple):
         "record",
         "act",
         "fence",
+        "worker",
         "legacy",
         "receipt",
         "purge",
@@ -131,6 +133,10 @@ class Keyspace:
         return _range_below(f"{self.root}/idem")
 
     @property
+    def all_workers(self) -> KeyRange:
+        return _range_below(f"{self.root}/workers")
+
+    @property
     def all_purges(self) -> KeyRange:
         return _range_below(f"{self.root}/purges")
 
@@ -164,6 +170,9 @@ class Keyspace:
 
     def fence(self, slot: int) -> bytes:
         return f"{self.root}/fences/{slot % FENCE_SLOTS:03d}".encode()
+
+    def worker(self, identifier: str) -> bytes:
+        return f"{self.root}/workers/{_valid_id(identifier)}".encode()
 
     def receipt(self, project_id: str, key: str) -> bytes:
         return f"{self.root}/idem/{_valid_id(project_id)}/{_valid_id(key)}".encode()
@@ -242,6 +251,8 @@ class Keyspace:
                 return ParsedKey(name, "", "", "")
             case ["fences", slot]:
                 return ParsedKey("fence", "", "", slot)
+            case ["workers", identifier]:
+                return ParsedKey("worker", "", "", identifier)
             case ["idem", project_id, name]:
                 return ParsedKey("receipt", project_id, "", name)
             case ["purges", project_id, stack_id]:
@@ -268,6 +279,8 @@ class Keyspace:
                 return self.act(int(parsed.name))
             case "fence":
                 return self.fence(int(parsed.name))
+            case "worker":
+                return self.worker(parsed.name)
             case "legacy":
                 return self.legacy(parsed.project_id)
             case "receipt":

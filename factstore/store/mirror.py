@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.lease_store import OtherWorker
 from factstore.core.model.event import DeletionAuthor, Step, StepResult
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.pulse import Pulse
@@ -276,6 +277,15 @@ class MirroredStore:
 
     def last_renewal(self, lease: int) -> float:
         return self._backend.last_renewal(lease)
+
+    def sign_roll(self, deadline: float) -> None:
+        self._backend.sign_roll(deadline)
+
+    def answer_roll(self, revision: int, deadline: float) -> None:
+        self._backend.answer_roll(revision, deadline)
+
+    def other_workers(self, deadline: float) -> list[OtherWorker]:
+        return self._backend.other_workers(deadline)
 
     def seconds_since_renewal(self, lease: int, deadline: float) -> float:
         return self._backend.seconds_since_renewal(lease, deadline)

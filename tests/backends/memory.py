@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.lease_store import OtherWorker
 from factstore.core.model.event import (
     DeletionAuthor,
     DropFact,
@@ -246,6 +247,15 @@ class MemoryBackend:
         raise NotImplementedError
 
     def last_renewal(self, lease: int) -> float:
+        raise NotImplementedError
+
+    def sign_roll(self, deadline: float) -> None:
+        """Do nothing: no other worker asks for this one."""
+
+    def answer_roll(self, revision: int, deadline: float) -> None:
+        raise NotImplementedError
+
+    def other_workers(self, deadline: float) -> list[OtherWorker]:
         raise NotImplementedError
 
     def seconds_since_renewal(self, lease: int, deadline: float) -> float:

@@ -4,7 +4,9 @@ etcd revokes the lease of a pulse when its time is over, and then the member or 
 But a leader of etcd that was paused, and continues, revokes leases of whose renewals it does not know.
 This can only happen to leases that were created before the last election.  So if the term is still the
 one in which a pulse was created, it has really stopped.  Otherwise each worker restores the pulses that
-it has renewed in time; the others leave it the time to do so.
+it has renewed in time, and answers for the revision up to which it has done so.  No worker ends a lease
+before all others have answered.  A worker that does not answer may have been lost, with all that it
+knew: then the lease ends once that worker has been silent for the lease's time, or the pulse has.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from factstore.core.errors import FactstoreError, StorageFull, Unavailable
+from factstore.core.lease_store import OtherWorker
 from factstore.core.model.fact import Scope
 from factstore.core.model.pulse import Pulse, pulse_key
 from factstore.core.operations.pulses import EndPulses, RestorePulses
@@ -29,18 +33,36 @@ PERIOD = 0.5  # seconds between rounds
 GRACE_SECONDS = 2.5  # in which other workers restore the pulses that they have renewed
 RESTORED_PER_SECOND = 20  # at least, by each worker
 NEW_WORKER_SECONDS = 60  # at most, in which a new worker waits for the renewals that it missed
+SIGN_SECONDS = 1.0  # between signs of life
+SILENCE_MARGIN = 5.0  # seconds for which a worker may pass on renewals after its last sign of life
 FORGET_SECONDS = 300.0
 STOP_SECONDS = 5.0
 LEASES = 50  # in one transaction, with two guards for each
 
 
 class Stopped(NamedTuple):
-    """A monitored lease without a pulse."""
+    """A monitored lease without a pulse.
+
+    :param at: the revision at which the pulse stopped; 0 if it is not known.
+    """
 
     lease: int
+    at: int
     ttl: int
     term: int
     ended: bool
+
+    @property
+    def stop(self) -> tuple[int, int]:
+        """The lease and the revision, which distinguish it from an earlier stop."""
+        return self.lease, self.at
+
+
+class Seen(NamedTuple):
+    """When this worker saw a lease without a pulse for the first time."""
+
+    instant: float
+    revision: int
 
 
 class LeaseMonitor:
@@ -62,7 +84,10 @@ class LeaseMonitor:
         self._timeout = timeout
         self._transactor = transactor
         self._wake_up = new_wake_up()
-        self._stopped_since: dict[int, float] = {}
+        self._stopped_since: dict[tuple[int, int], Seen] = {}
+        self._sign_at = 0.0
+        self._answered = -1
+        self._others: list[OtherWorker] | None = None
         self._most = 0  # leases that were stopped at a time, since none was
         self._started_at = math.inf
         self._forget_at = 0.0
@@ -71,6 +96,8 @@ class LeaseMonitor:
 
     def start(self) -> None:
         """Start the thread."""
+        with suppress(FactstoreError):  # it is repeated
+            self._sign(self._clock.monotonic())
         self._thread = threading.Thread(target=self._run, name="lease-monitor", daemon=True)
         self._thread.start()
 
@@ -88,7 +115,6 @@ class LeaseMonitor:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._wake_up.wait(PERIOD)
             try:
                 self.run_once()
             except Unavailable as error:
@@ -97,12 +123,15 @@ class LeaseMonitor:
                 LOG.info("no lease is ended yet: %s", error)
             except Exception:
                 LOG.exception("leases without renewals could not be ended; trying again")
+            self._wake_up.wait(PERIOD)
 
     def run_once(self) -> None:
         """Restore the pulses that were renewed in time, and end the leases that were not."""
         state, now = self._store.state(), self._clock.monotonic()
         self._started_at = min(self._started_at, now)
+        self._sign(now)
         with state.read():
+            revision = state.revision
             found = [
                 (stack_state.stack.scope, list(_stopped(stack_state)))
                 for stack_state in state.all_stacks()
@@ -114,19 +143,34 @@ class LeaseMonitor:
                 self._store.forget_renewals(set().union(*used))
         since = self._stopped_since
         self._stopped_since = {
-            each.lease: since.get(each.lease, now) for _, stopped in found for each in stopped
+            each.stop: since.get(each.stop, Seen(now, revision))
+            for _, stopped in found
+            for each in stopped
         }
         self._most = max(self._most, len(self._stopped_since)) if found else 0
         if not found:
             return
         term = self._store.term(now + self._timeout)
+        self._others, complete = None, True
         for scope, stopped in _in_turns(found):
             try:
                 self._settle(scope, stopped, term, now)
             except FactstoreError as error:
                 if error.code == Unavailable.code:
                     raise
+                complete = False
                 LOG.info("no lease of stack %s is ended yet: %s", scope.stack, error)
+        asked = max((e.at for _, stopped in found for e in stopped if e.term != term), default=-1)
+        if revision < self._answered:
+            self._answered = -1  # the store was restored from a backup
+        if complete and asked > self._answered:
+            self._store.answer_roll(revision, now + self._timeout)
+            self._answered = revision
+
+    def _sign(self, now: float) -> None:
+        if now >= self._sign_at:
+            self._store.sign_roll(now + self._timeout)
+            self._sign_at = now + SIGN_SECONDS
 
     def _settle(self, scope: Scope, stopped: Sequence[Stopped], term: int, now: float) -> None:
         """Restore or end the leases of a stack that are due."""
@@ -139,7 +183,7 @@ class LeaseMonitor:
             elif each.ended:
                 # Its worker is revoking it, unless that has been stopped.
                 revoked += [each.lease] if self._has_waited(each, now) else []
-            elif each.term == term or self._has_waited(each, now):
+            elif each.term == term or (self._has_waited(each, now) and self._is_silent(each, now)):
                 late = self._store.seconds_since_renewal(each.lease, now + self._timeout)
                 (renewed if late < each.ttl else silent).append(each.lease)
         if renewed:
@@ -165,7 +209,20 @@ class LeaseMonitor:
         """Return True if nobody restores a pulse any more."""
         is_new = now - self._started_at < min(stopped.ttl, NEW_WORKER_SECONDS)
         grace = GRACE_SECONDS + self._most / RESTORED_PER_SECOND
-        return not is_new and now - self._stopped_since[stopped.lease] >= grace
+        return not is_new and now - self._stopped_since[stopped.stop].instant >= grace
+
+    def _is_silent(self, stopped: Stopped, now: float) -> bool:
+        """Return True if no worker, not even one that was lost, can have renewed a lease in time."""
+        seen = self._stopped_since[stopped.stop]
+        if now - seen.instant >= stopped.ttl + GRACE_SECONDS:
+            return True
+        if self._others is None:
+            self._others = self._store.other_workers(now + self._timeout)
+        return all(
+            other.answered >= (stopped.at or seen.revision)
+            or other.silent_seconds >= stopped.ttl + SILENCE_MARGIN
+            for other in self._others
+        )
 
 
 def _in_turns(
@@ -184,4 +241,5 @@ def _stopped(stack_state: StackState) -> Iterator[Stopped]:
     for lease in leases.stopped:
         pulse = stack_state.record(pulse_key(lease))
         ended = isinstance(pulse, Pulse) and pulse.ended
-        yield Stopped(lease, leases.owner(lease).ttl, leases.term(lease), ended)
+        at, ttl = leases.stopped_at(lease), leases.owner(lease).ttl
+        yield Stopped(lease, at, ttl, leases.term(lease), ended)

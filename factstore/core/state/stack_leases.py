@@ -34,6 +34,7 @@ class StackLeases:
     owners: dict[int, Owner] = field(default_factory=dict)
     stopped: set[int] = field(default_factory=set)
     _terms: dict[int, int] = field(default_factory=dict)
+    _stopped_at: dict[int, int] = field(default_factory=dict)
     _beating: set[int] = field(default_factory=set)
 
     def bind(self, fact: Fact) -> None:
@@ -70,18 +71,20 @@ class StackLeases:
         """Add a pulse, or one that has ended."""
         lease = pulse.monitored_lease
         self._terms[lease] = pulse.term
+        self._stopped_at.pop(lease, None)
         if pulse.ended:
-            self.drop(pulse)
+            self.drop(pulse, pulse.revision)
         else:
             self._beating.add(lease)
             self.stopped.discard(lease)
 
-    def drop(self, pulse: Pulse) -> None:
+    def drop(self, pulse: Pulse, revision: int) -> None:
         """Remove a pulse."""
         lease = pulse.monitored_lease
         self._beating.discard(lease)
         if self._is_used(lease):
             self.stopped.add(lease)
+            self._stopped_at[lease] = revision
         else:
             self._terms.pop(lease, None)
 
@@ -95,6 +98,10 @@ class StackLeases:
     def term(self, lease: int) -> int:
         """Return etcd's term in which the last pulse of a lease was created; 0 if it is not known."""
         return self._terms.get(lease, 0)
+
+    def stopped_at(self, lease: int) -> int:
+        """Return the revision at which the pulse of a lease stopped; 0 if it is not known."""
+        return self._stopped_at.get(lease, 0)
 
     def _own(self, lease: int, owner: Owner) -> None:
         if is_monitored(lease):
@@ -112,6 +119,7 @@ class StackLeases:
     def _release(self, lease: int) -> None:
         if not self._is_used(lease):
             self.stopped.discard(lease)
+            self._stopped_at.pop(lease, None)
             if lease not in self._beating:
                 self._terms.pop(lease, None)
 

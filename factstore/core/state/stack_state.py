@@ -220,7 +220,7 @@ class StackState:
             case Receipt():
                 self.receipt_leases.drop(record)
             case Pulse():
-                self.leases.drop(record)
+                self.leases.drop(record, revision)
             case Waiter(name):
                 self.pending_waiters.forget(name)
             case Timer(waiter):
