@@ -29,10 +29,6 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
         # A new stack has no contents that could conflict.
         return [same, Compare(record, "create", "==", 0)]
     compares = stack_compares(stack, keys, store_id)
-    if not (
-        commit.fact_revisions or commit.record_revisions
-    ):  # it changes the record of the stack itself
-        compares.append(Compare(record, "mod", "==", stack.revision))
     for path, revision in commit.fact_revisions.items():
         if revision == 0 and commit.tree.cover(path):
             continue
@@ -41,10 +37,10 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
 
 
 def stack_compares(stack: Stack, keys: Keyspace, store_id: bytes) -> list[Compare]:
-    """Return the compares of all transactions in a stack that exists."""
+    """Return the compares of all transactions in a stack that exists, with the settings that it has."""
     return [
         Compare(keys.epoch, "value", "==", store_id),
-        Compare(keys.stack(stack.project_id, stack.name), "create", "==", stack.created),
+        Compare(keys.stack(stack.project_id, stack.name), "mod", "==", stack.revision),
     ]
 
 

@@ -123,12 +123,7 @@ class MemoryBackend:
                 return False
         if commit.creates_stack:
             return stack is None
-        if stack is None or stack.created != commit.stack.created:
-            return False
-        if (
-            not (commit.fact_revisions or commit.record_revisions)
-            and stack.revision != commit.stack.revision
-        ):
+        if stack is None or stack.revision != commit.stack.revision:
             return False
         for path, revision in commit.fact_revisions.items():
             fact = self._state.fact(scope, path)

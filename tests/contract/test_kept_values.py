@@ -14,6 +14,7 @@ from factstore.core.model.quota import Quota
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.configurations import OBSTACLES
 from factstore.core.operations.stacks import PutStack
+from tests.contract.lagging_backend import LaggingBackend
 from tests.contract.test_configurations import put, report
 from tests.contract.world import Worker, World, author, events_since, soon
 from tests.sealing_keys import make_keys, sealing_with
@@ -98,6 +99,23 @@ def test_keeping_makes_no_event_and_a_stack_that_does_not_ask_keeps_nothing(
     revision = worker.put(scope, "p", 2).revision - 1
     assert kept(worker, scope) == [("p", "1")]
     assert [paths for _, paths in events_since(worker, scope, revision)] == [["fact.put p"]]
+
+
+def test_a_worker_that_lags_behind_the_settings_keeps_what_they_state(
+    world: World, scope: Scope
+) -> None:
+    lagging = LaggingBackend(world.backend())
+    slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
+    try:
+        slow.put(scope, "p", 0)
+        for number, expected in ((2, [("p", "0")]), (0, [])):
+            slow.value(scope, "p")
+            lagging.lag()
+            keep(quick, scope, number)
+            slow.put(scope, "p", f"with {number}")
+            assert kept(quick, scope) == expected
+    finally:
+        slow.stop()
 
 
 def test_keeping_fewer_values_deletes_the_oldest_of_each_fact(world: World, scope: Scope) -> None:

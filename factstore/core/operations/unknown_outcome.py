@@ -55,7 +55,7 @@ def guards_still_hold(state: State, transaction: Transaction) -> bool:
             return transaction.creates_stack and nothing_was_dropped
         if contents.stack.id != transaction.stack.id:
             return False
-        if transaction.updates_stack and contents.stack.revision != transaction.stack.revision:
+        if contents.stack.revision != transaction.stack.revision:
             return False
         guards = transaction.record_revisions
         # A receipt that was stored meanwhile is still there.

@@ -98,7 +98,7 @@ def test_a_transaction_is_the_same_either_way_or_none(
 def test_what_the_writes_of_a_stack_have_in_common_is_made_again_for_another_stack() -> None:
     short, found = FactTxns(KEYS), set[bytes]()
     first = stack(created=5)
-    stacks: list[Stack] = [first, replace(first, created=6), replace(first, id="e" * 32)]
+    stacks: list[Stack] = [first, replace(first, revision=8), replace(first, id="e" * 32)]
     for of in stacks:
         made = short.make(Transaction(of, 30, fact_revisions={"a": 1}), b"life")
         assert made is not None
