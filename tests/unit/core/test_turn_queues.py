@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from factstore.core.model.event import DropRecord, DropStack, PutRecord, PutStack, Step
 from factstore.core.model.turn import Turn
 from factstore.core.state.action_runs import all_actions_scope
+from factstore.core.state.configuration_changes import configurations_scope
 from factstore.core.state.state import State
 from factstore.core.state.turn_queues import TurnQueues, queue_scope
 from tests.unit.core.factories import NOW, SCOPE, stack
@@ -113,4 +114,5 @@ def test_a_change_of_a_queue_wakes_its_readers_and_those_of_the_stack_without_an
     dropped = state.apply(Step(4, (DropRecord(stack().id, turn("a", 2).record_key),)))
     assert set(dropped.touched) == {SCOPE, queue_scope(SCOPE, "q")}
     ended = state.apply(Step(5, (DropStack(SCOPE),)))
-    assert set(ended.touched) == {SCOPE, queue_scope(SCOPE, "p"), all_actions_scope(SCOPE)}
+    others = {all_actions_scope(SCOPE), configurations_scope(SCOPE)}
+    assert set(ended.touched) == {SCOPE, queue_scope(SCOPE, "p"), *others}
