@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from factstore.client import urls
-from factstore.client.errors import FactstoreError
+from factstore.client.errors import FactstoreError, Forbidden, NotFound, PreconditionFailed
 from factstore.client.facts import Facts
 from factstore.client.query import BOTH, context_params, query_params
 from factstore.client.records import Context, Fact
@@ -162,7 +163,8 @@ class PastFacts(Facts):
 
         :param to: a cursor: put the value that the fact had then.  None for the value before the last
             change, which can have been a deletion.
-        :raises NotReverted: there was no fact then, its value is sealed, or it belonged to a member.
+        :raises NotReverted: there was no fact then, its value is sealed or not known, or it belonged to
+            a member.
         :raises PreconditionFailed: the fact was changed meanwhile.
         :raises NotFound: there is neither the fact nor a recent change of it.
         """
@@ -173,14 +175,33 @@ class PastFacts(Facts):
             raise NotReverted(f"The value of {path} is sealed, so its history does not contain it.")
         if wanted.member is not None:
             raise NotReverted(f"{path} belonged to the member {wanted.member}, which must put it.")
-        return self.put(
-            path,
-            wanted.value,
-            kind=wanted.kind,
-            ttl=wanted.ttl,
-            if_match=last.fact.etag if last.fact is not None else None,
-            if_absent=last.fact is None,
-        )
+        put = partial(self.put, path, wanted.value, kind=wanted.kind, ttl=wanted.ttl)
+        if last.fact is None:
+            return put(if_absent=True)
+        try:
+            return put(if_match=last.fact.etag)
+        except PreconditionFailed:
+            if not self._ended_unseen(path, last):
+                raise
+        if to is None or _position(to) > _position(last.cursor):
+            raise NotReverted(
+                f"{path} has expired or left with its member, and such values are not kept. "
+                f"The last known value is that of {last.cursor}."
+            )
+        return put(if_absent=True)
+
+    def _ended_unseen(self, path: str, last: PastChange) -> bool:
+        """Return True if a fact does not exist although its history ends with a value.
+
+        Values that end with a lease are not kept.  Such a value has replaced the last one, and ended.
+        """
+        try:
+            self.get(path)
+        except NotFound:
+            return next(self.history(path)).cursor == last.cursor
+        except Forbidden:  # its value is sealed
+            return False
+        return False
 
     def _earlier(
         self, path: str, last: PastChange, older: Iterator[PastChange], to: str | None

@@ -6,21 +6,27 @@ reads the configuration, etcd, the sealing keys and Keystone, and changes nothin
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from factstore.cmd.errors import CommandError
-from factstore.cmd.server import requires_server_packages
+from factstore.cmd.server import add_version, requires_server_packages
 
 if TYPE_CHECKING:
     from oslo_upgradecheck.upgradecheck import Result
+
+PROGRAM = "factstore-status"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the results; return 0, 1 for warnings, 2 for failures, or 255 if a check broke."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    version = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    add_version(version)
+    version.parse_known_args(arguments)
     try:
         with requires_server_packages(255):
             from oslo_config import cfg
@@ -29,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from factstore.cmd import status_checks
             from factstore.wsgi import configuration
     except CommandError as error:
-        print(f"factstore-status: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return error.status
     # Without a handler, Python prints warnings itself. Results contain the errors.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -53,9 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         )
     except configuration.ERRORS as error:
-        print(
-            f"factstore-status: the configuration {configuration.describe(error)}", file=sys.stderr
-        )
+        print(f"{PROGRAM}: the configuration {configuration.describe(error)}", file=sys.stderr)
         return 255
 
 

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,15 @@ class Place:
         found = status.main(["--config-file", str(self.config), "upgrade", "check", "--json"])
         checks = json.loads(self._read())["checks"]
         return found, {each["check"]: (each["result"], each["details"] or "") for each in checks}
+
+
+def test_the_version_is_printed_without_a_configuration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        status.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{metadata.version('openstack-factstore')}\n"
 
 
 @pytest.fixture
