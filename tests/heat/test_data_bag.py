@@ -322,6 +322,31 @@ def test_a_name_of_a_root_stack_that_is_too_long_is_refused(owner: Orchestration
         owner.create("s" * 140, template())
 
 
+def test_a_bag_keeps_as_many_values_as_its_template_states(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    def keeping(number: int | None) -> dict[str, Any]:
+        kept = {} if number is None else {"keep_values": number}
+        return template({"a": number}, properties=kept)
+
+    stack = owner.create(name, keeping(3))
+    created = facts.stack(name).describe()
+    assert created.settings["keep_values"] == 3
+    for number, kept in ((2, 2), (None, 2), (0, 0)):
+        owner.update(stack, keeping(number))
+        found = facts.stack(name).describe()
+        assert found.settings == {**created.settings, "keep_values": kept}
+    assert found.id == created.id
+    facts.stack(name).configure(description=found.settings["description"], keep_values=5)
+    owner.heat.actions.check(stack)
+    with pytest.raises(StackFailed, match="keeps 5 values instead of 0"):
+        owner.wait(stack, "CHECK_COMPLETE", 30)
+    owner.update(stack, keeping(1))
+    assert facts.stack(name).describe().settings["keep_values"] == 1
+    with pytest.raises(exc.HTTPBadRequest, match="11 is out of range"):
+        owner.create(f"{name}-2", keeping(11))
+
+
 def test_an_invalid_name_is_refused_before_anything_is_created(
     owner: Orchestration, name: str
 ) -> None:

@@ -24,6 +24,7 @@ _NONE = (
     "none"  # instead of an id: the resource created no fact space, whatever a description states
 )
 _NAME_LENGTH = 128
+_KEEP_VALUES_MAX = 10
 _NAME = f"[A-Za-z0-9_][A-Za-z0-9_.:@-]{{0,{_NAME_LENGTH - 1}}}"
 
 
@@ -36,7 +37,7 @@ class DataBag(FactSetResource):
     changes nor deletes it.
     """
 
-    PROPERTIES = (NAME, PARAMETERS) = ("name", "parameters")
+    PROPERTIES = (NAME, PARAMETERS, KEEP_VALUES) = ("name", "parameters", "keep_values")
     ATTRIBUTES = (URL, FACTS, CONTEXT, MEMBERS) = ("url", "facts", "context", "members")
     HANDED_OUT = (URL,)
 
@@ -60,6 +61,13 @@ class DataBag(FactSetResource):
             "observed facts, and fails if one exists at the path of a parameter. A null value is "
             "not written.",
             default={},
+            update_allowed=True,
+        ),
+        KEEP_VALUES: properties.Schema(
+            properties.Schema.INTEGER,
+            "The number of earlier values that the fact space keeps of each fact, so that changes can "
+            "be undone weeks later. Without it, the number is not changed.",
+            constraints=[constraints.Range(0, _KEEP_VALUES_MAX)],
             update_allowed=True,
         ),
     }
@@ -131,7 +139,9 @@ class DataBag(FactSetResource):
         if existing := _describe(stack):
             raise self._name_in_use(existing)
         self.resource_id_set(name)
-        record = stack.configure(description=self._mark())
+        record = stack.configure(
+            description=self._mark(), keep_values=self.properties[self.KEEP_VALUES]
+        )
         if record.created_at != record.updated_at:  # created by another client since the check
             self.data_set(_ID, _NONE)
             raise self._name_in_use(record)
@@ -146,6 +156,7 @@ class DataBag(FactSetResource):
         after = json_snippet.properties(self.properties_schema, self.context)
         if self._name(after) != self.resource_id or not self.exists():
             raise UpdateReplace(self.name)
+        self._set_keep_values(after[self.KEEP_VALUES])
         super().handle_update(json_snippet, tmpl_diff, prop_diff)
 
     def handle_adopt(self, resource_data: Mapping[str, Any] | None = None) -> None:
@@ -155,11 +166,25 @@ class DataBag(FactSetResource):
             self.data_set(_ID, self.bag.describe().id)
 
     def handle_check(self) -> None:
-        """Fail if the fact space does not exist, or if a parameter of its own one differs."""
+        """Fail if the fact space does not exist, or if its own parameters or settings differ."""
         if self.external_id is not None:
             self.bag.describe()
         else:
             super().handle_check()
+            wanted, kept = self.properties[self.KEEP_VALUES], self._settings().get("keep_values", 0)
+            if wanted not in (None, kept):
+                raise exception.Error(f"the fact space keeps {kept} values instead of {wanted}")
+
+    def _set_keep_values(self, wanted: int | None) -> None:
+        """Let the fact space keep a number of values, and keep its description."""
+        if wanted is not None and self.external_id is None:
+            settings = self._settings()
+            if settings.get("keep_values", 0) != wanted:
+                description = settings.get("description", "")
+                self.bag.configure(description=description, keep_values=wanted)
+
+    def _settings(self) -> Mapping[str, Any]:
+        return self.bag.describe().settings
 
     # The name, and the ownership of the fact space
 
