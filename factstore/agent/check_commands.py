@@ -8,20 +8,23 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from factstore.agent import config_check, drop_in_check
+from factstore.agent import config_check, drop_in_check, service_check
 from factstore.agent.apply.files import RenderedFolder, RenderError, file_specs, render
 from factstore.agent.apply.sensitive_facts import SensitiveFacts, hide
 from factstore.agent.config.settings import Settings
 from factstore.agent.errors import (
     EXIT_MISCONFIGURED,
     EXIT_OK,
+    EXIT_UNAVAILABLE,
     AgentError,
     Misconfigured,
+    describe,
     print_error,
 )
 from factstore.agent.member_commands import state_dir
 from factstore.agent.session.connection import open_connection
 from factstore.agent.system.state_dir import CONTEXT
+from factstore.client.errors import FactstoreError
 
 
 def add_check_commands(
@@ -31,24 +34,36 @@ def add_check_commands(
 
     :param command: adds a command with a name, a function and a summary, and returns its parser.
     """
-    command("check", _check, "check the configuration")
+    checking = command("check", _check, "check the configuration")
+    checking.add_argument(
+        "--service",
+        action="store_true",
+        help="also ask the service: connection, certificate, credential, and clock",
+    )
     rendering = command("render", _render, "print a file rendered from the last context")
     rendering.add_argument("name", metavar="NAME", help="such as hosts for [render hosts]")
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:
-    """Check the configuration, and the files that it names.  No request is sent."""
+    """Check the configuration, and the files that it names.  No request is sent without --service."""
     problems = [
         *config_check.find_problems(settings, os.environ),
         *drop_in_check.find_problems(settings),
     ]
+    status = EXIT_OK
+    if args.service:
+        try:
+            problems += service_check.find_problems(settings, os.environ)
+        except FactstoreError as error:
+            print_error(describe(error))
+            status = EXIT_UNAVAILABLE
     for problem in problems:
         print_error(problem)
     stored = state_dir(settings).read(CONTEXT)
     if stored is not None:
         for note in config_check.find_omissions(settings, stored["document"]):
             print_error(f"note: {note}")
-    return EXIT_MISCONFIGURED if problems else EXIT_OK
+    return EXIT_MISCONFIGURED if problems else status
 
 
 def _render(settings: Settings, args: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ class GrantRecord:
     :param expires_at: ISO 8601, in UTC.
     :param remaining: seconds from the response until the expiry, by the clock of the service; None if
         the response does not have its time.
+    :param answered_at: seconds since the epoch at the response, by the clock of the service, or None.
     :param token: the credential of the holder, ``<id>.<secret>``; only in the response to issuing.
     """
 
@@ -40,6 +41,7 @@ class GrantRecord:
     expires_at: str
     token: str | None = field(default=None, repr=False)
     remaining: float | None = None
+    answered_at: float | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
@@ -98,4 +100,4 @@ def _with_remaining(grant: GrantRecord, date: str | None) -> GrantRecord:
         expiry = datetime.fromisoformat(grant.expires_at.replace("Z", "+00:00")).timestamp()
     except (ValueError, TypeError, IndexError):  # which of them depends on the version of Python
         return grant
-    return replace(grant, remaining=expiry - now)
+    return replace(grant, remaining=expiry - now, answered_at=now)

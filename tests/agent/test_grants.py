@@ -305,3 +305,33 @@ def test_a_second_single_run_uses_the_stored_grant(stack: Stack, group: Group) -
     assert done.returncode == 0, done.stderr
     assert own(c1) != first
     assert own(c1)[1] not in done.stderr
+
+
+def test_a_check_of_the_service_explains_a_grant_that_is_refused(
+    stack: Stack, granted: Granted
+) -> None:
+    c1 = granted.instance("c1")
+    for name in ("facts.d", "hooks.d"):
+        (c1.directory / name).mkdir(exist_ok=True)
+
+    def check() -> tuple[int, str]:
+        done = c1.call("check", "--service")
+        return done.returncode, done.stderr
+
+    assert check() == (0, "")
+    token = (c1.directory / "grant").read_text().strip()
+    name, _, secret = token.rpartition(".")
+    granted_to_c2 = granted.instance("c2").directory / "grant"
+    c1.write("grant", granted_to_c2.read_text()).chmod(0o600)
+    status, text = check()
+    assert (status, "[agent] member: the grant" in text, "is for c2" in text) == (2, True, True)
+    c1.write("grant", f"{name}.{secret[:-1]}").chmod(0o600)
+    assert "refused the grant" in check()[1]
+    c1.write("grant", token).chmod(0o600)
+    config = c1.config.read_text()
+    c1.config.write_text(config.replace(f"stack = {stack.name}", "stack = another"))
+    assert f"refused the grant {name} for the stack another" in check()[1]
+    c1.config.write_text(config)
+    stack.grant(name).revoke()
+    status, text = check()
+    assert (status, f"refused the grant {name}" in text, secret in text) == (2, True, False)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,56 @@ def test_check_accepts_a_correct_configuration(
 ) -> None:
     assert main(["--config", str(conf(tmp_path)), "check"]) == 0
     assert errors_of(capsys) == []
+
+
+def test_check_asks_the_service_about_the_grant(
+    service: Service,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tmp_path / "grant", "g1.s3cret", 0o600)
+    conf(tmp_path)
+    file = settings(
+        tmp_path, f"[service]\nurl = {service.url}\ngrant_file = DIR/grant\n", group="compute"
+    ).file
+    good = {
+        "id": "g1",
+        "role": "agent",
+        "member": "c1",
+        "group": "compute",
+        "ttl": 60,
+        "created_at": "2026-01-01T00:00:00Z",
+        "created_by": "alice",
+        "expires_at": "2026-01-01T00:01:00Z",
+    }
+    wrong = {**good, "member": "other", "group": "login"}
+    for sent, status, texts in (
+        (answer(200, good), 0, []),
+        (answer(200, {**good, "role": "reader"}), 2, ["has the role reader"]),
+        (
+            answer(200, wrong),
+            2,
+            ["member: the grant g1 is for other", "group: the grant g1 is for login"],
+        ),
+        (refusal(401, "unauthorized"), 2, ["refused the grant g1 for the stack slurm"]),
+    ):
+        service.will(sent)
+        assert main(["--config", str(file), "check", "--service"]) == status
+        found = errors_of(capsys)
+        assert len(found) == len(texts), found
+        assert all(text in error for text, error in zip(texts, found, strict=True)), found
+        assert service.calls[-1].method == "GET"
+    monkeypatch.setattr(
+        BaseHTTPRequestHandler, "date_time_string", lambda *_: "Thu, 01 Jan 2026 00:00:00 GMT"
+    )
+    service.will(answer(200, good))
+    assert main(["--config", str(file), "check", "--service"]) == 2
+    assert "ahead of that of the service" in errors_of(capsys)[0]
+    unreachable = conf(tmp_path, "http://127.0.0.1:1", "grant_file = DIR/grant\n")
+    assert main(["--config", str(unreachable), "check", "--service"]) == 4
+    assert len(errors_of(capsys)) == 1
+    assert main(["--config", str(unreachable), "check"]) == 0
 
 
 def test_check_reports_all_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
