@@ -134,7 +134,7 @@ class WaiterController:
             self._failed.pop(identifier, None)
             self._failed[identifier] = None  # in case that a write fails, which ends the round
             self._write(state, stack_state, now, marks=marks)
-            del self._failed[identifier]
+            self._failed.pop(identifier, None)
         self._extend()
         self._pause = self._pace.end_round()
         self._deadlines.revoke_overdue()
