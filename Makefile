@@ -177,7 +177,7 @@ lint:
 
 clean:
 	rm -rf .images .venv .venv-agent .venv-tox .tox .standalone .coverage .coverage.* htmlcov build dist *.egg-info
-	rm -rf .pytest_cache .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .cache .pytest_cache .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf doc/build etc/factstore/*.sample doc/source/_static/*.sample
 	rm -f factstore/api/files/factstore-agent.pyz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
