@@ -12,9 +12,11 @@ from flask import Response, request
 
 from factstore.api import errors, paging
 from factstore.api.raw_json import array_texts, object_texts
+from factstore.api.services import services
 from factstore.core.errors import NotFound
 from factstore.core.model.value import encode, utf8_size
 from factstore.core.services.base import Page
+from factstore.core.services.time_slice import TimeSlice
 
 T = TypeVar("T")
 
@@ -46,9 +48,10 @@ def texts_response(texts: Callable[[], Iterable[str]], status: int = 200) -> Res
 
 def _response_in_pieces(texts: Callable[[], Iterable[str]], status: int) -> Response:
     """Return a response whose body is encoded while it is sent, so that slow readers cost little."""
-    size = sum(map(utf8_size, texts())) + len("\n")
+    pauses = TimeSlice(services().clock)
+    size = sum(map(utf8_size, pauses.each(texts()))) + len("\n")
     response = Response(
-        encoded_pieces(chain(texts(), "\n")),
+        encoded_pieces(pauses.each(chain(texts(), "\n"))),
         status,
         content_type="application/json",
         direct_passthrough=True,

@@ -23,11 +23,11 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, StartedCommit, WakeUp
+from factstore.core.services.time_slice import TimeSlice
 from factstore.core.state.condition_preparation import prepare_conditions
 from factstore.core.state.state import State
 from factstore.store.read_index import HeadRead, ReadIndex
 from factstore.store.started_commit import VisibleCommit
-from factstore.store.time_slice import TimeSlice
 
 FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
 SILENT_SECONDS = 1.0  # for which the watch may not report a revision of the service itself

@@ -7,7 +7,6 @@ compacted, too, the caller gets CursorExpired.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,13 +27,14 @@ from factstore.core.services.base import Service
 from factstore.core.services.context import Context
 from factstore.core.services.context_document import Rendered
 from factstore.core.services.context_view import View
+from factstore.core.services.time_slice import TimeSlice
 
 T = TypeVar("T", Fact, Member)
 Versions = dict[str, tuple[T | None, T | None]]
 """Facts by path, or members by name: before the changes, and after them; None if it did not exist."""
 
 _READ_EVENTS, _READ_BYTES = 1000, 16 * 1024 * 1024  # at once
-_PAGE = 500  # facts that are read or hashed before other requests have their turn
+_PAGE = 500  # facts that are read at once
 _BEHIND_SECONDS = 0.02  # between looks while the events are behind the state
 
 
@@ -90,8 +90,7 @@ class PastService(Service):
         shown = view.shown(facts)
         tags = {fact.path: fact.etag(epoch) for fact in shown if fact.sensitive}
         total = sum(map(member_hash, members))
-        for page in _pages(shown):
-            total += sum(fact_hash(fact, epoch) for fact in page)
+        total += sum(fact_hash(fact, epoch) for fact in TimeSlice(self._clock).each(shown))
         rendered, parts = Rendered(scope.stack, shown, members, tags), view.shown_parts
         texts = rendered.seen_by(view.member, parts) if parts else rendered.texts
         etag = rendered.etag_for(view.member, parts)
@@ -141,17 +140,18 @@ class PastService(Service):
                 _paired(before[0], after[0], _path),
                 _paired(before[1], after[1], _name),
             )
+        pauses = TimeSlice(self._clock)
         return Differences(
             since,
             until,
             tuple(
                 Difference(path, *pair)
-                for path, pair in sorted(facts.items())
+                for path, pair in pauses.each(sorted(facts.items()))
                 if _shown(pair[0]) != _shown(pair[1]) and permissions.can_read(path)
             ),
             tuple(
                 Difference(name, *pair)
-                for name, pair in sorted(members.items())
+                for name, pair in pauses.each(sorted(members.items()))
                 if _seen(pair[0]) != _seen(pair[1])
             ),
         )
@@ -215,16 +215,14 @@ class PastService(Service):
         return facts, members
 
     def _changes(self, stack: Stack, after: int, upto: int) -> Iterator[Change]:
-        deadline = self._deadline()
+        deadline, pauses = self._deadline(), TimeSlice(self._clock)
         while after < upto:
             batch = self._events.read(stack.scope, after, events=_READ_EVENTS, size=_READ_BYTES)
-            for event in batch.events:
+            for event in pauses.each(batch.events):
                 if event.stack_id == stack.id and event.revision <= upto:
                     yield from event.changes
             after = batch.upto
-            if batch.more:
-                time.sleep(0)  # a long history must not delay other requests
-            elif after < upto:  # events are published after the state has moved
+            if not batch.more and after < upto:  # events are published after the state has moved
                 left = deadline - self._clock.monotonic()
                 if left <= 0 or self._events.closing:
                     raise CursorExpired("the events up to the present are not in memory.")
@@ -277,12 +275,6 @@ def _shown(fact: Fact | None) -> object:
 def _seen(member: Member | None) -> object:
     """Return what has to be equal for the member to be the same."""
     return member and (member.group, member.state, member.attributes)
-
-
-def _pages(facts: Sequence[Fact]) -> Iterator[Sequence[Fact]]:
-    for start in range(0, len(facts), _PAGE):
-        yield facts[start : start + _PAGE]
-        time.sleep(0)  # hashes of many facts must not delay other requests
 
 
 def _taken_back(present: Iterable[T], changed: Versions[T], name: Callable[[T], str]) -> list[T]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from factstore.store.time_slice import SLICE_SECONDS, TimeSlice
+from factstore.core.services.time_slice import SLICE_SECONDS, TimeSlice
 from tests.unit.core.factories import ManualClock
 
 

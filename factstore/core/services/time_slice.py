@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from factstore.core.ports import Clock
+
+T = TypeVar("T")
 
 SLICE_SECONDS = 0.01
 
@@ -21,3 +25,9 @@ class TimeSlice:
         if self._clock.monotonic() >= self._until:
             time.sleep(0)
             self._until = self._clock.monotonic() + SLICE_SECONDS
+
+    def each(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items, and pause between them."""
+        for item in items:
+            yield item
+            self.pause()
