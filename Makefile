@@ -45,7 +45,7 @@ help:
 	@echo 'make test-servers run the service under uWSGI and other WSGI servers with threads'
 	@echo 'make test-monitoring  run the alerts, the dashboard and the discovery in a real Prometheus'
 	@echo 'make test-hooks  run the hook of heat-agents for Puppet with the real Puppet'
-	@echo 'make test-install  install a highly available service as documented, upgrade and restore it'
+	@echo 'make test-install  install the service as documented, on one host and highly available; needs root'
 	@echo 'make test-containers  build the container images and run the example; needs root'
 	@echo 'make test-ansible  check the Ansible collection with ansible-test, which installs packages'
 	@echo 'make test-releases  run tests with the packages of OpenStack releases, the oldest and the newest ones;'
