@@ -55,7 +55,19 @@ class Unit:
         for word in self._last("ExecStart").split():  # a word of systemd's, not of a shell's
             name = word.removeprefix("$")
             command += shlex.split(environ.get(name, "")) if name != word else [word]
-        become = ["setpriv", "--reuid", user.pw_name, "--regid", str(user.pw_gid), "--init-groups"]
+        private = []
+        if self._last("PrivateTmp") == "true":
+            script = 'mount -t tmpfs tmpfs /tmp && exec "$@"'
+            private = ["unshare", "--mount", "sh", "-c", script, "sh"]
+        become = [
+            *private,
+            "setpriv",
+            "--reuid",
+            user.pw_name,
+            "--regid",
+            str(user.pw_gid),
+            "--init-groups",
+        ]
         STATE.mkdir(exist_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
             if self._last("Type") == "notify":

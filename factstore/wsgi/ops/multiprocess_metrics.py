@@ -37,12 +37,16 @@ def _remove_abandoned(parent: Path) -> None:
     """Remove the directories of masters that were killed."""
     for directory in parent.glob("factstore-metrics-*"):
         match = _NAME.match(directory.name)
-        if (
-            match
-            and directory.owner() == Path("/proc/self").owner()
-            and not _is_running(int(match[1]))
-        ):
+        if match and _is_mine(directory) and not _is_running(int(match[1])):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_mine(directory: Path) -> bool:
+    """Compare numbers, because a user in another container has no name here."""
+    try:
+        return directory.stat().st_uid == os.geteuid()
+    except OSError:
+        return False  # removed meanwhile
 
 
 def _is_running(pid: int) -> bool:
