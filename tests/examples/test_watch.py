@@ -220,7 +220,7 @@ class Run:
     def compacted(self) -> None:
         """Compact the changes that were made while the followers were disconnected."""
         # An expiry could fall before the gap or into it.
-        eventually(self._nothing_is_to_expire, 0.2)
+        eventually(self._nothing_is_to_expire)
         self.met()
         self.api.kill()
         last = self.happen("compacted")
@@ -268,7 +268,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         run.met()
         for chapter in HISTORY:
             chapter(run)
-        eventually(run._nothing_is_to_expire, 0.2)
+        eventually(run._nothing_is_to_expire)
         run.met()
         yield run
         check_log(run.elsewhere)

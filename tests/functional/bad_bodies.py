@@ -501,7 +501,7 @@ ACTIONS = {
     "a time that is null": (action(timeout=None), "400 schema"),
     "kept for too short": (action(ttl=59), "400 schema"),
     "kept for too long": (action(ttl=2_592_001), "400 schema"),
-    "a stack without that group": (action(), "409 member_missing"),
+    "a stack that does not exist": (action(), "404 not_found"),
 }
 
 # Of a turn, as application/json.

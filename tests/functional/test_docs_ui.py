@@ -68,9 +68,9 @@ def test_the_style_and_our_script_load_nothing_from_elsewhere(api: Caller) -> No
     assert "validatorUrl: null" in script
 
 
-# What others need comes first. Ids of grants, subscriptions and definitions are not those of examples.
+# What others need comes first. Some ids are not those of examples.
 FIRST = ("stacks/{stack}", "facts/{path}", "members/{member}", "waiters/{waiter}")
-WITH_AN_ID = ("{grant}", "{subscription}", "{configuration}/result")
+WITH_AN_ID = ("{grant}", "{subscription}", "{configuration}/result", "{action}")
 
 
 def test_every_example_of_a_body_is_accepted_as_it_is(api: Caller) -> None:

@@ -46,6 +46,8 @@ def stack(api: Caller) -> str:
     for member in ("holder", "member"):
         api.put(f"{path}/members/{member}", json={"group": "g", "ttl": 600}).raise_for_status()
         api.put(f"{path}/turns/queue/{member}", json={"max_parallel": 1}).raise_for_status()
+    action = {"hook": "script", "member": "member", "timeout": 600}
+    api.post(f"{path}/actions", json=action).raise_for_status()
     return path
 
 
@@ -69,6 +71,7 @@ def request(api: Caller, operation: Operation, stack: str, wait: int) -> bytes:
         "member": "member",
         "alarm": "quiet",
         "configuration": "app",
+        "action": api.get(f"{stack}/actions").json()["actions"][0]["id"],
     }
     path = template.replace("/v1/stacks/{stack}", stack).format(**names)
     headers, body = [], b""

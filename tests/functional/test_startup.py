@@ -23,6 +23,7 @@ from factstore.api.services import Services
 from factstore.cmd.processes.api import API_ARGV, Options, write_options
 from factstore.cmd.processes.ports import free_port
 from factstore.wsgi.auth.none import LoopbackOnly, NoAuth
+from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.deploy import PathDispatcher
 from factstore.wsgi.middleware.request_id import RequestId
 from tests.http import check_refusal
@@ -122,7 +123,7 @@ def test_without_authentication_this_machine_is_served_by_any_of_its_own_names(h
 def test_the_root_of_a_mount_point_is_the_root_with_a_slash_or_without(
     path: str,
 ) -> None:
-    mounted = create_app(mock.Mock(spec=Services), mock.Mock())
+    mounted = create_app(mock.Mock(spec=Services, clock=SystemClock()), mock.Mock())
     environ = EnvironBuilder(
         path="/", base_url="http://cloud.example/contextualization"
     ).get_environ()

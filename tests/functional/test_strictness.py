@@ -44,6 +44,17 @@ def operations() -> list[tuple[str, str]]:
         ("PUT", "/v1/stacks/s/configurations/m/n"),
         ("DELETE", "/v1/stacks/s/configurations/m/n"),
         ("PUT", "/v1/stacks/s/configurations/m/n/result"),
+        ("POST", "/v1/stacks/s/configurations/m/n/signal"),
+        ("PUT", "/v1/stacks/s/configurations/m/n/signal"),
+        ("GET", "/v1/stacks/s/actions"),
+        ("POST", "/v1/stacks/s/actions"),
+        ("GET", "/v1/stacks/s/actions/x"),
+        ("DELETE", "/v1/stacks/s/actions/x"),
+        ("POST", "/v1/stacks/s/actions/x/cancel"),
+        ("GET", "/v1/stacks/s/actions/x/results"),
+        ("GET", "/v1/stacks/s/actions/x/results/r"),
+        ("PUT", "/v1/stacks/s/actions/x/results/r"),
+        ("GET", "/v1/stacks/s/members/m/actions"),
         ("GET", "/v1/stacks/s/turns"),
         ("GET", "/v1/stacks/s/turns/q"),
         ("GET", "/v1/stacks/s/turns/q/c"),
@@ -96,10 +107,12 @@ def test_the_list_of_operations_is_complete(api: Caller) -> None:
         "{configuration}": "n",
         "{queue}": "q",
         "{subscription}": "u",
+        "{action}": "x",
     }
     documented = set()
     for template, methods in api.get("/v1/openapi.json").json()["paths"].items():
         path = template.replace("turns/{queue}/{member}", "turns/{queue}/c")
+        path = path.replace("results/{member}", "results/r")
         for placeholder, name in names.items():
             path = path.replace(placeholder, name)
         documented |= {
@@ -135,13 +148,13 @@ def test_a_parameter_given_twice_is_refused(api: Caller, method: str, path: str)
             refused(answer, "400 ambiguous")
 
 
-# Nova determines the body of vendor data.
+# Nova determines the body of vendor data, and hooks that of their signals.
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         (method, path)
         for method, path in operations()
-        if method in ("PUT", "POST", "PATCH") and path != "/v1/vendordata"
+        if method in ("PUT", "POST", "PATCH") and not path.endswith(("/vendordata", "/n/signal"))
     ],
 )
 def test_an_unknown_field_is_refused(api: Caller, method: str, path: str) -> None:
@@ -157,6 +170,8 @@ def test_an_unknown_field_is_refused(api: Caller, method: str, path: str) -> Non
         ("PUT", "w"): {"success": {"signals": 1}},
         ("PUT", "n"): {"group": "g"},
         ("PUT", "result"): {"id": "i", "state": "complete"},
+        ("POST", "actions"): {"hook": "script", "member": "m"},
+        ("PUT", "r"): {"state": "complete"},
     }
     body = {**known.get((method, path.rpartition("/")[2]), {}), "nonsense": 1}
     assert refused(api(method, path, json=body), "400 schema")["field"] == "nonsense"

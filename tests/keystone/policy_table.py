@@ -87,6 +87,7 @@ SERVER = {"project-id": "p", "instance-id": "i", "metadata": {}}
 """A server that Nova asks about, and that is not to become a member."""
 
 ENDED = {"id": "of a former definition", "state": "complete"}
+SIGNAL_OF_HOOK = {"deploy_status_code": 0}
 """A result that its holder may report, and that comes too late."""
 
 ACTION_OF_A = {"hook": "script", "member": "a"}
@@ -243,6 +244,8 @@ ROWS = [
     Row("PUT", CONFIGURATION, Tokens.WRITE, Grants.OWNERS, body={"group": "script"}),
     Row("DELETE", CONFIGURATION, Tokens.REMOVE, Grants.OWNERS, done=204),
     Row("PUT", f"{CONFIGURATION}/result", Tokens.REMOVE, Grants.OWN_A, body=ENDED, done=409),
+    Row("POST", f"{CONFIGURATION}/signal", Tokens.REMOVE, Grants.OWN_A, body=SIGNAL_OF_HOOK),
+    Row("PUT", f"{CONFIGURATION}/signal", Tokens.REMOVE, Grants.OWN_A, body=SIGNAL_OF_HOOK),
     Row("GET", ACTIONS, Tokens.READ, Grants.OWNERS),
     Row("POST", ACTIONS, Tokens.REMOVE, Grants.OWNERS, body=ACTION_OF_A, done=201),
     Row("GET", ACTION, Tokens.READ, Grants.OWN_A),

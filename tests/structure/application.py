@@ -24,6 +24,7 @@ from factstore.core.model.fact import Fact
 from factstore.core.model.quota import no_quotas
 from factstore.core.services.rate_limit import Allowance, RateLimiter
 from factstore.wsgi import configuration, deploy
+from factstore.wsgi.clock import SystemClock
 from tests.docs import reference
 
 Operation = tuple[str, str]
@@ -67,7 +68,7 @@ def application(
     services["quotas"] = no_quotas
     services["allowances"] = lambda project_id: Allowance()
     services["rate_limiter"] = RateLimiter(services["allowances"], Mock())
-    services["store"] = services["clock"] = Mock()
+    services["store"], services["clock"] = Mock(), SystemClock()
     if known is not None:
         services["facts"] = Mock(wraps=nothing, get=lambda *_, **__: known)
     return create_app(

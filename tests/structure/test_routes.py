@@ -17,6 +17,7 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.services import Services
 from factstore.policies import facts, list_rules
 from factstore.wsgi.auth import PUBLIC_PATHS
+from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.middleware.throttle import is_heartbeat
 from tests.structure.application import (
     DOCUMENT,
@@ -78,7 +79,7 @@ def test_the_document_and_the_service_agree_on_public_operations() -> None:
 
 
 def test_a_service_without_tokens_does_not_ask_for_any() -> None:
-    app = create_app(Mock(spec=Services), Mock(), tokens=False)
+    app = create_app(Mock(spec=Services, clock=SystemClock()), Mock(), tokens=False)
     assert app.test_client().get(DOCUMENT).get_json()["security"] == []
 
 
