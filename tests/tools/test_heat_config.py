@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -75,7 +76,12 @@ class Image:
         return run("os-collect-config", "--one-time", env=self.env).stderr
 
 
-@pytest.mark.parametrize("credential", ["in the URL", "in netrc"])
+WITH_HOOKS = pytest.mark.skipif(
+    "FACTSTORE_HOOKS" not in os.environ, reason="make test-hooks runs it"
+)
+
+
+@pytest.mark.parametrize("credential", ["in the URL", pytest.param("in netrc", marks=WITH_HOOKS)])
 def test_heat_config_deploys_and_its_signals_are_results(
     etcd: EtcdServer, keystone: KeystoneServer, tmp_path: Path, credential: str
 ) -> None:
