@@ -150,7 +150,7 @@ def test_settings_and_usage_are_described(stack: Stack, environ: dict[str, str])
     stack.configure(description="for a test")
     stack.put("a", 1)
     described = stack.describe()
-    assert described.settings == {"description": "for a test"}
+    assert described.settings == {"description": "for a test", "keep_values": 0}
     assert described.usage is not None
     assert described.usage["facts"] == 1
     assert stack.name in [record.name for record in connect(environ).stacks(limit=2)]
