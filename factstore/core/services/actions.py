@@ -138,11 +138,7 @@ class ActionService(Service):
             with state.read():
                 return tuple(_stack(state, scope).actions.views())
 
-        states = self._query(all_actions_scope(scope)).states(wait, stale=stale)
-        found = read(next(states))
-        while unless(found) and (state := next(states, None)) is not None:
-            found = read(state)
-        return found
+        return self._query(all_actions_scope(scope)).read(read, unless, wait, stale=stale)
 
     def get(
         self,
@@ -167,13 +163,9 @@ class ActionService(Service):
                     raise action_missing(scope, action)
                 return actions.view(found)
 
-        states = self._query(action_scope(scope, action)).states(wait, stale=stale)
-        found = read(next(states))
-        while (unless(found) if unless is not None else not found.ended) and (
-            state := next(states, None)
-        ) is not None:
-            found = read(state)
-        return found
+        return self._query(action_scope(scope, action)).read(
+            read, unless or _is_running, wait, stale=stale
+        )
 
     def of_member(
         self,
@@ -195,11 +187,9 @@ class ActionService(Service):
             with state.read():
                 return tuple(_stack(state, scope).actions.of_member(member))
 
-        states = self._query(member_actions_scope(scope, member)).states(wait, stale=stale)
-        found = read(next(states))
-        while unless(found) and (state := next(states, None)) is not None:
-            found = read(state)
-        return found
+        return self._query(member_actions_scope(scope, member)).read(
+            read, unless, wait, stale=stale
+        )
 
     def own_run(
         self, scope: Scope, action: str, permissions: Permissions, *, stale: bool = False
@@ -273,3 +263,7 @@ def _stack(state: State, scope: Scope) -> StackState:
     if found is None:
         raise stack_missing(scope)
     return found
+
+
+def _is_running(found: ActionView) -> bool:
+    return not found.ended

@@ -68,7 +68,6 @@ class AlarmService(Service):
         :raises NotFound: it does not exist; at once with *unless*, or if it was deleted.
         """
         _check(scope, name)
-        found, first, is_first = None, None, True
         query = BlockingQuery(
             self._store,
             self._events,
@@ -77,18 +76,13 @@ class AlarmService(Service):
             timeout=self._timeout,
             every_change=True,
         )
-        for state in query.states(wait, stale=stale):
-            found = _read_alarm(state, scope, name)
-            if is_first:
-                first, is_first = found, False
-            if found is None and (unless is not None or first is not None):
-                break
-            if found is not None and not (
-                unless(found)
-                if unless is not None
-                else first is not None and found.alarm == first.alarm
-            ):
-                return found
+        found = query.read_changed(
+            lambda state: _read_alarm(state, scope, name),
+            lambda found, first: found.alarm == first.alarm,
+            unless,
+            wait,
+            stale=stale,
+        )
         if found is None:
             raise alarm_missing(scope, name)
         return found

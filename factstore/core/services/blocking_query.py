@@ -6,10 +6,13 @@ No change between two runs is missed, because each wait starts at the revision t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.state.state import State
+
+T = TypeVar("T")
 
 
 class BlockingQuery:
@@ -55,6 +58,52 @@ class BlockingQuery:
             if later is None:
                 return
             state, _ = later
+
+    def read(
+        self,
+        read: Callable[[State], T],
+        unless: Callable[[T], bool],
+        wait: float,
+        *,
+        stale: bool = False,
+    ) -> T:
+        """Return the result of *read* on the state; read again after changes while *unless* is true.
+
+        :param wait: seconds; after that *unless* may still be true for the result.
+        """
+        states = self.states(wait, stale=stale)
+        found = read(next(states))
+        while unless(found) and (state := next(states, None)) is not None:
+            found = read(state)
+        return found
+
+    def read_changed(
+        self,
+        read: Callable[[State], T | None],
+        same: Callable[[T, T], bool],
+        unless: Callable[[T], bool] | None,
+        wait: float,
+        *,
+        stale: bool = False,
+    ) -> T | None:
+        """Return the result of *read* as soon as it differs from the first one, which may be None.
+
+        :param same: returns True for two results that do not differ.
+        :param unless: wait while it is true, instead of until the result differs; then the result is
+            returned at once if it is None.
+        :return: None also if a result was deleted; after *wait* seconds, the newest result.
+        """
+        found, first = None, None
+        for number, state in enumerate(self.states(wait, stale=stale)):
+            found = read(state)
+            if number == 0:
+                first = found
+            if found is None:
+                if unless is not None or first is not None:
+                    return None
+            elif not (unless(found) if unless else first is not None and same(found, first)):
+                return found
+        return found
 
     def next(self, revision: int, end: float) -> tuple[State, bool] | None:
         """Wait for a change after a revision; return the state, and True if there was a change.

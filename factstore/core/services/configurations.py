@@ -97,11 +97,7 @@ class ConfigurationService(Service):
                 found = configurations(stack_state, member)
                 return view_configurations(stack_state, filter(can_read, found))
 
-        states = self._query(scope).states(wait, stale=stale)
-        found = read(next(states))
-        while unless(found) and (state := next(states, None)) is not None:
-            found = read(state)
-        return found
+        return self._query(scope).read(read, unless, wait, stale=stale)
 
     def get(
         self,
@@ -128,13 +124,7 @@ class ConfigurationService(Service):
                 raise configuration_missing(scope, key)
             return found
 
-        states = self._query(scope).states(wait, stale=stale)
-        found = read(next(states))
-        while (unless(found) if unless is not None else not found.ended) and (
-            state := next(states, None)
-        ) is not None:
-            found = read(state)
-        return found
+        return self._query(scope).read(read, unless or _is_running, wait, stale=stale)
 
     def put(
         self,
@@ -230,3 +220,7 @@ def _read(state: State, scope: Scope, key: str) -> ConfigurationView | None:
 def _written_facts(done: Committed[Any]) -> dict[str, Fact]:
     puts = done.transaction.puts if done.transaction else ()
     return {fact.path: fact.at(done.revision) for fact in puts}
+
+
+def _is_running(found: ConfigurationView) -> bool:
+    return not found.ended

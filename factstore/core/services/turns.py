@@ -112,11 +112,7 @@ class TurnService(Service):
                 raise turn_missing(scope, queue, member)
             return found
 
-        states = self._query(queue_scope(scope, queue)).states(wait, stale=stale)
-        found = read(next(states))
-        while unless(found) and (state := next(states, None)) is not None:
-            found = read(state)
-        return found
+        return self._query(queue_scope(scope, queue)).read(read, unless, wait, stale=stale)
 
     def list(
         self,
@@ -142,13 +138,9 @@ class TurnService(Service):
                     raise stack_missing(scope)
                 return tuple(stack_state.turn_queues.queued(queue))
 
-        states = self._query(queue_scope(scope, queue) if queue else scope).states(
-            wait, stale=stale
+        return self._query(queue_scope(scope, queue) if queue else scope).read(
+            read, unless, wait, stale=stale
         )
-        found = read(next(states))
-        while unless(found) and (state := next(states, None)) is not None:
-            found = read(state)
-        return found
 
     def _query(self, scope: Scope) -> BlockingQuery:
         return BlockingQuery(

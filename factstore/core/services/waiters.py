@@ -69,7 +69,6 @@ class WaiterService(Service):
         :raises NotFound: it does not exist; at once with *unless*, or if it was deleted.
         """
         _check(scope, name)
-        found, first, is_first = None, None, True
         query = BlockingQuery(
             self._store,
             self._events,
@@ -78,18 +77,13 @@ class WaiterService(Service):
             timeout=self._timeout,
             every_change=True,
         )
-        for state in query.states(wait, stale=stale):
-            found = _read_waiter(state, scope, name)
-            if is_first:
-                first, is_first = found, False
-            if found is None and (unless is not None or first is not None):
-                break
-            if found is not None and not (
-                unless(found)
-                if unless is not None
-                else found == first and found.waiter.state == "pending"
-            ):
-                return found
+        found = query.read_changed(
+            lambda state: _read_waiter(state, scope, name),
+            lambda found, first: found == first and found.waiter.state == "pending",
+            unless,
+            wait,
+            stale=stale,
+        )
         if found is None:
             raise waiter_missing(scope, name)
         return found
