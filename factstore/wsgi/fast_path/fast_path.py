@@ -83,6 +83,8 @@ class FastPath:
         loop_reads = LoopContextReads(store, services, contexts, self._loop_waits, self._end_write)
         fact_waits = FactWaits(services, authorizer, hub, clock, self._loop_waits, self._end_write)
         self._responds: dict[str, Respond] = {}  # by the ids of the requests that have started
+        self.begun: Callable[[], object] = lambda: None
+        """Called when a request starts; :meth:`expire` is then called until it returns False."""
         stack = "/v1/stacks/{stack}"
         self._operations = {
             "facts": Operation(ROUTE, writes.put_fact, self._loop_writes.start_put),
@@ -117,6 +119,7 @@ class FastPath:
         identity = self._identity(request, local=local)
         if identity is None:
             return False
+        self.begun()
         if request.reads_fact:
             self._scheduler.note(identity.project_id)
             return self.reads.start(request, identity, began, respond)
@@ -168,11 +171,12 @@ class FastPath:
         route = self._operations[call.request.noun].route
         self._metrics.observe(call.request.method, route, CLIENT_GONE, 0, None)
 
-    def expire(self) -> None:
-        """End what waits for too long."""
+    def expire(self) -> bool:
+        """End what waits for too long; return True if anything waits."""
         self.reads.expire()
         self._loop_writes.expire()
         self._loop_waits.expire()
+        return bool(self.reads.running or self._responds) or self._loop_waits.busy
 
     # In the greenlet of the connection
 

@@ -95,6 +95,11 @@ class LoopWaits:
         self._ticks: list[int] = []
         self._sweep_at = 0.0
 
+    @property
+    def busy(self) -> bool:
+        """True if a request waits, or if there are listeners and alarms that none needs any more."""
+        return bool(self._started or self._listeners or self._ticks)
+
     def start(self, wait: LoopWait) -> bool:
         """Let a request wait; return False if a greenlet has to do it."""
         call = wait.call

@@ -116,6 +116,21 @@ class Connections:
         timer.start(call)
         self._timers.append(timer)
 
+    def call_while(self, seconds: float, call: Callable[[], bool]) -> Callable[[], None]:
+        """Return a function that has another called every so many seconds until it returns False."""
+        timer = self._loop.timer(seconds, seconds)
+        self._timers.append(timer)
+
+        def tick() -> None:
+            if not call():
+                timer.stop()
+
+        def begin() -> None:
+            if not timer.active:
+                timer.again(tick)
+
+        return begin
+
     def _expire_idle(self) -> None:
         now = time.monotonic()
         for connection in list(self.idle):

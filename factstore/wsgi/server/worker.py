@@ -157,7 +157,7 @@ class Worker(GeventWorker):
         known.call_every(PUBLISH_SECONDS, metrics.publish)
         self._fast_path = None if _concern_every_request(self.cfg) else runtime.fast_path
         if self._fast_path is not None:
-            known.call_every(EXPIRY_SECONDS, self._fast_path.expire)
+            self._fast_path.begun = known.call_while(EXPIRY_SECONDS, self._fast_path.expire)
             scheduler = runtime.scheduler
             assert isinstance(scheduler, GreenletScheduler)  # noqa: S101 - gevent has patched threading
             known.streams = Streams(

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import gevent
+import gevent.event
 import gevent.socket
 import pytest
 from gunicorn.http.errors import LimitRequestHeaders
@@ -134,6 +135,30 @@ def hang_up(client: socket.socket, *, reset: bool) -> None:
     if reset:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
+
+
+def test_a_function_is_called_until_nothing_is_left_and_again_from_the_next_beginning(
+    worker: Worker,
+) -> None:
+    left: list[int] = []
+    ended = gevent.event.Event()
+
+    def call() -> bool:
+        left.pop()
+        if not left:
+            ended.set()
+        return bool(left)
+
+    begin = worker.connections.call_while(0.001, call)
+    (timer,) = worker.connections._timers[-1:]
+    for times in (3, 2):
+        left[:] = range(times)
+        ended.clear()
+        begin()
+        begin()
+        assert ended.wait(PATIENCE)
+        assert left == []
+        assert not timer.active
 
 
 @pytest.mark.parametrize("reset", [False, True])

@@ -614,11 +614,22 @@ def test_a_context_that_needs_more_than_a_comparison_is_read_by_the_greenlet(
 def test_writes_that_take_too_long_are_ended(worker: Worker, loop: Loop) -> None:
     path = fast_path(worker, OWNER)
     assert started(path, put(1)) == []
-    path.expire()
+    assert path.expire()
     loop.handle.expire.assert_called_once()
     loop.write()
     path.expire()
     loop.handle.expire.assert_called_once()
+
+
+def test_time_is_kept_while_requests_run(worker: Worker, loop: Loop) -> None:
+    path = fast_path(worker, OWNER)
+    path.begun = Mock()
+    assert not path.expire()
+    assert started(path, put(1)) == []
+    path.begun.assert_called_once_with()
+    assert path.expire()
+    loop.write()
+    assert not path.expire()
 
 
 # Reads of the store
@@ -736,6 +747,9 @@ def test_reads_that_wait_are_moved_on_once_and_then_left_to_their_view(worker: W
     for read in (passed, new):
         assert not read.end.called
         assert not read.pass_foreign.called
+    assert path.expire()
+    path.reads.running.clear()
+    assert not path.expire()
 
 
 def test_a_grant_is_known_while_the_state_is_fresh(worker: Worker) -> None:

@@ -16,6 +16,7 @@ from factstore.core.model.read_set import ReadSet
 from factstore.core.services.context_view import View
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.fast_path.fast_path import FastPath, Response
+from factstore.wsgi.fast_path.loop_waits import SWEEP_SECONDS
 from factstore.wsgi.scheduler import ThreadScheduler
 from tests.contract.world import PROJECT, MemoryWorld, Worker, author
 from tests.eventually import eventually
@@ -115,11 +116,13 @@ def test_a_wait_ends_with_the_next_change(worker: Worker, waits: Waits) -> None:
 def test_a_wait_ends_in_time_without_a_change(waits: Waits) -> None:
     found = waits.start("wait=50")
     waits.clock.ahead += 40
-    waits.path.expire()
+    assert waits.path.expire()
     assert found == []
     waits.clock.ahead += 10.1
     waits.path.expire()
     assert delta(found[0])["facts"] == {}
+    waits.clock.ahead += SWEEP_SECONDS
+    assert not waits.path.expire(), "nothing is left to see to"
 
 
 def test_without_a_wait_the_response_is_due_at_once(waits: Waits) -> None:
