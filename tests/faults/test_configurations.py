@@ -85,7 +85,8 @@ def ended(stack: Stack) -> list[ConfigurationRecord]:
     """Return the configurations that have ended, none of which has failed."""
     found = stack.configurations()
     assert found is not None
-    assert not [each for each in found.configurations if each.state == "failed"]
+    failed = [each for each in found.configurations if each.state == "failed"]
+    assert not failed, [(each.member, each.name, each.result) for each in failed]
     return [each for each in found.configurations if each.state == "complete"]
 
 

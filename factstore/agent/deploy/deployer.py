@@ -106,13 +106,16 @@ class Deployer:
         self._run.store_result(_failure("the run was interrupted, and its state was lost"))
 
     def _start(self, name: str, identifier: str) -> None:
-        """Run a configuration, unless its definition has changed or it was deleted."""
-        self._run.delete()
+        """Run a configuration, unless its definition has changed or it was deleted.
+
+        A run on disk stays there until it is replaced: the service may already have a report on it.
+        """
         try:
             found = self._stack.configuration(self._member, name).show()
         except NotFound:
-            return
+            found = None
         if found is None or found.id != identifier:
+            self._run.delete()
             return
         record = RunRecord.of(found, {})
         hook = self._hooks / found.group

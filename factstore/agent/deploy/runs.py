@@ -28,6 +28,7 @@ from factstore.agent.system.state_dir import sync_directory, write_atomically
 from factstore.client import ConfigurationRecord
 
 RUN = "run"
+RECORD = "run.json"
 CANCEL = "cancel"
 RUN_VARIABLE = "FACTSTORE_RUN"
 """The environment variable of the hook and its descendants: the id of the configuration."""
@@ -66,7 +67,7 @@ class Run:
 
     def load(self) -> RunRecord | None:
         """Return the record of the present run, or None."""
-        found = self._read("run.json")
+        found = self._read(RECORD)
         if found is None:
             return None
         try:
@@ -77,11 +78,19 @@ class Run:
     def begin(self, record: RunRecord) -> None:
         """Store a new run.
 
+        A run of the same definition that is stored already, and may have been reported, is replaced
+        in one step: without it, its configuration would count as one whose state was lost.
+
         :raises OSError: it cannot be stored.
         """
-        self.delete()
-        self._directory.mkdir(mode=0o700)
-        self._write("run.json", asdict(record))
+        stored = self.load()
+        if stored is None or stored.id != record.id:
+            self.delete()
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        for file in self._directory.iterdir():
+            if file.name != RECORD:
+                file.unlink()
+        self._write(RECORD, asdict(record))
         sync_directory(self._directory.parent)
 
     def start(self, record: RunRecord, hook: Path, timeout: float, data: bytes) -> None:
@@ -100,11 +109,12 @@ class Run:
             cwd=self._directory,
             start_new_session=True,
         )
-        self._write("pid.json", {"pid": process.pid, "began": start_time(process.pid)})
-        assert process.stdin is not None  # noqa: S101 - it is a pipe
-        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.write(b"%d\n" % len(data) + data)
         _CHILDREN.append(process)
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        # Closed in any case: a supervisor without its input ends and runs nothing.
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+            self._write("pid.json", {"pid": process.pid, "began": start_time(process.pid)})
+            pipe.write(b"%d\n" % len(data) + data)
 
     @property
     def began(self) -> bool:
@@ -190,8 +200,8 @@ class Run:
         :raises OSError: it cannot be deleted.
         """
         if self._directory.exists():
-            # run.json is first, so that no part of a run is taken for a run.
-            (self._directory / "run.json").unlink(missing_ok=True)
+            # The record is first, so that no part of a run is taken for a run.
+            (self._directory / RECORD).unlink(missing_ok=True)
             sync_directory(self._directory)
             shutil.rmtree(self._directory)
 

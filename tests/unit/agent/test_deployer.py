@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -64,6 +66,8 @@ class FakeStack:
         self.reports: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}
         self.refuses: Callable[[dict[str, Any]], Exception | None] = lambda report: None
+        self.loses: Callable[[], Exception | None] = lambda: None  # the answer to a report
+        self.asked: Callable[[], Exception | None] = lambda: None
 
     def configurations(self, member: str, **_: object) -> ConfigurationList:
         return ConfigurationList(tuple(self.known.values()), "tag")
@@ -73,6 +77,8 @@ class FakeStack:
 
         class Item:
             def show(self) -> ConfigurationRecord:
+                if (error := stack.asked()) is not None:
+                    raise error
                 if name not in stack.known:
                     raise errors.NotFound("missing", status=404)
                 return stack.known[name]
@@ -85,6 +91,8 @@ class FakeStack:
                 assert identifier == stack.known[name].id
                 stack.reports.append(report)
                 stack.known[name] = replace(stack.known[name], state=state)
+                if (error := stack.loses()) is not None:
+                    raise error
 
         return Item()
 
@@ -267,6 +275,67 @@ def test_an_agent_killed_at_any_point_runs_a_hook_once_and_reports_its_result(
     result = instance.until_ended(2 if name == "delete" else 1)
     assert (result["state"], result["outputs"]) == ("complete", {"url": "u"})
     assert instance.runs == 1
+
+
+class Crash:
+    """The death of the agent at one of its operations on the disk.
+
+    :param at: the number of the operation, from 0.
+    """
+
+    def __init__(self, at: int) -> None:
+        self.points, self._at = 0, at
+
+    def watch(self, patched: pytest.MonkeyPatch) -> None:
+        """Count the operations from now on."""
+        for holder, name in (
+            *((Path, each) for each in ("unlink", "mkdir")),
+            *((runs, each) for each in ("write_atomically", "sync_directory")),
+            (shutil, "rmtree"),
+            (Run, "start"),
+        ):
+            patched.setattr(holder, name, self._counted(getattr(holder, name)))
+
+    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            if self.points == self._at:
+                raise Killed
+            self.points += 1
+            return function(*arguments, **options)
+
+        return counted
+
+
+def test_a_start_whose_report_got_no_answer_is_never_taken_for_a_lost_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent starts the run again; it is killed at one point of that after the other."""
+    lost = errors.Unavailable("no answer", status=503)
+    killed_at = 0
+    while True:
+        stack = FakeStack(configuration())
+        (tmp_path / str(killed_at)).mkdir()
+        instance = Instance(tmp_path / str(killed_at), stack)
+        answers = iter([lost])
+        stack.loses = functools.partial(next, answers, None)
+        with pytest.raises(errors.Unavailable):
+            instance.agent.step()
+        assert stack.known["app"].state == "in_progress"
+        stack.asked = lambda: lost  # the next read fails: the run on disk stays
+        with pytest.raises(errors.Unavailable):
+            instance.restarted().step()
+        stack.asked = lambda: None
+        crash = Crash(killed_at)
+        with monkeypatch.context() as patched, contextlib.suppress(Killed):
+            crash.watch(patched)
+            instance.restarted().step()
+        instance.restarted()
+        assert instance.until_ended()["state"] == "complete", f"killed at point {killed_at}"
+        assert instance.runs == 1
+        if crash.points < killed_at:
+            break  # nothing was left to be killed at
+        killed_at += 1
+    assert killed_at > 3
 
 
 @pytest.mark.parametrize("on_interrupt", ["fail", "retry"])
