@@ -263,10 +263,11 @@ class EventSource(Protocol):
     def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for a change that concerns a read set, by its digest."""
 
-    def quiet_since(self, scope: Scope, read_set: str = "") -> float:
+    def quiet_since(self, scope: Scope, read_set: str = "", *, unless_of: str = "") -> float:
         """Return the instant of a stack's last event, or of the reset of the history after it.
 
         :param read_set: the digest of a read set: the last event that concerned it.
+        :param unless_of: a member whose own events do not count.
         """
 
     def pause(self, scope: Scope, seconds: float) -> None:

@@ -23,6 +23,7 @@ LOG = logging.getLogger(__name__)
 
 Listener = Callable[[], None]
 
+OWN_EVENTS = 100  # of a member, that are distinguished from those of others
 READ_SETS = 2_000  # read sets whose last change is kept; the others count as concerned
 
 _DROPPED = Event(Scope("", ""), "", 0, ())
@@ -41,6 +42,7 @@ class Channel:
     :param selected: the selections that include the stack, while it has events in memory.
     :param sizes: the size of each event, and the time at which it was added.
     :param bytes: the size of the events that are in memory.
+    :param last_dropped_time: the time at which the newest event was added that is not in memory.
 
     Dropped events at the front are counted, and removed from the lists many at a time.
     """
@@ -61,6 +63,7 @@ class Channel:
     sizes: list[tuple[int, float]] = field(default_factory=list)
     bytes: int = 0
     dropped: int = 0
+    last_dropped_time: float = -math.inf
 
     @property
     def idle(self) -> bool:
@@ -109,7 +112,7 @@ class Channel:
 
     def drop_first(self) -> tuple[Event, int]:
         """Drop the oldest event, and return it with its size."""
-        event, (size, _) = self.events[self.dropped], self.sizes[self.dropped]
+        event, (size, self.last_dropped_time) = self.events[self.dropped], self.sizes[self.dropped]
         self.events[self.dropped] = _DROPPED
         self.bytes -= size
         self.dropped += 1
@@ -140,9 +143,20 @@ class Channel:
         """Return the revision of the last change that can have concerned a read set."""
         return self.concerned.get(read_set, (self.concerned_floor,))[0]
 
-    def quiet_since(self, read_set: str) -> float:
-        """Return the time of the last event or, with a read set, of the last that concerned it."""
-        return self.concerned.get(read_set, (0, -math.inf))[1] if read_set else self.last_time
+    def quiet_since(self, read_set: str, unless_of: str) -> float:
+        """Return the time of the last event or, with a read set, of the last that concerned it.
+
+        :param unless_of: a member whose own events do not count, as far as they are in memory.
+        """
+        if read_set:
+            return self.concerned.get(read_set, (0, -math.inf))[1]
+        if not unless_of:
+            return self.last_time
+        oldest = max(self.dropped, len(self.events) - OWN_EVENTS)
+        for at in range(len(self.events) - 1, oldest - 1, -1):
+            if not self.events[at].is_of(unless_of):
+                return self.sizes[at][1]
+        return self.last_dropped_time if oldest == self.dropped else self.sizes[oldest][1]
 
     def take_wake_ups(self, *, event: bool, end: bool = False) -> list[WakeUp]:
         """Remove and return the wake-ups to set: that for changes, and the requested ones.

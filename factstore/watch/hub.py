@@ -229,11 +229,13 @@ class Hub:
             generation = self._generation
         return self._wait(channel, wake_up, generation, timeout)
 
-    def quiet_since(self, scope: Scope, read_set: str = "") -> float:
+    def quiet_since(self, scope: Scope, read_set: str = "", *, unless_of: str = "") -> float:
         """See :class:`~factstore.core.ports.EventSource`."""
         with self._lock:
             channel = self._channels.get(scope)
-            last = channel.quiet_since(read_set) if channel is not None else self._reset_at
+            last = self._reset_at
+            if channel is not None:
+                last = channel.quiet_since(read_set, unless_of)
             return max(self._reset_at, last)
 
     def pause(self, scope: Scope, seconds: float) -> None:

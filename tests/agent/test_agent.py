@@ -157,6 +157,24 @@ def test_many_changes_result_in_few_runs(stack: Stack, make: Make) -> None:
     assert 1 <= len(c1.runs) - before <= 3
 
 
+def test_an_agent_that_boots_together_with_others_runs_its_hooks_once(
+    stack: Stack, make: Make
+) -> None:
+    c1 = make("c1", ttl=60, react="run_hooks = files")
+    settles = "settle = 5\nmax_settle = 50"
+    c1.config.write_text(c1.config.read_text().replace("settle = 0.2", settles))
+    stack.put("nodes/n0/ip", 0)
+    c1.start()
+    number, left = 0, 100  # puts after those of c1
+    while left:
+        number += 1
+        stack.put(f"nodes/n{number}/ip", number)
+        left -= "c1" in stack.context().facts["nodes"]
+    converged(stack, "c1")
+    assert c1.nodes == sorted(["c1", *(f"n{n}" for n in range(number + 1))])
+    assert len(c1.runs) == 1
+
+
 def test_a_reverted_change_is_applied_without_running_hooks(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.start()

@@ -1,4 +1,7 @@
-"""Watching the context: a mirror of it, and long polls that return when it has changed."""
+"""Watching the context: a mirror of it, and long polls that return when it has changed.
+
+The first context settles, as changes do: other instances may be booting, too, and publish their facts.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,7 @@ class ContextWatcher:
             settle=settings.react.settle,
             max_settle=settings.react.max_settle,
             known=known,
+            first_settles=True,
         )
         self._on_change = on_change
         self._without_waiting = True
@@ -62,10 +66,10 @@ class ContextWatcher:
         :raises AgentError: the agent was superseded, or the stack has been deleted.
         :raises FactstoreError: the service cannot answer now.
         """
-        # The first poll, and one after a failure, report the context even if it has not changed.
-        without_waiting, self._without_waiting = self._without_waiting, True
-        wait = 0 if without_waiting else LONGEST_WAIT
         started, known = self._clock.monotonic(), self._mirror.context
+        # The first poll, and one after a failure, report a known context even if it has not changed.
+        without_waiting, self._without_waiting = self._without_waiting and known is not None, True
+        wait = 0 if without_waiting else LONGEST_WAIT
         self.polling = True  # from here on, what is applied comes too late for this poll
         try:
             applied = self._read_set.reportable(self._applied())

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
+from factstore.core.model.path import OWN_FOLDERS
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Waiter
@@ -152,6 +153,16 @@ class Change:
     former: Member | None = None
     reason: str | None = None
 
+    def is_of(self, member: str) -> bool:
+        """Return True if it changes a member, one of its own facts, or one of its results."""
+        if self.path is not None:
+            folder, _, rest = self.path.partition("/")
+            return folder in OWN_FOLDERS and rest.startswith(f"{member}/")
+        return any(
+            isinstance(record, Member) and record.name == member
+            for record in (self.record, self.former)
+        )
+
 
 @quick_dataclass(frozen=True, slots=True)
 class Event:
@@ -180,6 +191,10 @@ class Event:
     def ends_stack(self) -> bool:
         """True if the event deletes the stack."""
         return any(change.type == "stack.delete" for change in self.changes)
+
+    def is_of(self, member: str) -> bool:
+        """Return True if it only changes a member, its own facts and its results."""
+        return all(change.is_of(member) for change in self.changes)
 
 
 def by_revision(events: Iterable[Event]) -> Iterator[tuple[Event, ...]]:

@@ -21,6 +21,8 @@ _SEGMENT = re.compile(SEGMENT_PATTERN)
 _PATH = re.compile(PATH_PATTERN)
 
 RESULTS = "results/"
+OWN_FOLDERS = ("nodes", "results")
+"""The folders below which each member has a folder of its own, which no other member writes."""
 """Facts below it report the results of applying the others, so members do not have to apply them."""
 
 GRAMMAR = (

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from factstore.core.errors import Forbidden
-from factstore.core.model.path import quoted
+from factstore.core.model.path import OWN_FOLDERS, quoted
 
 GrantRole = Literal["agent", "reader"]
 GRANT_ROLES: tuple[GrantRole, ...] = ("agent", "reader")
 
-_OWN = ("nodes", "results")
-"""The folders with a folder for each member, which only that member writes."""
 CONFIGS = "configs/"
 """The folder with a folder for each member, which no other member may read."""
 
@@ -87,8 +85,8 @@ class Permissions:
         self._check_member_grant()
         if self.role != "agent":
             raise Forbidden("this grant is read-only; use an agent's grant to write.")
-        if not path.startswith(tuple(f"{folder}/{self.member}/" for folder in _OWN)):
-            folders = " and ".join(f"{folder}/{self.member}/" for folder in _OWN)
+        if not path.startswith(tuple(f"{folder}/{self.member}/" for folder in OWN_FOLDERS)):
+            folders = " and ".join(f"{folder}/{self.member}/" for folder in OWN_FOLDERS)
             raise Forbidden(f"this member may not write {quoted(path)}; write below {folders}")
 
     def check_write_below(self, path: str) -> bool:

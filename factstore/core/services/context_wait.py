@@ -16,9 +16,11 @@ class Settling:
     """The time for which a reader waits further after a change, until its stack is quiet.
 
     :param end: of the reader's wait.
+    :param whole: True if the reader has no copy.  What it has published itself does not delay its first
+        context then.
     """
 
-    __slots__ = ("_clock", "_debouncer", "_due", "_events", "_scope", "_view")
+    __slots__ = ("_clock", "_debouncer", "_due", "_events", "_reader", "_scope", "_view")
 
     def __init__(
         self,
@@ -28,11 +30,14 @@ class Settling:
         view: View,
         settle: Debounce,
         end: float,
+        *,
+        whole: bool = False,
     ) -> None:
         self._events = events
         self._clock = clock
         self._scope = scope
         self._view = view
+        self._reader = view.member if whole else ""
         self._debouncer = Debouncer(settle, end)
         self._due = clock.monotonic()
         self._debouncer.touch(self._due)
@@ -44,7 +49,8 @@ class Settling:
             return 0.0
         if self._events.revision >= state.revision:  # else the change has just happened
             read_set = self._view.current_read_set(stack_state)
-            self._debouncer.quiet_since(self._events.quiet_since(self._scope, read_set))
+            last = self._events.quiet_since(self._scope, read_set, unless_of=self._reader)
+            self._debouncer.quiet_since(last)
         now = self._clock.monotonic()
         self._debouncer.delay(max(0.0, now - self._due))
         self._due = self._debouncer.deadline or now
@@ -100,7 +106,8 @@ class ContextWait:
                     raise context_missing(self.scope, self.view)
                 pending = self.view.last_change(stack_state) > self.since.revision
             left = max(0.0, self.end - self._clock.monotonic())
-            if not follows(state, self._events, epoch, self.scope, self.since):
+            whole = not follows(state, self._events, epoch, self.scope, self.since)
+            if whole:
                 if not left:
                     return 0.0
             elif not pending:
@@ -108,7 +115,13 @@ class ContextWait:
             if self._settle.quiet <= 0:
                 return 0.0
             self._settling = Settling(
-                self._events, self._clock, self.scope, self.view, self._settle, self.end
+                self._events,
+                self._clock,
+                self.scope,
+                self.view,
+                self._settle,
+                self.end,
+                whole=whole,
             )
         return self._settling.seconds_left(state)
 

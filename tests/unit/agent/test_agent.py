@@ -10,6 +10,7 @@ from factstore.agent.agent import Agent
 from factstore.agent.errors import StackDeleted, Superseded
 from factstore.agent.session.context_watcher import APPLY_SECONDS, ContextWatcher
 from factstore.client import Context, errors
+from factstore.client.context_copy import ContextCopy
 from tests.unit.agent.factories import STACK, agent, batch, context, member, settings, write
 from tests.unit.client.deltas import delta
 from tests.unit.client.stub import FakeClock, Service, answer, refusal
@@ -101,7 +102,7 @@ def test_a_deleted_stack_raises_an_error(joined: Agent, service: Service) -> Non
 class Watch:
     """A watcher of an agent's context, and the changes that it reports."""
 
-    def __init__(self, joined: Agent, clock: FakeClock) -> None:
+    def __init__(self, joined: Agent, clock: FakeClock, known: Context | None = None) -> None:
         self.changes: list[tuple[str, str | None]] = []
         self.watcher = ContextWatcher(
             joined.settings,
@@ -110,7 +111,7 @@ class Watch:
             joined.read_set,
             lambda: joined.reconciler.applied_cursor,
             clock,
-            None,
+            known,
             self._on_change,
         )
 
@@ -130,10 +131,20 @@ def test_the_watcher_reports_the_context_and_then_its_changes(
     assert watch.watcher.poll() == APPLY_SECONDS
     assert watch.watcher.poll() == APPLY_SECONDS
     assert watch.changes == [("e.5", None), ("e.9", "e.5")]
-    first, second = service.calls[-2:]
-    assert first.query == {"member": "c1", "view": "none"}
-    waits = {"since": "e.5", "wait": "50", "settle": "1000", "max_settle": "10000"}
-    assert second.query == {"member": "c1", "view": "none", **waits}
+    common = {"member": "c1", "view": "none", "wait": "50", "settle": "1000", "max_settle": "10000"}
+    first, second = (call.query for call in service.calls[-2:])
+    assert first == common | {"since": "0000000000000000.0"}  # it settles, too
+    assert second == common | {"since": "e.5"}
+
+
+def test_the_watcher_of_a_restarted_agent_reports_its_copy_without_waiting(
+    joined: Agent, service: Service, clock: FakeClock
+) -> None:
+    watch = Watch(joined, clock, Context(DOCUMENT, ContextCopy(DOCUMENT).checksum, "e.5"))
+    service.will(answer(200, delta(DOCUMENT, "e.5")))
+    assert watch.watcher.poll() == APPLY_SECONDS
+    assert watch.changes == [("e.5", None)]
+    assert service.calls[-1].query == {"member": "c1", "view": "none", "since": "e.5"}
 
 
 def test_the_watcher_reports_a_reverted_change(watch: Watch, service: Service) -> None:

@@ -11,16 +11,26 @@ from hypothesis import strategies as st
 
 from factstore.core.errors import NotFound
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.event import Change, DropStack, Event, PutFact, PutStack, Step
+from factstore.core.model.event import (
+    Change,
+    DropStack,
+    Event,
+    PutFact,
+    PutRecord,
+    PutStack,
+    Step,
+)
 from factstore.core.model.fact import Scope
 from factstore.core.ports import EventBatch
-from factstore.core.services.context import ContextService
+from factstore.core.services.context import Context, ContextService
+from factstore.core.services.context_view import View
 from factstore.core.services.debounce import AT_ONCE, Debounce, Debouncer
 from factstore.core.services.watch import WatchService
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import ChangeFrame, PingFrame
 from factstore.core.state.state import State
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
+from tests.unit.core.records import member
 from tests.unit.core.test_context import OneState
 
 # Eighths of seconds are added without rounding.
@@ -70,8 +80,13 @@ class Timetable:
     def revision(self) -> int:
         return bisect_right(self.moments, self.clock.now)
 
-    def quiet_since(self, scope: Scope, read_set: str = "") -> float:
-        return max([self.begun, *self.moments[: self.revision]])
+    def quiet_since(self, scope: Scope, read_set: str = "", *, unless_of: str = "") -> float:
+        happened = zip(self.moments, self.events[: self.revision], strict=False)
+        counted = (at for at, event in happened if not (unless_of and event.is_of(unless_of)))
+        return max(self.begun, *counted, self.begun)
+
+    def floor(self, scope: Scope) -> int:
+        return 0
 
     def pause(self, scope: Scope, seconds: float) -> None:
         end = self.clock.now + seconds
@@ -294,3 +309,22 @@ def test_a_new_stack_settles_for_a_waiting_reader() -> None:
     )
     assert context.cursor.revision == 3
     assert table.clock.now == pytest.approx(table.begun + 3.0)
+
+
+@pytest.mark.parametrize(("path", "seconds"), [("nodes/c1/ip", 0.0), ("nodes/c2/ip", 4.75)])
+def test_a_first_context_settles_after_what_others_have_published(
+    path: str, seconds: float
+) -> None:
+    table = Timetable([1.0, 12.0], [event(1, "nodes/c2/ip"), event(2, path)])
+    state = State(0, EPOCH)
+    state.load([PutStack(stack()), PutRecord("s1", member("c1", 1))])
+    service = context_service(table, state)
+    table.wait(SCOPE, 1, 20.0)
+    table.wait(SCOPE, 2, 0.25)
+    assert state.revision == 2
+    asked = table.clock.now
+    nothing = Cursor("0" * 16, 0)
+    settle = Debounce(5.0, 50.0)
+    context = service.since(SCOPE, nothing, View(member="c1"), wait=50, settle=settle)
+    assert isinstance(context, Context)
+    assert table.clock.now == pytest.approx(asked + seconds)

@@ -17,6 +17,7 @@ from factstore.watch import hub as hubs
 from factstore.watch.channel import Channel
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
+from tests.unit.core.records import member
 
 ONE, OTHER = Scope("p", "one"), Scope("p", "other")
 LONG = 30.0  # reached only if the test fails
@@ -279,3 +280,49 @@ def test_a_stack_is_quiet_since_its_last_event_or_the_last_that_concerned_a_read
     now = 14.0
     hub.reset(9)
     assert hub.quiet_since(ONE) == 14.0
+
+
+def test_the_own_events_of_a_member_do_not_disturb_its_stack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "OWN_EVENTS", 3)
+    now = 10.0
+    hub = Hub(HistoryLimits(4, 9999, 900), Parking, lambda: now)
+
+    def happens(*changes: Change) -> None:
+        nonlocal now
+        now += 1
+        hub.publish(round(now), [Event(ONE, "s1", round(now), changes)], {ONE: ()})
+
+    def put(path: str) -> Change:
+        return Change("fact.put", path, None, None, "u", "r")
+
+    def joins(name: str) -> Change:
+        return Change("member.join", None, None, None, "u", "r", member(name, 5))
+
+    def expires(name: str) -> Change:
+        return Change("member.expire", None, None, None, None, None, None, member(name, 5))
+
+    happens(joins("c1"))
+    happens(put("nodes/c1/ip"), put("results/c1/x"))
+    assert hub.quiet_since(ONE, unless_of="c1") == 10.0
+    assert hub.quiet_since(ONE, unless_of="c10") == hub.quiet_since(ONE) == 12.0
+    for others in (
+        [put("nodes/c10/ip")],
+        [put("nodes/c1")],
+        [put("c1/nodes/ip")],
+        [put("nodes/c1/ip"), put("nodes/c2/ip")],
+        [joins("c2")],
+        [expires("c2")],
+        [Change("waiter.met", None, None, None, None, None)],
+    ):
+        happens(*others)
+        at = now
+        happens(expires("c1"))
+        assert hub.quiet_since(ONE, unless_of="c1") == at
+    for _ in range(5):  # more than are looked at, and then more than are in memory
+        happens(put("nodes/c1/ip"))
+        assert hub.quiet_since(ONE, unless_of="c1") <= now
+    assert hub.quiet_since(ONE, unless_of="c1") == now - 2
+    monkeypatch.setattr(channels, "OWN_EVENTS", 9)
+    assert at < hub.quiet_since(ONE, unless_of="c1") < now
