@@ -26,7 +26,7 @@ export PYTHON
 endif
 
 MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,$(LOG)),--access-log)
-TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
+TOX := tools/venv .venv-tox --no-compile 'tox>=4.21' 'uv>=0.8' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
 .PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-hooks test-install test-containers test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
