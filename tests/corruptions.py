@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from factstore.core.model.action import Action, ActionResult
 from factstore.core.model.alarm import AlarmTimer
+from factstore.core.model.blocked_reads import BlockedRead, BlockedReads
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.delivery import DeliveryState
 from factstore.core.model.event import DeletionMarker
@@ -19,6 +20,7 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.turn import Rank, Turn
 from factstore.core.model.unnamed import unnamed_stack
+from factstore.core.model.wait import Party
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from tests.unit.core.factories import NOW, fact, stack
@@ -151,6 +153,17 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
     yield "a mark whose deletions have no revision", unreadable(mark, deletions={"a": "5"})
     for name, value in (("facts", ["a//b"]), ("facts", ["b", "a"]), ("groups", "compute")):
         yield f"a read set with {name} {value}", unreadable(ReadSet.of("m"), **{name: value})
+    blocked = BlockedReads("w", (BlockedRead(Party("member", "m"), "a", NOW),), 0)
+    for entry in (
+        [["member", "m"], "a", NOW],
+        [["x", "m"], "a", NOW, 1],
+        [["user", 1], "a", NOW, 1],
+    ):
+        yield f"blocked reads with {entry}", unreadable(blocked, entries=[entry])
+    yield (
+        "blocked reads that count text",
+        unreadable(blocked, entries=[[["user", "u"], "a", NOW, "1"]]),
+    )
     yield "a data key of another type", unreadable(seal, wrapped=5)
     turn = Turn("q", "m", 1, NOW, "alice", "req-t")
     yield "a turn without a limit", unreadable(turn, max_parallel=None)

@@ -226,6 +226,7 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
                 unless=None if known == frozenset() else is_known,
                 stale=query["consistency"] == "stale",
                 permissions=access().permissions,
+                reader=access().waiting_reader(),
             )
     except NotFound as error:
         return missing(error, query["wait"])

@@ -12,6 +12,8 @@ from factstore.core.errors import Forbidden
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.secret_readers import NOBODY, SecretReader
+from factstore.core.model.wait import Party
+from factstore.core.services.blocked_reads import reader_of
 from factstore.policies import facts as rules
 
 ENVIRON_KEY = "factstore.identity"
@@ -108,6 +110,11 @@ class Access:
             permissions.member,
             None if permissions.issues_member_grants else permissions.group,
         )
+
+    def waiting_reader(self) -> Party:
+        """Return the caller as one that waits for a fact."""
+        identity = self.identity()
+        return reader_of(identity.user_id, identity.permissions)
 
     def author(self, *, reads: bool = False) -> Author:
         """Return the caller as the author of a change.

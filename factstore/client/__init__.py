@@ -81,6 +81,7 @@ from factstore.client.subscription import DeliveryRecord, Subscription, Subscrip
 from factstore.client.timeline import TimelineEntry
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.waiter import Waiter, WaiterRecord
+from factstore.client.waits import Circle, NeverEnding, StackWaits, Wait
 from factstore.client.watch import StacksWatch, Watch
 from factstore.client.webhook import InvalidSignature, verify_webhook
 
@@ -95,6 +96,7 @@ __all__ = [
     "Bookmark",
     "CertificateError",
     "Change",
+    "Circle",
     "Client",
     "Configuration",
     "ConfigurationList",
@@ -122,6 +124,7 @@ __all__ = [
     "MemberRecord",
     "Mirror",
     "MissingVariables",
+    "NeverEnding",
     "NotFound",
     "NotReverted",
     "Outcome",
@@ -137,6 +140,7 @@ __all__ = [
     "Stack",
     "StackContents",
     "StackRecord",
+    "StackWaits",
     "StacksSnapshot",
     "StacksWatch",
     "Subscription",
@@ -149,6 +153,7 @@ __all__ = [
     "Unavailable",
     "UnexpectedAnswer",
     "UnusableSettings",
+    "Wait",
     "WaitTimeout",
     "Waiter",
     "WaiterRecord",

@@ -14,6 +14,7 @@ from factstore.client.runs import Runs
 from factstore.client.transport import LONGEST_WAIT, parsed
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.urls import item_url
+from factstore.client.waits import StackWaits
 from factstore.client.watch import Watch
 
 
@@ -175,6 +176,13 @@ class Stack(Runs):
             elif (early := sent_at + wait - clock.monotonic()) > 0:
                 clock.sleep(min(1.0, early))  # a stopping service ends waits early
         return known
+
+    def waits(self) -> StackWaits:
+        """Return who waits for whom in the stack, and which of these waits cannot end.
+
+        :raises NotFound: the stack does not exist.
+        """
+        return parsed(self._transport.send("GET", f"{self._url}/waits"), StackWaits.parse)
 
     # The watch
 

@@ -27,4 +27,12 @@ WATCH_OPTS = [
         help="Number of seconds for which an event is recent.  If there is not enough memory, events "
         "that are older are deleted first, whatever their project.",
     ),
+    cfg.IntOpt(
+        "stuck_seconds",
+        default=60,
+        min=1,
+        help="Number of seconds after which a stack is reported as stuck, with the event stack.stuck: "
+        "its members wait for each other, or for facts that will not come.  For the same time, a value "
+        "that differs from the one that a waiter awaits is expected to change.",
+    ),
 ]

@@ -12,6 +12,7 @@ from factstore.core.errors import Invalid
 from factstore.core.model.action import Action, ActionResult, ActionTimer
 from factstore.core.model.alarm import Alarm, AlarmTimer
 from factstore.core.model.alarm_definition import AlarmDefinition
+from factstore.core.model.blocked_reads import BlockedRead, BlockedReads
 from factstore.core.model.condition_room import ConditionRoom
 from factstore.core.model.configuration import ConfigurationOrder
 from factstore.core.model.cursor import Cursor
@@ -26,8 +27,10 @@ from factstore.core.model.pulse import Pulse
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record
+from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.turn import Rank, Turn
+from factstore.core.model.wait import PARTY_KINDS, Party
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 
 Place = Literal["stack", "project", "service"]
@@ -116,6 +119,19 @@ def _check_action_result(fields: dict[str, Any]) -> None:
         raise ValueError("its outputs are not an object")
 
 
+def _convert_blocked_reads(fields: dict[str, Any]) -> None:
+    entries = []
+    for party, path, since, requests in fields["entries"]:
+        kind, name = party
+        texts = (name, path, since)
+        if kind not in PARTY_KINDS or not all(isinstance(text, str) for text in texts):
+            raise ValueError("an entry does not name a reader, a path and an instant")
+        if type(requests) is not int:
+            raise ValueError("an entry has no number of requests")
+        entries.append(BlockedRead(Party(kind, name), path, since, requests))
+    fields["entries"] = tuple(entries)
+
+
 def _convert_subscription(fields: dict[str, Any]) -> None:
     for name in ("stacks", "types", "prefixes", "groups", "alarms", "secrets"):
         if not isinstance(fields[name], list):
@@ -166,6 +182,10 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     ConfigurationOrder: RecordFormat("configurations"),
     # conditions/room
     ConditionRoom: RecordFormat("conditions"),
+    # blocked_reads/<worker>, on the lease of the worker
+    BlockedReads: RecordFormat("blocked_reads", key_field="worker", convert=_convert_blocked_reads),
+    # reports/stuck
+    StuckReport: RecordFormat("reports"),
     # kept/<path>/~<slot>
     KeptValue: RecordFormat(
         "kept", omitted={"deleted_by": None, "delete_request": None}, convert=_check_kept_value

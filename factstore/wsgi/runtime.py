@@ -123,6 +123,7 @@ class Runtime:
         self.services.waiter_controller.start()
         self.services.lease_monitor.start()
         self.services.applied_reports.start()
+        self.services.wait_monitor.start()
 
     @property
     def ended_threads(self) -> list[str]:
@@ -135,6 +136,7 @@ class Runtime:
             "waiter_controller": self.services.waiter_controller.alive,
             "lease_monitor": self.services.lease_monitor.alive,
             "applied_reports": self.services.applied_reports.alive,
+            "wait_monitor": self.services.wait_monitor.alive,
         }
         return [name for name, is_alive in alive.items() if not is_alive]
 
@@ -161,6 +163,7 @@ class Runtime:
     def stop(self) -> None:
         """Stop everything and close the connections."""
         self.hub.close()
+        self.services.wait_monitor.stop()
         self.services.applied_reports.stop()
         self.services.waiter_controller.stop()
         self.services.lease_monitor.stop()
@@ -265,6 +268,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
         blocking=blocking,
         encryption=encryption,
         target_rules=target_rules(conf),
+        stuck_seconds=watch.stuck_seconds,
         on_write_retry=metrics.count_write_retry,
     )
     runtime = Runtime(

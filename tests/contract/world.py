@@ -80,6 +80,7 @@ class Worker:
         timeout: float = TIMEOUT,
         quota: Quota = Quota(),  # noqa: B008 - it is immutable
         encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
+        stuck_seconds: float = 60.0,
     ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
@@ -100,6 +101,8 @@ class Worker:
             timeout=timeout,
             quotas=lambda project_id: quota,
             encryption=encryption,
+            stuck_seconds=stuck_seconds,
+            look_seconds=0.0,  # the tests make each look
         )
         self.transactor = self.services.transactor
         self.stacks = self.services.stacks
@@ -107,6 +110,8 @@ class Worker:
         self.members = self.services.members
         self.read_sets = self.services.read_sets
         self.waiters = self.services.waiters
+        self.waits = self.services.waits
+        self.wait_monitor = self.services.wait_monitor
         self.grants = self.services.grants
         self.turns = self.services.turns
         self.convergence = self.services.convergence

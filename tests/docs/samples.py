@@ -295,6 +295,7 @@ def members(caller: Caller) -> dict[str, str]:
         "read-set-show-response": caller.ask("GET", read_set, 200),
         "heartbeat-request": json.dumps(heartbeat),
         "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
+        **waits(caller),
         **turns(caller, generation),
         **configurations(caller),
         **actions(caller),
@@ -359,6 +360,24 @@ def actions(caller: Caller) -> dict[str, str]:
     for each in (action, f"{path}/{other}"):
         caller.ask("DELETE", each, 204)
     return samples
+
+
+def waits(caller: Caller) -> dict[str, str]:
+    """Let two members lack facts of each other, and a waiter wait for a member that does not exist."""
+    stack = f"/v1/stacks/{STACK}"
+    lacking = {
+        "results/c1/agent/missing": ["nodes/head/munge_key"],
+        "results/head/agent/missing": ["nodes/c1/cpus"],
+    }
+    for path, paths in lacking.items():
+        caller.ask("PUT", f"{stack}/facts/{path}", 201, json={"value": paths})
+    success = {"facts": "nodes/c9/ready", "present": True}
+    caller.ask("PUT", f"{stack}/waiters/c9-ready", 201, json={"success": success})
+    found = caller.ask("GET", f"{stack}/waits", 200)
+    caller.ask("DELETE", f"{stack}/waiters/c9-ready", 204)
+    for path in lacking:
+        caller.ask("DELETE", f"{stack}/facts/{path}", 204)
+    return {"waits-show-response": found}
 
 
 def turns(caller: Caller, generation: str) -> dict[str, str]:

@@ -52,6 +52,7 @@ COMMANDS = {
     f"GET {STACK}/history/{{path}}": "fact history",
     f"GET {STACK}/diff": "fact diff",
     f"GET {STACK}/convergence": "fact convergence show",
+    f"GET {STACK}/waits": "fact stuck",
     f"GET {STACK}/events": "fact watch",
     "GET /v1/events": "fact watch",
     f"GET {STACK}/facts": "fact list",

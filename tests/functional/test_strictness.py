@@ -61,6 +61,7 @@ def operations() -> list[tuple[str, str]]:
         ("PUT", "/v1/stacks/s/turns/q/c"),
         ("DELETE", "/v1/stacks/s/turns/q/c"),
         ("GET", "/v1/stacks/s/convergence"),
+        ("GET", "/v1/stacks/s/waits"),
         ("GET", "/v1/stacks/s/events"),
         ("GET", "/v1/stacks/s/context"),
         ("HEAD", "/v1/stacks/s/context"),

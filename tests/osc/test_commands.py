@@ -486,6 +486,8 @@ def test_waiters_alarms_grants_subscriptions_turns_and_limits(
     stack.turn("restart", "c1").take()
     (turn,) = openstack.json("fact", "turn", "list", name, "--queue", "restart")
     assert (turn["Member"], turn["State"], turn["Position"]) == ("c1", "holding", 1)
+    stuck = openstack.json("fact", "stuck", name)
+    assert (stuck["stuck"], stuck["circles"], stuck["never"]) == (False, [], [])
     openstack.ok("fact", "turn", "delete", name, "restart", "c1")
     assert openstack.json("fact", "turn", "list", name) == []
 

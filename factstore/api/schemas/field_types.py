@@ -205,9 +205,9 @@ def generation_field(text: str) -> fields.String:
 # Fields of responses
 
 
-def timestamp_field() -> fields.String:
+def timestamp_field(*, nullable: bool = False) -> fields.String:
     """Return a field with a moment, as ISO 8601."""
-    return fields.String(required=True, metadata={"format": "date-time"})
+    return fields.String(required=True, allow_none=nullable, metadata={"format": "date-time"})
 
 
 def cursor_field(*, nullable: bool = False) -> fields.String:

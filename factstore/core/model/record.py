@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,10 @@ class Record:
 
     :param revision: the revision that last changed it; 0 before it is stored.
     :param lease: the store's lease that it is attached to; 0 for none.
+    :cvar silent: True if changes of such records wake no reader of the stack.
     """
+
+    silent: ClassVar[bool] = False
 
     revision: int = 0
     lease: int = 0

@@ -15,6 +15,7 @@ from factstore.core.ports import Clock, EventSource, Store, WakeUp
 from factstore.core.services.actions import ActionService
 from factstore.core.services.alarms import AlarmService
 from factstore.core.services.applied_reports import AppliedReports
+from factstore.core.services.blocked_reads import LOOK_SECONDS, BlockedReadRegistry
 from factstore.core.services.configurations import ConfigurationService
 from factstore.core.services.context import ContextService
 from factstore.core.services.convergence import ConvergenceService
@@ -32,8 +33,11 @@ from factstore.core.services.read_sets import ReadSetService
 from factstore.core.services.stacks import StackService
 from factstore.core.services.subscriptions import SubscriptionService
 from factstore.core.services.turns import TurnService
+from factstore.core.services.wait_finder import STUCK_SECONDS, WaitFinder
+from factstore.core.services.wait_monitor import WaitMonitor
 from factstore.core.services.waiter_controller import WaiterController
 from factstore.core.services.waiters import WaiterService
+from factstore.core.services.waits import WaitService
 from factstore.core.services.watch import WatchService
 
 
@@ -50,6 +54,8 @@ class Services:
     applied_reports: AppliedReports
     read_sets: ReadSetService
     waiters: WaiterService
+    waits: WaitService
+    blocked_reads: BlockedReadRegistry
     alarms: AlarmService
     grants: GrantService
     turns: TurnService
@@ -63,6 +69,7 @@ class Services:
     history: HistoryService
     past: PastService
     waiter_controller: WaiterController
+    wait_monitor: WaitMonitor
     lease_monitor: LeaseMonitor
     key_rewrap: KeyRewrap
     rate_limiter: RateLimiter
@@ -96,6 +103,8 @@ def build_services(
     blocking: int = UNLIMITED,
     encryption: Encryption | None = None,
     target_rules: TargetRules = TargetRules(),  # noqa: B008 - it is immutable
+    stuck_seconds: float = STUCK_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
     on_write_retry: Callable[[], None] = lambda: None,
 ) -> Services:
     """Return the services on a store and its events.
@@ -104,12 +113,16 @@ def build_services(
     :param timeout: seconds after which a call to the store counts as failed.
     :param blocking: the number of requests and streams of all projects that may wait at the same time.
     :param target_rules: the targets that subscriptions may have.
+    :param stuck_seconds: the time after which a stack that is stuck is reported as such.
+    :param look_seconds: the time between two looks at what is blocked.
     :param on_write_retry: called when a write has to be planned again because a guard failed.
     """
     encryption = encryption or Encryption(NoKeyring())
     transactor = Transactor(store, clock, quotas, new_id, timeout, new_wake_up, on_write_retry)
     reports = AppliedReports(store, transactor, new_wake_up)
-    facts = FactService(store, events, clock, timeout, transactor, encryption)
+    registry = BlockedReadRegistry(clock, look_seconds)
+    facts = FactService(store, events, clock, timeout, transactor, encryption, registry)
+    finder = WaitFinder(registry, clock, new_id(), stuck_seconds)
     return Services(
         store=store,
         transactor=transactor,
@@ -120,6 +133,8 @@ def build_services(
         applied_reports=reports,
         read_sets=ReadSetService(store, clock, timeout, transactor),
         waiters=WaiterService(store, events, clock, timeout, transactor),
+        waits=WaitService(store, clock, timeout, transactor, finder),
+        blocked_reads=registry,
         alarms=AlarmService(store, events, clock, timeout, transactor),
         grants=GrantService(store, clock, timeout, transactor, encryption),
         turns=TurnService(store, events, clock, timeout, transactor),
@@ -135,6 +150,9 @@ def build_services(
         history=HistoryService(store, events, clock, timeout),
         past=PastService(store, events, clock, timeout, transactor),
         waiter_controller=WaiterController(store, clock, timeout, transactor, new_wake_up),
+        wait_monitor=WaitMonitor(
+            store, clock, timeout, transactor, finder, new_wake_up, look_seconds
+        ),
         lease_monitor=LeaseMonitor(store, clock, timeout, transactor, new_wake_up),
         key_rewrap=KeyRewrap(store, clock, encryption, timeout, transactor),
         rate_limiter=RateLimiter(allowances, clock, blocking=blocking),

@@ -12,6 +12,7 @@ from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.secret_readers import SecretReader
+from factstore.core.model.wait import Party
 from factstore.core.operations.batches import check_batch
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.facts import WriteFacts
@@ -21,6 +22,7 @@ from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.base import Page, Service, check_page_revision, paginate
+from factstore.core.services.blocked_reads import BlockedReadRegistry
 from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.services.readable_facts import fact_missing, readable_paths
 from factstore.core.services.written_facts import FactAttempt, WrittenFacts
@@ -46,10 +48,12 @@ class FactService(Service):
         timeout: float,
         transactor: Transactor,
         encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
+        blocked_reads: BlockedReadRegistry | None = None,
     ) -> None:
         super().__init__(store, clock, timeout, transactor)
         self._events = events
         self._encryption = encryption
+        self._blocked_reads = blocked_reads or BlockedReadRegistry(clock)
 
     def etag(self, fact: Fact) -> str:
         """Return the fact's strong entity tag, without quotes."""
@@ -64,12 +68,14 @@ class FactService(Service):
         unless: Callable[[Fact], bool] | None = None,
         stale: bool = False,
         permissions: Permissions = OWNER,
+        reader: Party | None = None,
     ) -> Fact:
         """Return a fact; wait for it.
 
         :param wait: seconds to block while the fact is missing; with *unless*, while *unless* is true.
         :param stale: read this worker's state, without reading the database.
         :param permissions: of the caller; the error counts no facts that it may not read.
+        :param reader: the caller, to show for which missing fact it waits; None not to show it.
         :return: the fact; after *wait* seconds *unless* may still be true for it.
         :raises NotFound: it does not exist; at once with *unless*, because its deletion is a change.
         """
@@ -77,12 +83,14 @@ class FactService(Service):
         check_path(path)
         fact = None
         query = BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
-        for state in query.states(wait, stale=stale):
-            fact = state.fact(scope, path)
-            if fact is None and unless is not None:
-                break
-            if fact is not None and (unless is None or not unless(fact)):
-                return fact
+        shown = reader if wait and unless is None else None
+        with self._blocked_reads.reading(scope, path, shown):
+            for state in query.states(wait, stale=stale):
+                fact = state.fact(scope, path)
+                if fact is None and unless is not None:
+                    break
+                if fact is not None and (unless is None or not unless(fact)):
+                    return fact
         if fact is None:
             raise fact_missing(state, scope, path, permissions)
         return fact

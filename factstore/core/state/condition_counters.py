@@ -35,6 +35,9 @@ class Names:
     def __len__(self) -> int:
         return len(self._names)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
     def put(self, name: str, included: bool) -> None:
         """Add a name to the set, or remove it."""
         at = bisect_left(self._names, name)
@@ -147,6 +150,8 @@ class EveryMemberCounter(LeafCounter):
 
     A fact may exist before its member and after it, so passing facts are recorded even without a
     member.
+
+    :ivar lacking: the members whose fact does not pass.
     """
 
     def __init__(self, condition: EveryMember) -> None:
@@ -155,7 +160,7 @@ class EveryMemberCounter(LeafCounter):
         self.members: set[str] = set()
         self._passing: set[str] = set()
         self._hidden: set[str] = set()
-        self.ready, self._others = Names(), Names()
+        self.ready, self.lacking = Names(), Names()
 
     def load(self, view: View, found: Found) -> None:
         test = self._condition.test
@@ -166,7 +171,7 @@ class EveryMemberCounter(LeafCounter):
             if test.is_hidden(fact):
                 self._hidden.add(member_of(path))
         self.ready = Names(self.members & self._passing)
-        self._others = Names(self.members - self._passing)
+        self.lacking = Names(self.members - self._passing)
 
     def fact(self, path: str, fact: Fact | None) -> None:
         name, test = member_of(path), self._condition.test
@@ -181,11 +186,11 @@ class EveryMemberCounter(LeafCounter):
     def _evaluate(self, name: str) -> None:
         alive, passes = name in self.members, name in self._passing
         self.ready.put(name, alive and passes)
-        self._others.put(name, alive and not passes)
+        self.lacking.put(name, alive and not passes)
 
     def others(self) -> list[str]:
         """Return the first members whose fact does not pass, in order."""
-        return _explained(self._others, self._hidden)
+        return _explained(self.lacking, self._hidden)
 
 
 class ConvergedCounter(LeafCounter):

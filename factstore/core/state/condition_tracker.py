@@ -154,10 +154,14 @@ class _Any:
 
 
 class Tracker:
-    """The evaluation of one waiter's definition on a changing stack."""
+    """The evaluation of one waiter's definition on a changing stack.
+
+    :ivar counters: of the conditions without parts.
+    """
 
     def __init__(self, definition: Definition, counters: Counters) -> None:
-        self._counters = counters
+        self.definition = definition
+        self.counters = counters
         self._signals = SignalsCounter()
         self._success = self._part(definition.success)
         self._failure = None if definition.failure is None else self._part(definition.failure)
@@ -213,6 +217,11 @@ class Tracker:
         """Return the count of the progress."""
         return self._success.score()[0]
 
+    @property
+    def successful_signals(self) -> int:
+        """The number of senders that have signalled success."""
+        return len(self._signals.successes)
+
     def _part(self, condition: Condition) -> Part:
         match condition:
             case AllOf(conditions):
@@ -221,7 +230,7 @@ class Tracker:
                 return _Any([self._part(part) for part in conditions])
             case Signals():
                 return _Signals(condition, self._signals)
-        part = part_of(condition, self._counters[condition])
+        part = part_of(condition, self.counters[condition])
         if part is None:
             raise AssertionError("a waiter's definition contains an aggregate")
         return part

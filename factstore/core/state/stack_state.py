@@ -27,6 +27,7 @@ from factstore.core.state.action_runs import ActionRuns
 from factstore.core.state.configuration_changes import ConfigurationChanges
 from factstore.core.state.context_checksum import ContextChecksum
 from factstore.core.state.convergence import Convergence
+from factstore.core.state.ended_members import EndedMembers
 from factstore.core.state.pending_waiters import ConditionView, PendingWaiters
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.receipt_leases import ReceiptLeases
@@ -52,6 +53,7 @@ class StackState:
     :param checksum: the checksum of the stack's context.
     :ivar conditions: the counters of the conditions of waiters and alarms.
     :ivar pending_waiters: the waiters that are pending.
+    :ivar ended_members: why members that do not exist any more have ended, as far as it is known.
     :ivar alarms: the alarms, with what the controller has to write for them.
     """
 
@@ -63,6 +65,7 @@ class StackState:
     tables: RecordTables = field(default_factory=RecordTables)
     live_members: dict[str, Member] = field(default_factory=dict)
     generations: dict[str, Member] = field(default_factory=dict)
+    ended_members: EndedMembers = field(default_factory=EndedMembers)
     leases: StackLeases = field(default_factory=StackLeases)
     count: int = 0
     bytes: int = 0
@@ -236,6 +239,8 @@ class StackState:
         self.leases.put_member(member, former)
         self.configuration_changes.note()
         self._unlist(member.name)
+        ended = (member.reason or member.state) if member.departed else None
+        self.ended_members.note(member.name, ended)
         if not member.departed:
             self.live_members[member.name] = self.generations[member.generation] = member
             self.checksum.add_member(member)
@@ -267,6 +272,7 @@ class StackState:
             kind, awaited = "member.change", declaration.awaited()
             self.put_record(awaited)
         else:
+            self.ended_members.note(member.name, "expired")
             self._unlist(member.name)
             self.configuration_changes.note()
             self.actions.note_member(member.name)

@@ -130,12 +130,14 @@ class State:
             case PutRecord(stack_id, record):
                 stack_state = self._by_id.get(stack_id) or self._unnamed.to_change(stack_id)
                 if stack_state is not None:
-                    return stack_state, stack_state.put_record(record)
+                    change = stack_state.put_record(record)
+                    return None if record.silent else stack_state, change
             case DropRecord(stack_id, key):
                 stack_state = self._by_id.get(stack_id) or self._unnamed.to_change(stack_id)
                 if stack_state is not None:
                     self.last_deletion = revision
-                    return stack_state, stack_state.drop_record(key, revision)
+                    change = stack_state.drop_record(key, revision)
+                    return None if key.kind.silent else stack_state, change
             case PutStack(stack):
                 known = self._by_id.get(stack.id)
                 if known is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from factstore.api.identity import Authorizer
@@ -12,6 +13,7 @@ from factstore.core.errors import Forbidden, Invalid, NotFound
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_path, check_stack_name
 from factstore.core.ports import Clock, EventSource
+from factstore.core.services.blocked_reads import reader_of
 from factstore.core.services.composition import Services
 from factstore.core.services.readable_facts import fact_missing
 from factstore.core.state.state import State
@@ -106,8 +108,22 @@ class FactWaits:
         end = self._clock.monotonic() + seconds
         waiting = FactWait(self._events, self._clock, call.scope, request.path, known, end)
         leave = self._services.rate_limiter.begin_wait(identity.project_id) if seconds else None
+        if leave is not None and not known:
+            leave = self._noting(leave, call)
         due = partial(self._answer, call, bool(seconds))
         return self._waits.start(LoopWait(call, waiting, leave, due))
+
+    def _noting(self, leave: Callable[[], None], call: Call) -> Callable[[], None]:
+        """Note that a read waits; return a function to call when it ends."""
+        identity = call.identity
+        reader = reader_of(identity.user_id, identity.permissions)
+        end = self._services.blocked_reads.begin(call.scope, call.request.path, reader)
+
+        def leave_noted() -> None:
+            leave()
+            end()
+
+        return leave_noted
 
     def _answer(self, call: Call, waited: bool, state: State | None) -> None:
         self._ended(call, None if state is None else self._found(call, state, waited))

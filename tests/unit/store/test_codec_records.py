@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from factstore.core.model.blocked_reads import BlockedRead, BlockedReads
 from factstore.core.model.condition_room import ConditionRoom
 from factstore.core.model.configuration import ConfigurationOrder
 from factstore.core.model.data_key import DataKey
@@ -18,6 +19,8 @@ from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import Record
+from factstore.core.model.stuck_report import StuckReport
+from factstore.core.model.wait import Party
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from tests.cases import cases
@@ -50,6 +53,8 @@ RECORDS: list[Record] = [
     DeletionMarker(5, {"": 2, "nodes/c1": 5, "@/compute/c2": 4}, revision=7),
     DeletionMarker(5, {}, revision=7),
     ConditionRoom(3, revision=7),
+    BlockedReads("w", (BlockedRead(Party("member", "c1"), "nodes/head/ip", "t", 2),), 3, **STORED),
+    StuckReport("t", "c1 waits for nodes/head/ip.", "u", revision=7),
     ConfigurationOrder(3, revision=7),
     Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),
     Grant("s-3", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "s-1", **STORED),

@@ -1,0 +1,34 @@
+"""The report that a stack is stuck, which exists as long as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factstore.core.model.record import Record, RecordKey
+
+
+@dataclass(frozen=True, slots=True)
+class StuckReport(Record):
+    """The report on a stack in which some wait for each other, or for what will not come.
+
+    :param since: the time since which that is so.
+    :param reason: the circles and obstacles in words.
+    :param reported_at: the time of the event.
+    """
+
+    since: str
+    reason: str
+    reported_at: str
+
+    @property
+    def record_key(self) -> RecordKey:
+        """The key of the record in its stack."""
+        return STUCK_REPORT
+
+    @property
+    def bytes(self) -> int:
+        """The approximate size in memory."""
+        return len(self.reason)
+
+
+STUCK_REPORT = RecordKey(StuckReport, "stuck")

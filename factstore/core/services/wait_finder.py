@@ -1,0 +1,65 @@
+"""The waits in a stack as one worker knows them, and the verdict on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from factstore.core.model.blocked_reads import BlockedRead, BlockedReads
+from factstore.core.ports import Clock
+from factstore.core.services.blocked_reads import BlockedReadRegistry
+from factstore.core.state.stack_state import StackState
+from factstore.core.state.wait_verdict import Verdict, judge
+from factstore.core.state.waits import StackWaits, find_waits
+
+STUCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundWaits:
+    """The waits in a stack, and the verdict.
+
+    :param omitted: the number of blocked reads that other workers have only counted.
+    """
+
+    waits: StackWaits
+    verdict: Verdict
+    omitted: int
+
+
+class WaitFinder:
+    """Finds the waits.
+
+    :param worker: the id of this worker.
+    :param stuck_seconds: the time for which a value that differs from the awaited one can still change.
+    """
+
+    def __init__(
+        self, registry: BlockedReadRegistry, clock: Clock, worker: str, stuck_seconds: float
+    ) -> None:
+        self.registry = registry
+        self.worker = worker
+        self.stuck_seconds = stuck_seconds
+        self._clock = clock
+
+    def find(self, stack_state: StackState) -> FoundWaits:
+        """Return the waits in a stack; the caller holds the lock of its state."""
+        scope = stack_state.stack.scope
+        reads = [*self.registry.of(scope), *self.of_others(stack_state)]
+        now = datetime.fromisoformat(self._clock.timestamp().replace("Z", "+00:00"))
+        settled = now - timedelta(seconds=self.stuck_seconds)
+        settled_before = settled.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        waits = find_waits(stack_state, reads, settled_before)
+        omitted = sum(record.omitted for record in self._records(stack_state))
+        return FoundWaits(waits, judge(waits.waits, waits.needs), omitted)
+
+    def of_others(self, stack_state: StackState) -> Iterator[BlockedRead]:
+        """Yield the reads that other workers have shared."""
+        for record in self._records(stack_state):
+            yield from record.entries
+
+    def _records(self, stack_state: StackState) -> Iterator[BlockedReads]:
+        for record in stack_state.records(BlockedReads).values():
+            if record.worker != self.worker:
+                yield record

@@ -1,0 +1,140 @@
+"""The look at what is blocked, every few seconds in each worker.
+
+A worker stores its blocked reads, on a lease of its own, so that all workers find the same waits.  It
+writes only what has changed since the last look, and nothing that was blocked for less than one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from factstore.core.errors import FactstoreError, Unavailable
+from factstore.core.model.blocked_reads import BlockedRead, BlockedReads, shortened
+from factstore.core.model.fact import Scope, Stack
+from factstore.core.operations.transactor import Transactor
+from factstore.core.operations.waits import ShareBlockedReads, WithdrawBlockedReads
+from factstore.core.ports import Clock, Store, WakeUp
+from factstore.core.services.blocked_reads import LOOK_SECONDS
+from factstore.core.services.wait_finder import FoundWaits, WaitFinder
+from factstore.core.state.stack_state import StackState
+from factstore.core.state.state import State
+
+LOG = logging.getLogger(__name__)
+
+TTL = 15  # seconds after which the blocked reads of a lost worker are forgotten
+STOP_SECONDS = 5.0
+
+
+class WaitMonitor:
+    """A thread that looks at what is blocked.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    :param look: seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        timeout: float,
+        transactor: Transactor,
+        finder: WaitFinder,
+        new_wake_up: Callable[[], WakeUp],
+        look: float = LOOK_SECONDS,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._timeout = timeout
+        self._transactor = transactor
+        self._finder = finder
+        self._look = look
+        self._shared: dict[str, tuple[Scope, BlockedReads]] = {}  # by stack id
+        self._lease = 0
+        self._wake_up = new_wake_up()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="wait-monitor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread after its current look."""
+        self._stopping = True
+        self._wake_up.set()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        """True if the thread is running."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            self._wake_up.wait(self._look)
+            if self._stopping:
+                return
+            try:
+                self.run_once()
+            except FactstoreError as error:
+                LOG.info("the waits of stacks are not examined now: %s", error)
+            except Exception:
+                LOG.exception("the waits of stacks could not be examined; trying again")
+
+    def find(self, stack_state: StackState) -> FoundWaits:
+        """Return the waits in a stack; the caller holds the lock of its state."""
+        return self._finder.find(stack_state)
+
+    def run_once(self) -> None:
+        """Look at all stacks once."""
+        try:
+            state = self._store.state()
+        except Unavailable:  # it has not been loaded yet
+            return
+        self._share(state)
+
+    def _share(self, state: State) -> None:
+        """Store the blocked reads of this worker."""
+        registry = self._finder.registry
+        if self._lease and not self._store.renew_lease(
+            self._lease, self._clock.monotonic() + self._timeout
+        ):
+            self._lease, self._shared = 0, {}
+        blocked: set[str] = set()
+        for scope in registry.scopes():
+            with state.read():
+                stack_state = state.stack_state(scope)
+                if stack_state is None:
+                    continue
+                registry.continue_from(scope, self._finder.of_others(stack_state))
+                reads = registry.of(scope, least=self._look)
+                missing = [read for read in reads if read.path not in stack_state.facts]
+            if missing:
+                blocked.add(stack_state.stack.id)
+                self._store_reads(stack_state.stack, missing)
+        for stack_id in self._shared.keys() - blocked:
+            self._withdraw(stack_id)
+        if self._lease and not self._shared:
+            self._store.revoke_lease(self._lease, self._clock.monotonic() + self._timeout)
+            self._lease = 0
+
+    def _store_reads(self, stack: Stack, found: list[BlockedRead]) -> None:
+        entries, omitted = shortened(found)
+        _, known = self._shared.get(stack.id, (None, None))
+        if known is not None and (known.entries, known.omitted) == (entries, omitted):
+            return
+        record = BlockedReads(self._finder.worker, entries, omitted, lease=self._lease)
+        done = self._transactor.run(ShareBlockedReads(stack.scope, record, TTL))
+        stored = done.written_record(record)
+        if stored.revision:  # else the stack does not exist any more
+            self._lease = stored.lease
+            self._shared[stack.id] = stack.scope, stored
+
+    def _withdraw(self, stack_id: str) -> None:
+        scope, shared = self._shared[stack_id]
+        self._transactor.run(WithdrawBlockedReads(scope, shared))
+        del self._shared[stack_id]
