@@ -270,6 +270,9 @@ class EventSource(Protocol):
         :param unless_of: a member whose own events do not count.
         """
 
+    def grown_at(self, scope: Scope) -> float:
+        """Return the instant at which a member joined or a fact was created, as far as it is known."""
+
     def pause(self, scope: Scope, seconds: float) -> None:
         """Wait for a time; return early if the stack is deleted, or as :meth:`wait` does."""
 

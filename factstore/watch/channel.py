@@ -42,6 +42,7 @@ class Channel:
     :param selected: the selections that include the stack, while it has events in memory.
     :param sizes: the size of each event, and the time at which it was added.
     :param bytes: the size of the events that are in memory.
+    :param grown_at: the time of the last event that made the stack larger.
     :param last_dropped_time: the time at which the newest event was added that is not in memory.
 
     Dropped events at the front are counted, and removed from the lists many at a time.
@@ -64,6 +65,7 @@ class Channel:
     bytes: int = 0
     dropped: int = 0
     last_dropped_time: float = -math.inf
+    grown_at: float = -math.inf
 
     @property
     def idle(self) -> bool:
@@ -109,6 +111,10 @@ class Channel:
         self.sizes.append((size, time))
         self.bytes += size
         self.last_event, self.last_time = event.revision, time
+        for change in event.changes:
+            if change.grows:
+                self.grown_at = time
+                break
 
     def drop_first(self) -> tuple[Event, int]:
         """Drop the oldest event, and return it with its size."""

@@ -4,9 +4,8 @@ Readers pull: each keeps its own position and reads the events after it.  So a s
 nothing until the history that it needs is dropped; then it gets an error that states so.
 
 A stack has two revisions here: that of its last event, and that of its last change.  Every event is a
-change, but not every change is an event.  For example, the revision that a member has applied changes
-convergence but is not published to watchers.  Beside these there is a revision for each read set: that
-of the last change that concerned it.
+change, but not every change is an event: the revision that a member has applied is not published.
+Beside these there is a revision for each read set: that of the last change that concerned it.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from factstore.watch.channel import Channel, Listener, call_all
 from factstore.watch.history import History, HistoryLimits
 from factstore.watch.selections import Selected, Selections
 
+_UNKNOWN = Channel()
 IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed
 
 
@@ -232,11 +232,12 @@ class Hub:
     def quiet_since(self, scope: Scope, read_set: str = "", *, unless_of: str = "") -> float:
         """See :class:`~factstore.core.ports.EventSource`."""
         with self._lock:
-            channel = self._channels.get(scope)
-            last = self._reset_at
-            if channel is not None:
-                last = channel.quiet_since(read_set, unless_of)
-            return max(self._reset_at, last)
+            channel = self._channels.get(scope) or _UNKNOWN
+            return max(self._reset_at, channel.quiet_since(read_set, unless_of))
+
+    def grown_at(self, scope: Scope) -> float:
+        """See :class:`~factstore.core.ports.EventSource`."""
+        return (self._channels.get(scope) or _UNKNOWN).grown_at
 
     def pause(self, scope: Scope, seconds: float) -> None:
         """Wait for a time; return early if the stack is deleted, or as :meth:`wait` does."""

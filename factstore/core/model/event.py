@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
-from factstore.core.model.path import OWN_FOLDERS
+from factstore.core.model.path import OWN_FOLDERS, RESULTS
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Waiter
@@ -152,6 +152,14 @@ class Change:
     record: Member | Waiter | Alarm | None = None
     former: Member | None = None
     reason: str | None = None
+
+    @property
+    def grows(self) -> bool:
+        """True if a member joined, or a fact was created that is not a result."""
+        fact = self.fact
+        if fact is None:
+            return self.type == "member.join"
+        return fact.version == 1 and not fact.path.startswith(RESULTS)
 
     def is_of(self, member: str) -> bool:
         """Return True if it changes a member, one of its own facts, or one of its results."""

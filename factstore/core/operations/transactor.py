@@ -27,6 +27,7 @@ from factstore.core.operations.leases import WriteLeases
 from factstore.core.operations.operation import Committed, Draft, Operation
 from factstore.core.operations.planner import Planner
 from factstore.core.operations.receipts import replay
+from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.operations.unknown_outcome import (
     can_be_planned_again,
     find_written,
@@ -49,6 +50,7 @@ class Transactor:
     :param new_id: returns an id for a new stack that was never used.
     :param timeout: seconds after which a write gives up.
     :param on_retry: called when a write has to be planned again because a guard failed.
+    :ivar running: the writes that have not ended.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Transactor:
         self._queue = WriteQueue(clock, new_wake_up)
         self._planner = Planner(clock, quotas, new_id)
         self._timeout = timeout
+        self.running = RunningWrites(clock)
 
     def run(self, operation: Operation[T]) -> Committed[T]:
         """Carry an operation out and return its outcome with the revision at which it is valid.
@@ -81,7 +84,8 @@ class Transactor:
         :raises Unavailable: the store cannot be reached, or others were ahead until the deadline.
         :raises OutcomeUnknown: the store did not report whether it was written.
         """
-        return self._carry_out(operation, self._clock.monotonic() + self._timeout)
+        with self.running.running(operation.scope):
+            return self._carry_out(operation, self._clock.monotonic() + self._timeout)
 
     def start(
         self, operation: Operation[T], ended: Callable[[Attempt[T]], object]
@@ -103,9 +107,11 @@ class Transactor:
         if not place.enter_at_once(transaction):
             return None
         attempt = Attempt(operation, draft, transaction, deadline)
+        self.running.begin(operation.scope, place)
 
         def end(revision: int | None, error: Exception | None) -> None:
             place.leave()
+            self.running.end(operation.scope, place)
             attempt.revision, attempt.error = revision, error
             ended(attempt)
 
@@ -114,11 +120,13 @@ class Transactor:
         finally:
             if attempt.commit is None:
                 place.leave()
+                self.running.end(operation.scope, place)
         return attempt if attempt.commit is not None else None
 
     def resume(self, attempt: Attempt[T]) -> Committed[T]:
         """Carry an operation out after its first attempt failed, as :meth:`run` does."""
-        return self._carry_out(attempt.operation, attempt.deadline, attempt)
+        with self.running.running(attempt.operation.scope, attempt.deadline - self._timeout):
+            return self._carry_out(attempt.operation, attempt.deadline, attempt)
 
     def _carry_out(
         self, operation: Operation[T], deadline: float, attempt: Attempt[T] | None = None

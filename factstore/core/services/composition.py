@@ -143,7 +143,7 @@ def build_services(
         ),
         configurations=ConfigurationService(store, events, clock, timeout, transactor, new_id),
         actions=ActionService(store, events, clock, timeout, transactor, new_id),
-        context=ContextService(store, events, clock, timeout),
+        context=ContextService(store, events, clock, timeout, transactor.running),
         nodes=NodeService(store, clock, timeout, transactor),
         convergence=ConvergenceService(store, events, clock, timeout),
         watch=WatchService(store, events, clock, timeout),

@@ -9,11 +9,10 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_stack_name
+from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.services.context_cache import Cache
@@ -21,12 +20,14 @@ from factstore.core.services.context_delta import ContextDelta, changes_texts
 from factstore.core.services.context_document import Rendered
 from factstore.core.services.context_view import View
 from factstore.core.services.context_wait import (
+    Activity,
     ContextWait,
     Settling,
     context_missing,
     follows,
+    history,
 )
-from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, PAGE_EVENTS, Debounce
+from factstore.core.services.debounce import AT_ONCE, PAGE_EVENTS, Debounce
 from factstore.core.state.state import State
 
 _CACHED_CHARACTERS = 64 * 1024 * 1024
@@ -64,13 +65,22 @@ class ContextService:
     """The service for contexts.
 
     :param timeout: seconds after which a call to the store counts as failed.
+    :param running: the writes of this worker.
     """
 
-    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        timeout: float,
+        running: RunningWrites | None = None,
+    ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._timeout = timeout
+        self._activity = Activity(events, running or RunningWrites(clock), clock)
         self._rendering = threading.Lock()
         self._compiled: Cache[tuple[str, bool, str], Rendered] = Cache(_CACHED_CHARACTERS)
         self._deltas: Cache[tuple[str, bool, str, int], tuple[str, ...]] = Cache(_CACHED_DELTAS)
@@ -189,7 +199,7 @@ class ContextService:
         check_stack_name(scope.stack)
         view.check()
         end = self._clock.monotonic() + wait
-        return ContextWait(self._events, self._clock, scope, since, view, settle, end)
+        return ContextWait(self._activity, scope, since, view, settle, end)
 
     def _settled(
         self, state: State, scope: Scope, view: View, settle: Debounce, end: float
@@ -198,7 +208,7 @@ class ContextService:
 
         :param end: of the reader's wait.
         """
-        settling = Settling(self._events, self._clock, scope, view, settle, end)
+        settling = Settling(self._activity, scope, view, settle, end)
         while left := settling.seconds_left(state):
             state = self._paused(state, scope, left)
         return state
@@ -265,7 +275,8 @@ class ContextService:
             return None
         changes = self._deltas.get(key, changed)
         if changes is None:
-            events = self._history(scope, since.revision, changed, max(count, PAGE_EVENTS))
+            most, deadline = max(count, PAGE_EVENTS), self._clock.monotonic() + self._timeout
+            events = history(self._activity, scope, since.revision, changed, most, deadline)
             if events is None:
                 return None
             changes = changes_texts(events, view.shows, epoch)
@@ -275,26 +286,3 @@ class ContextService:
             return None
         fields = f'"since":"{since}","cursor":"{cursor}","checksum":"{checksum}"'
         return ContextDelta((f"{{{fields},", *changes, "}"), cursor, checksum)
-
-    def _history(self, scope: Scope, after: int, upto: int, most: int) -> list[Event] | None:
-        """Return the events after a revision up to another one.
-
-        :return: None if they are not in memory, or there are more than *most*.
-        """
-        found: list[Event] = []
-        deadline = self._clock.monotonic() + self._timeout
-        while after < upto:
-            try:
-                batch = self._events.read(scope, after, events=PAGE_EVENTS, size=PAGE_BYTES)
-            except CursorExpired:
-                return None
-            found += [event for event in batch.events if event.revision <= upto]
-            if len(found) > most:
-                return None
-            if batch.upto <= after:  # events are published after the state has moved
-                left = deadline - self._clock.monotonic()
-                if left <= 0 or self._events.closing:
-                    return None
-                self._events.wait(scope, after, left)
-            after = batch.upto
-        return found

@@ -1,15 +1,31 @@
-"""The wait of a context's reader: for which changes, and until when.  Nothing here waits itself."""
+"""The wait of a context's reader: for which changes, and until when.
+
+Only :func:`history` waits itself, and only for events that are being published.
+"""
 
 from __future__ import annotations
 
-from factstore.core.errors import NotFound
+from dataclasses import dataclass
+
+from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import quoted
+from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import Clock, EventSource
 from factstore.core.services.context_view import View
-from factstore.core.services.debounce import Debounce, Debouncer
+from factstore.core.services.debounce import PAGE_BYTES, PAGE_EVENTS, Debounce, Debouncer
 from factstore.core.state.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The events and the running writes of this worker."""
+
+    events: EventSource
+    running: RunningWrites
+    clock: Clock
 
 
 class Settling:
@@ -17,15 +33,14 @@ class Settling:
 
     :param end: of the reader's wait.
     :param whole: True if the reader has no copy.  What it has published itself does not delay its first
-        context then.
+        context then, and that is not limited while the stack grows: many start together.
     """
 
-    __slots__ = ("_clock", "_debouncer", "_due", "_events", "_reader", "_scope", "_view")
+    __slots__ = ("_activity", "_debouncer", "_due", "_quiet", "_scope", "_view", "_whole")
 
     def __init__(
         self,
-        events: EventSource,
-        clock: Clock,
+        activity: Activity,
         scope: Scope,
         view: View,
         settle: Debounce,
@@ -33,26 +48,33 @@ class Settling:
         *,
         whole: bool = False,
     ) -> None:
-        self._events = events
-        self._clock = clock
+        self._activity = activity
         self._scope = scope
         self._view = view
-        self._reader = view.member if whole else ""
+        self._whole = whole
+        self._quiet = settle.quiet
         self._debouncer = Debouncer(settle, end)
-        self._due = clock.monotonic()
+        self._due = activity.clock.monotonic()
         self._debouncer.touch(self._due)
 
     def seconds_left(self, state: State) -> float:
         """Return the seconds to wait; 0 if the stack has been quiet for long enough, or was deleted."""
-        stack_state = state.stack_state(self._scope)
-        if stack_state is None or self._events.closing:
+        events, scope = self._activity.events, self._scope
+        stack_state = state.stack_state(scope)
+        if stack_state is None or events.closing:
             return 0.0
-        if self._events.revision >= state.revision:  # else the change has just happened
+        now = self._activity.clock.monotonic()
+        late = max(0.0, now - self._due)
+        if events.revision >= state.revision:  # else the change has just happened
             read_set = self._view.current_read_set(stack_state)
-            last = self._events.quiet_since(self._scope, read_set, unless_of=self._reader)
+            reader = self._view.member if self._whole else ""
+            last = events.quiet_since(scope, read_set, unless_of=reader)
+            if now - self._activity.running.oldest(scope) >= self._quiet:
+                last = now  # the store does not answer, or is slow
             self._debouncer.quiet_since(last)
-        now = self._clock.monotonic()
-        self._debouncer.delay(max(0.0, now - self._due))
+        if self._whole:
+            self._debouncer.grown_at(events.grown_at(scope))
+        self._debouncer.delay(late)
         self._due = self._debouncer.deadline or now
         return max(0.0, self._due - now)
 
@@ -63,20 +85,18 @@ class ContextWait:
     :param end: the instant at which it gets a response even without a change.
     """
 
-    __slots__ = ("_clock", "_events", "_settle", "_settling", "end", "scope", "since", "view")
+    __slots__ = ("_activity", "_settle", "_settling", "end", "scope", "since", "view")
 
     def __init__(
         self,
-        events: EventSource,
-        clock: Clock,
+        activity: Activity,
         scope: Scope,
         since: Cursor,
         view: View,
         settle: Debounce,
         end: float,
     ) -> None:
-        self._events = events
-        self._clock = clock
+        self._activity = activity
         self._settle = settle
         self._settling: Settling | None = None
         self.scope = scope
@@ -100,28 +120,23 @@ class ContextWait:
         :raises NotFound: the stack or the member does not exist.
         """
         if self._settling is None:
+            events, clock = self._activity.events, self._activity.clock
             with state.read():
                 stack_state = state.stack_state(self.scope)
                 if stack_state is None or not self.view.exists(stack_state):
                     raise context_missing(self.scope, self.view)
                 pending = self.view.last_change(stack_state) > self.since.revision
-            left = max(0.0, self.end - self._clock.monotonic())
-            whole = not follows(state, self._events, epoch, self.scope, self.since)
+            left = max(0.0, self.end - clock.monotonic())
+            whole = not follows(state, events, epoch, self.scope, self.since)
             if whole:
                 if not left:
                     return 0.0
             elif not pending:
-                return 0.0 if self._events.closing else left
+                return 0.0 if events.closing else left
             if self._settle.quiet <= 0:
                 return 0.0
             self._settling = Settling(
-                self._events,
-                self._clock,
-                self.scope,
-                self.view,
-                self._settle,
-                self.end,
-                whole=whole,
+                self._activity, self.scope, self.view, self._settle, self.end, whole=whole
             )
         return self._settling.seconds_left(state)
 
@@ -138,3 +153,28 @@ def context_missing(scope: Scope, view: View) -> NotFound:
     """Return the error for a stack or a member that does not exist."""
     missing = f"no member {quoted(view.member)} in a stack" if view.member else "no stack"
     return NotFound(f"there is {missing} named {quoted(scope.stack)}.")
+
+
+def history(
+    activity: Activity, scope: Scope, after: int, upto: int, most: int, deadline: float
+) -> list[Event] | None:
+    """Return the events of a stack after a revision up to another one.
+
+    :return: None if they are not in memory, or there are more than *most*.
+    """
+    found: list[Event] = []
+    while after < upto:
+        try:
+            batch = activity.events.read(scope, after, events=PAGE_EVENTS, size=PAGE_BYTES)
+        except CursorExpired:
+            return None
+        found += [event for event in batch.events if event.revision <= upto]
+        if len(found) > most:
+            return None
+        if batch.upto <= after:  # events are published after the state has moved
+            left = deadline - activity.clock.monotonic()
+            if left <= 0 or activity.events.closing:
+                return None
+            activity.events.wait(scope, after, left)
+        after = batch.upto
+    return found

@@ -25,7 +25,8 @@ class Debounce(NamedTuple):
 
     :param quiet: the time without a change after which to deliver; 0 to deliver at once.
     :param limit: the maximum delay after the first change.
-    :param stretches: True if the limit does not count the time for which a busy worker was late.
+    :param stretches: True if the limit does not count the time for which a busy worker was late, and
+        does not apply to a first context while the stack grows.
     """
 
     quiet: float = 0.0
@@ -56,6 +57,7 @@ class Debouncer:
         self._first: float | None = None
         self._last = 0.0
         self._late = 0.0
+        self._grown = -math.inf
 
     def touch(self, now: float) -> None:
         """Record a change at an instant."""
@@ -77,6 +79,10 @@ class Debouncer:
         if self._first is not None and self._settle.stretches:
             self._first += late
 
+    def grown_at(self, instant: float) -> None:
+        """Record when the stack has grown; while it grows, the limit does not apply if it stretches."""
+        self._grown = instant
+
     def reset(self) -> None:
         """Forget the changes, because they were delivered."""
         self._first = None
@@ -86,10 +92,13 @@ class Debouncer:
         """The instant of delivery; None if there is no change."""
         if self._first is None:
             return None
-        quiet, limit, _ = self._settle
+        quiet, limit, stretches = self._settle
         quiet = max(quiet, self._late)
         in_time = max(self._until, self._first + quiet)
-        return min(self._last + quiet, self._first + limit, in_time)
+        limited = self._first + limit
+        if stretches:
+            limited = max(limited, self._grown + quiet)
+        return min(self._last + quiet, limited, in_time)
 
 
 @dataclass(slots=True)

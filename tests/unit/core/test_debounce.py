@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from itertools import accumulate, pairwise
 
@@ -21,6 +22,7 @@ from factstore.core.model.event import (
     Step,
 )
 from factstore.core.model.fact import Scope
+from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import EventBatch
 from factstore.core.services.context import Context, ContextService
 from factstore.core.services.context_view import View
@@ -42,8 +44,9 @@ settles = st.tuples(st.integers(0, 50), st.integers(0, 300)).map(
 )
 
 
-def event(revision: int, path: str = "p", kind: str = "fact.put") -> Event:
-    change = Change(kind, path, fact(path, revision, revision), None, "u", "r")  # type: ignore[arg-type]
+def event(revision: int, path: str = "p", kind: str = "fact.put", version: int = 1) -> Event:
+    put = fact(path, revision, revision, version=version)
+    change = Change(kind, path, put, None, "u", "r")  # type: ignore[arg-type]
     return Event(SCOPE, "s1", revision, (change,))
 
 
@@ -84,6 +87,10 @@ class Timetable:
         happened = zip(self.moments, self.events[: self.revision], strict=False)
         counted = (at for at, event in happened if not (unless_of and event.is_of(unless_of)))
         return max(self.begun, *counted, self.begun)
+
+    def grown_at(self, scope: Scope) -> float:
+        happened = zip(self.moments, self.events[: self.revision], strict=False)
+        return max((at for at, event in happened if event.changes[0].grows), default=-math.inf)
 
     def floor(self, scope: Scope) -> int:
         return 0
@@ -270,7 +277,9 @@ def test_a_result_without_changes_is_not_delayed() -> None:
     assert settling.deadline == 5.0
 
 
-def context_service(table: Timetable, state: State) -> ContextService:
+def context_service(
+    table: Timetable, state: State, running: RunningWrites | None = None
+) -> ContextService:
     """Return the service on a state that follows the timetable; the last event is a deletion."""
     plain = table.wait
 
@@ -287,7 +296,7 @@ def context_service(table: Timetable, state: State) -> ContextService:
         return found
 
     table.wait = moving  # type: ignore[method-assign]
-    return ContextService(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
+    return ContextService(OneState(state), table, table.clock, 5, running)  # type: ignore[arg-type]
 
 
 def test_a_deleted_stack_is_reported_at_once() -> None:
@@ -328,3 +337,52 @@ def test_a_first_context_settles_after_what_others_have_published(
     context = service.since(SCOPE, nothing, View(member="c1"), wait=50, settle=settle)
     assert isinstance(context, Context)
     assert table.clock.now == pytest.approx(asked + seconds)
+
+
+def first_context(
+    table: Timetable, settle: Debounce, running: RunningWrites | None = None
+) -> tuple[Context, float]:
+    """Return the first context of member c1, and for how long it was held back."""
+    state = State(0, EPOCH)
+    state.load([PutStack(stack()), PutRecord("s1", member("c1", 1))])
+    service = context_service(table, state, running)
+    asked, nothing = table.clock.now, Cursor("0" * 16, 0)
+    found = service.since(SCOPE, nothing, View(member="c1"), wait=50, settle=settle)
+    assert isinstance(found, Context)
+    return found, table.clock.now - asked
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("path", ["nodes/c2/ip", "results/c2/ip"])
+def test_a_first_context_is_held_back_beyond_its_limit_only_while_the_stack_grows(
+    path: str, version: int
+) -> None:
+    moments = [n / 8 for n in range(80)]
+    events = [event(n + 1, path, version=version) for n in range(80)]
+    grows = version == 1 and not path.startswith("results/")
+    context, held = first_context(Timetable(moments, events), Debounce.of(500))
+    assert (context.cursor.revision, held) == ((80, 9.875 + 0.5) if grows else (41, 5.0))
+    context, held = first_context(Timetable(moments, events), Debounce.of(500, 5000))
+    assert (context.cursor.revision, held) == (41, 5.0)
+    longer = [event(n + 1, path, version=version) for n in range(480)]
+    context, held = first_context(Timetable([n / 8 for n in range(480)], longer), Debounce.of(500))
+    assert held == (50.0 if grows else 5.0)
+
+
+def test_a_stack_is_not_quiet_while_a_write_has_been_running_for_longer() -> None:
+    table = Timetable([0.125])
+    running = RunningWrites(table.clock)
+    running.begin(SCOPE, "a join that the store does not answer")
+    running.begin(Scope(SCOPE.project_id, "another"), "of another stack")
+    plain = table.pause
+
+    def ending(scope: Scope, seconds: float) -> None:
+        plain(scope, seconds)
+        if table.clock.now >= table.begun + 2.0:
+            running.end(SCOPE, "a join that the store does not answer")
+
+    table.pause = ending  # type: ignore[method-assign]
+    _, held = first_context(table, Debounce.of(500), running)
+    assert 2.0 <= held <= 2.0 + 0.5
+    _, held = first_context(Timetable([0.125]), Debounce.of(500), running)
+    assert held == 0.125 + 0.5

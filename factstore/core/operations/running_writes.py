@@ -1,0 +1,55 @@
+"""The writes that are running in this worker, by stack.
+
+While the store does not answer, nothing changes, and yet the stack is not quiet.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from factstore.core.model.fact import Scope
+from factstore.core.ports import Clock
+
+
+class RunningWrites:
+    """The instants at which the running writes of each stack began."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._began: dict[Scope, dict[object, float]] = {}
+
+    def begin(self, scope: Scope, write: object, at: float | None = None) -> None:
+        """Note a write that begins; *at* an instant in the past if it is continued."""
+        began = self._clock.monotonic() if at is None else at
+        with self._lock:
+            self._began.setdefault(scope, {})[write] = began
+
+    def end(self, scope: Scope, write: object) -> None:
+        """Note that a write has ended, unless it had already."""
+        with self._lock:
+            began = self._began.get(scope, {})
+            if began.pop(write, None) is not None and not began:
+                del self._began[scope]
+
+    @contextmanager
+    def running(self, scope: Scope, at: float | None = None) -> Iterator[None]:
+        """Note a write for the duration of a ``with`` block."""
+        write = object()
+        self.begin(scope, write, at)
+        try:
+            yield
+        finally:
+            self.end(scope, write)
+
+    def oldest(self, scope: Scope) -> float:
+        """Return the instant at which the oldest running write of a stack began; infinity for none.
+
+        A write that was continued counts as oldest once those that began before that have ended.
+        """
+        with self._lock:
+            began = self._began.get(scope)
+            return next(iter(began.values())) if began else math.inf
