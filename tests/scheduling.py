@@ -77,4 +77,6 @@ class ByServers(LoadScopeScheduling):
 def _kind(scope: str) -> str:
     """Return the kind of servers that a file needs."""
     directory = scope.split("/")[1] if "/" in scope else scope
+    if directory == "console":
+        return "keystone"
     return directory if directory in _OTHERS else _PLAIN

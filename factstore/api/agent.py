@@ -24,7 +24,9 @@ _FIXED = "public, max-age=31536000, immutable"
 _CURRENT = "public, max-age=300"
 _PIECE_BYTES = 64 * 1024
 
-blueprint = Blueprint("agent", __name__, description="The agent as one file.", public=True)
+blueprint = Blueprint(
+    "agent", __name__, description="The agent as one file.", public=True, sends_files=True
+)
 
 
 @blueprint.route(PATH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from typing import Any
 
@@ -96,6 +96,7 @@ def create_app(
     agent_files: AgentFiles | None = None,
     vendor_data: vendordata.VendorDataSettings | None = None,
     service_type: str = SERVICE_TYPE,
+    pages: Iterable[Blueprint] = (),
 ) -> Flask:
     """Return the application over some services.
 
@@ -104,6 +105,7 @@ def create_app(
     :param agent_files: the files of the agent; by default only that of this release.
     :param vendor_data: the options of the vendor data.
     :param service_type: the service's type in the catalog.
+    :param pages: more pages, which are not part of the API's document.
     """
     app = Flask("factstore", static_folder=None)
     app.config.update(
@@ -134,8 +136,9 @@ def create_app(
     api = FactstoreApi(app)
     for each in list_blueprints():
         api.register_blueprint(each)
+    for page in (docs_ui.page, *pages):
+        app.register_blueprint(page)
     app.extensions[REQUEST_HEADERS] = request_header_table(app)
-    app.register_blueprint(docs_ui.page)  # not part of the API's document
     app.extensions[versions.DOCUMENT] = lru_cache(8)(partial(_document_text, app, api))
     return app
 

@@ -141,13 +141,17 @@ class Blueprint(SmorestBlueprint):
     Decorators that only describe a view do not wrap it, so they cost nothing when it serves a request.
 
     :param public: the operations need no credentials.
+    :param sends_files: the responses are files, which clients get whatever they accept.
     """
 
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, *args: Any, public: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, public: bool = False, sends_files: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._public = public
+        self.sends_files = sends_files
         self._prepare_doc_cbks.append(self._prepare_operation_doc)
 
     def error_codes(self, *codes: str) -> Callable[[_View], _View]:

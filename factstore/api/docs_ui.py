@@ -53,13 +53,16 @@ folder `doc` of the source.
 """
 """The text at the top of the page, which is part of the document."""
 
-page = Blueprint("docs_ui", __name__, description="The documentation page.", public=True)
+page = Blueprint(
+    "docs_ui", __name__, description="The documentation page.", public=True, sends_files=True
+)
 
 
 class DocsPage(MethodView):
     """The page and its files."""
 
     @page.query(NoQuery)
+    @page.request_headers("if_none_match_read")
     def get(self, query: dict[str, Any]) -> Response:
         """Send the page or one of its files."""
         swagger_ui = _swagger_ui()

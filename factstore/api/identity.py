@@ -84,6 +84,11 @@ class Access:
             )
         return identity
 
+    def allows(self, rule: str) -> bool:
+        """Return True if a rule allows the caller to act in the caller's own project."""
+        identity = self.identity()
+        return self._authorizer(rule, identity, identity.project_id)
+
     def scope(self, rule: str, stack: str) -> Scope:
         """Return the scope of a stack of the caller's project, if a rule allows the request.
 
@@ -102,7 +107,7 @@ class Access:
     def reader(self) -> SecretReader:
         """Return the caller as a reader of sensitive facts."""
         identity = self.identity()
-        sees_all = self._authorizer(rules.GET_SENSITIVE, identity, identity.project_id)
+        sees_all = self.allows(rules.GET_SENSITIVE)
         permissions = identity.permissions
         # The holder of a group's grant is not a member of the group; it only issues grants for members.
         return SecretReader(
@@ -125,7 +130,7 @@ class Access:
         return Author(
             identity.user_id,
             request.environ.get("openstack.request_id", ""),
-            self._authorizer(rules.PUT_PARAMETER, identity, identity.project_id),
+            self.allows(rules.PUT_PARAMETER),
             identity.permissions.grant,
             self.reader() if reads else NOBODY,
         )

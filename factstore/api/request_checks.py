@@ -8,8 +8,8 @@ from functools import cache
 from flask import Response, current_app, request
 from werkzeug.exceptions import NotAcceptable
 
-from factstore.api import agent, conditional, docs_ui, event_stream, microversion
-from factstore.api.blueprint import REQUEST_HEADERS
+from factstore.api import conditional, event_stream, microversion
+from factstore.api.blueprint import REQUEST_HEADERS, Blueprint
 from factstore.api.media import JSON, preferred
 from factstore.api.services import ROUTE
 from factstore.core.errors import Invalid
@@ -69,8 +69,9 @@ def _check_url() -> None:
 
 
 def _check_accept() -> None:
-    if request.path in docs_ui.PATHS or request.path == agent.PATH:
-        return  # browsers and others get the files whatever they accept
+    blueprint = current_app.blueprints.get(request.blueprint or "")
+    if isinstance(blueprint, Blueprint) and blueprint.sends_files:
+        return
     types = [JSON]
     if request.path.endswith("/events"):
         types.append(event_stream.STREAM)

@@ -187,6 +187,7 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
             "access_log": settings.access_log,
             "agent_directory": str(settings.agents),
         },
+        "console": {"enabled": True},
         "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
         "limits": {"requests_per_second": -1},  # there are no other projects to protect
         "sealing": {"key_repository": str(settings.sealing_keys)},

@@ -28,6 +28,7 @@ def welcome(settings: Settings) -> str:
         f"  configuration  {settings.config}, and {settings.own_config} for settings of your own",
         f"  logs           {', '.join(map(str, logs))}",
     ]
+    lines.append(f"  console        {url}/console/")
     if find_spec("flask_swagger_ui") is not None:
         lines.append(f"  in a browser   {url}/v1/docs")
     curl = "curl"

@@ -7,11 +7,12 @@ from typing import Any
 
 from oslo_config import cfg
 
-from factstore.conf import api, etcd, limits, notify, sealing, vendordata, watch
+from factstore.conf import api, console, etcd, limits, notify, sealing, vendordata, watch
 
 _ALL: list[tuple[cfg.OptGroup | None, list[Any]]] = [
     (None, api.DEFAULT_OPTS),
     (api.API_GROUP, api.API_OPTS),
+    (console.CONSOLE_GROUP, console.CONSOLE_OPTS),
     (etcd.ETCD_GROUP, etcd.ETCD_OPTS),
     (watch.WATCH_GROUP, watch.WATCH_OPTS),
     (limits.LIMITS_GROUP, limits.LIMITS_OPTS),

@@ -1,7 +1,7 @@
 """The WSGI pipeline in front of the application, outermost first.
 
 Proxy headers, if enabled · request id · host · healthchecks and /metrics · request metrics · CORS, if
-an origin is allowed · authentication · throttle · the Flask application.
+an origin is allowed · the console's cookie · authentication · throttle · the Flask application.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from factstore.api.vendordata import VendorDataSettings
 from factstore.conf import cors as cors_defaults
 from factstore.wsgi.auth.grants import GrantAuth
 from factstore.wsgi.auth.none import ANYBODY, LoopbackOnly, NoAuth
+from factstore.wsgi.console import console_pages, set_up_sessions
 from factstore.wsgi.fast_path.callers import (
     Callers,
     GrantHolders,
@@ -56,7 +57,7 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         keystone.register(conf)
         service_type = conf.keystone_authtoken.service_type
     authorizer = PolicyAuthorizer(conf, runtime.clock)
-    app: Any = create_app(
+    flask = create_app(
         services,
         authorizer,
         tokens=conf.auth_strategy == "keystone",
@@ -64,15 +65,19 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         agent_files=_agent_files(conf),
         vendor_data=_vendor_data(conf),
         service_type=service_type,
+        pages=console_pages(conf),
     )
-    app = Throttle(app, services.rate_limiter, runtime.scheduler)
+    app: Any = Throttle(flask, services.rate_limiter, runtime.scheduler)
     if conf.auth_strategy == "keystone":
         tokens = ValidTokens(runtime.clock)
         callers: Callers = TokenCallers(tokens, GrantHolders(services.grants))
-        app = GrantAuth(app, keystone.KeystoneAuth(app, conf, tokens), services.grants)
+        by_token = keystone.KeystoneAuth(app, conf, tokens)
+        app = GrantAuth(app, by_token, services.grants)
+        app = set_up_sessions(flask, app, conf, runtime.clock, by_token, tokens)
     else:
         callers = LocalCallers(ANYBODY, GrantHolders(services.grants))
         app = LoopbackOnly(GrantAuth(app, NoAuth(app), services.grants))
+        app = set_up_sessions(flask, app, conf, runtime.clock, None, None)
     cors_defaults.set_defaults()
     conf.register_opts(cors.CORS_OPTS, "cors")
     if conf.cors.allowed_origin:

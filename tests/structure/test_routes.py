@@ -15,6 +15,7 @@ from factstore.api import docs_ui
 from factstore.api.app import create_app
 from factstore.api.blueprint import Blueprint
 from factstore.api.services import Services
+from factstore.console import files as console
 from factstore.policies import facts, list_rules
 from factstore.wsgi.auth import PUBLIC_PATHS
 from factstore.wsgi.clock import SystemClock
@@ -75,7 +76,7 @@ def test_the_document_and_the_service_agree_on_public_operations() -> None:
     assert document["security"] == [{"token": []}, {"grant": []}, {"grant_password": []}]
     public = {operation for operation, what in described().items() if what.get("security") == []}
     assert public == PUBLIC
-    assert {path for _, path in public} | docs_ui.PATHS == PUBLIC_PATHS
+    assert {path for _, path in public} | docs_ui.PATHS | {console.ROOT} == PUBLIC_PATHS
 
 
 def test_a_service_without_tokens_does_not_ask_for_any() -> None:

@@ -17,7 +17,7 @@ from factstore.core.errors import FactstoreError, Invalid
 from factstore.core.model.fact import Scope
 from factstore.core.model.grant import Grant
 from factstore.core.services.grants import GrantService
-from factstore.wsgi.auth import PUBLIC_PATHS
+from factstore.wsgi.auth import is_public
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import set_caller
 
@@ -48,7 +48,7 @@ class GrantAuth:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on with the holder's identity, or refuse it."""
         header = environ.get("HTTP_AUTHORIZATION")
-        if header is None or environ.get("PATH_INFO", "") in PUBLIC_PATHS:
+        if header is None or is_public(environ):
             return self._without_grant(environ, start_response)
         environ.pop(ENVIRON_KEY, None)
         try:

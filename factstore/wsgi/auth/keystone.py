@@ -22,7 +22,7 @@ from webob import exc
 
 from factstore import SERVICE_TYPE
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.wsgi.auth import PUBLIC_PATHS
+from factstore.wsgi.auth import is_public
 from factstore.wsgi.auth.access_rules import keep_matching_rules, paths_to_allow
 from factstore.wsgi.fast_path.callers import ValidTokens
 from factstore.wsgi.middleware.problem import problem
@@ -56,10 +56,15 @@ class KeystoneAuth(auth_token.AuthProtocol):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Authenticate every request but those for public paths."""
         environ.pop(ENVIRON_KEY, None)
-        if environ.get("PATH_INFO", "") in PUBLIC_PATHS:
+        if is_public(environ):
             return self._public_app(environ, start_response)
         answer: Iterable[bytes] = super().__call__(environ, start_response)
         return answer
+
+    @property
+    def auth_url(self) -> str | None:
+        """The URL of Keystone in the configuration, or None if the plugin has none."""
+        return getattr(self._auth, "auth_url", None)
 
     def process_request(self, request: Any) -> webob.Response | None:
         """Set the request's identity and return None, or return the refusal."""

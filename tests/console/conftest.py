@@ -1,0 +1,42 @@
+"""Services with the console: one for everybody, and one that asks a real Keystone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
+from tests.service import ApiServer, check_log
+
+CONSOLE = {"console": {"enabled": "true"}}
+
+
+@pytest.fixture(scope="session")
+def console(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A service with the console, without authentication."""
+    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api"), options=CONSOLE) as server:
+        yield server
+        check_log(server)
+
+
+@pytest.fixture(scope="session")
+def guarded(
+    etcd: EtcdServer, keystone: KeystoneServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiServer]:
+    """A service with the console at which people sign in, that logs all it can."""
+    options = {
+        **CONSOLE,
+        "DEFAULT": {"debug": "true"},
+        "keystone_authtoken": {"token_cache_time": "2"},
+    }
+    with ApiServer(
+        [etcd.endpoint],
+        tmp_path_factory.mktemp("api"),
+        auth="keystone",
+        keystone=keystone,
+        options=options,
+    ) as server:
+        yield server
+        check_log(server, *(keystone.accounts.password(name) for name in ("owner", "reader")))
