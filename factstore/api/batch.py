@@ -19,14 +19,26 @@ from factstore.api.openapi import (
 )
 from factstore.api.responses import texts_response
 from factstore.api.schemas import batch as schemas
-from factstore.api.schemas.base import NoQuery
-from factstore.api.serializers.batch import batch_text
+from factstore.api.serializers.batch import PreviewPart, batch_text, preview_texts
 from factstore.api.services import services
 from factstore.core.errors import Invalid
 from factstore.core.model.fact import Delete, DeletePrefix, Put
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ABSENT, EXISTS, Precondition
+from factstore.core.operations.batch_plans import Preview
+from factstore.policies import alarms as alarm_rules
 from factstore.policies import facts as rules
+from factstore.policies import limits as limit_rules
+from factstore.policies import members as member_rules
+from factstore.policies import waiters as waiter_rules
+
+_RULES: dict[PreviewPart, str] = {
+    "wakes": member_rules.LIST,
+    "waiters": waiter_rules.LIST,
+    "alarms": alarm_rules.LIST,
+    "quota": limit_rules.GET,
+}
+"""The rules that allow to read what a dry run shows in addition to the batch's results."""
 
 blueprint = Blueprint("batch", __name__, description="Guarded changes, all or nothing.")
 
@@ -35,9 +47,9 @@ blueprint = Blueprint("batch", __name__, description="Guarded changes, all or no
 class Batch(MethodView):
     """Changes in one revision."""
 
-    @blueprint.query(NoQuery)
+    @blueprint.query(schemas.BatchQuery)
     @blueprint.arguments(schemas.BatchBody)
-    @blueprint.request_headers("idempotency_key", "generation")
+    @blueprint.request_headers("idempotency_key", "generation", "if_plan")
     @blueprint.error_codes(
         "path_invalid",
         "etag_invalid",
@@ -48,15 +60,18 @@ class Batch(MethodView):
         "path_is_folder",
         "path_below_fact",
         "precondition_failed",
+        "plan_invalid",
+        "plan_mismatch",
+        "plan_outdated",
         *JSON_BODY,
         *VALUE,
         *SENSITIVE,
         *BOUND,
         *FACT_WRITE,
     )
-    @blueprint.response(200, schemas.BatchResponse, headers=("Factstore-Cursor",))
+    @blueprint.response(200, schemas.BATCH_OR_PREVIEW, headers=("Factstore-Cursor",))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
-        """Carry out up to 100 operations in one revision if all guards are true."""
+        """Carry out up to 100 operations in one revision if all guards are true, or preview them."""
         caller = access()
         scope = caller.scope(rules.BATCH, stack)
         operations = [_operation(operation, caller) for operation in body["operations"]]
@@ -71,19 +86,32 @@ class Batch(MethodView):
                     caller.permissions.check_member(operation.member)
         for path, _ in guards:
             caller.permissions.check_read(path)
-        written = services().facts.batch(
-            scope,
-            operations,
-            guards,
-            caller.author(reads=sensitive),
-            conditional.idempotency(caller.identity()),
-            fences=conditional.fences(),
-        )
+        request = (scope, operations, guards, caller.author(reads=sensitive))
+        fences = conditional.fences()
+        if query["dry_run"]:
+            conditional.check_guards({conditional.GENERATION})
+            return _preview_response(*services().batch_plans.preview(*request, fences=fences))
+        key, plan = conditional.idempotency(caller.identity()), conditional.plan()
+        if plan is None:
+            written = services().facts.batch(*request, key, fences=fences)
+        else:
+            written = services().batch_plans.apply(plan, *request, key, fences=fences)
         cursor = str(services().cursor(written.revision))
         epoch = services().epoch
         response = texts_response(lambda: [batch_text(written, epoch)])
         response.headers["Factstore-Cursor"] = cursor
         return response
+
+
+def _preview_response(preview: Preview, revision: int) -> Response:
+    caller, cursor = access(), str(services().cursor(revision))
+    shown = {part for part, rule in _RULES.items() if caller.allows(rule)}
+    quota = services().quotas(caller.identity().project_id)
+    epoch = services().epoch
+    response = texts_response(lambda: preview_texts(preview, cursor, epoch, quota, shown))
+    response.headers["Factstore-Cursor"] = cursor
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _operation(operation: dict[str, Any], caller: Access) -> Put | Delete | DeletePrefix:

@@ -14,14 +14,16 @@ from flask import request
 
 from factstore.api.identity import Identity
 from factstore.core.errors import Invalid
+from factstore.core.model.batch_plan import BatchPlan
 from factstore.core.model.cursor import parse_tags
 from factstore.core.model.member import GENERATION_PATTERN
 from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
 from factstore.core.operations.idempotency import Idempotency
 
 GENERATION = "Factstore-Generation"
+IF_PLAN = "If-Plan"
 GUARDS = (
-    *("If-Match", "If-None-Match", "If-Unmodified-Since", "Idempotency-Key", GENERATION),
+    *("If-Match", "If-None-Match", "If-Unmodified-Since", "Idempotency-Key", GENERATION, IF_PLAN),
     "Content-Range",
 )
 """The headers under which a client relies on a request being carried out once, in part, or not."""
@@ -137,6 +139,15 @@ def fences() -> tuple[str, ...]:
     return () if known is None else (known,)
 
 
+def plan() -> BatchPlan | None:
+    """Return the plan that the batch must follow, or None without one.
+
+    :raises Invalid: ``plan_invalid``.
+    """
+    header = request.headers.get(IF_PLAN)
+    return None if header is None else BatchPlan.parse(header)
+
+
 def idempotency(identity: Identity) -> Idempotency | None:
     """Return the idempotency key, bound to project, user and route, or None without one.
 
@@ -156,6 +167,7 @@ def idempotency(identity: Identity) -> Idempotency | None:
         request.headers.get("If-Match", ""),
         request.headers.get("If-None-Match", ""),
         request.headers.get(GENERATION, ""),
+        *([request.headers[IF_PLAN]] if IF_PLAN in request.headers else []),
     )
     digest = hashlib.sha256("\0".join(content).encode())
     digest.update(b"\0" + request.get_data())

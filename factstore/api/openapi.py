@@ -2,6 +2,7 @@
 
 These are the error codes of each failing status, the headers of requests and responses, and the names
 in URLs.  All of it runs once: when the modules are imported, or when the document is first read.
+The module is longer than 300 lines because every header and every shared error code is listed here.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from apispec import APISpec
 from factstore import SERVICE_TYPE
 from factstore.api import microversion
 from factstore.api.agent_files import SHA256_PATTERN
-from factstore.api.conditional import GENERATION
+from factstore.api.conditional import GENERATION, IF_PLAN
 from factstore.api.errors import PREFIX, STATUS
 from factstore.api.media import JSON, PROBLEM
 from factstore.api.schemas.base import Error
+from factstore.core.model.batch_plan import PLAN_PATTERN
 from factstore.core.model.checksum import CHECKSUM_PATTERN
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.grant import GRANT_ID_PATTERN
@@ -167,6 +169,14 @@ REQUEST_HEADERS = {
         **_header(
             "A name for this request. A repeated request with the same key is not carried out again.",
             _text(pattern="^[!-~]([ -~]{0,253}[!-~])?$", minLength=1, maxLength=255),
+        ),
+    },
+    "if_plan": {
+        "name": IF_PLAN,
+        **_header(
+            "The plan that a dry run of the same batch returned: carry it out only if it still does "
+            "exactly that.",
+            _text(pattern=f"^{PLAN_PATTERN}$"),
         ),
     },
     "last_event_id": {

@@ -20,6 +20,7 @@ and does not depend on the service's implementation.
 from factstore.client.action import Action, ActionRecord, ActionResult
 from factstore.client.alarm import Alarm, AlarmRecord
 from factstore.client.batch import Delete, DeletePrefix, Guard, Put
+from factstore.client.batch_preview import BatchPreview, Transition
 from factstore.client.client import Client
 from factstore.client.configuration import (
     Configuration,
@@ -92,6 +93,7 @@ __all__ = [
     "Alarm",
     "AlarmRecord",
     "BadRequest",
+    "BatchPreview",
     "BatchResult",
     "Bookmark",
     "CertificateError",
@@ -147,6 +149,7 @@ __all__ = [
     "SubscriptionRecord",
     "TimelineEntry",
     "TooLarge",
+    "Transition",
     "Turn",
     "TurnRecord",
     "Unauthorized",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 from factstore.client import urls
 from factstore.client.advice import advises, missing_attribute
 from factstore.client.batch import Delete, DeletePrefix, Guard, Put
+from factstore.client.batch_preview import BatchPreview
 from factstore.client.conditional import quoted, write_headers
 from factstore.client.errors import Gone, NotFound, WaitTimeout
 from factstore.client.events import Snapshot
@@ -205,27 +206,45 @@ class Facts:
         *,
         generation: str | None = None,
         idempotency_key: str | None = None,
+        plan: str | None = None,
     ) -> BatchResult:
         """If all guards are met, carry out all operations in one revision; otherwise change nothing.
 
         :param operations: at most 100 including the guards and the facts of prefixes, each for a
             different path.
         :param generation: write only if this incarnation of a member is live.
-        :raises PreconditionFailed: a guard is not met.
+        :param plan: of a preview of the same batch: write only if the batch still does exactly that.
+        :raises PreconditionFailed: a guard is not met, or the batch would do something else.
         :raises Conflict: for example, the generation is no longer live.
         :raises OutcomeUnknown: either all operations were carried out or none.
         """
-        operations = list(operations)
-        if not all(isinstance(each, (Put, Delete, DeletePrefix)) for each in operations):
-            raise TypeError(
-                f"An operation of a batch is a Put, Delete or DeletePrefix. {_BATCH_EXAMPLE}"
-            )
-        body: dict[str, Any] = {"operations": [operation.document() for operation in operations]}
-        if documents := [guard.document() for guard in guards]:
-            body["guards"] = documents
         headers = write_headers(None, idempotency_key, generation)
+        if plan is not None:
+            headers["If-Plan"] = plan
+        body = _batch_body(operations, guards)
         response = self._transport.send("POST", f"{self._url}/batch", headers=headers, body=body)
         return parsed(response, BatchResult.parse)
+
+    def preview_batch(
+        self,
+        operations: Iterable[Put | Delete | DeletePrefix],
+        guards: Iterable[Guard] = (),
+        *,
+        generation: str | None = None,
+    ) -> BatchPreview:
+        """Return what a batch would do: to facts, members, waiters and alarms.  Nothing is written.
+
+        :raises PreconditionFailed: a guard is not met.
+        :raises Conflict: the batch would be refused; for example, the generation is no longer live.
+        """
+        response = self._transport.send(
+            "POST",
+            f"{self._url}/batch",
+            params={"dry_run": "true"},
+            headers=write_headers(None, None, generation),
+            body=_batch_body(operations, guards),
+        )
+        return parsed(response, BatchPreview.parse)
 
     def _fact_url(self, path: str) -> str:
         return urls.fact_url(self._url, path)
@@ -249,3 +268,17 @@ class Facts:
             params = {**params, "consistency": "stale"}
         headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
         return self._transport.send("GET", url, params=params, headers=headers, wait=wait)
+
+
+def _batch_body(
+    operations: Iterable[Put | Delete | DeletePrefix], guards: Iterable[Guard]
+) -> dict[str, Any]:
+    operations = list(operations)
+    if not all(isinstance(each, (Put, Delete, DeletePrefix)) for each in operations):
+        raise TypeError(
+            f"An operation of a batch is a Put, Delete or DeletePrefix. {_BATCH_EXAMPLE}"
+        )
+    body: dict[str, Any] = {"operations": [operation.document() for operation in operations]}
+    if documents := [guard.document() for guard in guards]:
+        body["guards"] = documents
+    return body

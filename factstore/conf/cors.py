@@ -17,6 +17,7 @@ REQUEST_HEADERS = [
     "OpenStack-API-Version",
     "If-Match",
     "If-None-Match",
+    "If-Plan",
     "Idempotency-Key",
     "Factstore-Generation",
     "Last-Event-ID",

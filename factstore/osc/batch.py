@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from osc_lib import exceptions
 
-from factstore.client import Delete, DeletePrefix, Guard, Put
+from factstore.client import BatchPreview, Delete, DeletePrefix, Guard, Put, Transition
 from factstore.osc.arguments import add_generation, add_stack, parse_json, read_text, split_pair
-from factstore.osc.display import Lister
+from factstore.osc.display import Lister, ShortText
 
 _COLUMNS = ("Operation", "Path", "Outcome", "Deleted", "ETag")
 
@@ -46,9 +46,22 @@ class Batch(Lister):
             " standard input if <file> is -",
         )
         add_generation(parser, "Change the facts")
+        plans = parser.add_mutually_exclusive_group()
+        plans.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="Change nothing, and list what would happen: to the facts, and to members, waiters and"
+            " alarms. The last row has the plan",
+        )
+        plans.add_argument(
+            "--if-plan",
+            metavar="<plan>",
+            help="Change the facts only if exactly that happens which --dry-run has listed with the"
+            " same operations and guards",
+        )
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], Iterator[Any]]:
-        """Carry out the operations, and return the outcome of each."""
+        """Carry out the operations, or preview them, and return the outcome of each."""
         operations, guards = _from_options(parsed_args)
         if parsed_args.file is not None:
             document = parse_json(read_text(parsed_args.file), parsed_args.file)
@@ -56,11 +69,16 @@ class Batch(Lister):
             guards += _items(document, "guards")
         if not operations:
             raise exceptions.CommandError("A batch needs an operation, such as --put a=1.")
-        result = self.stack(parsed_args).batch(
+        stack, generation = self.stack(parsed_args), parsed_args.generation
+        if parsed_args.dry_run:
+            preview = stack.preview_batch(operations, guards, generation=generation)
+            return _COLUMNS, _preview_rows(operations, preview)
+        result = stack.batch(
             operations,
             guards,
-            generation=parsed_args.generation,
+            generation=generation,
             idempotency_key=str(uuid.uuid4()),
+            plan=parsed_args.if_plan,
         )
         deleted = result.deleted or [None] * len(operations)
         found = zip(operations, result.outcomes, deleted, result.facts, strict=True)
@@ -68,6 +86,31 @@ class Batch(Lister):
             (*_name(operation), outcome, number, fact.etag if fact is not None else None)
             for operation, outcome, number, fact in found
         )
+
+
+def _preview_rows(operations: Sequence[Any], preview: BatchPreview) -> Iterator[Any]:
+    parts = (preview.outcomes, preview.deleted, preview.etags)
+    for operation, outcome, number, etag in zip(operations, *parts, strict=True):
+        yield (*_name(operation), outcome, number, etag)
+    for name in preview.wakes or ():
+        yield "wake", name, "woken", None, None
+    more = (preview.woken or 0) - len(preview.wakes or ())
+    if more:
+        yield "wake", f"{more} more members", "woken", None, None
+    for kind, changes in (("waiter", preview.waiters), ("alarm", preview.alarms)):
+        for change in changes or ():
+            yield kind, change.name, ShortText(_transition(change)), None, None
+    yield "plan", "", ShortText(preview.plan), None, None
+
+
+def _transition(change: Transition) -> str:
+    document = change.document
+    states = dict.fromkeys((change.state, change.becomes))  # one, if only the progress changes
+    arrow = " -> ".join(states)
+    missing = ", ".join(document.get("missing", ()))
+    reason = change.reason or (f"missing: {missing}" if missing else "")
+    step = f" ({document['step']})" if document.get("step", "edge") != "edge" else ""
+    return f"{arrow}{step}: {reason}" if reason else f"{arrow}{step}"
 
 
 def _from_options(parsed_args: argparse.Namespace) -> tuple[list[Any], list[Guard]]:

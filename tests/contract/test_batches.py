@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from factstore.core.errors import Conflict, NotFound, PreconditionFailed
+from factstore.core.model.batch_plan import BatchPlan
 from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ABSENT, ANY, EXISTS
 from factstore.core.operations.idempotency import Idempotency
 from tests.contract.world import Worker, World, author, events_since, soon, tagged
@@ -58,6 +60,64 @@ def test_a_batch_creates_a_stack_if_it_puts_and_not_if_it_only_deletes(
         worker.facts.batch(scope, [Delete("p")], [], author())
     worker.facts.batch(scope, [Put.of("p", 1), Put.of("q/r", 1)], [], author())
     assert worker.paths(scope) == ["p", "q/r"]
+
+
+# Dry runs and plans
+
+
+def test_a_dry_run_writes_nothing_and_its_plan_is_then_carried_out_once(
+    worker: Worker, scope: Scope
+) -> None:
+    worker.put(scope, "old")
+    plans, head = worker.services.batch_plans, worker.backend.head(soon())
+    requests = [Put.of("new", 1), Delete("old")]
+    found, revision = plans.preview(scope, requests, [], author())
+    assert [result.outcome for result in found.results] == ["created", "deleted"]
+    assert (worker.backend.head(soon()), worker.paths(scope)) == (revision, ["old"])
+    assert revision == head
+    plan, key = BatchPlan.parse(str(found.plan)), Idempotency(f"key-{scope.stack}", "print")
+    by = author()
+    done = plans.apply(plan, scope, requests, [], by, key)
+    assert worker.paths(scope) == ["new"]
+    # The repetition gets the first answer, although the plan is outdated now.
+    assert plans.apply(plan, scope, requests, [], by, key).revision == done.revision
+    with pytest.raises(PreconditionFailed, match="'new' changed after the dry run"):
+        plans.apply(plan, scope, requests, [], author())
+
+
+def test_a_plan_is_checked_on_a_fresh_state_of_whichever_worker(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    other = world.worker()
+    requests = [Put.of("new", 1)]
+    plan = worker.services.batch_plans.preview(scope, requests, [], author())[0].plan
+    head = worker.backend.head(soon())
+    other.put(scope, "elsewhere")
+    with pytest.raises(PreconditionFailed):  # the plan was to create the stack, which exists now
+        worker.services.batch_plans.apply(plan, scope, requests, [], author())
+    plan = worker.services.batch_plans.preview(scope, requests, [], author())[0].plan
+    joined = JoinRequest.of("compute")
+    other.members.join(scope, "c1", joined, author())
+    with pytest.raises(PreconditionFailed, match="wake other members"):
+        worker.services.batch_plans.apply(plan, scope, requests, [], author())
+    assert worker.paths(scope) == ["elsewhere"]
+    assert worker.backend.head(soon()) > head
+
+
+def test_of_many_that_apply_one_plan_one_succeeds(worker: Worker, scope: Scope) -> None:
+    worker.put(scope, "count", 0)
+    plans, requests = worker.services.batch_plans, [Put.of("count", 1), Put.of("new", 1)]
+    plan = plans.preview(scope, requests, [], author())[0].plan
+
+    def apply(_: int) -> bool:
+        try:
+            plans.apply(plan, scope, requests, [], author())
+        except PreconditionFailed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(apply, range(16))) == 1
 
 
 # Idempotency

@@ -57,6 +57,13 @@ BATCH = {
         {"delete": {"path": "notes/maintenance"}},
     ],
 }
+DRY_RUN = {
+    "operations": [
+        {"put": {"path": "nodes/c1/services/slurmd", "value": "started"}},
+        {"put": {"path": "nodes/head", "value": {"address": "10.0.0.6", "cores": 8}}},
+        {"put": {"path": "nodes/c2/error", "value": "no disk"}},
+    ]
+}
 CONFIGURATION_PUT = {
     "group": "script",
     "config": "#!/bin/sh\necho http://$address/ > $heat_outputs_path.url\n",
@@ -295,6 +302,10 @@ def members(caller: Caller) -> dict[str, str]:
         "read-set-show-response": caller.ask("GET", read_set, 200),
         "heartbeat-request": json.dumps(heartbeat),
         "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
+        "batch-dry-run-request": json.dumps(DRY_RUN),
+        "batch-dry-run-response": caller.ask(
+            "POST", f"{stack}/batch?dry_run=true", 200, json=DRY_RUN
+        ),
         **waits(caller),
         **turns(caller, generation),
         **configurations(caller),

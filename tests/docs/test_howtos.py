@@ -260,7 +260,7 @@ def test_services_that_need_each_other_wait_for_the_whole(stack: str) -> None:
 
 
 def test_conditional_writes_succeed_and_fail_as_documented(stack: str) -> None:
-    create, change, batch, clear, repeat, expire = code(WRITES, "shell")
+    create, change, batch, preview, clear, repeat, expire = code(WRITES, "shell")
     given = setting(stack)
 
     def statuses(script: str) -> list[str]:
@@ -281,6 +281,9 @@ def test_conditional_writes_succeed_and_fail_as_documented(stack: str) -> None:
     second = json.loads(shell(f"{given}{read}\n{batch}").stdout)
     assert second["status"] == 412
     assert value(stack, "leader") == "c2"
+    dry_run, done = map(json.loads, shell(f"{given}{preview}").stdout.splitlines())
+    assert [result["outcome"] for result in dry_run["results"]] == ["created"]
+    assert done["results"][0]["fact"]["value"] == "no disk"
     put(stack, "nodes/head/ip", "10.0.0.5")
     cleared = json.loads(shell(f"{given}{clear}").stdout)
     assert (cleared["deleted"], cleared["revisions"]) == (1, 1)

@@ -19,6 +19,7 @@ SENT = {
     "Factstore-Generation",
     "If-Match",
     "If-None-Match",
+    "If-Plan",
     "Idempotency-Key",
     "Last-Event-ID",
     "OpenStack-API-Version",

@@ -203,6 +203,8 @@ REQUESTS: list[tuple[str, str, tuple[str, ...], bytes, bool]] = [
     ("POST", B, (JSON,), b'{"operations":{}}', False),
     ("POST", B, (JSON, "Factstore-Generation: 12"), batch({"path": "n/4", "value": 1}), True),
     ("POST", B, (JSON, "If-Match: *"), batch({"path": "n/4", "value": 1}), False),
+    ("POST", B, (JSON, "If-Plan: x"), batch({"path": "n/4", "value": 1}), False),
+    ("POST", f"{B}?dry_run=true", (JSON,), batch({"path": "n/4", "value": 1}), False),
     ("POST", f"{M}/heartbeat", (), b"", True),
     ("PUT", M, (JSON,), b'{"group":"g"}', False),
     ("POST", f"{M}/heartbeat", (), b"", True),

@@ -174,6 +174,7 @@ ROWS = [
     *(Row("DELETE", FACT, None, Grants.OWNERS, path=path) for path in OTHERS),
     Row("POST", BATCH, Tokens.WRITE, None, body=_batch(_put("a")), made=200),
     Row("POST", BATCH, Tokens.REMOVE, None, body=_batch(_delete("a"))),
+    Row("POST", BATCH, Tokens.WRITE, None, query="?dry_run=true", body=_batch(_put("a")), made=200),
     *(
         Row("POST", BATCH, None, kind, body=body)
         for kind, body in (
@@ -187,6 +188,16 @@ ROWS = [
             (Grants.PARAMETER_A, _batch(_put("nodes/a/y", kind="parameter"))),
             (Grants.PARAMETER_A, _batch(_delete("nodes/a/p"))),
             (Grants.OWN_E, _batch(_put("nodes/e/y", member="e"))),
+        )
+    ),
+    *(
+        Row("POST", BATCH, None, kind, query="?dry_run=true", body=body)
+        for kind, body in (
+            (Grants.OWN_A, _batch(_put("nodes/a/y"), DELETE_X)),
+            (Grants.OWN_A, _batch(DELETE_X, guard="configs/a/x")),
+            (Grants.OWNERS, _batch(DELETE_X, guard="configs/ab/x")),
+            (Grants.OWNERS, _batch(DELETE_X, _delete("a"))),
+            (Grants.PARAMETER_A, _batch(_delete("nodes/a/p"))),
         )
     ),
     Row("PUT", FACT, None, Grants.OWN_E, path="nodes/e/x", body=TWO, done=201),

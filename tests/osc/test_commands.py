@@ -178,6 +178,29 @@ def test_a_batch_changes_all_facts_or_none(openstack: Shell, stack: Stack, tmp_p
     assert "needs an operation" in openstack.refused("fact", "batch", name, "--if-absent", "a")
 
 
+def test_a_batch_is_previewed_and_does_exactly_that(openstack: Shell, stack: Stack) -> None:
+    stack.put("nodes/c1/s", "up")
+    stack.member("c1").join("compute")
+    stack.waiter("ready").arm({"facts": "nodes/*/s", "equals": "up", "count": 2})
+    batch = ("fact", "batch", stack.name, "--put", "nodes/c2/s=up", "--delete", "nodes/c1/s")
+    rows = openstack.json(*batch, "--dry-run")
+    assert [(row["Operation"], row["Path"], row["Outcome"]) for row in rows[:-1]] == [
+        ("put", "nodes/c2/s", "created"),
+        ("delete", "nodes/c1/s", "deleted"),
+        ("wake", "c1", "woken"),
+    ]
+    plan = rows[-1]["Outcome"]
+    assert rows[-1]["Operation"] == "plan"
+    shown = openstack.json("fact", "batch", stack.name, "--put", "nodes/c2/s=up", "--dry-run")
+    (waiter,) = [row for row in shown if row["Operation"] == "waiter"]
+    assert waiter["Outcome"].startswith("pending -> met: ")
+    done = openstack.json(*batch, "--if-plan", plan)
+    assert [row["Outcome"] for row in done] == ["created", "deleted"]
+    assert "Make a new plan" in openstack.refused(*batch, "--if-plan", plan)
+    both = (*batch, "--if-plan", plan, "--dry-run")
+    assert "not allowed with" in openstack.refused(*both, status=2)
+
+
 # Waiting
 
 

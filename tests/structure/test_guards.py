@@ -20,10 +20,11 @@ MALFORMED = {
     "Content-Range": [],
     "Idempotency-Key": ["", "x" * 256],
     "Factstore-Generation": ["", "XYZ"],
+    "If-Plan": ["", "x"],
 }
 """Values that a view refuses if it reads the header."""
 
-_ROW = re.compile(r"   \* - ``(\w+) (\S+)``\n((?:     -(?: yes)?\n){4})")
+_ROW = re.compile(r"   \* - ``(\w+) (\S+)``\n((?:     -(?: yes)?\n){5})")
 
 
 def in_the_reference() -> dict[Operation, set[str]]:
@@ -98,7 +99,11 @@ def test_a_guard_that_is_supported_is_read(app: Flask) -> None:
                         answer = respond(app, operation, headers={guard: value})
                         assert answer.status_code == 400
                         if operation[0] != "HEAD":
-                            assert refusal(answer)[0] in ("header_invalid", "etag_invalid")
+                            assert refusal(answer)[0] in (
+                                "header_invalid",
+                                "etag_invalid",
+                                "plan_invalid",
+                            )
                 if guard == "If-None-Match" and operation[0] not in ("GET", "HEAD"):
                     with case((*operation, "a tag")):
                         assert respond(app, operation, headers={guard: '"a"'}).status_code == 400

@@ -9,14 +9,35 @@ from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.facts import Fact, FactBody
-from factstore.api.schemas.field_types import cursor_field, description
+from factstore.api.schemas.field_types import (
+    boolean_parameter,
+    cursor_field,
+    description,
+    revision_field,
+    timestamp_field,
+)
+from factstore.core.model.alarm import ALARM_STATES
+from factstore.core.model.batch_plan import PLAN_PATTERN
+from factstore.core.model.fact import KINDS
+from factstore.core.model.fact_result import FACT_OUTCOMES
 from factstore.core.model.path import PATH_LENGTH, PATH_PATTERN
+from factstore.core.model.waiter import WAITER_STATES
 from factstore.core.operations.batches import BATCH_OPERATIONS
+from factstore.core.state.standing_alarms import STEPS
 
 
 def _path(*, required: bool = True) -> fields.String:
     metadata = {"pattern": f"^{PATH_PATTERN}$", "maxLength": PATH_LENGTH}
     return fields.String(required=required, metadata=metadata)
+
+
+# Queries
+
+
+class BatchQuery(Schema):
+    """Carrying out a batch, or finding out what it would do."""
+
+    dry_run = boolean_parameter("Write nothing, and return what the batch would do.")
 
 
 # Bodies
@@ -101,7 +122,7 @@ class BatchResult(Schema):
     path = fields.String(required=True)
     outcome = fields.String(
         required=True,
-        validate=validate.OneOf(["created", "updated", "unchanged", "deleted", "absent"]),
+        validate=validate.OneOf(FACT_OUTCOMES),
     )
     fact = fields.Nested(Fact, required=True, allow_none=True)
     deleted = fields.Integer(
@@ -114,3 +135,119 @@ class BatchResponse(Schema):
 
     results = fields.List(fields.Nested(BatchResult), required=True)
     cursor = cursor_field()
+
+
+class FormerFact(Schema):
+    """The version of a fact that an operation would replace, leave or delete."""
+
+    etag = cursor_field()
+    revision = revision_field()
+    version = revision_field()
+    updated_at = timestamp_field()
+    updated_by = fields.String(required=True)
+
+
+class PlannedFact(Schema):
+    """A fact after the batch; what only the write itself decides is missing."""
+
+    path = fields.String(required=True)
+    value = fields.Raw(
+        required=True, allow_none=True, **description("Null if the fact is sensitive.")
+    )
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    version = revision_field()
+    ttl = fields.Integer(required=True, allow_none=True)
+    member = fields.String(required=True, allow_none=True)
+    sensitive = fields.Boolean(required=True)
+    readers = fields.List(fields.String(), required=True)
+
+
+class PlannedResult(Schema):
+    """The outcome that one operation would have."""
+
+    path = fields.String(required=True)
+    outcome = fields.String(required=True, validate=validate.OneOf(FACT_OUTCOMES))
+    fact = fields.Nested(PlannedFact, required=True, allow_none=True)
+    former = fields.Nested(FormerFact, required=True, allow_none=True)
+    deleted = fields.Integer(
+        **description("The number of facts to delete; only in the result of a prefix."),
+    )
+
+
+class WokenMembers(Schema):
+    """The members that the batch would wake."""
+
+    count = fields.Integer(required=True)
+    members = fields.List(fields.String(), required=True, **description("The first ones, by name."))
+
+
+class WaiterForecast(Schema):
+    """A waiter whose state or progress the batch would change."""
+
+    name = fields.String(required=True)
+    revision = revision_field()
+    state = fields.String(required=True, validate=validate.OneOf(WAITER_STATES))
+    becomes = fields.String(required=True, validate=validate.OneOf(WAITER_STATES))
+    reason = fields.String(required=True, allow_none=True)
+    satisfied = fields.Integer(required=True)
+    needed = fields.Integer(required=True)
+    missing = fields.List(fields.String(), required=True)
+    failing = fields.List(fields.String(), required=True)
+
+
+class AlarmForecast(Schema):
+    """An alarm that the batch would change."""
+
+    name = fields.String(required=True)
+    revision = revision_field()
+    state = fields.String(required=True, validate=validate.OneOf(ALARM_STATES))
+    becomes = fields.String(required=True, validate=validate.OneOf(ALARM_STATES))
+    step = fields.String(
+        required=True,
+        validate=validate.OneOf(STEPS),
+        **description(
+            "edge: its state changes at once. pend: after the alarm's 'for', unless the condition "
+            "changes back. withdraw: such a wait ends. repeat: the raised alarm is reported again."
+        ),
+    )
+    value = fields.Float(required=True, allow_none=True)
+    reason = fields.String(required=True)
+
+
+class QuotaUse(Schema):
+    """The usage after the batch, and the limit."""
+
+    used = fields.Integer(required=True)
+    limit = fields.Integer(required=True, **description("-1 for no limit."))
+
+
+class QuotasAfter(Schema):
+    """The usage of the project and the stack after the batch."""
+
+    stacks = fields.Nested(QuotaUse, required=True)
+    facts = fields.Nested(QuotaUse, required=True)
+    bytes = fields.Nested(QuotaUse, required=True)
+    facts_per_stack = fields.Nested(QuotaUse, required=True)
+    bytes_per_stack = fields.Nested(QuotaUse, required=True)
+
+
+class BatchPreview(Schema):
+    """The effects that a batch would have.  Parts that the caller may not read elsewhere are null."""
+
+    dry_run = fields.Boolean(required=True, metadata={"enum": [True]})
+    results = fields.List(fields.Nested(PlannedResult), required=True)
+    wakes = fields.Nested(WokenMembers, required=True, allow_none=True)
+    waiters = fields.List(fields.Nested(WaiterForecast), required=True, allow_none=True)
+    alarms = fields.List(fields.Nested(AlarmForecast), required=True, allow_none=True)
+    quota = fields.Nested(QuotasAfter, required=True, allow_none=True)
+    plan = fields.String(
+        required=True,
+        **description(
+            "Send it as If-Plan with the same batch to carry out exactly this.",
+            pattern=f"^{PLAN_PATTERN}$",
+        ),
+    )
+    cursor = cursor_field()
+
+
+BATCH_OR_PREVIEW = {"oneOf": [BatchResponse, BatchPreview]}

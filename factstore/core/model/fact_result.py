@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from factstore.core.model.fact import Fact
 from factstore.core.model.quick_dataclass import quick_dataclass
 
 FactOutcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
+FACT_OUTCOMES: tuple[FactOutcome, ...] = get_args(FactOutcome)
 
 
 @quick_dataclass(frozen=True, slots=True)

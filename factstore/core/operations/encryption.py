@@ -194,6 +194,22 @@ class Encryption:
         key = hmac.digest(self.data_key(stack, data_key), b"receipt", "sha256")
         return hmac.new(key, fingerprint.encode(), hashlib.sha256).hexdigest()
 
+    def seal_digest(self, digest: str, *about: str) -> str:
+        """Return a digest of 256 bits, sealed with the newest key and bound to texts.
+
+        :raises SealingUnavailable: there are no keys.
+        """
+        return self._keyring.wrap(bytes.fromhex(digest), _fields(*about))
+
+    def opens_digest(self, sealed: str, digest: str, *about: str) -> bool:
+        """Return True if a sealed digest is this one.
+
+        :raises SealBroken: it cannot be opened.
+        """
+        return hmac.compare_digest(
+            self._keyring.unwrap(sealed, _fields(*about)), bytes.fromhex(digest)
+        )
+
 
 def _of_stack(stack: Stack) -> bytes:
     return _fields(stack.project_id, stack.id)

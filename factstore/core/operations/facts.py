@@ -48,10 +48,10 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
     fences: Collection[str] = ()
     creates_stack: bool = True
     obstacles: Collection[str] = ()
-    _sensitive: bool = field(init=False)
+    has_sensitive: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self._sensitive = any(isinstance(each, Put) and each.sensitive for each in self.requests)
+        self.has_sensitive = any(isinstance(each, Put) and each.sensitive for each in self.requests)
 
     def plan(self, view: View) -> Draft[tuple[FactResult, ...]]:
         """Return the draft of the batch.
@@ -81,7 +81,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
             members.require(generation)
         data_keys: tuple[DataKey, ...] = ()
         guards_on_key: Mapping[RecordKey, int] = {}
-        if self._sensitive:
+        if self.has_sensitive:
             sealed = self.encryption.seal(
                 stack, _data_key(view), requests, known, self.author.reader
             )
@@ -181,7 +181,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         """Return the request's key, with the fingerprint as it is stored."""
         assert self.idempotency is not None  # noqa: S101 - the transactor checked
         plain = self.idempotency
-        if not self._sensitive:
+        if not self.has_sensitive:
             return plain
         if data_key is None:
             raise key_reused()  # the stack or its data key was removed meanwhile

@@ -25,12 +25,7 @@ def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
     :raises Forbidden: ``quota_exceeded``.
     """
     stacks = 0 if view.stack_state else 1
-    after = [_of_fact(fact) for fact in draft.puts] + [_of_record(r) for r in draft.records]
-    before = [_of_fact(view.fact(path)) for path in (*[f.path for f in draft.puts], *draft.deletes)]
-    before += [_of_record(view.record(r.record_key)) for r in draft.records]
-    before += [_of_record(view.record(key)) for key in draft.removes]
-    facts = sum(each[0] for each in after) - sum(each[0] for each in before)
-    size = sum(each[1] for each in after) - sum(each[1] for each in before)
+    facts, size = growth(view, draft)
     project = view.state.project_usage(view.scope.project_id)
     stack = view.stack_state
     subscriptions = len(stack.records(Subscription)) if stack else 0
@@ -51,6 +46,17 @@ def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
                 code="quota_exceeded",
                 extra={"quota": name, "limit": limit, "used": used},
             )
+
+
+def growth(view: View, draft: Draft[Any]) -> tuple[int, int]:
+    """Return how many facts and bytes a draft adds to its stack; negative if it frees them."""
+    after = [_of_fact(fact) for fact in draft.puts] + [_of_record(r) for r in draft.records]
+    before = [_of_fact(view.fact(path)) for path in (*[f.path for f in draft.puts], *draft.deletes)]
+    before += [_of_record(view.record(r.record_key)) for r in draft.records]
+    before += [_of_record(view.record(key)) for key in draft.removes]
+    facts = sum(each[0] for each in after) - sum(each[0] for each in before)
+    size = sum(each[1] for each in after) - sum(each[1] for each in before)
+    return facts, size
 
 
 def _of_fact(fact: Fact | None) -> tuple[int, int]:

@@ -87,6 +87,17 @@ class Transactor:
         with self.running.running(operation.scope):
             return self._carry_out(operation, self._clock.monotonic() + self._timeout)
 
+    def preview(self, operation: Operation[T]) -> tuple[T, int]:
+        """Return the outcome that an operation would have, and the revision of the state it was
+        planned on; write nothing.
+
+        :raises FactstoreError: the operation's refusal.
+        """
+        state = self._store.refresh(self._clock.monotonic() + self._timeout)
+        with state.read():
+            draft, _ = self._planner.plan(operation, state)
+            return draft.outcome, state.revision
+
     def start(
         self, operation: Operation[T], ended: Callable[[Attempt[T]], object]
     ) -> Attempt[T] | None:

@@ -15,6 +15,7 @@ from factstore.core.ports import Clock, EventSource, Store, WakeUp
 from factstore.core.services.actions import ActionService
 from factstore.core.services.alarms import AlarmService
 from factstore.core.services.applied_reports import AppliedReports
+from factstore.core.services.batch_plans import BatchPlanService
 from factstore.core.services.blocked_reads import LOOK_SECONDS, BlockedReadRegistry
 from factstore.core.services.configurations import ConfigurationService
 from factstore.core.services.context import ContextService
@@ -49,6 +50,7 @@ class Services:
     transactor: Transactor
     facts: FactService
     folders: FolderService
+    batch_plans: BatchPlanService
     stacks: StackService
     members: MemberService
     applied_reports: AppliedReports
@@ -128,6 +130,7 @@ def build_services(
         transactor=transactor,
         facts=facts,
         folders=FolderService(store, facts),
+        batch_plans=BatchPlanService(store, clock, timeout, transactor, encryption),
         stacks=StackService(store, clock, timeout, transactor),
         members=MemberService(store, clock, timeout, transactor, reports),
         applied_reports=reports,

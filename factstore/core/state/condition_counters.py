@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from factstore.core.model.condition import Converged, EveryMember, Facts, Leaf, Signals
 from factstore.core.model.fact import Fact
@@ -37,6 +38,11 @@ class Names:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
+
+    def __copy__(self) -> Names:
+        made = Names()
+        made._names = self._names.copy()
+        return made
 
     def put(self, name: str, included: bool) -> None:
         """Add a name to the set, or remove it."""
@@ -101,6 +107,14 @@ class LeafCounter:
 
     pattern: str = ""
     group: str | None = None
+
+    def fork(self) -> Self:
+        """Return a copy that is updated independently."""
+        made = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, set | dict | list | Names):
+                setattr(made, name, copy(value))
+        return made
 
     def load(self, view: View, found: Found) -> None:
         """Count a snapshot.

@@ -130,6 +130,18 @@ class Convergence(Contained):
         digest = self._read_sets.digest(name)
         return self._read_sets.target(digest) if digest else self.target
 
+    def moved_by(self, path: str, *, listed: bool) -> set[str]:
+        """Return the digests of the read sets whose target a change would move that comes next.
+
+        The targets of members without a read set, whose digest is empty, are moved by each change.
+
+        :param path: of a fact outside ``results/``.
+        :param listed: True if the fact is created or deleted.
+        :raises Unavailable: the targets are not computed any more.
+        """
+        self.check()
+        return {"", *self._read_sets.concerned(path, listed=listed)}
+
     def is_progress(self, name: str, seen: int) -> bool:
         """Return True if a member lags and has applied a newer revision than the recorded one."""
         return name in self.lagging and self.applied.get(name, 0) < seen

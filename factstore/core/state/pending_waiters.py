@@ -198,6 +198,24 @@ class PendingWaiters:
                 tracked.best = satisfied
                 self.advanced[name] = waiter
 
+    def forecast(
+        self, conditions: StackConditions, contents: Contents, changed: Collection[RecordKey]
+    ) -> PendingWaiters:
+        """Return waiters whose counters would change, as they would be evaluated then.
+
+        :param conditions: the counters after the changes.
+        :param changed: the waiters, and others.
+        """
+        made = PendingWaiters(conditions)
+        names = {key.name for key in changed if key.kind is Waiter}
+        for name in sorted(names & self._tracked.keys() - self.outcomes.keys()):
+            tracked = self._tracked[name]
+            if tracked.tracker is not None and tracked.waiter.record_key not in conditions.faults:
+                tracker = made._new_tracker(tracked.waiter, contents)
+                made._tracked[name] = _Tracked(tracked.waiter, tracker)
+        made.evaluate(contents, changed, 0)
+        return made
+
 
 class ConditionView:
     """The contents of a stack that conditions count."""

@@ -112,23 +112,42 @@ class ReadSetIndex:
         :param created: the revision that concerns listings of what is above.
         """
         moved: set[str] = set()
+        above, nodes = self._find(path)
+        for node in above:
+            self._concern(node, revision, created, moved)
+        for node in nodes:
+            self._concern(node, revision, revision, moved)
+        return moved
+
+    def concerned(self, path: str, *, listed: bool) -> set[str]:
+        """Return the digests of the read sets whose target a change would move that comes next.
+
+        :param path: as for :meth:`change`.
+        :param listed: True if the change concerns listings of what is above, too.
+        """
+        above, nodes = self._find(path)
+        kinds = slice(2) if listed else slice(1)
+        found: set[str] = set()
+        found.update(*[each for node in above for each in node.readers[kinds]])
+        found.update(*[each for node in nodes for each in node.readers])
+        return found
+
+    def _find(self, path: str) -> tuple[list[_Node], list[_Node]]:
+        """Return the patterns above a path, and those at and below it."""
+        above: list[_Node] = []
         nodes = [self._root]
         for segment in path.split("/") if path else ():
+            above += nodes
             found = []
             for node in nodes:
-                self._concern(node, revision, created, moved)
                 if segment in node.children:
                     found.append(node.children[segment])
                 if segment != MEMBERS and ANY in node.children:
                     found.append(node.children[ANY])
-            if not found:
-                return moved
             nodes = found
-        for node in nodes:
-            self._concern(node, revision, revision, moved)
-            for lower in node.below():
-                self._concern(lower, revision, revision, moved)
-        return moved
+            if not found:
+                break
+        return above, [each for node in nodes for each in (node, *node.below())]
 
     def _concern(self, node: _Node, revision: int, created: int, moved: set[str]) -> None:
         for lists, at in ((False, revision), (True, created)):

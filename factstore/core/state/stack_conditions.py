@@ -38,7 +38,7 @@ _AFTER = "\x7f"  # after all characters of paths
 
 
 @dataclass(slots=True, eq=False)
-class _Shared:
+class Shared:
     """A counter and the waiters and alarms that use it."""
 
     key: Leaf
@@ -59,14 +59,14 @@ class StackConditions:
         self.faults: dict[RecordKey, str] = {}
         self.lost_at = 0
         self._stack_id = stack_id
-        self._shared: dict[Leaf, _Shared] = {}
+        self._shared: dict[Leaf, Shared] = {}
         self._used: dict[RecordKey, tuple[Leaf, ...]] = {}
-        self._new: list[_Shared] = []
-        self._unused: set[_Shared] = set()
-        self._changed: set[_Shared] = set()
-        self._tree: PatternTree[_Shared] = PatternTree()
+        self._new: list[Shared] = []
+        self._unused: set[Shared] = set()
+        self._changed: set[Shared] = set()
+        self._tree: PatternTree[Shared] = PatternTree()
         # By group, and apart for convergence, since members begin to lag with each change.
-        self._of_groups: dict[tuple[bool, str], dict[_Shared, None]] = {}
+        self._of_groups: dict[tuple[bool, str], dict[Shared, None]] = {}
         self._members: dict[str, Member] = {}
         self._lagging: set[str] = set()
 
@@ -86,7 +86,7 @@ class StackConditions:
                 counters[leaf] = shared.counter
         return counters
 
-    def _find_or_make(self, leaf: Leaf) -> _Shared | None:
+    def _find_or_make(self, leaf: Leaf) -> Shared | None:
         """Return the counter of a condition; None for signals, which each waiter counts itself."""
         key = counter_key(leaf)
         shared = self._shared.get(key)
@@ -94,7 +94,7 @@ class StackConditions:
             counter = _new_counter(key)
             if counter is None:
                 return None
-            shared = self._shared[key] = _Shared(key, counter)
+            shared = self._shared[key] = Shared(key, counter)
             self._new.append(shared)
             self._unused.add(shared)
         return shared
@@ -154,7 +154,7 @@ class StackConditions:
             for shared in list(self._of_groups.get((converged, group), ())):
                 self._update(shared, lambda counter: counter.member(name, member, lags=lags))
 
-    def _update(self, shared: _Shared, update: Callable[[LeafCounter], None]) -> None:
+    def _update(self, shared: Shared, update: Callable[[LeafCounter], None]) -> None:
         self._changed.add(shared)
         try:
             update(shared.counter)
@@ -212,18 +212,18 @@ class StackConditions:
 
     # Counters
 
-    def _give_up_counter(self, shared: _Shared, error: Exception) -> None:
+    def _give_up_counter(self, shared: Shared, error: Exception) -> None:
         for user in shared.users:
             self.give_up(user, error)
         self._remove(shared)  # a new definition gets a new one
 
-    def _insert(self, shared: _Shared) -> None:
+    def _insert(self, shared: Shared) -> None:
         if shared.counter.pattern:
             self._tree.add(shared.counter.pattern, shared)
         if shared.counter.group is not None:
             self._of_groups.setdefault(_group_key(shared.counter), {})[shared] = None
 
-    def _remove(self, shared: _Shared) -> None:
+    def _remove(self, shared: Shared) -> None:
         if self._shared.get(shared.key) is shared:
             del self._shared[shared.key]
         else:
@@ -258,7 +258,7 @@ def _new_counter(key: Leaf) -> LeafCounter | None:
     return None
 
 
-def _candidates(new: Iterable[_Shared], paths: Sequence[str]) -> Iterator[str]:
+def _candidates(new: Iterable[Shared], paths: Sequence[str]) -> Iterator[str]:
     """Yield the paths that begin as a pattern does before its first star."""
     last = None
     for start in sorted(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from factstore.core.model.alarm import Alarm, AlarmPhase, AlarmState, AlarmTimer, timer_key
 from factstore.core.model.alarm_definition import AlarmDefinition
@@ -16,6 +16,7 @@ from factstore.core.state.pending_waiters import NOT_EVALUATED, Contents
 from factstore.core.state.stack_conditions import StackConditions
 
 Step = Literal["pend", "withdraw", "edge", "repeat"]
+STEPS: tuple[Step, ...] = get_args(Step)
 
 
 class AlarmContents(Contents, Protocol):
@@ -143,6 +144,27 @@ class StandingAlarms:
             if decision is not None and tracked.alarm.record_key not in self.conditions.faults:
                 self.decisions[name] = decision
         self._scheduled.clear()
+
+    def forecast(
+        self, conditions: StackConditions, contents: AlarmContents, changed: Collection[RecordKey]
+    ) -> StandingAlarms:
+        """Return alarms whose counters would change, with the decisions that would follow.
+
+        :param conditions: the counters after the changes.
+        :param changed: the alarms, and others.
+        """
+        made = StandingAlarms(conditions)
+        names = {key.name for key in changed if key.kind is Alarm}
+        for name in sorted(names & self._tracked.keys() - self.decisions.keys()):
+            tracked = self._tracked[name]
+            definition = tracked.definition
+            if definition is None or tracked.alarm.record_key in conditions.faults:
+                continue
+            counters = conditions.use(tracked.alarm.record_key, leaves(definition.condition))
+            tracker = AlarmTracker(definition, counters)
+            made._tracked[name] = _Tracked(tracked.alarm, definition, tracker)
+        made.evaluate(contents, changed, 0)
+        return made
 
 
 def _decision(tracked: _Tracked, contents: AlarmContents, revision: int) -> AlarmDecision | None:
