@@ -122,8 +122,8 @@ def _healthchecks(app: WSGIApplication, conf: cfg.ConfigOpts) -> dict[str, WSGIA
     if conf.healthcheck.disable_by_file_path and "disable_by_file" not in ready:
         ready.append("disable_by_file")
     return {
-        READY: healthcheck.Healthcheck(app, _with_backends(ready, conf)),
-        LIVE: healthcheck.Healthcheck(app, _with_backends(["factstore_live"], conf)),
+        READY: MountedHealthcheck(app, _with_backends(ready, conf)),
+        LIVE: MountedHealthcheck(app, _with_backends(["factstore_live"], conf)),
     }
 
 
@@ -135,6 +135,31 @@ def _with_backends(backends: list[str], conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
     own.register_opts(health_opts.HEALTHCHECK_OPTS, "healthcheck")
     own.set_override("backends", backends, "healthcheck")
     return own
+
+
+class MountedHealthcheck:
+    """A healthcheck of oslo.middleware for the requests that it is given, whatever their path.
+
+    Releases of oslo.middleware before 8 answer only requests whose whole path is ``/healthcheck``.  The
+    prefix of a proxy is a part of that path.
+
+    :param app: gets the requests to which the healthcheck does not respond, such as those from
+        addresses that are not allowed.
+    """
+
+    _REQUEST = "factstore.healthcheck.request"
+
+    def __init__(self, app: WSGIApplication, conf: cfg.ConfigOpts) -> None:
+        self._app = app
+        self._check = healthcheck.Healthcheck(self._pass_on, conf)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Respond to the request."""
+        inner = {**environ, "SCRIPT_NAME": "", "PATH_INFO": READY, self._REQUEST: environ}
+        return self._check(inner, start_response)  # type: ignore[no-any-return]
+
+    def _pass_on(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._app(environ[self._REQUEST], start_response)
 
 
 class PathDispatcher:
