@@ -29,7 +29,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox --no-compile 'tox>=4.21' 'uv>=0.8' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-hooks test-install test-containers test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-hooks test-install test-containers test-devstack test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -47,6 +47,8 @@ help:
 	@echo 'make test-hooks  run the hook of heat-agents for Puppet with the real Puppet'
 	@echo 'make test-install  install the service as documented, on one host and highly available; needs root'
 	@echo 'make test-containers  build the container images and run the example; needs root'
+	@echo 'make test-devstack  run the devstack plugin with the packages of two OpenStack releases;'
+	@echo '                    UPPER_CONSTRAINTS= names a directory with the lists of the releases'
 	@echo 'make test-ansible  check the Ansible collection with ansible-test, which installs packages'
 	@echo 'make test-releases  run tests with the packages of OpenStack releases, the oldest and the newest ones;'
 	@echo '                    UPPER_CONSTRAINTS= names a directory with the lists of the releases'
@@ -121,6 +123,10 @@ test-containers:
 	@tools/system-packages test
 	@tools/system-packages containers
 	@$(TOX) run -e containers
+
+test-devstack:
+	@tools/system-packages test
+	@$(TOX) run -e devstack
 
 test-ansible:
 	@tools/system-packages test
