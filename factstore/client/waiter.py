@@ -88,6 +88,7 @@ class Waiter:
         failure: Mapping[str, Any] | None = None,
         timeout: int | None = None,
         extend_on_progress: bool = False,
+        fail_when_stuck: int | None = None,
         create_only: bool = False,
     ) -> WaiterRecord:
         """Arm the waiter, and return it.
@@ -97,6 +98,8 @@ class Waiter:
 
         :param success: a condition, such as ``{"signals": 2}``.
         :param timeout: seconds; None for the service's default.
+        :param fail_when_stuck: seconds after which it fails if members wait for each other or for what
+            will not come, so that it cannot be met; None not to fail because of that.
         :param create_only: fail if the waiter exists.
         :raises PreconditionFailed: *create_only* is true and the waiter exists.
         """
@@ -107,6 +110,8 @@ class Waiter:
             body["timeout"] = timeout
         if extend_on_progress:
             body["extend_on_progress"] = True
+        if fail_when_stuck is not None:
+            body["fail_when_stuck"] = fail_when_stuck
         headers = {"If-None-Match": "*"} if create_only else {}
         response = self._transport.send("PUT", self._url, headers=headers, body=body)
         return parsed(response, WaiterRecord.parse)

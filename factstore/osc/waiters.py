@@ -54,6 +54,13 @@ class CreateWaiter(_OfWaiter, ShowOne):
             help="Restart the timeout whenever there is progress",
         )
         parser.add_argument(
+            "--fail-when-stuck",
+            metavar="<seconds>",
+            type=int,
+            help="Seconds after which the waiter fails if members wait for each other or for what will "
+            "not come, so that it cannot be met",
+        )
+        parser.add_argument(
             "--if-absent", action="store_true", help="Arm the waiter only if it does not exist"
         )
 
@@ -68,6 +75,7 @@ class CreateWaiter(_OfWaiter, ShowOne):
                 failure=None if failure is None else parse_json(failure, "--failure"),
                 timeout=parsed_args.timeout,
                 extend_on_progress=parsed_args.extend_on_progress,
+                fail_when_stuck=parsed_args.fail_when_stuck,
                 create_only=parsed_args.if_absent,
             )
         )

@@ -115,6 +115,7 @@ class Change(Schema):
     name = fields.String()
     group = fields.String()
     reason = fields.String(allow_none=True)
+    since = fields.String(metadata={"format": "date-time"})
     by = fields.String(required=True, allow_none=True)
     request_id = fields.String(required=True, allow_none=True)
     waiter = fields.Nested(WaiterState)

@@ -75,6 +75,16 @@ class WaiterBody(Schema):
     extend_on_progress = fields.Raw(
         **description("Restart the timeout whenever there is progress.", type="boolean")
     )
+    fail_when_stuck = fields.Raw(
+        allow_none=True,
+        **description(
+            "Seconds after which the waiter fails if it cannot be met, because members wait for each "
+            f"other or for what will not come, 1 to {TIMEOUT_MAX}. Null not to fail because of that.",
+            type="integer",
+            minimum=1,
+            maximum=TIMEOUT_MAX,
+        ),
+    )
 
 
 def _signal_status() -> fields.String:
@@ -156,6 +166,9 @@ class WaiterSummary(Schema):
     failure = fields.Dict(required=True, allow_none=True)
     timeout = fields.Integer(required=True)
     extend_on_progress = fields.Boolean(required=True)
+    fail_when_stuck = fields.Integer(
+        **description("Only if it was given. See the request.", minimum=1)
+    )
     armed_at = timestamp_field()
     decided_at = fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
     history_lost_at = fields.String(

@@ -14,6 +14,7 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
+from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Waiter
 from factstore.core.services.watch_frames import SnapshotFrame
@@ -92,6 +93,8 @@ def _change_text(change: Change, event: Event, epoch: str, names_stack: bool) ->
             return _waiter_change_text(change, fields)
         case "alarm":
             return _alarm_change_text(change, fields)
+        case "stack" if isinstance(change.record, StuckReport):
+            return _stuck_change_text(change, change.record, fields)
         case _:
             texts = {
                 "fact": fact_text(change.fact, epoch) if change.fact else "null",
@@ -110,6 +113,18 @@ def _member_change_text(change: Change, fields: dict[str, object]) -> str:
         "previous": member_text(change.former) if change.former else "null",
     }
     return json_object(fields, texts)
+
+
+def _stuck_change_text(change: Change, report: StuckReport, fields: dict[str, object]) -> str:
+    return encode(
+        {
+            **fields,
+            "reason": change.reason,
+            "since": report.since,
+            "fact": None,
+            "previous": None,
+        }
+    )
 
 
 def _waiter_change_text(change: Change, fields: dict[str, object]) -> str:

@@ -31,6 +31,7 @@ from factstore.core.model.value import encode
 from factstore.core.model.waiter import TIMEOUT_DEFAULT, TIMEOUT_MAX, TIMEOUT_MIN
 
 LEAVES = 16  # conditions without parts, of success and failure together
+FIELDS = ("success", "failure", "timeout", "extend_on_progress", "fail_when_stuck")
 DEFINITION_BYTES = 16 * 1024  # of canonical JSON
 
 
@@ -40,12 +41,15 @@ class Definition:
 
     :param timeout: seconds.
     :param extend_on_progress: True if progress restarts the timeout.
+    :param fail_when_stuck: the seconds after which the waiter fails if it cannot be met because members
+        wait for each other, or for what will not come; None if it does not fail because of that.
     """
 
     success: Condition
     failure: Condition | None = None
     timeout: int = TIMEOUT_DEFAULT
     extend_on_progress: bool = False
+    fail_when_stuck: int | None = None
 
     @classmethod
     def of(cls, document: Any) -> Definition:
@@ -54,7 +58,7 @@ class Definition:
         :raises Invalid: ``condition_invalid``, with the position in ``extra['field']``, which is empty
             for the document as a whole.
         """
-        check_members(document, "", {"success", "failure", "timeout", "extend_on_progress"})
+        check_members(document, "", set(FIELDS))
         if "success" not in document:
             raise refusal("success", f"it is missing; give {A_CONDITION}")
         failure = document.get("failure")
@@ -63,6 +67,7 @@ class Definition:
             None if failure is None else parse_condition(failure, "failure", NOT_IN_FAILURE),
             read_number(document, "timeout", "", TIMEOUT_MIN, TIMEOUT_MAX, TIMEOUT_DEFAULT),
             read_boolean(document, "extend_on_progress", ""),
+            _read_fail_when_stuck(document),
         )
         conditions = (definition.success, definition.failure)
         check_size(
@@ -84,14 +89,21 @@ class Definition:
     @property
     def text(self) -> str:
         """The canonical JSON with all defaults written out."""
-        return encode(
-            {
-                "success": condition_document(self.success),
-                "failure": None if self.failure is None else condition_document(self.failure),
-                "timeout": self.timeout,
-                "extend_on_progress": self.extend_on_progress,
-            }
-        )
+        document = {
+            "success": condition_document(self.success),
+            "failure": None if self.failure is None else condition_document(self.failure),
+            "timeout": self.timeout,
+            "extend_on_progress": self.extend_on_progress,
+        }
+        if self.fail_when_stuck is not None:  # definitions of earlier versions keep their text
+            document["fail_when_stuck"] = self.fail_when_stuck
+        return encode(document)
+
+
+def _read_fail_when_stuck(document: Any) -> int | None:
+    if document.get("fail_when_stuck") is None:
+        return None
+    return read_number(document, "fail_when_stuck", "", 1, TIMEOUT_MAX)
 
 
 def check_size(conditions: Iterable[Condition], text: str, they_have: str) -> None:

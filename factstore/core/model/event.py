@@ -13,6 +13,7 @@ from factstore.core.model.member import Member
 from factstore.core.model.path import OWN_FOLDERS, RESULTS
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
+from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.waiter import Waiter
 
 ChangeType = Literal[
@@ -32,6 +33,8 @@ ChangeType = Literal[
     "alarm.no_data",
     "alarm.repeated",
     "alarm.history_lost",
+    "stack.stuck",
+    "stack.unstuck",
     "stack.delete",
 ]
 CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
@@ -138,9 +141,10 @@ class Change:
     """One line of an event.
 
     :param path: None unless a fact has changed.
-    :param record: the member, waiter or alarm after the change; None if it was deleted.
+    :param record: the member, waiter, alarm or report after the change; None if it was deleted.
     :param former: the member before the change; None if it did not exist.
-    :param reason: why the member joined or departed, the waiter ended, or the alarm changed.
+    :param reason: why the member joined or departed, the waiter ended, the alarm changed, or the stack
+        is stuck.
     """
 
     type: ChangeType
@@ -149,7 +153,7 @@ class Change:
     previous: Fact | None
     by: str | None
     request_id: str | None
-    record: Member | Waiter | Alarm | None = None
+    record: Member | Waiter | Alarm | StuckReport | None = None
     former: Member | None = None
     reason: str | None = None
 
@@ -192,7 +196,8 @@ class Event:
             for fact in (change.fact, change.previous):
                 size += 600 + 3 * fact.size if fact else 0
             for record in (change.record, change.former):
-                size += 600 + 3 * record.size if record else 0
+                size += 600 + 3 * (record.size or 0) if record else 0
+            size += 3 * len(change.reason or "")
         return size
 
     @property
@@ -203,6 +208,12 @@ class Event:
     def is_of(self, member: str) -> bool:
         """Return True if it only changes a member, its own facts and its results."""
         return all(change.is_of(member) for change in self.changes)
+
+
+def stuck_change(kind: ChangeType, report: StuckReport) -> Change:
+    """Return the change of a stack that is reported as stuck, or is not stuck any more."""
+    reason = report.reason if kind == "stack.stuck" else None
+    return Change(kind, None, None, None, None, None, report, None, reason)
 
 
 def by_revision(events: Iterable[Event]) -> Iterator[tuple[Event, ...]]:

@@ -25,10 +25,5 @@ class StuckReport(Record):
         """The key of the record in its stack."""
         return STUCK_REPORT
 
-    @property
-    def bytes(self) -> int:
-        """The approximate size in memory."""
-        return len(self.reason)
-
 
 STUCK_REPORT = RecordKey(StuckReport, "stuck")

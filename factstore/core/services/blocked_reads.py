@@ -85,6 +85,10 @@ class BlockedReadRegistry:
                         self._drop(scope, key, blocked)
             return list(self._stacks)
 
+    def has(self, scope: Scope) -> bool:
+        """Return True if a stack has blocked reads."""
+        return scope in self._stacks
+
     def of(self, scope: Scope, *, least: float = 0) -> list[BlockedRead]:
         """Return the blocked reads of a stack.
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from factstore.core.model.blocked_reads import BlockedRead, BlockedReads
+from factstore.core.model.permissions import CONFIGS
+from factstore.core.model.template_report import lacks_path
+from factstore.core.model.turn import Turn
 from factstore.core.ports import Clock
 from factstore.core.services.blocked_reads import BlockedReadRegistry
 from factstore.core.state.stack_state import StackState
@@ -53,6 +56,17 @@ class WaitFinder:
         waits = find_waits(stack_state, reads, settled_before)
         omitted = sum(record.omitted for record in self._records(stack_state))
         return FoundWaits(waits, judge(waits.waits, waits.needs), omitted)
+
+    def may_wait(self, stack_state: StackState) -> bool:
+        """Return False if certainly nothing waits in a stack; much faster than :meth:`find`."""
+        return bool(
+            len(stack_state.pending_waiters)
+            or self.registry.has(stack_state.stack.scope)
+            or stack_state.records(BlockedReads)
+            or stack_state.records(Turn)
+            or next(stack_state.below(CONFIGS.rstrip("/")), None)
+            or any(lacks_path(name) in stack_state.facts for name in stack_state.live_members)
+        )
 
     def of_others(self, stack_state: StackState) -> Iterator[BlockedRead]:
         """Yield the reads that other workers have shared."""

@@ -17,6 +17,7 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.waits import ShareBlockedReads, WithdrawBlockedReads
 from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.services.blocked_reads import LOOK_SECONDS
+from factstore.core.services.stuck_watch import StuckWatch
 from factstore.core.services.wait_finder import FoundWaits, WaitFinder
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
@@ -49,6 +50,7 @@ class WaitMonitor:
         self._timeout = timeout
         self._transactor = transactor
         self._finder = finder
+        self._stuck = StuckWatch(store, clock, timeout, transactor, finder)
         self._look = look
         self._shared: dict[str, tuple[Scope, BlockedReads]] = {}  # by stack id
         self._lease = 0
@@ -96,6 +98,7 @@ class WaitMonitor:
         except Unavailable:  # it has not been loaded yet
             return
         self._share(state)
+        self._stuck.look()
 
     def _share(self, state: State) -> None:
         """Store the blocked reads of this worker."""

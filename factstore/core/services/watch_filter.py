@@ -81,7 +81,7 @@ class Filter:
         """Return the alarms of a snapshot."""
         return tuple(alarm for alarm in alarms if self._wants_alarm(alarm))
 
-    def _includes(self, kind: Literal["fact", "member", "waiter", "alarm"]) -> bool:
+    def _includes(self, kind: Literal["fact", "member", "waiter", "alarm", "stack"]) -> bool:
         if self.types:
             return any(name.startswith(f"{kind}.") for name in self.types)
         named = {"member": self.groups, "alarm": self.alarms}.get(kind, ())
@@ -101,6 +101,8 @@ class Filter:
             )
         if change.type.startswith("waiter."):
             return self._includes("waiter")
+        if change.type.startswith("stack."):
+            return self._includes("stack")
         if change.type.startswith("alarm."):
             return isinstance(change.record, Alarm) and self._wants_alarm(change.record)
         return self._wants_path(change.path or "")

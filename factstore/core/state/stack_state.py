@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from factstore.core.model.action import Action, ActionResult, ActionTimer
 from factstore.core.model.alarm import Alarm, AlarmTimer
-from factstore.core.model.event import Change, ChangeType, DeletionMarker
+from factstore.core.model.event import Change, ChangeType, DeletionMarker, stuck_change
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.path import RESULTS
@@ -21,6 +21,7 @@ from factstore.core.model.pulse import Pulse
 from factstore.core.model.read_set import ReadSet, member_path
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
+from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.action_runs import ActionRuns
@@ -197,6 +198,8 @@ class StackState:
                 self.leases.put(record)
             case DeletionMarker():
                 self.convergence.restore(record)
+            case StuckReport():
+                return stuck_change("stack.stuck", record)
         return None
 
     def drop_record(self, key: RecordKey, revision: int) -> Change | None:
@@ -232,6 +235,8 @@ class StackState:
                 self.alarms.forget(name)
             case AlarmTimer(name):
                 self.alarms.schedule(name)
+            case StuckReport():
+                return stuck_change("stack.unstuck", record)
         return None
 
     def _put_member(self, member: Member, former: Record | None) -> Change | None:

@@ -40,7 +40,7 @@ class Waiter(BagScoped):
 
     physical_resource_name_limit = _NAME_LENGTH
 
-    PROPERTIES = (BAG, NAME, SUCCESS, FAILURE, COUNT, TIMEOUT, EXTEND, ARM) = (
+    PROPERTIES = (BAG, NAME, SUCCESS, FAILURE, COUNT, TIMEOUT, EXTEND, FAIL, ARM) = (
         "bag",
         "name",
         "success",
@@ -48,6 +48,7 @@ class Waiter(BagScoped):
         "count",
         "timeout",
         "extend_on_progress",
+        "fail_when_stuck",
         "arm",
     )
     ATTRIBUTES = (DATA, STATE, MISSING, SIGNAL_URL, CURL_CLI) = (
@@ -99,6 +100,14 @@ class Waiter(BagScoped):
             properties.Schema.BOOLEAN,
             "Whether progress restarts the timeout.",
             default=False,
+            update_allowed=True,
+        ),
+        FAIL: properties.Schema(
+            properties.Schema.INTEGER,
+            "Seconds after which the wait fails if it cannot end, because members wait for each other "
+            "or for facts of members that do not exist. The error states the circle. The default is to "
+            "wait until the timeout.",
+            constraints=[constraints.Range(1, 30 * 24 * 3600)],
             update_allowed=True,
         ),
         ARM: properties.Schema(
@@ -238,6 +247,7 @@ class Waiter(BagScoped):
             failure=given[self.FAILURE] or None,
             timeout=given[self.TIMEOUT],
             extend_on_progress=given[self.EXTEND],
+            fail_when_stuck=given[self.FAIL],
             create_only=create_only,
         )
 

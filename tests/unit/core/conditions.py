@@ -73,6 +73,7 @@ documents = st.fixed_dictionaries(
         "failure": st.none() | _nested(_facts | _every_member),
         "timeout": st.sampled_from([1, 600, 3600, 30 * 24 * 3600]),
         "extend_on_progress": st.booleans(),
-    }
+    },
+    optional={"fail_when_stuck": st.integers(1, 30 * 24 * 3600)},
 ).map(deepcopy)  # tests change them, and strategies return the same objects again
 """Right ones, with all defaults written out."""

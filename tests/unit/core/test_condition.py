@@ -42,7 +42,7 @@ names = st.sampled_from(
         *("success", "failure", "timeout", "extend_on_progress", "facts", "equals", "present"),
         *("count", "every_member", "group", "fact", "at_least", "converged", "signals"),
         *("all", "any", "include_draining", "\ud800", "colour"),
-        *("at_most", "in", "match", "value"),
+        *("at_most", "in", "match", "value", "fail_when_stuck"),
     ]
 )
 scalars = st.one_of(
@@ -308,6 +308,8 @@ def test_an_invalid_condition_is_refused_with_its_position(
         ({"timeout": None}, "timeout"),
         ({"extend_on_progress": 1}, "extend_on_progress"),
         ({"extend_on_progress": None}, "extend_on_progress"),
+        ({"fail_when_stuck": 0}, "fail_when_stuck"),
+        ({"fail_when_stuck": "1"}, "fail_when_stuck"),
         ({"failure": {"signals": 1}}, "failure.signals"),
         ({"failure": {"converged": {}}}, "failure.converged"),
         ({"failure": {"any": [FACTS, {"all": [{"signals": 1}]}]}}, "failure.any.1.all.0.signals"),
