@@ -68,7 +68,9 @@ class LoopWatch(WatchStream):
             heard = True
             if self._stream is not None:
                 self._stream.take(len(message))
-            yield rpc.WatchResponse.FromString(message)
+            parsed = [rpc.WatchResponse.FromString(message)]
+            message = None  # nothing here may keep either of them while the next one is awaited
+            yield parsed.pop()
         if not (heard or self.closed):
             self._forget_token()
             self._useless()

@@ -62,6 +62,8 @@ class WatchStream(ABC):
                     found.append(converted)
                 if found:
                     yield found
+                # The next one may be long in coming, and a worker that starts receives megabytes.
+                answer = event = None
         finally:
             self.close()
         raise Unavailable("etcd closed the watch")
