@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Any
 from unittest.mock import Mock
@@ -59,8 +60,19 @@ def test_every_route_is_in_the_openapi_document_and_the_reverse() -> None:
 
 
 def test_the_openapi_document_is_valid() -> None:
-    errors = [str(error) for error in OpenAPIV31SpecValidator(documented()).iter_errors()]
+    errors = [
+        str(error) for error in OpenAPIV31SpecValidator(shared(documented(), {})).iter_errors()
+    ]
     assert not errors
+
+
+def shared(part: Any, known: dict[str, Any]) -> Any:
+    """Return a document whose equal parts are the same object, which the validator checks once."""
+    if isinstance(part, dict):
+        part = {key: shared(value, known) for key, value in part.items()}
+    elif isinstance(part, list):
+        part = [shared(value, known) for value in part]
+    return known.setdefault(json.dumps(part), part)
 
 
 def test_every_operation_is_described_with_its_answers() -> None:
