@@ -6,7 +6,8 @@ WORKERS ?= 1
 KEYSTONE ?=
 ORIGIN ?=
 LOG ?=
-TOXARGS ?= run -e static,py3,integration
+# py3 waits for time to pass, which static uses; integration begins when py3 has ended.
+TOXARGS ?= run-parallel --parallel 2 --parallel-live --parallel-no-spinner -e static,py3,integration
 BENCH ?=
 BENCHARGS ?=
 SOAKARGS ?=
