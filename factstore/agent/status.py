@@ -101,4 +101,7 @@ class Status:
         status: dict[str, Any] = {"state": state, "applying_since": since, "problems": problems}
         if self._reconciler.mismatches:
             status["read_set_mismatches"] = self._reconciler.mismatches
+        lacking = self._reconciler.lacking.paths(failed=error is not None)
+        if lacking is not None:
+            status["missing"] = lacking
         return {f"agent/{name}": value for name, value in status.items()}

@@ -34,6 +34,7 @@ WAITERS = "how-to/waiters.rst"
 WATCH = "how-to/watch.rst"
 SECRETS = "how-to/secrets.rst"
 TURNS = "how-to/turns.rst"
+STUCK = "how-to/stuck.rst"
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,26 @@ def test_a_turn_is_taken_shown_and_given_back_by_curl(stack: str) -> None:
     assert [each["state"] for each in json.loads(held)["turns"]] == ["holding"]
     assert shell(given + give_back).returncode == 0
     assert json.loads(shell(given + show).stdout) == {"turns": []}
+
+
+# Waits
+
+
+def test_a_circle_is_shown_and_broken_and_a_waiter_is_armed_by_curl(stack: str) -> None:
+    show, write, arm = (block for block in code(STUCK, "shell") if "curl" in block)
+    given = f"{setting(stack)}set -e -o pipefail\n"
+    for member, path in (("c1", "nodes/head/ip"), ("head", "nodes/c1/munge_key")):
+        body = {"group": "g", "ttl": 600}
+        requests.put(f"{stack}/members/{member}", json=body, timeout=60).raise_for_status()
+        missing = f"{stack}/facts/results/{member}/agent/missing"
+        requests.put(missing, json={"value": [path]}, timeout=60).raise_for_status()
+    found = json.loads(shell(given + show).stdout)
+    page = " ".join((DOC / STUCK).read_text().split())
+    assert found["stuck"]
+    assert f'"detail": "{found["circles"][0]["detail"]}"' in page
+    assert shell(given + write).returncode == 0
+    assert not json.loads(shell(given + show).stdout)["stuck"]
+    assert json.loads(shell(given + arm).stdout)["fail_when_stuck"] == 300
 
 
 # The late-bound URL

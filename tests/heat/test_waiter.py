@@ -155,6 +155,17 @@ def test_the_failure_condition_fails_the_stack_with_the_failed_path(
         owner.wait(stack, "CREATE_COMPLETE", 30)
 
 
+def test_a_waiter_that_cannot_be_met_fails_the_stack_with_the_reason(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    success = {"facts": "nodes/c9/ready", "present": True}
+    stack = owner.create(name, waiting(success=success, fail_when_stuck=1), expect="")
+    assert armed(bag).state == "pending"
+    reason = r"stuck: waiter ready waits for nodes/c9/ready, but member c9 does not exist"
+    with pytest.raises(StackFailed, match=reason):
+        owner.wait(stack, "CREATE_COMPLETE", 60)
+
+
 def test_a_timeout_fails_the_stack_with_the_missing_members(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:

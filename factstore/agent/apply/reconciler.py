@@ -26,6 +26,7 @@ from factstore.agent.apply.files import (
     render,
 )
 from factstore.agent.apply.hooks import HookFailed, Hooks
+from factstore.agent.apply.lacking import LackingFacts
 from factstore.agent.apply.omissions import Omissions
 from factstore.agent.apply.recording import Recorder
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
@@ -58,6 +59,7 @@ class Reconciler:
     :param read_set: is given what files and hooks read.
     :param boot_id: returns the id of the current boot.
     :ivar applied_cursor: the cursor of the context that was applied; None if that is not known.
+    :ivar lacking: the facts that templates need and that do not exist.
     :ivar mismatches: how often files had to change although nothing that they read had changed, counted
         since the state directory was created.
     """
@@ -85,6 +87,7 @@ class Reconciler:
         self.applied_cursor: str | None = None
         self._mismatched = False  # since the start
         self._omissions = Omissions()
+        self.lacking = LackingFacts(state)
         self._templates: set[Path] = set()
         self._files: list[RenderedFile | RenderedFolder] = []
         self._snapshot: drift.Snapshot | None = None  # after the last attempt to apply
@@ -237,12 +240,14 @@ class Reconciler:
         recorder = Recorder()
         recorder.add(self._hooks_read())
         files, failed = [], None
+        self.lacking.clear()
         for spec in self._specs:
             try:
                 omit = self._omissions.of(spec.name)
                 files.append(render(spec, document, self._sensitive, recorder, omit))
             except RenderError as error:  # the others are rendered to find out what they read
                 failed = failed or error
+                self.lacking.note(error)
         self._omissions.complete()
         reads, self._templates = recorder.reads(), recorder.templates
         if first and failed is not None:

@@ -8,12 +8,26 @@ before.  A template fills holes with ``default``, and asks for them with ``is de
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from jinja2 import StrictUndefined
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, UndefinedError
 
 from factstore.agent.apply.recorded_dict import RecordedDict
+
+Path = tuple[str, ...]
+
+
+class FactMissing(UndefinedError):
+    """A template needs a fact that does not exist.
+
+    :ivar path: of the fact, by its segments.
+    """
+
+    def __init__(self, path: Path, message: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class Hole(StrictUndefined):
@@ -27,8 +41,11 @@ class Hole(StrictUndefined):
         return self[name]
 
     def __getitem__(self, key: object) -> Hole:  # type: ignore[override]
-        if self._undefined_exception is SecurityError:
+        error: Any = self._undefined_exception
+        if error is SecurityError:
             self.fail()
+        if isinstance(error, partial) and isinstance(key, str):
+            return hole(self._undefined_message, (*error.args[0], key))
         return self
 
     def fail(self, *_: object) -> NoReturn:
@@ -36,6 +53,13 @@ class Hole(StrictUndefined):
         raise self._undefined_exception(self._undefined_message)
 
     __abs__ = __round__ = fail
+
+
+def hole(message: str, path: Path | None) -> Hole:
+    """Return the hole of a fact or folder at a path; None for another value."""
+    if path is None:
+        return Hole(message)
+    return Hole(message, exc=partial(FactMissing, path))  # type: ignore[arg-type]
 
 
 class Null(Hole):
@@ -66,13 +90,15 @@ class ContextDict(dict[str, Any]):
     """An object of the context.
 
     :param name: as a template would write it, such as ``facts.nodes``.
+    :param path: of the fact or folder, by its segments; None for another object.
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_name", "_path")
 
-    def __init__(self, items: Any, name: str) -> None:
+    def __init__(self, items: Any, name: str, path: Path | None = None) -> None:
         super().__init__(items)
         self._name = name
+        self._path = path
 
 
 class ContextList(list[Any]):
@@ -136,7 +162,7 @@ class _Preparation:
                 key: self.data(child, f"{name}.{key}", None if path is None else (*path, key))
                 for key, child in value.items()
             }
-            return ContextDict(children, name)
+            return ContextDict(children, name, path)
         if isinstance(value, list):
             items = [self.data(item, f"{name}[{at}]", None) for at, item in enumerate(value)]
             return ContextList(items, name)
@@ -162,7 +188,9 @@ def missing_below(obj: Any, key: object) -> Hole | None:
     raw = obj.raw if isinstance(obj, RecordedDict) else obj
     if not isinstance(raw, (ContextDict, ContextList)):
         return None
-    return Hole(f"{raw._name}.{key} does not exist")
+    path = raw._path if isinstance(raw, ContextDict) else None
+    below = (*path, key) if path is not None and isinstance(key, str) else None
+    return hole(f"{raw._name}.{key} does not exist", below)
 
 
 def required(value: Any) -> Any:

@@ -81,7 +81,9 @@ class TemplateEnvironment(SandboxedEnvironment):
             return result
         owner, name = getattr(__obj, "__self__", None), getattr(__obj, "__name__", "the call")
         hole = missing_below(owner, args[0]) if name == "get" and args else None
-        return Null(hole._undefined_message if hole is not None else f"{name}() returned nothing")
+        if hole is None:
+            return Null(f"{name}() returned nothing")
+        return Null(hole._undefined_message, exc=hole._undefined_exception)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Return the result of ``%``."""

@@ -24,6 +24,7 @@ LOG = logging.getLogger(__name__)
 # Names on disk.  They do not change, so that an upgraded agent continues as the same member.
 MEMBER, CONTEXT, APPLIED, PUBLISHED = "member", "kept", "applied", "published"
 HOOK, COMMAND_FACTS, GRANT, MISMATCHES = "hook", "said", "grant", "mismatches"
+LACKING = "lacking"
 IDENTITY, FILE_COMMANDS = "identity", "file-commands"
 AGENT_LOCK = "agent.lock"
 

@@ -96,7 +96,7 @@ class _Finder:
             for path in lacking(report):
                 if path not in self._stack.facts and not self._stack.count_below(path):
                     who = Party("member", name)
-                    yield self._path_wait("template", who, report.updated_at, path, EXISTS)
+                    yield self._folder_wait(who, report.updated_at, path)
 
     def turns(self) -> Iterator[Wait]:
         """Yield the turns that are not held yet."""
@@ -162,6 +162,11 @@ class _Finder:
         if obstacle is None and member is not None:
             obstacle = self._absence(member)
         return Wait(kind, who, Goal("path", path), owners, since, obstacle=obstacle)
+
+    def _folder_wait(self, who: Party, since: str, path: str) -> Wait:
+        """Return the wait of a template, which needs a fact at a path or any below it."""
+        found = self._path_wait("template", who, since, f"{path}/*", EXISTS)
+        return replace(found, goal=Goal("path", path))
 
     def _owner(self, path: str, member: str) -> Party:
         """Return the configuration whose result a path is, if it has not ended; else the member."""

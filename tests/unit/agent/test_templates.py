@@ -17,9 +17,12 @@ from factstore.agent.apply.files import (
     file_specs,
     render,
 )
+from factstore.agent.apply.lacking import LackingFacts
 from factstore.agent.apply.recording import Recorder
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
+from factstore.agent.apply.template_data import FactMissing
 from factstore.agent.config.settings import Settings
+from factstore.agent.system.state_dir import StateDir
 from tests.unit.agent.factories import context, settings, write
 from tests.unit.client.stub import FakeClock, Service, answer, fact
 
@@ -421,3 +424,45 @@ def test_an_unknown_owner_is_reported(sealed: SensitiveFacts, tmp_path: Path) ->
     text = "[render x]\nrenderer = raw\ndestination = DIR/x\nowner = nobody-of-that-name\n"
     with pytest.raises(RenderError, match="nobody-of-that-name"):
         both(settings(tmp_path, text), sealed)
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("{{ facts.nodes.c3.ip }}", "nodes/c3/ip"),
+        ("{{ facts.nodes.c1.munge.key.text }}", "nodes/c1/munge/key/text"),
+        ("{{ facts['nodes']['c1']['port'] + 1 }}", "nodes/c1/port"),
+        ("{{ facts.nodes.c1.get('port') ~ '' }}", "nodes/c1/port"),
+        ("{% for x in facts.nodes.c3.disks %}{% endfor %}", "nodes/c3/disks"),
+        ("{{ facts.cluster | json }}", "cluster"),
+        ("{{ context.facts.nodes.c1.port }}", "nodes/c1/port"),
+        ("{{ facts.nodes.c1['no path'] }}", None),
+        ("{{ me.nothing }}", None),
+        ("{{ nothing }}", None),
+        ("{{ 1 / 0 }}", None),
+    ],
+)
+def test_the_fact_that_a_template_lacks_is_named(
+    tmp_path: Path, template: str, path: str | None
+) -> None:
+    state = StateDir(tmp_path / "state", ("s", "m"))
+    state.create()
+    lacking = LackingFacts(state)
+    source = write(tmp_path / "t.j2", template)
+    for recorder in (None, Recorder()):
+        with pytest.raises(templates.TemplateError) as caught:
+            templates.render(source, DOCUMENT, recorder)
+        lacking.clear()
+        lacking.note(caught.value)
+        assert (lacking.paths(failed=True) or [None]) == [path]
+
+
+def test_lacking_facts_are_withdrawn_once_they_were_reported(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "state", ("s", "m"))
+    state.create()
+    lacking = LackingFacts(state)
+    assert lacking.paths(failed=True) is None
+    lacking.note(FactMissing(("nodes", "c1", "ip")))
+    assert lacking.paths(failed=True) == ["nodes/c1/ip"]
+    assert lacking.paths(failed=False) == []
+    assert LackingFacts(state).paths(failed=True) == []
