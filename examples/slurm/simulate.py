@@ -2,8 +2,9 @@
 
 The nodes are those of node.py, in a few processes; each uses the public client as an agent does.  They
 react to changes once these have settled.  The program prints the time, how often each node
-wrote its slurm.conf, the number of requests and of refusals, and the size of the responses.  Use a
-service of your own, because the program sends as many requests as it can.
+wrote its slurm.conf, the number of requests and of refusals, the size of the responses, and what the
+workers of the service need.  Use a service of your own, because the program sends as many requests as
+it can.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -24,6 +25,7 @@ from cluster import every
 from machine import HEAD
 from node import COMMON, RARE, READERS
 from shares import Counters, Share
+from workers import processor_seconds, resident_mebibytes
 
 from factstore.client import Event, connect
 
@@ -46,6 +48,8 @@ class Outcome:
     :param woken: number of nodes that received a changed context.
     :param refusals: number of requests that were answered with 429.
     :param mebibytes: size of the responses' bodies.
+    :param processor_seconds: of the workers.
+    :param memory_mebibytes: of the workers, after the step.
     """
 
     what: str
@@ -55,6 +59,8 @@ class Outcome:
     requests: int
     refusals: int
     mebibytes: float
+    processor_seconds: float
+    memory_mebibytes: float
 
 
 class Simulation:
@@ -64,6 +70,7 @@ class Simulation:
     :param patience: seconds for which their requests wait.
     :param processes: number of processes for the nodes.
     :param timeout: seconds that a step may take.
+    :param workers: process ids of the service's workers, if they are known.
     """
 
     def __init__(
@@ -75,11 +82,13 @@ class Simulation:
         patience: float,
         processes: int,
         timeout: float,
+        workers: Sequence[int] = (),
     ) -> None:
         self._stack = connect().stack(stack)
         self._url = url
         self._directory = directory
         self._timeout = timeout
+        self._workers = workers
         self._names: list[str] = []
         self._arguments = (stack, directory, settle, patience)
         self._shares = [Share(*self._arguments, TTL) for _ in range(processes)]
@@ -127,6 +136,7 @@ class Simulation:
     def _step(self, what: str, act: Callable[[], object]) -> Outcome:
         """Do something, and wait until all nodes agree."""
         counted, before = self._total(), self._counters()
+        used = processor_seconds(self._workers)
         act()
         began = time.monotonic()
         self._ready.arm(
@@ -138,6 +148,7 @@ class Simulation:
         if end.state != "met":
             raise SystemExit(f"{what}: cluster-ready is {end.state}: {end.reason}")
         counted = self._total() - counted
+        used = processor_seconds(self._workers) - used
         new = Counters(0, 0, 0)
         after = [(found, before.get(name, new)) for name, found in self._counters().items()]
         self._check()
@@ -150,6 +161,8 @@ class Simulation:
             sum(count for name, count in counted.items() if name.isdigit()),
             counted["429"],
             counted["response_bytes"] / 2**20,
+            used,
+            resident_mebibytes(self._workers),
         )
 
     def _settle(self) -> None:
@@ -195,7 +208,7 @@ class Simulation:
 
 HEAD_LINE = (
     "settle   what                             seconds   renders a node (most)   woken   requests"
-    "   refused      MiB"
+    "   refused      MiB   worker CPU s, MiB"
 )
 
 
@@ -205,7 +218,8 @@ def row(settle: float, outcome: Outcome) -> str:
     return (
         f"{settle:4.1f} s   {outcome.what:31}  {outcome.seconds:7.1f}   "
         f"{mean:14.2f} ({max(outcome.renders):3})   {outcome.woken:5}   {outcome.requests:8}   "
-        f"{outcome.refusals:7}   {outcome.mebibytes:6.1f}"
+        f"{outcome.refusals:7}   {outcome.mebibytes:6.1f}   "
+        f"{outcome.processor_seconds:12.1f}, {outcome.memory_mebibytes:3.0f}"
     )
 
 
@@ -270,6 +284,15 @@ def main() -> int:
         help="seconds for which a request waits for a change, and about which the program waits after "
         "each step (default: %(default)s)",
     )
+    parser.add_argument(
+        "--worker",
+        type=int,
+        action="append",
+        default=[],
+        metavar="PID",
+        help="process id of a worker of the service on this machine, such as pgrep -f 'worker "
+        ".factstore-api' prints; repeat it for several",
+    )
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds that a step may take")
     args = parser.parse_args()
     sizes = args.nodes or [200]
@@ -288,6 +311,7 @@ def main() -> int:
                 args.patience,
                 args.processes,
                 args.timeout,
+                args.worker,
             )
             try:
                 for outcome in steps(simulation, nodes, names, args):

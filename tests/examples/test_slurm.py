@@ -127,6 +127,7 @@ def test_many_nodes_in_two_processes_agree_after_each_step(
     environ: dict[str, str], api: ApiServer
 ) -> None:
     program = [sys.executable, str(EXAMPLE / "simulate.py"), "--url", api.url]
+    program.append(f"--worker={os.getpid()}")  # any process of this machine
     done = subprocess.run(
         [*program, "--nodes=12", "--join=3", "--kill=2", "--settle=0.2", "--patience=1"],
         env={**os.environ, **environ},
@@ -134,7 +135,9 @@ def test_many_nodes_in_two_processes_agree_after_each_step(
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    row = re.compile(r"^ 0\.2 s   (.+?)  +[\d.]+  +([\d.]+) \( *\d+\)  +(\d+) ", re.M)
+    row = re.compile(
+        r"^ 0\.2 s   (.+?)  +[\d.]+  +([\d.]+) \( *\d+\)  +(\d+) .* +\d+\.\d, +[1-9]\d*$", re.M
+    )
     found = {
         what: (float(renders), int(woken)) for what, renders, woken in row.findall(done.stdout)
     }
