@@ -54,6 +54,12 @@ def setting(stack: str) -> str:
     return f"STACK={stack} TOKEN=none\n"
 
 
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the scripts, some of which write files, outside the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
 def shell(script: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, timeout=60, **more
@@ -102,6 +108,7 @@ def test_the_python_guide_runs_from_its_first_block_to_its_last(
     assert capsys.readouterr().out.splitlines() == [
         "10.0.0.5",
         "c1 has not started yet",
+        "('updated',) 0 ()",
         "1",
         "{'cores': 8, 'ip': '10.0.0.6'}",
         "is leader c1",
