@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.member import Member
+from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.waiter import Waiter
 
-WATCHED = {Member: "member", Waiter: "waiter", Alarm: "alarm"}
+WATCHED = {Member: "member", Waiter: "waiter", Alarm: "alarm", StuckReport: "report"}
 """The nouns of the records whose changes watchers receive."""
+REPORTS = ("stack.stuck", "stack.unstuck")
+"""The types of the events of a report, which name no record."""
 
 _EDGES = {"ok": "cleared", "alarm": "raised", "no_data": "no_data"}
 
@@ -21,10 +24,22 @@ class StoredRecord(NamedTuple):
     lease: int
 
 
+def name_of(change_type: str, name: str | None) -> str | None:
+    """Return the name by which a change of a record is compared; None for one of another kind."""
+    if change_type in REPORTS:
+        return "report:stuck"
+    noun = change_type.partition(".")[0]
+    return f"{noun}:{name}" if noun in WATCHED.values() else None
+
+
 def event_type(noun: str, current: StoredRecord | None, former: StoredRecord | None) -> str | None:
     """Return the type of the event for a put or, without *current*, a deletion; None without event."""
     if noun == "member":
         return _of_member(current, former)
+    if noun == "report":
+        if (current is None) == (former is None):
+            return None
+        return "stack.stuck" if former is None else "stack.unstuck"
     if current is None or former is None:
         return None
     new, old = current.fields, former.fields

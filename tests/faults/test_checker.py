@@ -9,6 +9,7 @@ from copy import deepcopy
 
 import pytest
 
+from factstore.core.model.stuck_report import STUCK_REPORT
 from factstore.store.keyspace import Keyspace
 from tests.faults.checker import (
     Bookmark,
@@ -23,6 +24,7 @@ from tests.faults.checker import (
     check_watcher,
 )
 from tests.faults.ledger import Attempt, check_attempts
+from tests.faults.watchers import read_changes
 
 KEYS = Keyspace("/root")
 SCOPE = Scope("p", "s")
@@ -236,6 +238,19 @@ def test_a_deletion_without_its_act_is_an_expiry() -> None:
     history.feed(3, [_gone("b")])
     events = history.events[SCOPE]
     assert [events[2][0].type, events[3][0].type] == ["fact.delete", "fact.expire"]
+
+
+def test_the_report_of_a_stuck_stack_is_an_event_when_it_begins_and_when_it_ends() -> None:
+    history = History(KEYS)
+    history.feed(1, [_stack("S1")])
+    key = KEYS.record(SCOPE.project_id, "S1", STUCK_REPORT)
+    history.feed(2, [RawChange(key, b"{}")])
+    history.feed(3, [RawChange(key, None)])
+    told = [
+        {"type": kind, "path": None, "fact": None, "previous": None}
+        for kind in ("stack.stuck", "stack.unstuck")
+    ]
+    assert [history.events[SCOPE][at] for at in (2, 3)] == [read_changes([each]) for each in told]
 
 
 def test_keys_purged_after_a_stacks_deletion_are_no_events() -> None:

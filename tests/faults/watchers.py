@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tests.faults.checker import Bookmark, Change, Held, Item, Resumed, Segment, Told, canonical
 from tests.faults.plain_http import Caller, Hung, Lost, revision_of
-from tests.faults.record_events import WATCHED
+from tests.faults.record_events import name_of
 
 SILENCE = 40.0  # seconds; a stream pings every 15
 PAUSE = 0.05
@@ -264,9 +264,8 @@ def read_changes(changes: list[dict[str, Any]]) -> tuple[Change, ...]:
 
 
 def _read_change(change: dict[str, Any]) -> Change:
-    noun = change["type"].partition(".")[0]
-    if noun in WATCHED.values():
-        return Change(change["type"], f"{noun}:{change['name']}", 0, None, 0)
+    if (name := name_of(change["type"], change.get("name"))) is not None:
+        return Change(change["type"], name, 0, None, 0)
     return Change(
         change["type"],
         change["path"],

@@ -12,7 +12,7 @@ from factstore.client.errors import FactstoreError, OutcomeUnknown, Unavailable
 from factstore.client.events import Change as ClientChange
 from tests.faults.checker import Bookmark, Change, Held, Scope, Segment, Told, canonical
 from tests.faults.plain_http import revision_of
-from tests.faults.record_events import WATCHED
+from tests.faults.record_events import name_of
 from tests.gate.clients import PROJECT, Actor
 from tests.gate.recording import Copy, flattened
 from tests.gate.world import World
@@ -74,9 +74,8 @@ class ClientWatcher:
 
 
 def _change(change: ClientChange) -> Change:
-    noun = change.type.partition(".")[0]
-    if noun in WATCHED.values():
-        return Change(change.type, f"{noun}:{change.name}", 0, None, 0)
+    if (name := name_of(change.type, change.name)) is not None:
+        return Change(change.type, name, 0, None, 0)
     fact, previous = change.fact, change.previous
     return Change(
         change.type,

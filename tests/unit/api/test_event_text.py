@@ -1,0 +1,27 @@
+"""The text of events about a stack as a whole."""
+
+from __future__ import annotations
+
+import json
+
+from factstore.api.schemas.events import Event as EventSchema
+from factstore.api.serializers.events import event_texts
+from factstore.core.model.event import Event, stuck_change
+from factstore.core.model.fact import Scope
+from factstore.core.model.stuck_report import StuckReport
+
+REPORT = StuckReport("2026-01-01T00:00:00Z", "a waits for b.", "2026-01-01T00:01:00Z", revision=7)
+
+
+def test_a_report_that_a_stack_is_stuck_has_a_reason_and_its_end_has_none() -> None:
+    changes = (stuck_change("stack.stuck", REPORT), stuck_change("stack.unstuck", REPORT))
+    event = Event(Scope("p", "s"), "id", 7, changes)
+    document = json.loads("".join(event_texts([event], "e" * 16)))
+    assert EventSchema().validate(document) == {}
+    nothing = dict.fromkeys(("path", "fact", "previous", "by", "request_id"))
+    common = {**nothing, "since": REPORT.since}
+    assert document["changes"] == [
+        {**common, "type": "stack.stuck", "reason": "a waits for b."},
+        {**common, "type": "stack.unstuck", "reason": None},
+    ]
+    assert event.size > 1000
