@@ -110,10 +110,10 @@ def test_the_python_guide_runs_from_its_first_block_to_its_last(
         "c1 has not started yet",
         "('updated',) 0 ()",
         "1",
-        "{'cores': 8, 'ip': '10.0.0.6'}",
+        "{'cores': 8, 'ip': '10.0.0.7'}",
         "is leader c1",
         "is nodes/c1/cores 8",
-        "is nodes/c1/ip 10.0.0.6",
+        "is nodes/c1/ip 10.0.0.7",
         "is nodes/head/ip 10.0.0.5",
         "c9 is unknown",
     ]
