@@ -62,6 +62,7 @@ class Agent:
         self.command_facts = CommandFacts(state, boot_id)
         self.membership = Membership(self.stack, options, state, boot_id)
         self.publisher = Publisher(self.stack, options.member, self.membership, state)
+        self._collected_since = False  # the last context that changed something
         self._collector = FactCollector(
             settings.facts,
             clock,
@@ -108,7 +109,7 @@ class Agent:
         for source in sorted(collected.problems.keys() - self.status.source_problems.keys()):
             LOG.warning("skipping %s, which %s", source, collected.problems[source])
         self.status.source_problems = dict(collected.problems)
-        self._collected = collected
+        self._collected, self._collected_since = collected, True
 
     def check_for_copies(self) -> None:
         """Find out whether another agent was started with a copy of this agent's state directory."""
@@ -190,6 +191,8 @@ class Agent:
                 self.publisher.set_results(self.status.results())
                 self.publisher.publish()
             self._publish_state()
+            if self._collected_since:
+                self.publisher.cause = None
 
     def apply(self, context: Context, *, fully: bool = False, settle: bool = True) -> bool:
         """Apply a context; return False if that has to wait for the turn, which is then requested.
@@ -228,6 +231,9 @@ class Agent:
             raise
         self.status.apply_error = None
         self.end_turn()
+        if changed:
+            # What is collected next may follow from what was applied.
+            self.publisher.cause, self._collected_since = context.cursor, False
         LOG.log(logging.INFO if changed else logging.DEBUG, "applied context %s", context.cursor)
         return True
 

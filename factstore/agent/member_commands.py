@@ -26,6 +26,7 @@ from factstore.agent.session.connection import open_connection
 from factstore.agent.session.membership import Membership
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import StateDir
+from factstore.client.connect import cause_of
 from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
 
 _NOT_A_MEMBER = frozenset(
@@ -142,7 +143,8 @@ def _send(
     reason = "the agent has not joined the stack yet"
     try:
         if membership.generation is not None:
-            send(connection.stack, membership.generation)
+            # In a hook, the context that the hook applies is the cause.
+            send(connection.stack.acting_on(cause_of(os.environ)), membership.generation)
             try:
                 if store is not None:
                     store()

@@ -49,7 +49,7 @@ class Batch(MethodView):
 
     @blueprint.query(schemas.BatchQuery)
     @blueprint.arguments(schemas.BatchBody)
-    @blueprint.request_headers("idempotency_key", "generation", "if_plan")
+    @blueprint.request_headers("idempotency_key", "generation", "if_plan", "cause")
     @blueprint.error_codes(
         "path_invalid",
         "etag_invalid",

@@ -106,7 +106,9 @@ class FactItem(MethodView):
             },
         }
     )
-    @blueprint.request_headers("if_match", "if_none_match_write", "idempotency_key", "generation")
+    @blueprint.request_headers(
+        "if_match", "if_none_match_write", "idempotency_key", "generation", "cause"
+    )
     @blueprint.error_codes(
         "path_invalid",
         "etag_invalid",

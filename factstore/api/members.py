@@ -75,7 +75,9 @@ class MemberItem(MethodView):
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberBody)
-    @blueprint.request_headers("if_match", "if_none_match_write", "idempotency_key", "generation")
+    @blueprint.request_headers(
+        "if_match", "if_none_match_write", "idempotency_key", "generation", "cause"
+    )
     @blueprint.error_codes(
         "path_invalid",
         "etag_invalid",
@@ -137,7 +139,7 @@ class MemberItem(MethodView):
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberPatch)
-    @blueprint.request_headers("if_match", "generation")
+    @blueprint.request_headers("if_match", "generation", "cause")
     @blueprint.error_codes(
         "path_invalid",
         "etag_invalid",

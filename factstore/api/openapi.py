@@ -18,6 +18,7 @@ from apispec import APISpec
 from factstore import SERVICE_TYPE
 from factstore.api import microversion
 from factstore.api.agent_files import SHA256_PATTERN
+from factstore.api.cause import CAUSE
 from factstore.api.conditional import GENERATION, IF_PLAN
 from factstore.api.errors import PREFIX, STATUS
 from factstore.api.media import JSON, PROBLEM
@@ -169,6 +170,14 @@ REQUEST_HEADERS = {
         **_header(
             "A name for this request. A repeated request with the same key is not carried out again.",
             _text(pattern="^[!-~]([ -~]{0,253}[!-~])?$", minLength=1, maxLength=255),
+        ),
+    },
+    "cause": {
+        "name": CAUSE,
+        **_header(
+            "The cursor on which the client acts: why it sends this request. It is stored with the "
+            "fact or the member, if that changes, and shown by GET .../members/{member}/why.",
+            _text(pattern=f"^{CURSOR_PATTERN}$"),
         ),
     },
     "if_plan": {

@@ -85,6 +85,7 @@ from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.waits import Circle, NeverEnding, StackWaits, Wait
 from factstore.client.watch import StacksWatch, Watch
 from factstore.client.webhook import InvalidSignature, verify_webhook
+from factstore.client.why import Why, WhyStep
 
 __all__ = [
     "Action",
@@ -161,6 +162,8 @@ __all__ = [
     "Waiter",
     "WaiterRecord",
     "Watch",
+    "Why",
+    "WhyStep",
     "connect",
     "verify_webhook",
 ]

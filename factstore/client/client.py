@@ -42,6 +42,7 @@ class Client:
         every 15 seconds.
     :param clock: for tests.
     :param client_name: the User-Agent of the requests.
+    :param cause: the cursor on which all writes act; see :meth:`Stack.acting_on`.
     :param http: sends the requests; None for the CAs and proxies that the session or the
         environment names.
     :param options: further parameters of :class:`keystoneauth1.adapter.Adapter`.
@@ -62,6 +63,7 @@ class Client:
         client_name: str = "factstore-client",
         default_microversion: str = MICROVERSION,
         http: HttpSession | None = None,
+        cause: str | None = None,
         **options: Any,
     ) -> None:
         clock = clock or SystemClock()
@@ -91,7 +93,7 @@ class Client:
                 "OpenStack-API-Version": f"{SERVICE_TYPE} {default_microversion}",
                 "User-Agent": client_name,
             },
-        )
+        ).acting_on(cause)
 
     @property
     def endpoint(self) -> str:
@@ -149,9 +151,13 @@ class Client:
         """
         return subscription.create(self._transport, {"target": target, **definition})
 
-    def stack(self, name: str) -> Stack:
-        """Return a stack by its name.  No request is sent, and the stack need not exist."""
-        return Stack(name, self._transport)
+    def stack(self, name: str, *, cause: str | None = None) -> Stack:
+        """Return a stack by its name.  No request is sent, and the stack need not exist.
+
+        :param cause: the cursor on which the caller acts; see :meth:`Stack.acting_on`.
+        """
+        found = Stack(name, self._transport)
+        return found if cause is None else found.acting_on(cause)
 
     def stacks(self, *, project_id: str | None = None, limit: int = 100) -> Iterator[StackRecord]:
         """Iterate over all stacks of the project, in the order of their names.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from factstore.client.http.failures import Untrusted
 from factstore.client.http.origin import Origin
 from factstore.client.http.session import HttpSession
 
+_CURSOR = re.compile(r"[0-9a-f]{16}\.(?:0|[1-9][0-9]{0,18})")
 _ENDPOINT_OVERRIDE = f"OS_{SERVICE_TYPE.upper()}_ENDPOINT_OVERRIDE"
 _SERVICE_TYPE = f"OS_{SERVICE_TYPE.upper()}_SERVICE_TYPE"
 
@@ -48,6 +50,9 @@ def connect(
     this machine and link-local addresses are always reached directly.  Passwords in ``~/.netrc`` are
     never sent.
 
+    In a hook of an agent, writes state the cursor in ``FACTSTORE_CURSOR`` as their cause; see
+    :meth:`Stack.acting_on`.
+
     :param url: such as ``http://127.0.0.1:8796``; or the same as *environ*.
     :param environ: the variables; None for those of the process.
     :param cloud: the name of a cloud, instead of that in ``OS_CLOUD``.
@@ -59,6 +64,7 @@ def connect(
         url, environ = None, url
     environ = os.environ if environ is None else environ
     known = {name: value for name, value in environ.items() if value}
+    options.setdefault("cause", cause_of(known))
     if url is None:
         known = with_cloud(known, cloud)
     elif cloud is not None:
@@ -91,6 +97,12 @@ def connect(
         "service_type": known.get(_SERVICE_TYPE, SERVICE_TYPE),
     }
     return Client(session, http=http, **{**found, **options})
+
+
+def cause_of(environ: Mapping[str, str]) -> str | None:
+    """Return the cursor on which a hook of an agent acts; None outside of hooks."""
+    cursor = environ.get("FACTSTORE_CURSOR", "")
+    return cursor if _CURSOR.fullmatch(cursor) else None
 
 
 def auth_type(known: Mapping[str, str]) -> str:

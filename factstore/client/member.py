@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from factstore.client import urls
 from factstore.client.query import query_params
 from factstore.client.transport import Transport, parsed
+from factstore.client.why import Why
 
 if TYPE_CHECKING:
     from typing import Self
@@ -205,6 +206,13 @@ class Member:
         """
         headers = {"Factstore-Generation": self.generation} if self.generation else {}
         self._transport.send("DELETE", f"{self._url}/read_set", headers=headers)
+
+    def why(self) -> Why:
+        """Return which change made the member run last, and what that change followed from.
+
+        :raises NotFound: the member does not exist, or has departed or expired.
+        """
+        return parsed(self._transport.send("GET", f"{self._url}/why"), Why.parse)
 
     def depart(self, *, reason: str | None = None, declared: str | None = None) -> None:
         """Remove the member from the stack, and delete the facts bound to it.

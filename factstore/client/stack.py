@@ -25,6 +25,16 @@ class Stack(Runs):
     only the errors that callers usually handle separately.  Etags have no quotes.
     """
 
+    def acting_on(self, cause: str | None) -> Stack:
+        """Return the stack for writes that follow from what a cursor shows.
+
+        The service stores the cursor with the facts and members that the writes change, and
+        :meth:`Member.why` shows it to whom the writes wake.
+
+        :param cause: such as the cursor of the context on which the caller acts; None for no cause.
+        """
+        return Stack(self.name, self._transport.acting_on(cause))
+
     # Members
 
     def member(self, name: str, *, generation: str | None = None) -> Member:

@@ -7,6 +7,7 @@ that take longer than a moment are logged as warnings, which Python prints by de
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
@@ -70,6 +71,13 @@ class Transport:
         self._retry_for = retry_for
         self._stream_silence = stream_silence
         self._answer_within = answer_within
+        self._cause: str | None = None
+
+    def acting_on(self, cause: str | None) -> Transport:
+        """Return a transport whose writes state a cursor as their cause; None for no cause."""
+        other = copy.copy(self)
+        other._cause = cause
+        return other
 
     def send(
         self,
@@ -89,6 +97,8 @@ class Transport:
         :return: a response with a status below 400.
         :raises FactstoreError: the service refused the request, or failed for *retry_for* seconds.
         """
+        if self._cause is not None and method not in _READS:
+            headers = {"Factstore-Cause": self._cause, **(headers or {})}
         started = self.clock.monotonic()
         backoff, tries = Backoff(), 0
         repeatable = method in _READS or "Idempotency-Key" in (headers or {})

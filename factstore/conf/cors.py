@@ -19,6 +19,7 @@ REQUEST_HEADERS = [
     "If-None-Match",
     "If-Plan",
     "Idempotency-Key",
+    "Factstore-Cause",
     "Factstore-Generation",
     "Last-Event-ID",
 ]

@@ -14,6 +14,7 @@ from osc_lib import exceptions
 
 from factstore import SERVICE_TYPE
 from factstore.client import Client
+from factstore.client.connect import cause_of
 from factstore.client.endpoint import MICROVERSION, FixedEndpoint, split_user
 from factstore.client.keystone import http_session
 
@@ -36,7 +37,7 @@ def make_client(manager: Any) -> Client:
     def option(name: str) -> str | None:
         return config.get(name) or os.environ.get(f"OS_{name.upper()}") or None
 
-    override = option(_OVERRIDE)
+    override, cause = option(_OVERRIDE), cause_of(os.environ)
     if manager.auth_plugin_name in ("none", "noauth"):
         url = override or config.get("auth", {}).get("endpoint")
         if not url:
@@ -44,7 +45,8 @@ def make_client(manager: Any) -> Client:
                 "No service is named. Without Keystone, set --os-endpoint or OS_ENDPOINT, such as"
                 " http://127.0.0.1:8796."
             )
-        return Client(FixedEndpoint(*split_user(url)), http=http_session(manager.session))
+        http = http_session(manager.session)
+        return Client(FixedEndpoint(*split_user(url)), http=http, cause=cause)
     version = manager._api_version[API_NAME]
     return Client(
         manager.session,
@@ -53,6 +55,7 @@ def make_client(manager: Any) -> Client:
         region_name=manager.region_name or None,
         endpoint_override=override,
         default_microversion=version if "." in version else MICROVERSION,
+        cause=cause,
     )
 
 

@@ -9,6 +9,7 @@ GET = "contextualization:members:get"
 PUT = "contextualization:members:put"
 UPDATE = "contextualization:members:update"
 DELETE = "contextualization:members:delete"
+WHY = "contextualization:members:why"
 HEARTBEAT = "contextualization:members:heartbeat"
 
 _ITEM = "/stacks/{stack}/members/{member}"
@@ -21,6 +22,12 @@ RULES = [
         ("GET", "/stacks/{stack}/members"),
     ),
     operation_rule("members:get", READER_OR_HOLDER, "Show a member.", ("GET", _ITEM)),
+    operation_rule(
+        "members:why",
+        READER_OR_HOLDER,
+        "Show which change made a member run last, and what that change followed from.",
+        ("GET", f"{_ITEM}/why"),
+    ),
     operation_rule(
         "members:put",
         MEMBER_OR_AGENT,

@@ -33,7 +33,7 @@ RECENT = 1000  # values that are remembered, because equal ones need memory only
 RECENT_CHARACTERS = 1024  # of a line that is remembered
 
 _recent: dict[Any, Any] = {}
-_Head = tuple[Any, str, str, str, str, int | None, str | None, tuple[str, ...] | None]
+_Head = tuple[Any, str, str, str, str, int | None, str | None, tuple[str, ...] | None, int]
 _heads: dict[str, _Head] = {}
 _quoted = json.encoder.encode_basestring_ascii
 _FACT_FORMATS = (FORMAT, SEALED)
@@ -76,6 +76,8 @@ def encode_fact(fact: Fact) -> bytes:
         line += f', "ttl": {fact.ttl}'
     if fact.member is not None:
         line += f', "member": {_quoted(fact.member)}'
+    if fact.cause:
+        line += f', "cause": {fact.cause}'
     if fact.sealed is None:
         return f'{{"format": {FORMAT}, {line}}}\n{fact.text}'.encode()
     readers = json.dumps(fact.readers)
@@ -99,7 +101,7 @@ def decode_fact(
     head = _heads.get(line)
     if head is None:
         head = _head(line)
-    kind, created_at, updated_at, updated_by, request_id, ttl, member, readers = head
+    kind, created_at, updated_at, updated_by, request_id, ttl, member, readers, cause = head
     sealed: str | None = None
     if readers is not None:
         text, sealed = MASK, text
@@ -123,6 +125,7 @@ def decode_fact(
         sealed,
         readers or (),
         _recent.setdefault(created, created),
+        cause,
     )
 
 
@@ -138,7 +141,10 @@ def _head(line: str) -> _Head:
     )
     member, ttl = fields.get("member"), fields.get("ttl")
     readers = _readers(fields["readers"]) if fields["format"] == SEALED else None
-    head = kind, created_at, updated_at, by, request_id, ttl, share(member, member), readers
+    cause = fields.get("cause", 0)
+    if type(cause) is not int or cause < 0:
+        raise ValueError("its cause is not a revision")
+    head = kind, created_at, updated_at, by, request_id, ttl, share(member, member), readers, cause
     if len(_heads) > RECENT:
         _heads.clear()
     if len(line) <= RECENT_CHARACTERS:

@@ -154,7 +154,7 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     Member: RecordFormat(
         "members",
         key_field="name",
-        omitted={"declared": None, "number": 0, "told": 0, "listed": 0, "join_key": ""},
+        omitted={"declared": None, "number": 0, "told": 0, "listed": 0, "join_key": "", "cause": 0},
     ),
     # declarations/<name>
     Declaration: RecordFormat("declarations", key_field="name"),

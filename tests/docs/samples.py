@@ -302,6 +302,7 @@ def members(caller: Caller) -> dict[str, str]:
         "read-set-show-response": caller.ask("GET", read_set, 200),
         "heartbeat-request": json.dumps(heartbeat),
         "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
+        "member-why-response": why(caller, generation, listed),
         "batch-dry-run-request": json.dumps(DRY_RUN),
         "batch-dry-run-response": caller.ask(
             "POST", f"{stack}/batch?dry_run=true", 200, json=DRY_RUN
@@ -311,6 +312,22 @@ def members(caller: Caller) -> dict[str, str]:
         **configurations(caller),
         **actions(caller),
     }
+
+
+def why(caller: Caller, generation: str, listed: str) -> str:
+    """Let a member write what follows from a change, and show why another one has applied that."""
+    stack = f"/v1/stacks/{STACK}"
+    headers = {"Factstore-Cause": json.loads(listed)["cursor"]}
+    key = {"value": "ready", "generation": generation}
+    put = f"{stack}/facts/nodes/c1/state"
+    caller.ask("PUT", put, 201, json=key, headers=headers)
+    cursor = json.loads(caller.ask("GET", f"{stack}/facts", 200))["cursor"]
+    applied = {"applied": cursor}
+    caller.ask("POST", f"{stack}/members/head/heartbeat", 204, json=applied)
+    caller.ask("GET", f"{stack}/convergence?group=head&wait=20", 200)
+    found = caller.ask("GET", f"{stack}/members/head/why", 200)
+    caller.ask("DELETE", put, 204)
+    return found
 
 
 HOOK_SIGNAL = {

@@ -69,6 +69,7 @@ COMMANDS = {
     f"PUT {MEMBER}": "fact member create",
     f"PATCH {MEMBER}": "fact member set",
     f"DELETE {MEMBER}": "fact member delete",
+    f"GET {MEMBER}/why": "fact why",
     f"GET {MEMBER}/read_set": "fact read set show",
     f"PUT {MEMBER}/read_set": "fact read set create",
     f"DELETE {MEMBER}/read_set": "fact read set delete",

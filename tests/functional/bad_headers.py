@@ -23,6 +23,12 @@ WRITING = {
     "thousands of commas": ("If-Match: " + "," * 8000, "400 etag_invalid"),
     "create unless it is so": ('If-None-Match: "a"', "400 header_invalid"),
     "nonsense to create": ("If-None-Match: a", "400 etag_invalid"),
+    "an empty cause": ("Factstore-Cause: ", "400 header_invalid"),
+    "a cause that is no cursor": ("Factstore-Cause: 12", "400 header_invalid"),
+    "a cause beyond all revisions": (
+        "Factstore-Cause: 0123456789abcdef.9223372036854775808",
+        "400 header_invalid",
+    ),
     "an empty generation": ("Factstore-Generation: ", "400 header_invalid"),
     "a generation in capitals": ("Factstore-Generation: ABC", "400 header_invalid"),
     "a generation with a prefix": ("Factstore-Generation: 0xabc", "400 header_invalid"),

@@ -124,6 +124,7 @@ PATHS = {
     "more behind a member": ("STACK/members/m/x", "404 not_found"),
     "more behind a heartbeat": ("STACK/members/m/heartbeat/x", "404 not_found"),
     "more behind the convergence": ("STACK/convergence/x", "404 not_found"),
+    "more behind why": ("STACK/members/m/why/x", "404 not_found"),
     "a slash behind the waits": ("STACK/waits/", "404 not_found"),
     "more behind the waits": ("STACK/waits/x", "404 not_found"),
     "a slash behind the turns": ("STACK/turns/", "404 not_found"),
@@ -155,6 +156,7 @@ METHODS = {
     "members are not posted": ("POST", "STACK/members", "405 method_not_allowed"),
     "heartbeats are not put": ("PUT", "STACK/members/m/heartbeat", "405 method_not_allowed"),
     "convergence is not written": ("PUT", "STACK/convergence", "405 method_not_allowed"),
+    "why is not written": ("PUT", "STACK/members/m/why", "405 method_not_allowed"),
     "waits are not written": ("PUT", "STACK/waits", "405 method_not_allowed"),
     "turns are not posted": ("POST", "STACK/turns/q/m", "405 method_not_allowed"),
     "a result is not read alone": (
@@ -255,6 +257,7 @@ QUERIES = [
     ("STACK/turns?consistency=strong", "400 query_invalid"),
     ("STACK/waits?consistency=strong", "400 query_invalid"),
     ("STACK/waits?wait=1", "400 query_invalid"),
+    ("STACK/members/m/why?wait=1", "400 query_invalid"),
     ("STACK/grants/g?consistency=strong", "400 query_invalid"),
     ("STACK/facts/a?format=xml", "400 query_invalid"),
     ("STACK/facts/a?format=RAW", "400 query_invalid"),

@@ -16,6 +16,7 @@ PAGE = "https://dashboard.example.org"
 SENT = {
     "Authorization",
     "Content-Type",
+    "Factstore-Cause",
     "Factstore-Generation",
     "If-Match",
     "If-None-Match",

@@ -35,6 +35,7 @@ def operations() -> list[tuple[str, str]]:
         ("PATCH", "/v1/stacks/s/members/m"),
         ("DELETE", "/v1/stacks/s/members/m"),
         ("POST", "/v1/stacks/s/members/m/heartbeat"),
+        ("GET", "/v1/stacks/s/members/m/why"),
         ("GET", "/v1/stacks/s/members/m/read_set"),
         ("PUT", "/v1/stacks/s/members/m/read_set"),
         ("DELETE", "/v1/stacks/s/members/m/read_set"),

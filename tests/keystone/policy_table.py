@@ -233,6 +233,7 @@ ROWS = [
     Row("GET", f"{STACK}/diff", Tokens.READ, Grants.READ, query=f"?since={CURSOR}", done=410),
     Row("GET", f"{STACK}/convergence", Tokens.READ, Grants.READ),
     Row("GET", f"{STACK}/waits", Tokens.READ, Grants.READ),
+    Row("GET", f"{MEMBER}/why", Tokens.READ, Grants.READ),
     Row("GET", f"{STACK}/events", Tokens.READ, Grants.READ),
     Row("GET", "/v1/events", Tokens.READ_OWN, Grants.OWNERS),
     Row("GET", "/v1/events", Tokens.READ_ANY, Grants.OWNERS, query=PROJECT),

@@ -33,6 +33,7 @@ class Publisher:
     """Publishes a member's facts and results.  Several threads may use it.
 
     :ivar problems: the reason for each fact that the service refused, by path.
+    :ivar cause: the cursor of the context that the facts may follow from; None for none.
     """
 
     def __init__(self, stack: Stack, name: str, membership: Membership, state: StateDir) -> None:
@@ -51,6 +52,7 @@ class Publisher:
         self._refused_for_now: set[str] = set()
         self._lock = threading.RLock()
         self.problems: dict[str, str] = {}
+        self.cause: str | None = None
 
     def set_facts(self, collected: CollectedFacts) -> None:
         """Set the facts for the next :meth:`publish`, which deletes those that were withdrawn."""
@@ -123,7 +125,7 @@ class Publisher:
         :raises FactstoreError: the service cannot answer now, or the agent is no longer a member.
         """
         try:
-            self._stack.batch(batch, generation=generation)
+            self._stack.acting_on(self.cause).batch(batch, generation=generation)
         except NotFound:
             self._membership.heartbeat(None)  # finds out whether the agent is still a member
             raise

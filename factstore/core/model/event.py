@@ -158,6 +158,12 @@ class Change:
     reason: str | None = None
 
     @property
+    def cause(self) -> int:
+        """The revision on which the author acted, as it stated; 0 if it stated none, or deleted."""
+        record = self.fact or self.record
+        return record.cause if isinstance(record, Fact | Member) else 0
+
+    @property
     def grows(self) -> bool:
         """True if a member joined, or a fact was created that is not a result."""
         fact = self.fact

@@ -38,6 +38,7 @@ class Author:
     :param may_set_parameters: True if policy allows the caller to write facts of kind ``parameter``.
     :param grant: the id of the caller's grant, or empty; a write requires that the grant still exists.
     :param reader: decides which sensitive facts the caller may see.
+    :param cause: the revision on which the caller acted, as it states; 0 if it states none.
     """
 
     user_id: str
@@ -45,6 +46,7 @@ class Author:
     may_set_parameters: bool = True
     grant: str = ""
     reader: SecretReader = NOBODY
+    cause: int = 0
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Fact:
     :param sealed: the sealed value of a sensitive fact, otherwise None.  It is never shown.
     :param readers: the groups and members that may see a sensitive value, in addition to callers whom
         policy allows.
+    :param cause: the revision on which its author acted, as the author stated; 0 if it stated none.
     """
 
     path: str
@@ -110,6 +113,7 @@ class Fact:
     sealed: str | None = None
     readers: tuple[str, ...] = ()
     created: int = field(default=0, compare=False, repr=False)
+    cause: int = 0
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Renderings that readers cache with the record."""
 
@@ -146,6 +150,7 @@ class Fact:
             self.sealed,
             self.readers,
             created,
+            self.cause,
         )
 
     def etag(self, epoch: str) -> str:

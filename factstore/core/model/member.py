@@ -43,6 +43,8 @@ class Member(Record):
         visible change did not; otherwise, and for a member that has had no read set, 0.
     :param join_key: identifies the request that joined, so that its repetition is recognized; empty if
         the request had no idempotency key.
+    :param cause: the revision on which the author of the last change acted, as the author stated; 0 if
+        it stated none.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Member(Record):
     told: int = 0
     listed: int = 0
     join_key: str = ""
+    cause: int = 0
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Renderings that readers cache with the record."""
 

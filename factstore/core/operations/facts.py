@@ -164,6 +164,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
             version=known.version + 1 if known else 1,
             sealed=request.sealed,
             readers=request.readers,
+            cause=author.cause,
         )
         return FactResult(request.path, "updated" if known else "created", fact)
 

@@ -145,6 +145,7 @@ class DepartMember(Operation[Member]):
             updated_at=now,
             updated_by=self.author.user_id,
             request_id=self.author.request_id,
+            cause=self.author.cause,
             told=0,
         )
 
@@ -160,6 +161,7 @@ def _changed(
         updated_at=now,
         updated_by=author.user_id,
         request_id=author.request_id,
+        cause=author.cause,
         told=0,
         listed=0,
         memo={},

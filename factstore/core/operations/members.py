@@ -221,7 +221,7 @@ class JoinMember(Operation[JoinResult]):
         request, author = self.request, self.author
         return Member(
             self.name, request.group, "joining", request.attributes, ttl, now, now,
-            author.user_id, author.request_id, request.reason, **fields,
+            author.user_id, author.request_id, request.reason, cause=author.cause, **fields,
         )  # fmt: skip
 
     def _changed(self, living: Member, now: str, **fields: Any) -> Member:
@@ -241,6 +241,7 @@ class JoinMember(Operation[JoinResult]):
             updated_at=now,
             updated_by=author.user_id,
             request_id=author.request_id,
+            cause=author.cause,
             memo={},
         )
 

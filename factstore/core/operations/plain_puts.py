@@ -69,6 +69,7 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
             author.user_id,
             author.request_id,
             version=1 if known is None else known.version + 1,
+            cause=author.cause,
         )
         puts.append(fact)
         outcome: FactOutcome = "created" if known is None else "updated"

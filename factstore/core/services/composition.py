@@ -40,6 +40,7 @@ from factstore.core.services.waiter_controller import WaiterController
 from factstore.core.services.waiters import WaiterService
 from factstore.core.services.waits import WaitService
 from factstore.core.services.watch import WatchService
+from factstore.core.services.why import WhyService
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Services:
     context: ContextService
     nodes: NodeService
     convergence: ConvergenceService
+    why: WhyService
     watch: WatchService
     history: HistoryService
     past: PastService
@@ -149,6 +151,7 @@ def build_services(
         context=ContextService(store, events, clock, timeout, transactor.running),
         nodes=NodeService(store, clock, timeout, transactor),
         convergence=ConvergenceService(store, events, clock, timeout),
+        why=WhyService(store, events, clock, timeout),
         watch=WatchService(store, events, clock, timeout),
         history=HistoryService(store, events, clock, timeout),
         past=PastService(store, events, clock, timeout, transactor),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from factstore.core.errors import Invalid
-from factstore.core.model.cursor import parse_tags
+from factstore.core.model.cursor import Cursor, parse_tags
 from factstore.core.model.member import GENERATION_PATTERN
 from factstore.wsgi.addresses import host_name, is_address, is_loopback
 
@@ -80,6 +80,7 @@ class Headers:
     authorization: str | None = None
     token: str | None = None
     generation: str | None = None
+    cause: str | None = None
     version: str = ""
     conditional: bool = False
     stream: bool = False
@@ -169,7 +170,8 @@ class Reader:
             headers = read_headers(block)
             if headers is not None and headers.version not in self._versions:
                 headers = None
-            if len(block) <= _BLOCK_BYTES:
+            # Clients that state causes state another one each time.
+            if len(block) <= _BLOCK_BYTES and (headers is None or headers.cause is None):
                 self._blocks[block] = headers
         if headers is None or (headers.length and line[1] == b"GET"):
             return None
@@ -247,6 +249,9 @@ def _take(headers: Headers, name: str, value: str) -> bool:
         case "factstore-generation":
             headers.generation = value
             return _GENERATION.fullmatch(value) is not None
+        case "factstore-cause":
+            headers.cause = value
+            return _is_cursor(value)
         case "if-none-match":
             return _take_tags(headers, value)
         case "openstack-api-version":
@@ -271,6 +276,14 @@ def split_query(query: str) -> dict[str, str] | None:
             return None
         arguments[name] = value
     return arguments
+
+
+def _is_cursor(value: str) -> bool:
+    try:
+        Cursor.parse(value)
+    except Invalid:
+        return False
+    return True
 
 
 def _take_tags(headers: Headers, value: str) -> bool:

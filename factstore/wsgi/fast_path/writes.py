@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from factstore.api.cause import cause_in
 from factstore.api.fact_body import fact_to_put, is_plain_put
 from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
@@ -179,12 +180,13 @@ class Writes:
 
     def author(self, call: Call) -> Author:
         """Return the author of a change."""
-        identity = call.identity
+        identity, cause = call.identity, call.request.headers.cause
         return Author(
             identity.user_id,
             call.request_id,
             self._authorizer(fact_rules.PUT_PARAMETER, identity, identity.project_id),
             identity.permissions.grant,
+            cause=0 if cause is None else cause_in(cause, self._services.epoch),
         )
 
 

@@ -32,6 +32,7 @@ facts = st.builds(
     updated_by=words,
     request_id=words,
     ttl=st.none() | st.integers(5, 2_592_000),
+    cause=st.just(0) | counts,
     version=counts,
     revision=counts,
     lease=counts,
@@ -160,11 +161,13 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
         member=st.one_of(st.none(), TEXTS),
         sealed=st.one_of(st.none(), TEXTS),
         readers=st.lists(TEXTS, max_size=2).map(tuple),
+        cause=st.sampled_from([0, 1, 2**62]),
     )
 )
 def test_the_line_of_a_fact_is_the_json_of_its_fields(fact: Fact) -> None:
     names = ["kind", "created_at", "updated_at", "updated_by", "request_id"]
     names += [name for name in ("ttl", "member") if getattr(fact, name) is not None]
+    names += ["cause"] if fact.cause else []
     names += [] if fact.sealed is None else ["readers"]
     head = {"format": 1 if fact.sealed is None else 2}
     head |= {name: getattr(fact, name) for name in names}
