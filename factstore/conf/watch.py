@@ -35,4 +35,12 @@ WATCH_OPTS = [
         "its members wait for each other, or for facts that will not come.  For the same time, a value "
         "that differs from the one that a waiter awaits is expected to change.",
     ),
+    cfg.IntOpt(
+        "flapping_times",
+        default=5,
+        min=1,
+        max=100,
+        help="Number of times that a chain of changes, each of which follows from the one before, may "
+        "return to the same fact before it is reported with the event stack.flapping.",
+    ),
 ]

@@ -20,6 +20,7 @@ from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
 from factstore.core.model.delivery import DeliveryState, Notifier, Owner
 from factstore.core.model.event import DeletionMarker
+from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.grant import Grant
 from factstore.core.model.kept_value import KEEP_VALUES_MAX, KeptValue
 from factstore.core.model.member import Applied, Declaration, Member
@@ -132,6 +133,13 @@ def _convert_blocked_reads(fields: dict[str, Any]) -> None:
     fields["entries"] = tuple(entries)
 
 
+def _convert_flapping(fields: dict[str, Any]) -> None:
+    for name in ("paths", "writers"):
+        if not isinstance(fields[name], list):
+            raise ValueError("its names are not an array")
+        fields[name] = tuple(fields[name])
+
+
 def _convert_subscription(fields: dict[str, Any]) -> None:
     for name in ("stacks", "types", "prefixes", "groups", "alarms", "secrets"):
         if not isinstance(fields[name], list):
@@ -186,6 +194,8 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     BlockedReads: RecordFormat("blocked_reads", key_field="worker", convert=_convert_blocked_reads),
     # reports/stuck
     StuckReport: RecordFormat("reports"),
+    # flapping/<hash of the path>, on a lease that ends some time after the last change of the path
+    FlappingReport: RecordFormat("flapping", convert=_convert_flapping),
     # kept/<path>/~<slot>
     KeptValue: RecordFormat(
         "kept", omitted={"deleted_by": None, "delete_request": None}, convert=_check_kept_value

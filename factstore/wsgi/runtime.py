@@ -269,6 +269,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
         encryption=encryption,
         target_rules=target_rules(conf),
         stuck_seconds=watch.stuck_seconds,
+        flapping_times=watch.flapping_times,
         on_write_retry=metrics.count_write_retry,
     )
     runtime = Runtime(

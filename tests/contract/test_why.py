@@ -9,6 +9,7 @@ import pytest
 from factstore.core.errors import NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Put, Scope
+from factstore.core.model.flapping_report import FlappingReport, flapping_key
 from factstore.core.model.grant import GrantRequest
 from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.permissions import Permissions
@@ -16,7 +17,8 @@ from factstore.core.model.precondition import ANY
 from factstore.core.model.read_set import ReadSet
 from factstore.core.services.cause_chain import FLAPPING_TIMES, STEPS
 from factstore.core.services.why import Why
-from tests.contract.world import Worker, World, author
+from tests.contract.membership import changes_since
+from tests.contract.world import Worker, World, author, soon
 from tests.eventually import eventually
 
 
@@ -120,6 +122,61 @@ def test_a_chain_that_returns_to_its_path_is_called_flapping(worker: Worker, sco
         ("a", "b"),
     )
     assert len(found.steps) <= STEPS
+
+
+def loop(worker: Worker, scope: Scope, turns: int, at: int = 0, first: int = 0) -> int:
+    """Let two members wake each other; return the last revision."""
+    at = at or put(worker, scope, "nodes/b/x", "begin")
+    for number in range(first, first + turns):
+        at = put(worker, scope, "nodes/a/x", number, cause=at)
+        at = put(worker, scope, "nodes/b/x", number, cause=at)
+    return at
+
+
+def reported(worker: Worker, scope: Scope, after: int) -> list[tuple[str, str]]:
+    """Return the types of the changes of the stack as a whole, and the paths that they name."""
+    return [
+        (change.type, (change.reason or "").partition(" ")[0])
+        for changes in changes_since(worker, scope, after)
+        for change in changes
+        if change.type.startswith("stack.")
+    ]
+
+
+def test_a_loop_is_reported_once_by_all_workers_together(world: World, scope: Scope) -> None:
+    workers = [world.worker(), world.worker()]
+    worker = workers[0]
+    join(worker, scope, "a", "nodes/b/x")
+    join(worker, scope, "b", "nodes/a/x")
+
+    def look() -> None:
+        for each in workers:
+            each.store.refresh(soon())
+            each.services.wait_monitor.run_once()
+
+    start = at = loop(worker, scope, FLAPPING_TIMES - 1)
+    look()
+    assert reported(worker, scope, start) == []
+    at = loop(worker, scope, 3, at, 100)
+    look()
+    found = reported(worker, scope, start)
+    assert sorted(found) == [("stack.flapping", "nodes/a/x"), ("stack.flapping", "nodes/b/x")]
+    loop(worker, scope, 3, at, 200)
+    look()
+    assert reported(worker, scope, start) == found
+    record = worker.store.state().record(scope, flapping_key("nodes/a/x"))
+    assert isinstance(record, FlappingReport)
+    assert (record.paths, record.writers) == (("nodes/a/x", "nodes/b/x"), ("a", "b"))
+
+
+def test_changes_that_do_not_return_are_no_loop(worker: Worker, scope: Scope) -> None:
+    join(worker, scope, "a", "trigger")
+    start = put(worker, scope, "trigger", "begin")
+    for number in range(3 * FLAPPING_TIMES):
+        at = put(worker, scope, "trigger", number)
+        put(worker, scope, "nodes/a/x", number, cause=at)
+    worker.services.wait_monitor.run_once()
+    assert reported(worker, scope, start) == []
 
 
 def test_a_long_chain_is_cut_off(worker: Worker, scope: Scope) -> None:

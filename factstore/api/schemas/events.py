@@ -23,6 +23,7 @@ from factstore.api.schemas.field_types import (
 )
 from factstore.api.schemas.members import Member
 from factstore.api.schemas.waiters import WaiterState
+from factstore.api.schemas.why import WhyFlapping
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.event import CHANGE_TYPES
@@ -116,6 +117,7 @@ class Change(Schema):
     group = fields.String()
     reason = fields.String(allow_none=True)
     since = fields.String(metadata={"format": "date-time"})
+    flapping = fields.Nested(WhyFlapping)
     by = fields.String(required=True, allow_none=True)
     request_id = fields.String(required=True, allow_none=True)
     waiter = fields.Nested(WaiterState)

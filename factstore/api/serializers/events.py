@@ -13,6 +13,7 @@ from factstore.core.model.alarm import Alarm
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
+from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.member import Member
 from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.value import encode
@@ -95,6 +96,8 @@ def _change_text(change: Change, event: Event, epoch: str, names_stack: bool) ->
             return _alarm_change_text(change, fields)
         case "stack" if isinstance(change.record, StuckReport):
             return _stuck_change_text(change, change.record, fields)
+        case "stack" if isinstance(change.record, FlappingReport):
+            return _flapping_change_text(change, change.record, fields)
         case _:
             texts = {
                 "fact": fact_text(change.fact, epoch) if change.fact else "null",
@@ -125,6 +128,17 @@ def _stuck_change_text(change: Change, report: StuckReport, fields: dict[str, ob
             "previous": None,
         }
     )
+
+
+def _flapping_change_text(change: Change, report: FlappingReport, fields: dict[str, object]) -> str:
+    flapping = {
+        "path": report.path,
+        "times": report.times,
+        "paths": report.paths,
+        "writers": report.writers,
+    }
+    about = {"reason": change.reason, "flapping": flapping, "fact": None, "previous": None}
+    return encode({**fields, **about})
 
 
 def _waiter_change_text(change: Change, fields: dict[str, object]) -> str:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.member import Member
 from factstore.core.model.path import OWN_FOLDERS, RESULTS
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -35,6 +36,7 @@ ChangeType = Literal[
     "alarm.history_lost",
     "stack.stuck",
     "stack.unstuck",
+    "stack.flapping",
     "stack.delete",
 ]
 CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
@@ -153,7 +155,7 @@ class Change:
     previous: Fact | None
     by: str | None
     request_id: str | None
-    record: Member | Waiter | Alarm | StuckReport | None = None
+    record: Member | Waiter | Alarm | StuckReport | FlappingReport | None = None
     former: Member | None = None
     reason: str | None = None
 
@@ -220,6 +222,12 @@ def stuck_change(kind: ChangeType, report: StuckReport) -> Change:
     """Return the change of a stack that is reported as stuck, or is not stuck any more."""
     reason = report.reason if kind == "stack.stuck" else None
     return Change(kind, None, None, None, None, None, report, None, reason)
+
+
+def flapping_change(report: FlappingReport) -> Change:
+    """Return the change of a stack in which a path is changed again and again."""
+    kind: ChangeType = "stack.flapping"
+    return Change(kind, None, None, None, None, None, report, None, report.reason)
 
 
 def by_revision(events: Iterable[Event]) -> Iterator[tuple[Event, ...]]:

@@ -40,7 +40,7 @@ END_KINDS: tuple[EndKind, ...] = get_args(EndKind)
 
 STEPS = 50
 FLAPPING_TIMES = 5
-"""The number of times that a chain changes the same path before it is called flapping."""
+"""The default for how often a chain may return to a path before it is called flapping."""
 
 _GRANT = "grant:"
 HIDDEN = "the caller may not read this change."
@@ -95,6 +95,7 @@ class CauseChain:
         events: Sequence[Event],
         floor: int,
         permissions: Permissions,
+        flapping_times: int,
     ) -> None:
         self.steps: list[Step] = []
         self.flapping: Flapping | None = None
@@ -104,21 +105,28 @@ class CauseChain:
         self._events = events
         self._floor = floor
         self._permissions = permissions
+        self._flapping_times = flapping_times
 
-    def follow(self, reader: str | None, upto: int) -> tuple[EndKind, str]:
-        """Add the steps, and return the reason for their end."""
+    def follow(self, reader: str | None, upto: int, path: str | None = None) -> tuple[EndKind, str]:
+        """Add the steps, and return the reason for their end.
+
+        :param reader: the member that was woken by the first one; None for any.
+        :param upto: the revision that the member had applied.
+        :param path: of the first change, if it is known.
+        """
         times: Counter[str] = Counter()
         while True:
-            found = self._newest(reader, upto)
+            found = self._newest(reader, upto, path)
             if found is None:
                 return self._missing(upto)
+            path = None
             event, changes = found
             step = self._step(event, changes)
             self.steps.append(step)
             change = changes[0]
             if step.subject:
                 times[step.subject] += 1
-                if times[step.subject] > FLAPPING_TIMES:
+                if times[step.subject] > self._flapping_times:
                     self.flapping = self._flapping(step.subject, times[step.subject])
                     return "flapping", (
                         f"{quoted(step.subject)} is changed again and again: each change follows from "
@@ -127,8 +135,11 @@ class CauseChain:
             if step.cause is None:
                 kind, detail = _end(change, step.writer)
                 return kind, detail if step.change is not None else HIDDEN
-            if len(self.steps) == STEPS:
-                return "limit", f"the changes before are not shown; there are more than {STEPS}."
+            if len(self.steps) == max(STEPS, 4 * self._flapping_times):
+                return (
+                    "limit",
+                    f"these are the last {len(self.steps)} changes.",
+                )
             reader, upto = self._writer(change), step.cause.revision
 
     def _missing(self, upto: int) -> tuple[EndKind, str]:
@@ -144,13 +155,19 @@ class CauseChain:
             )
         return "none", "no change concerns the member."
 
-    def _newest(self, reader: str | None, upto: int) -> tuple[Event, list[Change]] | None:
+    def _newest(
+        self, reader: str | None, upto: int, path: str | None
+    ) -> tuple[Event, list[Change]] | None:
         """Return the newest event up to a revision that concerns a member, and the changes that do."""
         concerns = self._test(reader)
         count = bisect_right(self._events, upto, key=lambda event: event.revision)
         for number in range(count - 1, -1, -1):
             event = self._events[number]
-            changes = [each for each in event.changes if concerns(each, event.revision)]
+            changes = [
+                each
+                for each in event.changes
+                if (path in (None, each.path)) and concerns(each, event.revision)
+            ]
             if changes:
                 changes.sort(key=lambda each: (not self._may_read(each), not each.cause))
                 return event, changes

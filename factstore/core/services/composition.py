@@ -17,10 +17,12 @@ from factstore.core.services.alarms import AlarmService
 from factstore.core.services.applied_reports import AppliedReports
 from factstore.core.services.batch_plans import BatchPlanService
 from factstore.core.services.blocked_reads import LOOK_SECONDS, BlockedReadRegistry
+from factstore.core.services.cause_chain import FLAPPING_TIMES
 from factstore.core.services.configurations import ConfigurationService
 from factstore.core.services.context import ContextService
 from factstore.core.services.convergence import ConvergenceService
 from factstore.core.services.facts import FactService
+from factstore.core.services.flapping_watch import FlappingWatch
 from factstore.core.services.folders import FolderService
 from factstore.core.services.grants import GrantService
 from factstore.core.services.history import HistoryService
@@ -108,6 +110,7 @@ def build_services(
     encryption: Encryption | None = None,
     target_rules: TargetRules = TargetRules(),  # noqa: B008 - it is immutable
     stuck_seconds: float = STUCK_SECONDS,
+    flapping_times: int = FLAPPING_TIMES,
     look_seconds: float = LOOK_SECONDS,
     on_write_retry: Callable[[], None] = lambda: None,
 ) -> Services:
@@ -117,6 +120,7 @@ def build_services(
     :param timeout: seconds after which a call to the store counts as failed.
     :param blocking: the number of requests and streams of all projects that may wait at the same time.
     :param target_rules: the targets that subscriptions may have.
+    :param flapping_times: how often causes may return to a path before that is reported.
     :param stuck_seconds: the time after which a stack that is stuck is reported as such.
     :param look_seconds: the time between two looks at what is blocked.
     :param on_write_retry: called when a write has to be planned again because a guard failed.
@@ -126,6 +130,7 @@ def build_services(
     reports = AppliedReports(store, transactor, new_wake_up)
     registry = BlockedReadRegistry(clock, look_seconds)
     facts = FactService(store, events, clock, timeout, transactor, encryption, registry)
+    why = WhyService(store, events, clock, timeout, flapping_times)
     finder = WaitFinder(registry, clock, new_id(), stuck_seconds)
     return Services(
         store=store,
@@ -151,13 +156,20 @@ def build_services(
         context=ContextService(store, events, clock, timeout, transactor.running),
         nodes=NodeService(store, clock, timeout, transactor),
         convergence=ConvergenceService(store, events, clock, timeout),
-        why=WhyService(store, events, clock, timeout),
+        why=why,
         watch=WatchService(store, events, clock, timeout),
         history=HistoryService(store, events, clock, timeout),
         past=PastService(store, events, clock, timeout, transactor),
         waiter_controller=WaiterController(store, clock, timeout, transactor, new_wake_up),
         wait_monitor=WaitMonitor(
-            store, clock, timeout, transactor, finder, new_wake_up, look_seconds
+            store,
+            clock,
+            timeout,
+            transactor,
+            finder,
+            new_wake_up,
+            look_seconds,
+            FlappingWatch(store, clock, transactor, why),
         ),
         lease_monitor=LeaseMonitor(store, clock, timeout, transactor, new_wake_up),
         key_rewrap=KeyRewrap(store, clock, encryption, timeout, transactor),

@@ -17,6 +17,7 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.waits import ShareBlockedReads, WithdrawBlockedReads
 from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.services.blocked_reads import LOOK_SECONDS
+from factstore.core.services.flapping_watch import FlappingWatch
 from factstore.core.services.stuck_watch import StuckWatch
 from factstore.core.services.wait_finder import FoundWaits, WaitFinder
 from factstore.core.state.stack_state import StackState
@@ -33,6 +34,7 @@ class WaitMonitor:
 
     :param timeout: seconds after which a call to the store counts as failed.
     :param look: seconds between two looks.
+    :param flapping: looks at what is changed again and again at the same time.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class WaitMonitor:
         finder: WaitFinder,
         new_wake_up: Callable[[], WakeUp],
         look: float = LOOK_SECONDS,
+        flapping: FlappingWatch | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -51,6 +54,7 @@ class WaitMonitor:
         self._transactor = transactor
         self._finder = finder
         self._stuck = StuckWatch(store, clock, timeout, transactor, finder)
+        self._flapping = flapping
         self._look = look
         self._shared: dict[str, tuple[Scope, BlockedReads]] = {}  # by stack id
         self._lease = 0
@@ -99,6 +103,8 @@ class WaitMonitor:
             return
         self._share(state)
         self._stuck.look()
+        if self._flapping is not None:
+            self._flapping.look()
 
     def _share(self, state: State) -> None:
         """Store the blocked reads of this worker."""

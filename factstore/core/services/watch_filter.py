@@ -9,6 +9,7 @@ from typing import Literal
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Fact
+from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_path, covers
 from factstore.core.model.permissions import OWNER, Permissions
@@ -101,6 +102,9 @@ class Filter:
             )
         if change.type.startswith("waiter."):
             return self._includes("waiter")
+        if isinstance(change.record, FlappingReport):
+            read = all(map(self.permissions.can_read, change.record.paths))
+            return read and self._includes("stack")
         if change.type.startswith("stack."):
             return self._includes("stack")
         if change.type.startswith("alarm."):

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
-from factstore.core.model.fact import Scope
+from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.operations.operation import stack_missing
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.cause_chain import CauseChain, EndKind, Flapping, Step
+from factstore.core.services.cause_chain import FLAPPING_TIMES, CauseChain, EndKind, Flapping, Step
 from factstore.core.services.time_slice import TimeSlice
 
 _READ_EVENTS, _READ_BYTES = 1000, 16 * 1024 * 1024  # at once
@@ -49,13 +49,22 @@ class WhyService:
     """The service for the causes of members' runs.
 
     :param timeout: seconds after which a call to the store counts as failed.
+    :param flapping_times: how often a chain may return to a path before it is called flapping.
     """
 
-    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        timeout: float,
+        flapping_times: int = FLAPPING_TIMES,
+    ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._timeout = timeout
+        self.flapping_times = flapping_times
 
     def get(self, scope: Scope, name: str, permissions: Permissions = OWNER) -> Why:
         """Return why a member last ran.
@@ -85,7 +94,7 @@ class WhyService:
             convergence.check()
             applied, target = convergence.applied.get(name), convergence.target_of(name)
         floor, events = self._read(scope, stack.id, stack.created, revision, deadline)
-        chain = CauseChain(state, scope, epoch, events, floor, permissions)
+        chain = CauseChain(state, scope, epoch, events, floor, permissions, self.flapping_times)
         end, detail = chain.follow(name, revision if applied is None else applied)
         return Why(
             member,
@@ -97,6 +106,22 @@ class WhyService:
             chain.flapping,
             Cursor(epoch, floor),
         )
+
+    def loop(self, scope: Scope, fact: Fact) -> Flapping | None:
+        """Return the loop that ends with a fact as it is now; None if its causes do not return to it.
+
+        :raises CursorExpired: the events are not in memory any more.
+        """
+        deadline = self._clock.monotonic() + self._timeout
+        state, epoch = self._store.state(), self._store.epoch
+        stack = state.stack(scope)
+        if stack is None:
+            return None
+        floor, events = self._read(scope, stack.id, stack.created, fact.revision, deadline)
+        chain = CauseChain(state, scope, epoch, events, floor, OWNER, self.flapping_times)
+        chain.follow(None, fact.revision, fact.path)
+        found = chain.flapping
+        return found if found is not None and found.path == fact.path else None
 
     def _read(
         self, scope: Scope, stack_id: str, created: int, upto: int, deadline: float

@@ -13,8 +13,15 @@ from dataclasses import dataclass, field
 
 from factstore.core.model.action import Action, ActionResult, ActionTimer
 from factstore.core.model.alarm import Alarm, AlarmTimer
-from factstore.core.model.event import Change, ChangeType, DeletionMarker, stuck_change
+from factstore.core.model.event import (
+    Change,
+    ChangeType,
+    DeletionMarker,
+    flapping_change,
+    stuck_change,
+)
 from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.path import RESULTS
 from factstore.core.model.pulse import Pulse
@@ -25,6 +32,7 @@ from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.action_runs import ActionRuns
+from factstore.core.state.caused_paths import CausedPaths
 from factstore.core.state.configuration_changes import ConfigurationChanges
 from factstore.core.state.context_checksum import ContextChecksum
 from factstore.core.state.convergence import Convergence
@@ -74,6 +82,7 @@ class StackState:
     sensitive: int = 0
     checksum: ContextChecksum = field(default_factory=ContextChecksum)
     receipt_leases: ReceiptLeases = field(default_factory=ReceiptLeases)
+    caused_paths: CausedPaths = field(default_factory=CausedPaths)
     turn_queues: TurnQueues = field(init=False)
     actions: ActionRuns = field(init=False)
     configuration_changes: ConfigurationChanges = field(default_factory=ConfigurationChanges)
@@ -113,6 +122,8 @@ class StackState:
         self.leases.bind(fact)
         self.changed = fact.revision
         self.conditions.fact(fact.path, fact)
+        if fact.cause:
+            self.caused_paths.note(fact.path)
         self.configuration_changes.note_fact(fact.path)
         if not fact.path.startswith(RESULTS):
             self.convergence.change(fact.path, fact.revision, fact.created)
@@ -200,6 +211,8 @@ class StackState:
                 self.convergence.restore(record)
             case StuckReport():
                 return stuck_change("stack.stuck", record)
+            case FlappingReport() if former is None:
+                return flapping_change(record)
         return None
 
     def drop_record(self, key: RecordKey, revision: int) -> Change | None:

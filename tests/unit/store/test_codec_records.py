@@ -15,6 +15,7 @@ from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
 from factstore.core.model.delivery import Delivery, DeliveryState, Notifier, Owner
 from factstore.core.model.event import DeletionMarker
+from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.read_set import ReadSet
@@ -54,6 +55,7 @@ RECORDS: list[Record] = [
     DeletionMarker(5, {}, revision=7),
     ConditionRoom(3, revision=7),
     BlockedReads("w", (BlockedRead(Party("member", "c1"), "nodes/head/ip", "t", 2),), 3, **STORED),
+    FlappingReport("a", 6, ("a", "b"), ("c1",), "t", revision=7),
     StuckReport("t", "c1 waits for nodes/head/ip.", "u", revision=7),
     ConfigurationOrder(3, revision=7),
     Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),
@@ -106,6 +108,7 @@ def is_legal(name: str, value: object, wrong: object) -> bool:
         "secrets",
         "start",
         "cursor",
+        "path",
     ):
         return True
     nullable = ("reason", "decided_at", "history_lost_at", "member", "group", "declared")

@@ -1,0 +1,36 @@
+"""The paths of a stack that are changed as a consequence of other changes, counted.
+
+A path that was changed often like this may be part of a loop; the chains of causes show whether it is.
+A fact without a cause costs nothing here.
+"""
+
+from __future__ import annotations
+
+PATHS = 1000
+"""The number of paths that are counted; with more, counting begins again."""
+
+
+class CausedPaths:
+    """The counters of one stack."""
+
+    __slots__ = ("_changed", "_counts")
+
+    def __init__(self) -> None:
+        self._changed: set[str] = set()
+        self._counts: dict[str, int] = {}
+
+    def note(self, path: str) -> None:
+        """Count a change of a path whose author has stated a cause."""
+        if len(self._counts) >= PATHS and path not in self._counts:
+            self._counts.clear()
+            self._changed.clear()
+        self._counts[path] = self._counts.get(path, 0) + 1
+        self._changed.add(path)
+
+    def take_frequent(self, times: int) -> list[str]:
+        """Return the paths that have changed more often, and again since the last call."""
+        if not self._changed:
+            return []
+        found = sorted(path for path in self._changed if self._counts[path] > times)
+        self._changed.clear()
+        return found
