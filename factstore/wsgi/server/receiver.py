@@ -4,6 +4,8 @@ While a connection waits for a request, its greenlet sleeps.  The requests that 
 hub, and answered there if the fast path can do so in the loop.  The greenlet wakes for the others, and
 for the rest of a response that the client reads slowly.  A greenlet needs most of the memory of a
 connection, so it ends when it has slept for long, and another one takes its place when it is needed.
+
+The module is longer than 300 lines because the states of a connection follow from one another.
 """
 
 from __future__ import annotations
@@ -91,7 +93,7 @@ class Receiver:
                 self._connection.park()
                 return b""
             if isinstance(found, bytes):
-                return found
+                return found or self._read_late()
             if isinstance(found, memoryview):
                 self._connection.sendall(found)
                 continue
@@ -135,6 +137,16 @@ class Receiver:
             if not self._parked:
                 self._connection.set_idle(False)
         return found
+
+    def _read_late(self) -> bytes:
+        """Return what has arrived since the end of the connection was decided, or nothing.
+
+        To close a connection with a request that was not read would reset it.
+        """
+        try:
+            return os.read(self._descriptor, READ_BYTES)
+        except OSError:
+            return b""
 
     def unread(self, data: bytes) -> None:
         """Take back what gunicorn has read beyond the end of a request."""
@@ -266,10 +278,26 @@ class Receiver:
         self._parked = False
         self._connection.set_idle(False)
         if found == b"":
-            self._resume(self._connection.close)
+            self._resume(self._close)
         elif (streams := self._connections.streams) is not None:
             self._found = found
             streams.serve_next(self._connection)
+
+    def _end_idle(self) -> None:
+        """Close the connection, unless a request has arrived."""
+        self.readable()  # a worker that is late finds the end of the time before the request
+        if self._waits and not self._data:
+            self._connections.count("idle")
+            self._wake(b"")
+
+    def _close(self) -> None:
+        """Close a connection without a greenlet, unless a request has arrived meanwhile."""
+        data, streams = self._read_late(), self._connections.streams
+        if data and streams is not None:
+            self._found = data
+            streams.serve_next(self._connection)
+        else:
+            self._connection.close()
 
     def _wake_gunicorn(self) -> None:
         """Let gunicorn continue with a part of a request; without one, it ends the connection."""
@@ -294,7 +322,6 @@ class Receiver:
         if self._data and waited > read_seconds:
             self._wake_gunicorn()  # it waits for the rest, and answers that it is late
         elif not self._data and waited > idle_seconds:
-            self._connections.count("idle")
-            self._wake(b"")
+            self._end_idle()
         elif not self._data and waited > PARK_SECONDS:
             self.park()

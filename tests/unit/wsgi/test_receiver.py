@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from unittest.mock import Mock
 
@@ -285,6 +286,33 @@ def test_a_request_that_waits_for_long_needs_no_greenlet(parked: Parked, path: P
     parked.client.sendall(OTHER)
     assert received(parked.client, 1) == b"", "the greenlet that took its place closed it"
     assert parked.served == [OTHER]
+
+
+@pytest.mark.parametrize("park", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_request_that_arrives_as_the_idle_time_ends_is_answered(
+    parked: Parked, path: Path, park: bool, late: bool
+) -> None:
+    if park:
+        parked.park()
+    else:
+        gevent.sleep(SOON)
+    run_callback = gevent.get_hub().loop.run_callback
+    expire = parked.connection.receiver.expire  # type: ignore[union-attr]
+    if not late:  # it has not been reported yet
+        parked.client.sendall(GET)
+    run_callback(expire, time.monotonic() + 100, 1.0, 30.0)
+    if late:  # the connection is about to be closed
+        run_callback(parked.client.sendall, GET)
+    if not late:
+        begun(path)
+        path.reads[0](b"the answer")
+        assert received(parked.client, 100) == b"the answer"
+    elif park:
+        assert received(parked.client, 1) == b""
+        assert parked.served == [GET]
+    else:
+        assert parked.greenlet.get(timeout=PATIENCE) == GET
 
 
 def test_a_parked_connection_ends_when_its_client_goes_or_the_worker_stops(
