@@ -1,7 +1,8 @@
 """Run a share of the simulated nodes: a program for simulate.py.
 
 Each line of its input is a list of names in JSON: of nodes to start, or an empty one to print the
-counters of each node.  It ends once the stack is deleted and its input is closed.
+counters of each node.  It ends once the stack is deleted and its input is closed, or some seconds after
+that in any case.
 
 The nodes are greenlets, which run the same code as threads.  Hundreds of threads in one process would
 spend most of the processor's time on waiting for each other.
@@ -14,8 +15,10 @@ monkey.patch_all()
 
 import gc
 import json
+import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 from gevent.fileobject import FileObjectThread
@@ -25,6 +28,9 @@ from node import RARE, READERS, Files, Node
 
 from factstore.agent.config.reads import Reads
 from factstore.client import connect
+
+
+LINGER_SECONDS = 10.0
 
 
 class Nodes:
@@ -80,10 +86,11 @@ class Nodes:
             name: (node.renders, node.woken, node.revision) for name, node in self._nodes.items()
         }
 
-    def join(self) -> None:
-        """Wait until all nodes have ended."""
+    def join(self, seconds: float) -> None:
+        """Wait until all nodes have ended, or for a time."""
+        end = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 def main(stack: str, directory: str, settle: str, patience: str, ttl: str) -> None:
@@ -96,7 +103,8 @@ def main(stack: str, directory: str, settle: str, patience: str, ttl: str) -> No
             nodes.start(names)
         else:
             print(json.dumps(nodes.counters()), flush=True)
-    nodes.join()
+    nodes.join(LINGER_SECONDS)
+    os._exit(0)  # nodes without a service would try again until they are killed
 
 
 if __name__ == "__main__":

@@ -188,8 +188,13 @@ class Simulation:
             raise SystemExit(f"missing or departed: {', '.join(sorted(wrong))}")
 
     def stop(self) -> None:
-        """Delete the stack, which ends its nodes."""
-        self._stack.delete_stack()
+        """Delete the stack, which ends its nodes; without the service, kill them."""
+        try:
+            self._stack.delete_stack()
+        except BaseException:
+            for share in self._shares:
+                share.kill()
+            raise
         for share in self._shares:
             share.stop()
 

@@ -17,6 +17,7 @@ import pytest
 
 from factstore.agent.config import settings
 from factstore.client import Stack, connect, errors
+from factstore.cmd.processes.ports import free_port
 from factstore.cmd.processes.process import Child
 from tests.agents import agent_argv, programs
 from tests.eventually import eventually
@@ -153,6 +154,18 @@ def test_many_nodes_in_two_processes_agree_after_each_step(
     renders, woken = found["a fact changes that 3 read"]
     assert renders == 0
     assert woken <= 3, "less if their requests have just ended"
+
+
+def test_simulated_nodes_end_with_the_program_that_started_them(tmp_path: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"  # without a service, they try again
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE / "share.py"), "slurm", str(tmp_path), "0.2", "1", "30"],
+        env={**os.environ, "OS_AUTH_TYPE": "none", "OS_ENDPOINT": nowhere},
+        input='["head"]\n',
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0
 
 
 def test_a_cluster_leaves_no_stack_behind(environ: dict[str, str], stack: Stack) -> None:
