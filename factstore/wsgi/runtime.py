@@ -16,6 +16,7 @@ from oslo_config import cfg
 from factstore.core.errors import Unavailable
 from factstore.core.model.address_rules import AddressRules
 from factstore.core.model.quota import UNLIMITED
+from factstore.core.model.stuck_report import STUCK_REPORT
 from factstore.core.model.target_rules import TargetRules
 from factstore.core.operations.encryption import Encryption
 from factstore.core.ports import Clock
@@ -77,23 +78,19 @@ def gauges(
     total = state.total()
     with state.read():
         stacks = state.all_stacks()
-        members = sum(len(stack_state.live_members) for stack_state in stacks)
-        waiters_pending = sum(len(stack_state.pending_waiters) for stack_state in stacks)
-        faults = sum(
-            len(each.conditions.faults)
-            + bool(each.convergence.fault)
-            + bool(each.turn_queues.fault)
-            for each in stacks
-        )
-    contents = {
-        "stacks": total.stacks,
-        "facts": total.facts,
-        "bytes": total.bytes,
-        "members": members,
-        "waiters_pending": waiters_pending,
-        "faults": faults,
-    }
-    return {**process, **contents, "revision": state.revision, "ready": 1}
+        contents = {
+            "members": sum(len(each.live_members) for each in stacks),
+            "waiters_pending": sum(len(each.pending_waiters) for each in stacks),
+            "stuck_stacks": sum(each.record(STUCK_REPORT) is not None for each in stacks),
+            "faults": sum(
+                len(each.conditions.faults)
+                + bool(each.convergence.fault)
+                + bool(each.turn_queues.fault)
+                for each in stacks
+            ),
+        }
+    totals = {"stacks": total.stacks, "facts": total.facts, "bytes": total.bytes}
+    return {**process, **totals, **contents, "revision": state.revision, "ready": 1}
 
 
 @dataclass(slots=True)

@@ -84,8 +84,9 @@ def _view(found: FoundWaits, permissions: Permissions, reported_at: str | None) 
         or any(party.member == permissions.member for party in circle.parties)
     )
     never = tuple(wait for wait in found.verdict.never if sees(wait))
-    urgent = {wait.id for wait in never} | {s.wait.id for each in circles for s in each.steps}
-    waits = sorted(filter(sees, found.waits.all()), key=lambda w: (w.id not in urgent, w.order))
+    steps = (step.wait for circle in found.verdict.circles for step in circle.steps)
+    urgent = {id(wait) for wait in (*never, *steps)}
+    waits = sorted(filter(sees, found.waits.all()), key=lambda w: (id(w) not in urgent, w.order))
     omitted = found.omitted if permissions.member is None else 0
     times = [circle.since for circle in circles] + [wait.since for wait in never]
     return WaitsView(

@@ -61,6 +61,7 @@ _STORE_GAUGES = {
     "hub_largest_stack_bytes": "Approximate size of the recent events of the stack with most of them. "
     "The largest number reported by any worker.",
     "waiters_pending": "Pending waiters. The largest number reported by any worker.",
+    "stuck_stacks": "Stacks that are reported as stuck. The largest number reported by any worker.",
     "faults": "Waiters, alarms and other parts of stacks that a worker has stopped to evaluate "
     "because of an error. The largest number reported by any worker.",
     "revision": "Newest revision that any worker has read.",
