@@ -511,6 +511,13 @@ def test_waiters_alarms_grants_subscriptions_turns_and_limits(
     assert (turn["Member"], turn["State"], turn["Position"]) == ("c1", "holding", 1)
     stuck = openstack.json("fact", "stuck", name)
     assert (stuck["stuck"], stuck["circles"], stuck["never"]) == (False, [], [])
+    stack.put("results/c1/agent/missing", ["nodes/c9/ip"])
+    result = openstack("fact", "stuck", name, "-f", "json")
+    assert result.status == 3
+    (never,) = result.json["never"]
+    assert never["detail"].startswith("c1 waits for nodes/c9/ip, but member c9 does not exist")
+    assert "declare the member" in never["remedy"]
+    assert "member c1: template of path nodes/c9/ip of c9 since" in result.json["waits"][0]
     openstack.ok("fact", "turn", "delete", name, "restart", "c1")
     assert openstack.json("fact", "turn", "list", name) == []
 
