@@ -28,7 +28,6 @@ FORMAT = 1
 SEALED = 2
 """The format of a sensitive fact, whose value is sealed.  Earlier versions do not decode it."""
 
-
 RECENT = 1000  # values that are remembered, because equal ones need memory only once
 RECENT_CHARACTERS = 1024  # of a line that is remembered
 
@@ -139,9 +138,8 @@ def _head(line: str) -> _Head:
     kind, created_at, updated_at, by, request_id = (
         share(fields[name], fields[name]) for name in names
     )
-    member, ttl = fields.get("member"), fields.get("ttl")
+    member, ttl, cause = fields.get("member"), fields.get("ttl"), fields.get("cause", 0)
     readers = _readers(fields["readers"]) if fields["format"] == SEALED else None
-    cause = fields.get("cause", 0)
     if type(cause) is not int or cause < 0:
         raise ValueError("its cause is not a revision")
     head = kind, created_at, updated_at, by, request_id, ttl, share(member, member), readers, cause

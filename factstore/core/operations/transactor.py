@@ -13,12 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from factstore.core.errors import (
-    FactstoreError,
-    OutcomeUnknown,
-    StorageFull,
-    Unavailable,
-)
+from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.quota import Quotas
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.transaction import Transaction
@@ -88,8 +83,7 @@ class Transactor:
             return self._carry_out(operation, self._clock.monotonic() + self._timeout)
 
     def preview(self, operation: Operation[T]) -> tuple[T, int]:
-        """Return the outcome that an operation would have, and the revision of the state it was
-        planned on; write nothing.
+        """Return the outcome that an operation would have, and the revision at which it is valid.
 
         :raises FactstoreError: the operation's refusal.
         """
