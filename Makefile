@@ -13,6 +13,7 @@ BENCHARGS ?=
 SOAKARGS ?=
 GATE_MINUTES ?= 50
 FUZZARGS ?=
+SCREENSHOTARGS ?=
 
 # etcd to use instead of the one on PATH, for the server and for the tests.
 ifneq ($(origin ETCD),undefined)
@@ -30,7 +31,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox --no-compile 'tox>=4.21' 'uv>=0.8' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-hooks test-install test-containers test-devstack test-ansible fuzz faults gate gate-long soak recovery bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-hooks test-install test-containers test-devstack test-ansible fuzz faults gate gate-long soak recovery bench docs screenshots lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -62,6 +63,7 @@ help:
 	@echo 'make recovery     measure how long faults of etcd stop the service, beside a client of etcd'
 	@echo 'make bench        compare the service with etcd and its peers; BENCH=heat runs only that part,'
 	@echo '                    BENCHARGS= is passed to the benchmark'
+	@echo 'make screenshots  run the Slurm example, and take the pictures of the console for the documentation'
 	@echo 'make docs         build guides, API reference and release notes as one site, in doc/build/html'
 	@echo 'make lint         run the linters'
 	@echo 'make clean        delete everything that the other targets created, including data of make standalone'
@@ -172,6 +174,10 @@ recovery:
 bench:
 	@tools/system-packages bench
 	@$(TOX) run -e bench -- $(BENCHARGS) $(BENCH)
+
+screenshots:
+	@tools/system-packages test
+	@$(TOX) run -e screenshots -- $(SCREENSHOTARGS)
 
 docs:
 	@tools/system-packages docs

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -38,8 +39,8 @@ _FLAGS = (
 )
 
 
-class PageError(AssertionError):
-    """A script in a page has failed."""
+class PageError(Exception):
+    """A script in a page, or a call of the protocol, has failed."""
 
 
 class Chromium:
@@ -59,10 +60,18 @@ class Chromium:
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "TMPDIR": str(self._log.parent)},  # it leaves files there
             )
-        port, path = eventually(self._address)
-        self._socket = websocket.create_connection(f"ws://127.0.0.1:{port}{path}", timeout=60)
+        try:
+            port, path = eventually(self._address)
+            self._socket = websocket.create_connection(f"ws://127.0.0.1:{port}{path}", timeout=60)
+        except BaseException:
+            self._kill()
+            raise
         return self
 
     def _address(self) -> list[str] | None:
@@ -78,6 +87,9 @@ class Chromium:
     ) -> None:
         with contextlib.suppress(Exception):
             self._socket.close()
+        self._kill()
+
+    def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -165,9 +177,9 @@ class Page:
 
     def _try(self, expression: str) -> Any:
         try:
-            return self.js(expression)
+            return self.js(f"Promise.resolve({expression}).then((e) => e instanceof Node || e)")
         except PageError as error:  # the page is being replaced
-            if "context" in str(error):
+            if re.search("context|navigated|null", str(error)):
                 return None
             raise
 
@@ -177,7 +189,7 @@ class Page:
 
     def shows(self, text: str) -> None:
         """Wait until the page shows a text."""
-        self.wait(f"document.body.innerText.includes({json.dumps(text)})")
+        self.wait(f"document.body?.innerText.includes({json.dumps(text)})")
 
     def click(self, selector: str, text: str | None = None) -> None:
         """Click the middle of an element, of several the first one with a text."""
@@ -252,8 +264,8 @@ class Page:
             uploadThroughput=-1,
         )
 
-    def screenshot(self, path: Path, kind: str = "png", quality: int | None = None) -> None:
-        """Write what the page shows into a file."""
-        more = {} if quality is None else {"quality": quality}
-        data = self.call("Page.captureScreenshot", format=kind, **more)["data"]
-        path.write_bytes(base64.b64decode(data))
+    def screenshot(self, path: Path) -> None:
+        """Write what the page shows into a file, as PNG."""
+        path.write_bytes(
+            base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
+        )

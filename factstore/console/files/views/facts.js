@@ -17,7 +17,7 @@ export function factsView(content, context) {
   const {model} = context;
   const open = new Set();
   const changedAt = new Map();
-  let tree = null, found = null, selected = "", touched = false;
+  let tree = null, found = null, selected = "", touched = false, unseen = "";
 
   const box = h("input", {type: "search", placeholder: "Search paths, values and authors",
     "aria-label": "Search facts", oninput: () => {
@@ -63,6 +63,7 @@ export function factsView(content, context) {
   }
 
   function toggle(path) {
+    if (!touched && !found) for (const row of list.rows) if (row.open) open.add(row.node.path);
     touched = true;
     if (open.has(path)) open.delete(path);
     else open.add(path);
@@ -98,6 +99,10 @@ export function factsView(content, context) {
     list.set(rows(tree, isOpen));
     nothing.hidden = model.facts.size > 0;
     list.element.hidden = model.facts.size === 0;
+    if (unseen && model.facts.has(unseen)) { // it may arrive later than its address
+      list.reveal(unseen);
+      unseen = "";
+    }
     const shown = found ? `${found.length} of ${model.facts.size}` : model.facts.size.toLocaleString();
     count.textContent = `${shown} facts`;
   }
@@ -108,11 +113,9 @@ export function factsView(content, context) {
     move: (rest) => {
       selected = rest.join("/");
       layout.dataset.detail = selected ? "open" : "";
-      if (selected && !touched && model.facts.size > MOST_OPEN) {
-        for (const each of ancestors(selected)) open.add(each);
-      }
+      for (const each of ancestors(selected)) open.add(each);
+      unseen = selected;
       draw();
-      list.reveal(selected);
       list.refresh();
       panel.select(selected);
     },
