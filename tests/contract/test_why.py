@@ -8,6 +8,7 @@ import pytest
 
 from factstore.core.errors import NotFound
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import Event, flapping_change
 from factstore.core.model.fact import Put, Scope
 from factstore.core.model.flapping_report import FlappingReport, flapping_key
 from factstore.core.model.grant import GrantRequest
@@ -16,6 +17,7 @@ from factstore.core.model.permissions import Permissions
 from factstore.core.model.precondition import ANY
 from factstore.core.model.read_set import ReadSet
 from factstore.core.services.cause_chain import FLAPPING_TIMES, STEPS
+from factstore.core.services.watch_filter import Filter
 from factstore.core.services.why import Why
 from tests.contract.membership import changes_since
 from tests.contract.world import Worker, World, author, soon
@@ -167,6 +169,14 @@ def test_a_loop_is_reported_once_by_all_workers_together(world: World, scope: Sc
     record = worker.store.state().record(scope, flapping_key("nodes/a/x"))
     assert isinstance(record, FlappingReport)
     assert (record.paths, record.writers) == (("nodes/a/x", "nodes/b/x"), ("a", "b"))
+
+
+def test_a_loop_through_hidden_paths_is_not_reported_to_others() -> None:
+    report = FlappingReport("x", 6, ("configs/a/y", "x"), ("a",), "t", revision=7)
+    event = Event(Scope("p", "s"), "id", 7, (flapping_change(report),))
+    assert Filter(permissions=Permissions("agent", "b", grant="g")).apply(event) is None
+    assert Filter(permissions=Permissions("agent", "a", grant="g")).apply(event) == event
+    assert Filter().apply(event) == event
 
 
 def test_changes_that_do_not_return_are_no_loop(worker: Worker, scope: Scope) -> None:

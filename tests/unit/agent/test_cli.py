@@ -259,6 +259,19 @@ def test_put_publishes_and_stores_a_fact(
     assert errors_of(capsys) == []
 
 
+def test_put_in_a_hook_states_the_context_as_the_cause(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state(tmp_path).write("member", {"generation": "1a"})
+    command = ["--config", str(conf(tmp_path, service.url)), "put", "s", "up"]
+    cursor = "0123456789abcdef.7"
+    for value, sent in ((cursor, cursor), ("nonsense", None), ("", None)):
+        monkeypatch.setenv("FACTSTORE_CURSOR", value)
+        service.will(answer(200, fact("nodes/c1/s", "up")))
+        assert main(command) == 0
+        assert service.calls[-1].headers.get("Factstore-Cause") == sent
+
+
 def test_put_takes_utf_8_in_any_locale(
     tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,6 +61,19 @@ def publishing(tmp_path: Path, service: Service, clock: FakeClock) -> Publishing
 OK = answer(200, batch())
 
 
+def test_facts_that_may_follow_from_a_context_state_its_cursor(
+    publishing: Publishing, service: Service
+) -> None:
+    publishing.set_facts({"ip": "10.0.0.1"})
+    publishing.publisher.cause = "0123456789abcdef.7"
+    publishing.publish(OK)
+    assert service.calls[-1].headers["Factstore-Cause"] == "0123456789abcdef.7"
+    publishing.set_facts({"ip": "10.0.0.2"})
+    publishing.publisher.cause = None
+    publishing.publish(OK)
+    assert "Factstore-Cause" not in service.calls[-1].headers
+
+
 def test_facts_are_bound_to_the_member_in_one_fenced_batch(
     publishing: Publishing, service: Service
 ) -> None:

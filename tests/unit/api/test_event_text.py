@@ -6,8 +6,9 @@ import json
 
 from factstore.api.schemas.events import Event as EventSchema
 from factstore.api.serializers.events import event_texts
-from factstore.core.model.event import Event, stuck_change
+from factstore.core.model.event import Event, flapping_change, stuck_change
 from factstore.core.model.fact import Scope
+from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.stuck_report import StuckReport
 
 REPORT = StuckReport("2026-01-01T00:00:00Z", "a waits for b.", "2026-01-01T00:01:00Z", revision=7)
@@ -25,3 +26,19 @@ def test_a_report_that_a_stack_is_stuck_has_a_reason_and_its_end_has_none() -> N
         {**common, "type": "stack.unstuck", "reason": None},
     ]
     assert event.size > 1000
+
+
+def test_a_report_of_a_loop_names_its_paths_and_members() -> None:
+    report = FlappingReport("x", 6, ("x", "y"), ("c1", "head"), "2026-01-01T00:01:00Z", revision=7)
+    event = Event(Scope("p", "s"), "id", 7, (flapping_change(report),))
+    document = json.loads("".join(event_texts([event], "e" * 16)))
+    assert EventSchema().validate(document) == {}
+    (change,) = document["changes"]
+    assert change["type"] == "stack.flapping"
+    assert change["flapping"] == {
+        "path": "x",
+        "times": 6,
+        "paths": ["x", "y"],
+        "writers": ["c1", "head"],
+    }
+    assert "by the hooks of c1 and head" in change["reason"]

@@ -140,6 +140,21 @@ def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
     assert client.endpoint == service.url
 
 
+def test_writes_in_a_hook_state_a_cause_and_reads_do_not(
+    service: Service, clock: FakeClock
+) -> None:
+    cursor, other = "0123456789abcdef.7", "0123456789abcdef.9"
+    known = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": service.url, "FACTSTORE_CURSOR": cursor}
+    stack = connect(known, clock=clock).stack("slurm")
+    service.will(OK, OK, OK, OK)
+    stack.get("a")
+    stack.put("a", 1)
+    stack.acting_on(other).put("a", 1)
+    stack.acting_on(None).put("a", 1)
+    sent = [call.headers.get("Factstore-Cause") for call in service.calls]
+    assert sent == [None, cursor, other, None]
+
+
 def test_the_catalogue_can_have_another_type(service: Service, clock: FakeClock) -> None:
     end = "2999-01-01T00:00:00.000000Z"
     service.will(*keystone(service, expires_at=end, kind="acme:facts"), OK)
