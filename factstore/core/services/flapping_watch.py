@@ -43,21 +43,21 @@ class FlappingWatch:
             self._check(scope, paths)
 
     def _check(self, scope: Scope, paths: Sequence[str]) -> None:
-        state = self._store.state()
+        state, facts = self._store.state(), []
         for path in paths:
             fact, reported = state.fact(scope, path), state.record(scope, flapping_key(path))
-            if fact is None or not fact.cause:
-                continue
-            if reported is not None and (scope, path) in self._renewed:
-                continue
-            try:
-                found = self._why.loop(scope, fact)
-            except CursorExpired:
-                continue  # the history is lost so quickly that a later change is looked at instead
-            if found is None:
-                continue
+            is_recent = reported is not None and (scope, path) in self._renewed
+            if fact is not None and fact.cause and not is_recent:
+                facts.append(fact)
+        if not facts:
+            return
+        try:
+            loops = list(self._why.loops(scope, facts))
+        except CursorExpired:
+            return  # the history is lost so quickly that later changes are looked at instead
+        for found in loops:
             report = FlappingReport(
                 found.path, found.times, found.paths, found.writers, self._clock.timestamp()
             )
             self._transactor.run(ReportFlapping(scope, report))
-            self._renewed[scope, path] = self._clock.monotonic()
+            self._renewed[scope, found.path] = self._clock.monotonic()

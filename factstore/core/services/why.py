@@ -6,6 +6,7 @@ events of this worker.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
@@ -107,8 +108,8 @@ class WhyService:
             Cursor(epoch, floor),
         )
 
-    def loop(self, scope: Scope, fact: Fact) -> Flapping | None:
-        """Return the loop that ends with a fact as it is now; None if its causes do not return to it.
+    def loops(self, scope: Scope, facts: Sequence[Fact]) -> Iterator[Flapping]:
+        """Yield the loops that end with one of the facts, as it is now.
 
         :raises CursorExpired: the events are not in memory any more.
         """
@@ -116,12 +117,14 @@ class WhyService:
         state, epoch = self._store.state(), self._store.epoch
         stack = state.stack(scope)
         if stack is None:
-            return None
-        floor, events = self._read(scope, stack.id, stack.created, fact.revision, deadline)
-        chain = CauseChain(state, scope, epoch, events, floor, OWNER, self.flapping_times)
-        chain.follow(None, fact.revision, fact.path)
-        found = chain.flapping
-        return found if found is not None and found.path == fact.path else None
+            return
+        upto = max(fact.revision for fact in facts)
+        floor, events = self._read(scope, stack.id, stack.created, upto, deadline)
+        for fact in TimeSlice(self._clock).each(facts):
+            chain = CauseChain(state, scope, epoch, events, floor, OWNER, self.flapping_times)
+            chain.follow(None, fact.revision, fact.path)
+            if chain.flapping is not None and chain.flapping.path == fact.path:
+                yield chain.flapping
 
     def _read(
         self, scope: Scope, stack_id: str, created: int, upto: int, deadline: float

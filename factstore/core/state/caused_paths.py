@@ -8,6 +8,8 @@ from __future__ import annotations
 
 PATHS = 1000
 """The number of paths that are counted; with more, counting begins again."""
+AT_ONCE = 20
+"""The number of paths that are returned at once."""
 
 
 class CausedPaths:
@@ -28,9 +30,13 @@ class CausedPaths:
         self._changed.add(path)
 
     def take_frequent(self, times: int) -> list[str]:
-        """Return the paths that have changed more often, and again since the last call."""
+        """Return paths that have changed more often, and again since they were last returned.
+
+        There are at most :data:`AT_ONCE`; the others are left for the next call.
+        """
         if not self._changed:
             return []
-        found = sorted(path for path in self._changed if self._counts[path] > times)
-        self._changed.clear()
+        frequent = [path for path in self._changed if self._counts[path] > times]
+        found = sorted(frequent)[:AT_ONCE]
+        self._changed = set(frequent).difference(found)
         return found
