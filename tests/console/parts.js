@@ -67,10 +67,10 @@
   const waits = {
     waits: [{id: "1", who: {member: "a"}, owners: ["b"]}, {id: "2", who: {configuration: "b/app"}, owners: ["a", "c"]},
       {id: "3", who: {waiter: "w"}, owners: ["a"]}, {id: "4", who: {member: "c"}, owners: ["gone"]}],
-    circles: [{steps: [{wait: "1"}, {wait: "2"}]}],
+    circles: [{steps: [{wait: "1", owner: {member: "b"}}, {wait: "2", owner: {member: "a"}}]}],
   };
   equal("edges", layout.edgesOf(waits, places).map((each) => `${each.from} ${each.to} ${each.circle}`),
-    ["a b true", "b a true", "b c true"]);
+    ["b c false", " a false", "a b true", "b a true"]);
 
   // Frames that arrive in any pieces are the same frames.
   const text = ": ping\n\nid: e.1\nevent: change\ndata: {\"a\":\ndata: 1}\n\nevent: goodbye\r\nretry: 700\r\ndata: {}\r\n\r\n";

@@ -103,18 +103,23 @@ export function nodeAt(places, x, y, radius) {
   return best;
 }
 
-/** Return the edges of a document of waits: from who waits to each owner, red in a circle. */
+/**
+ * Return the edges of a document of waits: from who waits to each owner, and whether it is in a circle.
+ *
+ * What is no member, such as a waiter, waits from the place of the stack, whose name is empty.
+ */
 export function edgesOf(waits, places) {
   if (!waits) return [];
-  const circular = new Set(waits.circles.flatMap((circle) => circle.steps.map((step) => step.wait)));
+  const circular = new Set(waits.circles.flatMap((circle) =>
+    circle.steps.map((step) => `${step.wait} ${step.owner?.member ?? ""}`)));
   const edges = new Map();
   for (const wait of waits.waits) {
     const from = waiting(wait.who);
     for (const owner of wait.owners ?? []) {
-      if (!from || from === owner || !places.has(from) || !places.has(owner)) continue;
+      if (from === owner || (from && !places.has(from)) || !places.has(owner)) continue;
       const key = `${from} ${owner}`;
       const edge = edges.get(key) ?? {from, to: owner, circle: false};
-      edge.circle ||= circular.has(wait.id);
+      edge.circle ||= circular.has(`${wait.id} ${owner}`);
       edges.set(key, edge);
     }
   }
@@ -123,7 +128,7 @@ export function edgesOf(waits, places) {
 
 function waiting(who) {
   if (who.member) return who.member;
-  return who.configuration ? who.configuration.split("/")[0] : null;
+  return who.configuration ? who.configuration.split("/")[0] : "";
 }
 
 /** Return what a party of a wait is, in words. */

@@ -165,11 +165,12 @@ export class Painter {
 
   #edge({from, to, circle}, palette) {
     const {context: c, scene} = this;
-    const a = this.#at(scene.places.get(from)), b = this.#at(scene.places.get(to));
-    if (!a || !b) return;
+    const begin = from ? scene.places.get(from) : this.stack, end = scene.places.get(to);
+    if (!begin || !end) return;
+    const a = this.#at(begin), b = this.#at(end);
     const [mx, my] = bend(a, b);
     c.strokeStyle = circle ? palette.bad : palette.busy;
-    c.globalAlpha = circle ? 1 : this.edges.length > 150 ? 0.25 : 0.6;
+    c.globalAlpha = circle ? 1 : this.edges.length > 60 ? 0.2 : 0.6;
     c.lineWidth = circle ? 2 : 1;
     c.beginPath();
     c.moveTo(a.x, a.y);
