@@ -8,6 +8,8 @@ failure is printed, because it may be a fault of the product that happens rarely
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 LIMIT = 3
@@ -44,7 +46,14 @@ class Reruns:
             )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect in the process that reports all tests."""
+    """Collect in the process that reports all tests, and let the others report without a delay.
+
+    pytest-rerunfailures sends two messages after each test, of which the kernel would hold the second
+    one back for 40 ms.
+    """
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reruns())
+    elif connection := getattr(getattr(config, "failures_db", None), "sock", None):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from subprocess import PIPE, run
@@ -35,3 +36,10 @@ def test_as_many_tests_as_allowed_may_be_repeated(tmp_path: Path, count: int) ->
     result = run(command, stdout=PIPE, text=True, timeout=60, check=False, env=environment)
     assert result.returncode == (count > LIMIT), result.stdout
     assert all(f"the first try of {name}" in result.stdout for name in names)
+
+
+def test_processes_report_their_tests_without_a_delay(pytestconfig: pytest.Config) -> None:
+    if not hasattr(pytestconfig, "workerinput"):
+        pytest.skip("there is one process")
+    connection = pytestconfig.failures_db.sock  # type: ignore[attr-defined]
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
