@@ -282,23 +282,28 @@ def test_a_waiter_is_blocked_by_a_circle_only_if_nothing_else_suffices(
     assert waiters == {"needs", "both"}
 
 
-def test_a_value_that_differs_is_an_obstacle_once_it_has_not_changed_for_some_time(
+def test_a_value_that_differs_is_shown_and_blocks_nobody_as_long_as_its_owner_lives(
     world: World, scope: Scope
 ) -> None:
     patient, strict = world.worker(), world.worker(stuck_seconds=0.0)
-    join(patient, scope, "a")
+    before = join(patient, scope, "a").revision
     patient.put(scope, "nodes/a/state", "starting")
     patient.put(scope, "nodes/a/load", 1)
-    arm(patient, scope, "w", {"facts": "nodes/a/state", "equals": "started"})
+    started = {"facts": "nodes/a/state", "equals": "started"}
+    arm(patient, scope, "w", started, fail_when_stuck=1)
     arm(patient, scope, "load", {"facts": "nodes/a/load", "at_least": 5})
-    strict.store.refresh(soon())
-    assert not seen(patient, scope).stuck
-    (never,) = seen(strict, scope).never
-    assert never.who == ("waiter", "w")
+    look(strict, times=3)
+    assert seen(patient, scope).never == ()
+    found = seen(strict, scope)
+    (never,) = found.never
+    assert (never.who, found.stuck, found.since) == (("waiter", "w"), False, None)
     assert "starting" not in never_detail(never)
-    patient.put(scope, "nodes/a/state", "started")
-    strict.store.refresh(soon())
-    eventually(lambda: not seen(strict, scope).never)
+    assert reports(strict, scope, before) == []
+    patient.members.depart(scope, "a", "left", None, author())
+    look(strict, times=3)
+    assert seen(strict, scope).stuck
+    assert [kind for kind, _ in reports(strict, scope, before)] == ["stack.stuck"]
+    eventually(lambda: look(strict) or state_of(strict, scope, "w") == "failed", pause=0.3)
 
 
 def test_configurations_wait_for_each_other_and_for_their_members(
@@ -406,16 +411,26 @@ def test_a_stack_is_not_reported_before_it_was_stuck_for_some_time(
     assert reports(worker, scope, before) == []
 
 
-def test_other_causes_start_the_time_again(world: World, scope: Scope) -> None:
+def test_a_lasting_circle_is_reported_while_other_causes_come_and_go(
+    world: World, scope: Scope
+) -> None:
     worker = world.worker(stuck_seconds=0.0)
-    join(worker, scope, "a")
+    for name in ("a", "b"):
+        join(worker, scope, name)
     before = worker.store.refresh(soon()).revision
+    block(worker, scope, "nodes/b/key", member("a"))
+    block(worker, scope, "nodes/a/ip", member("b"))
     for number in range(3):
-        block(worker, scope, f"nodes/z{number}/ip", member("a"))
+        end = worker.services.blocked_reads.begin(scope, f"nodes/z{number}/ip", USER)
         look(worker, times=1)
-    assert reports(worker, scope, before) == []
-    look(worker, times=1)
-    assert [kind for kind, _ in reports(worker, scope, before)] == ["stack.stuck"]
+        end()
+    assert reports(worker, scope, before) == [("stack.stuck", STUCK)]
+    worker.put(scope, "nodes/a/ip")
+    for number in range(3):
+        end = worker.services.blocked_reads.begin(scope, f"nodes/y{number}/ip", USER)
+        look(worker, times=1)
+        end()
+    assert reports(worker, scope, before)[1:] == [("stack.unstuck", None)]
 
 
 def test_readers_filter_the_reports_by_type(world: World, scope: Scope) -> None:
@@ -518,7 +533,7 @@ def test_holders_of_other_grants_see_no_users_and_no_configurations(
     assert [party.name for party in circle.parties] == ["a/hidden", "a", "b/secret"]
     for permissions in (Permissions("reader"), Permissions("agent", group="compute")):
         found = seen(worker, scope, permissions)
-        assert texts(found.waits) == ["grant > nodes/b/x > b"]
+        assert texts(found.waits) == ["user > nodes/b/x > b"]
         assert [party.name for party in found.circles[0].parties] == ["a", "b"]
         assert "hidden" not in repr(found)
         assert "alice" not in repr(found)

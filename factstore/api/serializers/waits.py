@@ -64,7 +64,7 @@ def _circle(circle: Circle) -> dict[str, Any]:
     return {
         "members": list(members),
         "steps": steps,
-        "detail": f"{circle_text(circle)}.",
+        "detail": f"{circle_text(circle, named=True)}.",
         "since": circle.since,
     }
 
@@ -78,7 +78,7 @@ def _never(wait: Wait) -> dict[str, Any]:
         "for": _named(wait.goal),
         "owner": owner,
         "reason": wait.obstacle.reason,
-        "detail": never_detail(wait),
+        "detail": never_detail(wait, named=True),
         "remedy": never_remedy(wait),
         "since": wait.since,
     }

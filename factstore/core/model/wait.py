@@ -26,7 +26,7 @@ class Party(NamedTuple):
     """One that waits, or is waited for.
 
     The name is that of a member, a waiter or an action, the key of a configuration, or a user's id.
-    The ``readers`` are all holders of grants that are not a member's.
+    The ``readers`` are all holders of grants that are not a member's, or all users.
     """
 
     kind: PartyKind
@@ -41,6 +41,8 @@ class Party(NamedTuple):
 
 
 READERS = Party("readers", "grant")
+USERS = Party("readers", "user")
+"""Users as they are shown to callers that may not see who they are."""
 
 
 class Goal(NamedTuple):
@@ -58,10 +60,12 @@ class Obstacle(NamedTuple):
     """The reason why a wait cannot end by itself.
 
     :param note: why the owner departed, or the state of the dependency; empty for other reasons.
+    :param final: False if an owner is alive that can still remove it.
     """
 
     reason: NeverReason
     note: str = ""
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ class Wait:
     needs: int = 1
     count: int = 1
     obstacle: Obstacle | None = None
+
+    @property
+    def is_blocked(self) -> bool:
+        """True if an obstacle keeps the wait from ending, whatever its owners do."""
+        return self.obstacle is not None and self.obstacle.final
 
     @property
     def id(self) -> str:

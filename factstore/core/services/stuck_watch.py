@@ -1,6 +1,7 @@
 """The decision when a stack is reported as stuck, and when a waiter fails because of that.
 
-A verdict counts only if two looks in a row find the same causes, and the newest state confirms them.
+A cause counts only if two looks in a row find it, and the newest state confirms it.  Each has an age of
+its own, so that others, which come and go, do not keep a lasting one from being reported.
 Each worker decides by its own clock; guards let one of them write.
 """
 
@@ -34,10 +35,10 @@ REASON_LENGTH = 4000
 
 @dataclass(slots=True)
 class _Seen:
-    """Causes that were the same at each look since an instant."""
+    """A cause that was found at each look since an instant."""
 
-    causes: Hashable
     since: float
+    looks: int = 0
 
 
 class StuckWatch:
@@ -86,28 +87,51 @@ class StuckWatch:
             if found is None:
                 return False
             report = stack_state.record(STUCK_REPORT)
-            verdict = found.verdict
-            keys: dict[Hashable, tuple[Hashable, float | None]] = {
-                stack_state.stack.id: (_causes(verdict), self._report_seconds(found, report))
-            }
-            for waiter, seconds in _failing_waiters(stack_state, verdict):
-                cause = _cause_key(verdict.cause(Party("waiter", waiter.name)))
-                keys[stack_state.stack.id, waiter.name, waiter.revision] = cause, float(seconds)
-        now, due = self._clock.monotonic(), False
-        for key, (causes, limit) in keys.items():
+            waiters = list(_failing_waiters(stack_state, found.verdict))
+        stack_id, verdict = stack_state.stack.id, found.verdict
+        keys: list[Hashable] = [(stack_id, _cause_key(cause)) for cause in _causes(verdict)]
+        keys += [(stack_id, waiter.name, waiter.revision) for waiter, _ in waiters]
+        if report is not None and not self._old_causes(stack_id, verdict):
+            keys.append((stack_id,))
+        for key in keys:
             seen.add(key)
-            known = self._seen.get(key)
-            if known is None or known.causes != causes:
-                self._seen[key] = _Seen(causes, now)
-            elif limit is not None and now - known.since >= limit:
-                due = True
-        return due
+            self._seen.setdefault(key, _Seen(self._clock.monotonic())).looks += 1
+        if self._changes(stack_id, verdict, report):
+            return True
+        return any(self._fails(stack_id, waiter, seconds, verdict) for waiter, seconds in waiters)
 
-    def _report_seconds(self, found: FoundWaits, report: object) -> float | None:
-        """Return after which time a change is reported; None for no change."""
-        if found.verdict.stuck == (report is not None):
-            return None
-        return self._finder.stuck_seconds if found.verdict.stuck else 0.0
+    def _changes(self, stack_id: str, verdict: Verdict, report: object) -> bool:
+        """Return True if a report has to be written or withdrawn."""
+        if report is None:
+            return bool(self._old_causes(stack_id, verdict))
+        return not self._old_causes(stack_id, verdict) and self._lasts((stack_id,), 0.0)
+
+    def _old_causes(self, stack_id: str, verdict: Verdict) -> list[Circle | Wait]:
+        """Return the causes that have lasted long enough to be reported."""
+        seconds = self._finder.stuck_seconds
+        return [
+            cause
+            for cause in _causes(verdict)
+            if self._lasts((stack_id, _cause_key(cause)), seconds)
+        ]
+
+    def _fails(self, stack_id: str, waiter: Waiter, seconds: int, verdict: Verdict) -> bool:
+        """Return True if a waiter has been blocked for long enough, and its present cause lasts."""
+        cause = verdict.cause(Party("waiter", waiter.name))
+        return (
+            cause is not None
+            and self._lasts((stack_id, waiter.name, waiter.revision), float(seconds))
+            and self._lasts((stack_id, _cause_key(cause)), 0.0)
+        )
+
+    def _lasts(self, key: Hashable, seconds: float) -> bool:
+        """Return True if something was found at two looks, and for a time."""
+        known = self._seen.get(key)
+        return (
+            known is not None
+            and known.looks > 1
+            and self._clock.monotonic() - known.since >= seconds
+        )
 
     def _find(self, stack_state: StackState) -> FoundWaits | None:
         """Return the waits in a stack; None if nothing waits there and no report exists."""
@@ -127,10 +151,8 @@ class StuckWatch:
             waiters = [
                 (waiter, cause)
                 for waiter, seconds in _failing_waiters(stack_state, found.verdict)
-                if (cause := found.verdict.cause(Party("waiter", waiter.name))) is not None
-                and self._is_due(
-                    (stack.id, waiter.name, waiter.revision), _cause_key(cause), float(seconds)
-                )
+                if self._fails(stack.id, waiter, seconds, found.verdict)
+                and (cause := found.verdict.cause(Party("waiter", waiter.name))) is not None
             ]
             progress = {
                 waiter.name: stack_state.pending_waiters.progress(waiter) for waiter, _ in waiters
@@ -140,22 +162,17 @@ class StuckWatch:
             reason = f"stuck: {_shortened(cause_text(cause))} {NOTE}"
             outcome = Outcome(stack, waiter, "failed", revision, progress[waiter.name], reason)
             self._transactor.run(EndWaiter(stack.scope, outcome))
-        seconds = self._report_seconds(found, report)
-        if seconds is not None and self._is_due(stack.id, _causes(found.verdict), seconds):
+        if self._changes(stack.id, found.verdict, report):
             self._report(stack.scope, stack.id, found.verdict, report)
 
     def _report(self, scope: Scope, stack_id: str, verdict: Verdict, report: object) -> None:
         if isinstance(report, StuckReport):
             self._transactor.run(WithdrawStuck(scope, report))
-        elif verdict.since is not None:
-            reason = f"{_shortened(summary(verdict))} {NOTE}"
-            self._transactor.run(ReportStuck(scope, stack_id, verdict.since, reason))
-
-    def _is_due(self, key: Hashable, causes: Hashable, seconds: float) -> bool:
-        known = self._seen.get(key)
-        if known is None or known.causes != causes:
-            return False
-        return self._clock.monotonic() - known.since >= seconds
+            return
+        causes = self._old_causes(stack_id, verdict)
+        since = min(cause.since for cause in causes)
+        reason = f"{_shortened(summary(causes))} {NOTE}"
+        self._transactor.run(ReportStuck(scope, stack_id, since, reason))
 
 
 def _failing_waiters(stack_state: StackState, verdict: Verdict) -> Iterable[tuple[Waiter, int]]:
@@ -170,10 +187,8 @@ def _failing_waiters(stack_state: StackState, verdict: Verdict) -> Iterable[tupl
             yield waiter, seconds
 
 
-def _causes(verdict: Verdict) -> Hashable:
-    """Return what identifies the causes of a verdict; it is the same as long as they are."""
-    causes: tuple[Circle | Wait, ...] = (*verdict.circles, *verdict.never)
-    return frozenset(map(_cause_key, causes))
+def _causes(verdict: Verdict) -> tuple[Circle | Wait, ...]:
+    return (*verdict.circles, *verdict.never)
 
 
 def _cause_key(cause: Circle | Wait | None) -> Hashable:

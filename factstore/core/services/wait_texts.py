@@ -1,6 +1,7 @@
 """Waits, circles and obstacles in words, with remedies.
 
-The texts name no user and no configuration, because everybody who may watch the stack can read them.
+The texts name no user.  Those of events name no configuration, because everybody who may watch the
+stack can read them; with *named*, the texts for one caller do.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factstore.core.model.wait import ANY_GROUP, Goal, NeverReason, Party, Wait, is_private
-from factstore.core.state.wait_verdict import Circle, Verdict
+from factstore.core.state.wait_verdict import Circle
 
 NOTE = "An owner of the stack can still write what is awaited."
 STEPS = 5  # of a circle
@@ -25,23 +26,23 @@ _REMEDIES: dict[NeverReason, str] = {
 }
 
 
-def party_text(party: Party) -> str:
+def party_text(party: Party, *, named: bool = False) -> str:
     """Return the name of one that waits."""
     match party.kind:
         case "member":
             return party.name
         case "configuration":
-            return f"a configuration of {party.member}"
+            return f"configuration {party.name}" if named else f"a configuration of {party.member}"
         case "user" | "readers":
             return "a reader"
     return f"{party.kind} {party.name}"
 
 
-def goal_text(goal: Goal) -> str:
+def goal_text(goal: Goal, *, named: bool = False) -> str:
     """Return what is waited for."""
     match goal.kind:
         case "path":
-            return "a configuration" if is_private(goal.name) else goal.name
+            return "a configuration" if is_private(goal.name) and not named else goal.name
         case "member":
             return f"member {goal.name}"
         case "group":
@@ -49,36 +50,38 @@ def goal_text(goal: Goal) -> str:
         case "turn":
             return f"its turn in queue {goal.name}"
         case "configuration":
-            return f"a configuration of {goal.name.partition('/')[0]}"
+            member = goal.name.partition("/")[0]
+            return f"configuration {goal.name}" if named else f"a configuration of {member}"
         case "signals":
             return "signals"
     return f"{goal.kind} {goal.name}"
 
 
-def wait_text(wait: Wait, owner: Party | None = None) -> str:
+def wait_text(wait: Wait, owner: Party | None = None, *, named: bool = False) -> str:
     """Return a wait as a clause.
 
     :param owner: the one for whom it waits.
     """
-    text = f"{party_text(wait.who)} waits for {goal_text(wait.goal)}"
+    text = f"{party_text(wait.who, named=named)} waits for {goal_text(wait.goal, named=named)}"
     if owner is None or wait.goal == ("member", owner.name) or wait.goal.kind == "configuration":
         return text
-    return f"{text}, which {party_text(owner)} {'holds' if wait.kind == 'turn' else 'writes'}"
+    verb = "holds" if wait.kind == "turn" else "writes"
+    return f"{text}, which {party_text(owner, named=named)} {verb}"
 
 
-def circle_text(circle: Circle) -> str:
+def circle_text(circle: Circle, *, named: bool = False) -> str:
     """Return a circle as a list of clauses."""
-    steps = [wait_text(step.wait, step.owner) for step in circle.steps[:STEPS]]
+    steps = [wait_text(step.wait, step.owner, named=named) for step in circle.steps[:STEPS]]
     others = len(circle.parties) - len(steps)
     return "; ".join(steps) + (f"; and {others} others" if others > 0 else "")
 
 
-def never_detail(wait: Wait) -> str:
+def never_detail(wait: Wait, *, named: bool = False) -> str:
     """Return why a wait cannot end."""
     assert wait.obstacle is not None  # noqa: S101 - callers have checked it
-    reason, note = wait.obstacle
+    reason, note, _ = wait.obstacle
     owner = next((owner.member for owner in wait.owners if owner.member), None)
-    text = wait_text(wait)
+    text = wait_text(wait, named=named)
     match reason:
         case "owner_missing":
             return f"{text}, but member {owner} does not exist and is not declared."
@@ -100,9 +103,8 @@ def cause_text(cause: Circle | Wait) -> str:
     return f"{circle_text(cause)}." if isinstance(cause, Circle) else never_detail(cause)
 
 
-def summary(verdict: Verdict) -> str:
-    """Return the first causes of a verdict in words."""
-    causes: Sequence[Circle | Wait] = (*verdict.circles, *verdict.never)
+def summary(causes: Sequence[Circle | Wait]) -> str:
+    """Return the first causes in words."""
     text = " ".join(map(cause_text, causes[:CAUSES]))
     more = len(causes) - CAUSES
     return f"{text} {more} more." if more > 0 else text

@@ -9,7 +9,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_stack_name
 from factstore.core.model.permissions import Permissions
 from factstore.core.model.stuck_report import STUCK_REPORT, StuckReport
-from factstore.core.model.wait import READERS, Goal, Party, Wait
+from factstore.core.model.wait import USERS, Goal, Party, Wait
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
@@ -40,8 +40,8 @@ class WaitsView:
 
     @property
     def stuck(self) -> bool:
-        """True if the caller sees a circle, or a wait that cannot end."""
-        return bool(self.circles or self.never)
+        """True if the caller sees a circle, or a wait that cannot end whatever its owners do."""
+        return self.since is not None
 
 
 class WaitService(Service):
@@ -83,12 +83,14 @@ def _view(found: FoundWaits, permissions: Permissions, reported_at: str | None) 
         if permissions.member is None
         or any(party.member == permissions.member for party in circle.parties)
     )
-    never = tuple(wait for wait in found.verdict.never if sees(wait))
+    doubtful = (wait for wait in found.waits.all() if wait.obstacle and not wait.is_blocked)
+    never = tuple(wait for wait in (*found.verdict.never, *doubtful) if sees(wait))
     steps = (step.wait for circle in found.verdict.circles for step in circle.steps)
     urgent = {id(wait) for wait in (*never, *steps)}
     waits = sorted(filter(sees, found.waits.all()), key=lambda w: (id(w) not in urgent, w.order))
     omitted = found.omitted if permissions.member is None else 0
-    times = [circle.since for circle in circles] + [wait.since for wait in never]
+    times = [circle.since for circle in circles]
+    times += [wait.since for wait in never if wait.is_blocked]
     return WaitsView(
         tuple(_masked(wait, permissions) for wait in waits[:LISTED]),
         max(0, len(waits) - LISTED) + omitted,
@@ -123,7 +125,7 @@ def _masked(wait: Wait, permissions: Permissions) -> Wait:
     own = permissions.member is not None and wait.who.member == permissions.member
     if permissions.unrestricted or own:
         return wait
-    who = READERS if wait.who.kind == "user" else _masked_party(wait.who, permissions)
+    who = USERS if wait.who.kind == "user" else _masked_party(wait.who, permissions)
     owners = tuple(_masked_party(owner, permissions) for owner in wait.owners)
     return replace(wait, who=who, goal=_masked_goal(wait.goal, permissions), owners=owners)
 

@@ -70,7 +70,7 @@ class Verdict:
             if party in circles:
                 return circles[party]
             for wait in self.blocked.get(party, ()):
-                if wait.obstacle is not None:
+                if wait.is_blocked:
                     return wait
             for wait in self.blocked.get(party, ()):
                 found = [each for each in wait.owners if each in self.blocked and each not in seen]
@@ -95,7 +95,7 @@ def judge(waits: Iterable[Wait], needs: Mapping[Party, Need]) -> Verdict:
             return sum(map(can_end, part.parts)) >= part.count
         owners = _others(part)
         free = sum(owner not in stuck for owner in owners)
-        return part.obstacle is None and (not owners or free >= part.needs)
+        return not part.is_blocked and (not owners or free >= part.needs)
 
     blocked = {
         party: tuple(wait for wait in by_party[party] if not can_end(wait)) for party in stuck
@@ -103,7 +103,7 @@ def judge(waits: Iterable[Wait], needs: Mapping[Party, Need]) -> Verdict:
     for party, need in needs.items():
         if not can_end(need):
             blocked[party] = tuple(wait for wait in need.waits() if not can_end(wait))
-    never = (wait for found in blocked.values() for wait in found if wait.obstacle is not None)
+    never = (wait for found in blocked.values() for wait in found if wait.is_blocked)
     return Verdict(
         tuple(_circles({party: blocked[party] for party in stuck})),
         tuple(sorted(never, key=lambda wait: wait.order)),
@@ -132,7 +132,7 @@ def _blocked_parties(by_party: Mapping[Party, Sequence[Wait]]) -> set[Party]:
         for wait in waits:
             owners = _others(wait)
             blocked = [owner for owner in owners if owner in by_party]
-            if wait.obstacle is not None:
+            if wait.is_blocked:
                 continue
             lacking[id(wait)] = wait.needs - (len(owners) - len(blocked)) if owners else 0
             if lacking[id(wait)] <= 0:

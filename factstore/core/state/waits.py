@@ -158,9 +158,12 @@ class _Finder:
         owners: tuple[Party, ...] = ()
         if member is not None:
             owners = (self._owner(path, member),)
+        absence = None if member is None else self._absence(member)
         obstacle = self._difference(self._stack.facts.get(path), test)
-        if obstacle is None and member is not None:
-            obstacle = self._absence(member)
+        if obstacle is None:
+            obstacle = absence
+        elif member is not None and absence is None:  # it may only be slow
+            obstacle = obstacle._replace(final=False)
         return Wait(kind, who, Goal("path", path), owners, since, obstacle=obstacle)
 
     def _folder_wait(self, who: Party, since: str, path: str) -> Wait:

@@ -105,8 +105,9 @@ class Waiter(BagScoped):
         FAIL: properties.Schema(
             properties.Schema.INTEGER,
             "Seconds after which the wait fails if it cannot end, because members wait for each other "
-            "or for facts of members that do not exist. The error states the circle. The default is to "
-            "wait until the timeout.",
+            "or for facts of members that do not exist. The error states the circle. Choose more "
+            "than the slowest node needs to publish its facts. The default is to wait until the "
+            "timeout.",
             constraints=[constraints.Range(1, 30 * 24 * 3600)],
             update_allowed=True,
         ),

@@ -29,7 +29,9 @@ def wait(
     )
 
 
-obstacles = st.sampled_from([None, None, None, Obstacle("owner_missing")])
+obstacles = st.sampled_from(
+    [None, None, None, Obstacle("owner_missing"), Obstacle("value_differs", final=False)]
+)
 
 
 @st.composite
@@ -73,7 +75,7 @@ def naive_blocked(waits: list[Wait]) -> set[Party]:
 def naive_ends(part: Wait | Need, blocked: set[Party]) -> bool:
     if isinstance(part, Need):
         return len([each for each in part.parts if naive_ends(each, blocked)]) >= part.count
-    if part.obstacle is not None:
+    if part.obstacle is not None and part.obstacle.final:
         return False
     if not part.owners or part.who in part.owners:
         return True
@@ -107,7 +109,7 @@ def test_the_verdict_is_that_of_a_naive_version(waits: list[Wait], need: Need) -
     assert {frozenset(circle.parties) for circle in verdict.circles} == naive_parts(waits, blocked)
     remaining = [each for each in waits if each.who in blocked]
     remaining += [] if ends else list(need.waits())
-    obstructed = [each for each in remaining if each.obstacle is not None]
+    obstructed = [each for each in remaining if each.obstacle is not None and each.obstacle.final]
     assert sorted(verdict.never, key=repr) == sorted(obstructed, key=repr)
     assert verdict.stuck == bool(verdict.blocked)
     for who in verdict.blocked:
