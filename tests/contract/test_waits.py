@@ -433,6 +433,19 @@ def test_a_lasting_circle_is_reported_while_other_causes_come_and_go(
     assert reports(worker, scope, before)[1:] == [("stack.unstuck", None)]
 
 
+def test_a_circle_that_grows_with_each_member_that_joins_is_reported(
+    world: World, scope: Scope
+) -> None:
+    worker = world.worker(stuck_seconds=0.0)
+    before = join(worker, scope, "head").revision
+    for number in (3, 2, 1):
+        join(worker, scope, f"c{number}")
+        block(worker, scope, "nodes/head/ip", member(f"c{number}"))
+        block(worker, scope, f"nodes/c{number}/key", member("head"))
+        look(worker, times=1)
+    assert [kind for kind, _ in reports(worker, scope, before)] == ["stack.stuck"]
+
+
 def test_readers_filter_the_reports_by_type(world: World, scope: Scope) -> None:
     worker = world.worker(stuck_seconds=0.0)
     join(worker, scope, "a")

@@ -89,7 +89,9 @@ class StuckWatch:
             report = stack_state.record(STUCK_REPORT)
             waiters = list(_failing_waiters(stack_state, found.verdict))
         stack_id, verdict = stack_state.stack.id, found.verdict
-        keys: list[Hashable] = [(stack_id, _cause_key(cause)) for cause in _causes(verdict)]
+        keys: list[Hashable] = [
+            (stack_id, key) for cause in _causes(verdict) for key in _cause_keys(cause)
+        ]
         keys += [(stack_id, waiter.name, waiter.revision) for waiter, _ in waiters]
         if report is not None and not self._old_causes(stack_id, verdict):
             keys.append((stack_id,))
@@ -109,11 +111,10 @@ class StuckWatch:
     def _old_causes(self, stack_id: str, verdict: Verdict) -> list[Circle | Wait]:
         """Return the causes that have lasted long enough to be reported."""
         seconds = self._finder.stuck_seconds
-        return [
-            cause
-            for cause in _causes(verdict)
-            if self._lasts((stack_id, _cause_key(cause)), seconds)
-        ]
+        return [each for each in _causes(verdict) if self._cause_lasts(stack_id, each, seconds)]
+
+    def _cause_lasts(self, stack_id: str, cause: Circle | Wait, seconds: float) -> bool:
+        return any(self._lasts((stack_id, key), seconds) for key in _cause_keys(cause))
 
     def _fails(self, stack_id: str, waiter: Waiter, seconds: int, verdict: Verdict) -> bool:
         """Return True if a waiter has been blocked for long enough, and its present cause lasts."""
@@ -121,7 +122,7 @@ class StuckWatch:
         return (
             cause is not None
             and self._lasts((stack_id, waiter.name, waiter.revision), float(seconds))
-            and self._lasts((stack_id, _cause_key(cause)), 0.0)
+            and self._cause_lasts(stack_id, cause, 0.0)
         )
 
     def _lasts(self, key: Hashable, seconds: float) -> bool:
@@ -191,13 +192,11 @@ def _causes(verdict: Verdict) -> tuple[Circle | Wait, ...]:
     return (*verdict.circles, *verdict.never)
 
 
-def _cause_key(cause: Circle | Wait | None) -> Hashable:
-    match cause:
-        case Circle():
-            return cause.parties
-        case Wait():
-            return cause.id, cause.obstacle
-    return None
+def _cause_keys(cause: Circle | Wait) -> Iterable[Hashable]:
+    """Return what identifies a cause; a circle that grows remains the same by any of its parties."""
+    if isinstance(cause, Circle):
+        return [("circle", party) for party in cause.parties]
+    return [(cause.id, cause.obstacle)]
 
 
 def _shortened(text: str) -> str:
