@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,6 +103,7 @@ class Attempts:
         :param who: address, user and domain.
         :raises Throttled: there were too many attempts, or too many are in progress.
         """
+        who = tuple(map(_same_name, who))
         with self._lock:
             self._charge(who)
             if self._free <= 0:
@@ -136,6 +138,15 @@ class Attempts:
                 retry_after=seconds,
             )
         bucket.tokens -= 1
+
+
+def _same_name(name: str) -> str:
+    """Return a text that is the same for all spellings that a database of Keystone takes for equal.
+
+    MySQL compares names without case, accents and spaces at the end.
+    """
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
+    return "".join(each for each in letters if not unicodedata.combining(each)).strip()
 
 
 _FORGET_ABOVE = 10_000  # buckets

@@ -246,6 +246,8 @@ def test_nobody_can_guess_passwords_quickly(page: Caller, keystone: KeystoneServ
     answer = page.post(SESSION, json=wrong)
     refused(answer, "429 rate_limited")
     assert int(answer.headers["Retry-After"]) >= 1
+    for spelling in ("Guessed", "GUESSED ", " guessed", "gu\u00e9ssed", "\uff47uessed"):
+        refused(page.post(SESSION, json={**wrong, "user": spelling}), "429 rate_limited")
     assert page.post(SESSION, json=login(keystone)).status_code == 201  # others sign in
 
 

@@ -58,8 +58,8 @@ export function pictureView(content, context) {
   function describe() {
     const found = convergence.value;
     const done = found ? found.members.length - found.lagging.length : 0;
-    const text = `${model.members.size} members in ${painter.scene.boxes.length} groups; ${done} have converged` +
-      (waits.value ? `; ${waits.value.waits.length} waits, ${waits.value.circles.length} circles.` : ".");
+    const text = `Members: ${model.members.size}; groups: ${painter.scene.boxes.length}; converged: ${done}` +
+      (waits.value ? `; waits: ${waits.value.waits.length}; circles: ${waits.value.circles.length}.` : ".");
     canvas.setAttribute("aria-label", text);
     setText(about, model.members.size ? text : "The stack has no members. Its facts are in the view Facts.");
     frame.hidden = model.members.size === 0;

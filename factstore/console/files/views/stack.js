@@ -110,7 +110,7 @@ export function stackPage(main, names, {session, chip}) {
   }
 
   function move(names) {
-    const name = names[2] in VIEWS ? names[2] : "";
+    const name = Object.hasOwn(VIEWS, names[2] ?? "") ? names[2] ?? "" : "";
     const rest = names.slice(3);
     if (name !== shown) {
       view?.close?.();
