@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -58,6 +59,7 @@ class Waits:
         self.clock = StillClock()
         worker.hub._now = self.clock.monotonic
         worker.context._clock, worker.context._timeout = self.clock, LONG
+        worker.context._activity = replace(worker.context._activity, clock=self.clock)
         self.metrics = Mock()
         self.path = FastPath(
             worker.store,
