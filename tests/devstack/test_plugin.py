@@ -78,9 +78,29 @@ def devstack(tmp_path: Path) -> Devstack:
     return Devstack(tmp_path)
 
 
-def test_stacking_installs_then_configures_then_registers_then_starts(devstack: Devstack) -> None:
-    devstack.run_well(*STACK)
-    assert devstack.names == [
+class Stacked(Devstack):
+    """A devstack with Heat, stacked twice, and what the first time left; for tests that only read."""
+
+    def __init__(self, work: Path) -> None:
+        super().__init__(work)
+        self.heat_conf = work / "heat.conf"
+        self.heat_conf.write_text(
+            "[DEFAULT]\nplugin_dirs = /usr/lib/heat\n\n[other]\nplugin_dirs = /other\n"
+        )
+        heat = {"ENABLED_SERVICES": "keystone,h-eng", "FACTSTORE_HEAT_CONF": str(self.heat_conf)}
+        self.run_well(*STACK, **heat)
+        self.first_calls, self.first_names = self.calls, self.names
+        self.first_files, self.first_heat_conf = self.files(), self.heat_conf.read_text()
+        self.run_well(*STACK, **heat)
+
+
+@pytest.fixture(scope="module")
+def stacked(tmp_path_factory: pytest.TempPathFactory) -> Stacked:
+    return Stacked(tmp_path_factory.mktemp("stacked"))
+
+
+def test_stacking_installs_then_configures_then_registers_then_starts(stacked: Stacked) -> None:
+    assert stacked.first_names == [
         "setup_develop",
         "configure_keystone_authtoken_middleware",
         "factstore",
@@ -111,22 +131,20 @@ def test_a_phase_does_its_own_part_only(devstack: Devstack, phase: str, names: l
     assert devstack.names == names
 
 
-def test_the_service_is_registered_under_its_type_with_one_url(devstack: Devstack) -> None:
-    devstack.run_well("stack post-config")
-    assert "create_service_user factstore" in devstack.calls
+def test_the_service_is_registered_under_its_type_with_one_url(stacked: Stacked) -> None:
+    assert "create_service_user factstore" in stacked.first_calls
     assert "get_or_create_service factstore contextualization Facts of software stacks" in (
-        devstack.calls
+        stacked.first_calls
     )
     assert (
         "get_or_create_endpoint contextualization RegionOne http://192.0.2.10/contextualization"
-        in devstack.calls
+        in stacked.first_calls
     )
 
 
-def test_the_written_configuration_is_one_that_factstore_reads(devstack: Devstack) -> None:
-    devstack.run_well("stack post-config")
+def test_the_written_configuration_is_one_that_factstore_reads(stacked: Stacked) -> None:
     conf = configuration.read(
-        [str(devstack.conf_dir / "factstore.conf")], register_more=logs.register
+        [str(stacked.conf_dir / "factstore.conf")], register_more=logs.register
     )
     assert conf.auth_strategy == "keystone"
     assert conf.etcd.endpoints == ["http://192.0.2.10:2379"]
@@ -136,32 +154,31 @@ def test_the_written_configuration_is_one_that_factstore_reads(devstack: Devstac
     assert conf.debug is True
 
 
-def test_sealing_keys_are_made_once_where_the_service_looks_for_them(devstack: Devstack) -> None:
-    devstack.run_well("stack post-config")
-    conf = configuration.read([str(devstack.conf_dir / "factstore.conf")])
-    repository = Repository(Path(conf.sealing.key_repository))
-    before = repository.read_keys()
-    assert [key.number for key in before] == [1, 0]
-    devstack.run_well("stack post-config")
-    assert repository.read_keys() == before
+def test_sealing_keys_are_made_once_where_the_service_looks_for_them(stacked: Stacked) -> None:
+    conf = configuration.read([str(stacked.conf_dir / "factstore.conf")])
+    repository = Path(conf.sealing.key_repository)
+    assert [key.number for key in Repository(repository).read_keys()] == [1, 0]
+    made = {
+        file: text for file, text in stacked.first_files.items() if repository in Path(file).parents
+    }
+    assert len(made) == len(["0", "1", ".lock"])
+    assert made.items() <= stacked.files().items()
 
 
-def test_tokens_are_validated_for_our_service_type(devstack: Devstack) -> None:
-    devstack.run_well("stack post-config")
+def test_tokens_are_validated_for_our_service_type(stacked: Stacked) -> None:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read(devstack.conf_dir / "factstore.conf")
+    parser.read(stacked.conf_dir / "factstore.conf")
     authtoken = parser["keystone_authtoken"]
     assert authtoken["username"] == "factstore"
     assert authtoken["service_type"] == "contextualization"
     assert authtoken.getboolean("service_token_roles_required")
 
 
-def test_the_commands_are_those_of_the_systemd_units(devstack: Devstack) -> None:
-    devstack.run_well("stack extra")
-    conf = devstack.conf_dir / "factstore.conf"
+def test_the_commands_are_those_of_the_systemd_units(stacked: Stacked) -> None:
+    conf = stacked.conf_dir / "factstore.conf"
     for name in "factstore-api", "factstore-notify":
         started = f"run_process {name} /usr/local/bin/{name} --config-file {conf}"
-        assert started in devstack.calls
+        assert started in stacked.first_calls
         unit = (CHECKOUT / f"etc/systemd/{name}.service").read_text()
         assert f"ExecStart=/opt/factstore/bin/{name}\n" in unit
 
@@ -205,24 +222,8 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_another_etcd_can_be_named(devstack: Devstack) -> None:
-    devstack.run_well(
-        "stack post-config",
-        FACTSTORE_ETCD_ENDPOINTS="https://a:2379,https://b:2379",
-        FACTSTORE_COMPACTION_WINDOW="0",
-    )
-    conf = configuration.read(
-        [str(devstack.conf_dir / "factstore.conf")], register_more=logs.register
-    )
-    assert conf.etcd.endpoints == ["https://a:2379", "https://b:2379"]
-    assert conf.etcd.compaction_window == 0
-
-
-def test_a_second_run_writes_the_same_files(devstack: Devstack) -> None:
-    devstack.run_well(*STACK)
-    first = devstack.files()
-    devstack.run_well(*STACK)
-    assert devstack.files() == first
+def test_a_second_run_writes_the_same_files(stacked: Stacked) -> None:
+    assert stacked.files() == stacked.first_files
 
 
 def test_unstacking_and_cleaning_leave_nothing_behind(devstack: Devstack) -> None:
@@ -248,14 +249,28 @@ def test_a_disabled_service_is_left_alone(devstack: Devstack) -> None:
     assert devstack.calls == []
 
 
-def test_without_keystone_nothing_is_registered(devstack: Devstack) -> None:
-    devstack.run_well("stack post-config", ENABLED_SERVICES="")
+def test_without_keystone_and_heat_it_is_only_configured_with_another_etcd_if_one_is_named(
+    devstack: Devstack,
+) -> None:
+    devstack.run_well(
+        "stack post-config",
+        ENABLED_SERVICES="",
+        FACTSTORE_HEAT_CONF=str(devstack.work / "heat.conf"),
+        FACTSTORE_ETCD_ENDPOINTS="https://a:2379,https://b:2379",
+        FACTSTORE_COMPACTION_WINDOW="0",
+    )
     assert devstack.names == [
         "configure_keystone_authtoken_middleware",
         "factstore",
         "enable_apache_site",
         "restart_apache_server",
     ]
+    assert not (devstack.work / "heat.conf").exists()
+    conf = configuration.read(
+        [str(devstack.conf_dir / "factstore.conf")], register_more=logs.register
+    )
+    assert conf.etcd.endpoints == ["https://a:2379", "https://b:2379"]
+    assert conf.etcd.compaction_window == 0
 
 
 def test_an_api_that_does_not_get_healthy_stops_the_run(devstack: Devstack) -> None:
@@ -269,22 +284,11 @@ def test_the_settings_keep_values_that_were_set_before(devstack: Devstack) -> No
     assert "wait_for_service 60 https://facts.example.org/healthcheck" in devstack.calls
 
 
-def test_the_resource_types_are_added_to_the_plugin_folders_of_heat(
-    devstack: Devstack,
-) -> None:
-    conf = devstack.work / "heat.conf"
-    conf.write_text("[DEFAULT]\nplugin_dirs = /usr/lib/heat\n\n[other]\nplugin_dirs = /other\n")
-    heat = {"ENABLED_SERVICES": "keystone,h-eng", "FACTSTORE_HEAT_CONF": str(conf)}
-    for _ in range(2):
-        devstack.run_well("stack post-config", **heat)
+def test_the_resource_types_are_added_to_the_plugin_folders_of_heat(stacked: Stacked) -> None:
+    for text in stacked.first_heat_conf, stacked.heat_conf.read_text():
         parser = configparser.ConfigParser(interpolation=None)
-        parser.read(conf)
+        parser.read_string(text)
         known, ours = parser["DEFAULT"]["plugin_dirs"].split(",")
         assert known == "/usr/lib/heat"
         assert (Path(ours) / "factstore_resources.py").exists()
         assert parser["other"]["plugin_dirs"] == "/other"
-
-
-def test_without_heat_its_configuration_is_not_touched(devstack: Devstack) -> None:
-    devstack.run_well("stack post-config", FACTSTORE_HEAT_CONF=str(devstack.work / "heat.conf"))
-    assert not (devstack.work / "heat.conf").exists()
