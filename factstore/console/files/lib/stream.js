@@ -1,7 +1,7 @@
 // A stack's events, read with fetch so that headers can be sent. No event is lost: a lost connection is
 // resumed from the cursor of the last event that was applied.
 
-import {ApiError, Unreachable, refusal, send} from "./api.js";
+import {ApiError, refusal, send} from "./api.js";
 import {parse} from "./json.js";
 
 const SILENCE_MS = 40_000; // the service sends a ping every 15 seconds
@@ -89,7 +89,7 @@ export class Stream {
         const told = error instanceof ApiError ? error.retryAfter : null;
         pause = told ? told * 1000 : pauseBefore(this.#attempt);
         this.#attempt += 1;
-        this.reader.state("lost", error instanceof Unreachable ? "" : error.message);
+        this.reader.state("lost", error instanceof ApiError ? error.message : "");
       }
       if (this.#closed) return;
       await new Promise((resolve) => {
