@@ -6,6 +6,7 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,10 @@ _BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fixed", _BUSY, derandomize=True)
 settings.register_profile("random", _BUSY, max_examples=500, print_blob=True)
 settings.load_profile(os.environ.get("FACTSTORE_EXAMPLES", "fixed"))
+
+# A shell's background jobs ignore Ctrl-C, and so would every program that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Most tests do not need the API's address, but its type must be in the catalogue.
 _ENDPOINT = "http://127.0.0.1:8796"
