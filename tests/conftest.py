@@ -31,7 +31,7 @@ settings.register_profile("fixed", _BUSY, derandomize=True)
 settings.register_profile("random", _BUSY, max_examples=500, print_blob=True)
 settings.load_profile(os.environ.get("FACTSTORE_EXAMPLES", "fixed"))
 
-# A shell's background jobs ignore Ctrl-C, and so would every program that the tests start and interrupt.
+# A background job of a shell ignores Ctrl-C, and so would all programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
