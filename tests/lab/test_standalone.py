@@ -20,10 +20,12 @@ import pytest
 from factstore import SERVICE_TYPE
 from factstore.cmd.processes.ports import LOOPBACK, free_port, is_free
 from factstore.cmd.processes.probe import Probe
-from factstore.keys.repository import Repository
+from factstore.keys.repository import Key, Repository
 from tests.commands import forked
 from tests.eventually import eventually
 from tests.processes import descendants, gone
+
+ORIGIN = "http://127.0.0.1:8000"
 
 # The same as the subcommand, with a stub instead of the API.
 SERVE = """\
@@ -123,6 +125,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
         each.process.wait()
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    """A supervisor for the tests that leave it as it is."""
+    state = tmp_path_factory.mktemp("running") / "state"
+    made = Standalone(state, free_port(), allow_origin=ORIGIN)
+    try:
+        yield made.ready()
+    finally:
+        made.process.kill()
+        made.process.wait()
+
+
 def command(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
     argv = ["standalone", *map(str, arguments)]
     return forked("factstore.cmd.main", argv, {**os.environ, **env})
@@ -157,9 +171,9 @@ def test_a_state_directory_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     assert_refused(command("--state", tmp_path / "state"), "cannot use the state directory")
 
 
-def test_a_second_instance_on_the_same_state_is_one_line(start: Start) -> None:
-    first = start().ready()
-    assert_refused(command("--state", first.state, "--port", free_port()), "another factstore")
+def test_a_second_instance_on_the_same_state_is_one_line(running: Standalone) -> None:
+    arguments = ("--state", running.state, "--port", free_port())
+    assert_refused(command(*arguments), "another factstore")
 
 
 @pytest.mark.parametrize(
@@ -171,21 +185,40 @@ def test_senseless_options_are_usage_errors(arguments: tuple[str, str]) -> None:
     assert f"{arguments[1]!r} is not a" in result.stderr
 
 
-@pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", ""])
-def test_an_origin_is_allowed_only_if_requested(start: Start, origin: str) -> None:
-    standalone = start(allow_origin=origin).ready()
-    written = ConfigParser()
+def config_of(standalone: Standalone) -> ConfigParser:
+    """Return the configuration that a supervisor wrote."""
+    written = ConfigParser(interpolation=None)
     written.read(standalone.state / "factstore.conf")
-    assert written.get("cors", "allowed_origin", fallback="") == origin
+    return written
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_everything_with_status_0(start: Start, number: signal.Signals) -> None:
-    standalone = start().ready()
-    below = standalone.below()
-    assert len(below) >= 3, "etcd, the API's master and a worker"
-    assert standalone.stop(number) == 0
-    assert gone(below)
+def keys_of(standalone: Standalone) -> list[Key]:
+    """Return the sealing keys that the configuration names."""
+    return Repository(Path(config_of(standalone)["sealing"]["key_repository"])).read_keys()
+
+
+def test_an_origin_is_allowed_if_requested(running: Standalone) -> None:
+    assert config_of(running)["cors"]["allowed_origin"] == ORIGIN
+
+
+def test_a_signal_ends_everything_and_the_next_start_uses_the_same_address_data_and_keys(
+    start: Start,
+) -> None:
+    kept = []
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        standalone = start().ready()
+        endpoint, keys = standalone.etcd_endpoint(), keys_of(standalone)
+        probe = Probe(endpoint)
+        if not kept:
+            probe.json("/v3/kv/put", {"key": "aw==", "value": "dg=="}, timeout=60)
+        (found,) = probe.json("/v3/kv/range", {"key": "aw=="}, timeout=60)["kvs"]
+        kept.append((endpoint, keys, found))
+        below = standalone.below()
+        assert len(below) >= 3, "etcd, the API's master and a worker"
+        assert standalone.stop(number) == 0
+        assert gone(below)
+    assert [key.number for key in kept[0][1]] == [1, 0]
+    assert kept[0] == kept[1] == kept[2]
 
 
 def test_a_signal_during_the_start_ends_everything_with_status_0(start: Start) -> None:
@@ -214,18 +247,17 @@ def test_nothing_outlives_a_killed_supervisor(start: Start) -> None:
 
 
 def test_a_killed_etcd_is_restarted_at_its_address_while_the_api_keeps_running(
-    start: Start,
+    running: Standalone,
 ) -> None:
-    standalone = start().ready()
-    endpoint, pid = standalone.etcd_endpoint(), standalone.etcd_pid()
+    endpoint, pid = running.etcd_endpoint(), running.etcd_pid()
     assert pid is not None
-    api = {each for each in standalone.below() if each != pid}
+    api = {each for each in running.below() if each != pid}
     os.kill(pid, signal.SIGKILL)
     probe = Probe(endpoint)
-    eventually(lambda: standalone.etcd_pid() not in (pid, None))
+    eventually(lambda: running.etcd_pid() not in (pid, None))
     eventually(lambda: probe.status("/health") == 200)
-    assert api <= standalone.below().keys()
-    assert "etcd ended with status -9; starting it again" in standalone.printed()
+    assert api <= running.below().keys()
+    assert "etcd ended with status -9; starting it again" in running.printed()
 
 
 def test_the_death_of_the_api_is_the_end_with_its_last_words(start: Start) -> None:
@@ -240,20 +272,11 @@ def test_the_death_of_the_api_is_the_end_with_its_last_words(start: Start) -> No
     eventually(lambda: gone(below))
 
 
-def test_the_next_start_uses_the_same_etcd_address_and_data(start: Start) -> None:
-    first = start().ready()
-    endpoint = first.etcd_endpoint()
-    put = Probe(endpoint).json("/v3/kv/put", {"key": "aw==", "value": "dg=="}, timeout=60)
-    first.stop()
-    second = start().ready()
-    assert second.etcd_endpoint() == endpoint
-    found = Probe(endpoint).json("/v3/kv/range", {"key": "aw=="}, timeout=60)
-    assert found["kvs"][0]["mod_revision"] == put["header"]["revision"]
-
-
 def test_settings_of_ones_own_override_the_generated_ones_and_are_kept(start: Start) -> None:
     first = start().ready()
     own, generated = first.state / "local.conf", first.state / "factstore.conf"
+    # No origin was requested.
+    assert config_of(first).get("cors", "allowed_origin", fallback="") == ""
     heading = "".join(line[2:] for line in generated.read_text().splitlines() if line[:1] == "#")
     assert "do not edit" in heading
     assert str(own) in first.printed()
@@ -269,23 +292,11 @@ def test_settings_of_ones_own_override_the_generated_ones_and_are_kept(start: St
     assert f"stopping; the data are kept in {second.state}" in second.printed()
 
 
-def test_the_configuration_is_for_its_owner_only(start: Start) -> None:
-    state = start().ready().state
+def test_the_configuration_is_for_its_owner_only(running: Standalone) -> None:
+    state = running.state
     assert state.stat().st_mode & 0o777 == 0o700
     for name in ("factstore.conf", "api.log", "etcd.log"):
         assert (state / name).stat().st_mode & 0o777 == 0o600
-
-
-def test_sealing_keys_are_made_once_and_named_in_the_configuration(start: Start) -> None:
-    first = start().ready()
-    config = ConfigParser(interpolation=None)
-    config.read(first.state / "factstore.conf")
-    repository = Repository(Path(config["sealing"]["key_repository"]))
-    made = repository.read_keys()
-    assert [key.number for key in made] == [1, 0]
-    first.stop()
-    start().ready()
-    assert repository.read_keys() == made
 
 
 def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:
@@ -303,8 +314,7 @@ def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:
         ["sh", "-c", f'{line[1]}; echo "$TOKEN"'], capture_output=True, text=True, check=True
     )
     assert len(shell.stdout) > 100, shell.stderr
-    config = ConfigParser(interpolation=None)
-    config.read(standalone.state / "factstore.conf")
+    config = config_of(standalone)
     assert config["DEFAULT"]["auth_strategy"] == "keystone"
     assert config["keystone_authtoken"]["service_type"] == "acme:facts"
     below = standalone.below()
