@@ -425,11 +425,15 @@ class MemoryMachine(Machine):
             self.expire_lease(lease)
 
 
+EXAMPLES = settings().max_examples
+"""Of the profile: many where they are random."""
+
+
 def test_workers_agree_with_the_model() -> None:
     run_state_machine_as_test(
         MemoryMachine,
         settings=settings(
-            max_examples=100,
+            max_examples=EXAMPLES // 2,
             stateful_step_count=40,
             suppress_health_check=list(HealthCheck),
         ),
@@ -449,7 +453,7 @@ def test_workers_on_etcd_agree_with_the_model(etcd: EtcdServer) -> None:
     run_state_machine_as_test(
         EtcdMachine,
         settings=settings(
-            max_examples=8,
+            max_examples=EXAMPLES // 20,
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
         ),
