@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import requests
 
-from tests.cases import cases
 from tests.http import JSON, Caller, refused
 from tests.keystone.policy_kinds import Row
 from tests.keystone.policy_table import ACTION_OF_A, CURSOR, NAMES, RECORDS
@@ -73,25 +71,6 @@ def contents(owner: Caller, stack: str) -> list[Any]:
     return [owner.get(f"/v1/stacks/{stack}/{kind}").json()[kind] for kind in kinds]
 
 
-def try_all(
-    harmless: Iterable[str],
-    others: Iterable[str],
-    attempt: Callable[[str], None],
-    read: Callable[[], list[Any]],
-) -> None:
-    """Try an operation as every caller.
-
-    :param harmless: callers who change nothing of the stack; the others follow them.
-    :param attempt: sends a caller's request, and checks the answer.
-    :param read: returns the contents of the stack.
-    """
-    before = read()
-    with cases() as case:
-        for caller in harmless:
-            with case(caller):
-                attempt(caller)
-        with case("the stack is as it was"):
-            assert read() == before
-        for caller in others:
-            with case(caller):
-                attempt(caller)
+def records_for(row: Row) -> dict[str, Any]:
+    """Return those of the records that a row's operation may be about."""
+    return {path: body for path, body in RECORDS.items() if path.partition("/")[0] in row.template}
