@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -23,7 +24,7 @@ from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, DeleteKeys, KeyValue, PutKey, Txn
 from factstore.wsgi.auth.none import NO_PROJECT
-from tests.commands import ARGV, config_of, factstore, one_line
+from tests.commands import COMMANDS, config_of, factstore, one_line
 from tests.eventually import eventually
 from tests.functional.test_streams import watch
 from tests.http import Caller
@@ -73,6 +74,36 @@ class Place:
         return factstore(
             *("purge", "--config-file", self.config, "--project", project, *arguments), stdin=stdin
         )
+
+
+class Purging:
+    """A purge that runs, whose output can be read meanwhile."""
+
+    def __init__(
+        self, place: Place, *arguments: str, project: str = NO_PROJECT, stdin: int | None = None
+    ) -> None:
+        argv = ["purge", "--config-file", str(place.config), "--project", project, *arguments]
+        ours, theirs = os.pipe()
+        with Path(os.devnull).open() as nothing:
+            files = [nothing.fileno() if stdin is None else stdin, theirs, theirs]
+            self._fork = COMMANDS.start(
+                "factstore.cmd.main:main", argv, env=os.environ, files=files
+            )
+        os.close(theirs)
+        self._output = os.fdopen(ours)
+
+    def reaches(self, text: str) -> bool:
+        """Read up to a line with a text; return False if the output ends before."""
+        return any(text in line for line in self._output)
+
+    def kill(self) -> None:
+        self._fork.send_signal(signal.SIGKILL)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return the exit status and the output that was not yet read."""
+        with self._output:
+            rest = self._output.read()
+        return self._fork.wait(100), rest
 
 
 @pytest.fixture
@@ -176,23 +207,16 @@ def test_watchers_learn_the_author_of_a_purge_and_their_streams_end(
     assert api.get("/v1/stacks").json()["stacks"] == []
 
 
-def test_a_dry_run_reports_and_changes_nothing(full: Place) -> None:
+def test_a_dry_run_an_unknown_project_and_a_missing_confirmation_change_nothing(
+    full: Place,
+) -> None:
     eventually(full.swept)
     before = full.lasting()
     printed = full.purge("--dry-run")
     assert "stack slurm: 300 facts" in printed
     assert "deleted" not in printed
     assert full.lasting() == before
-
-
-def test_a_dry_run_on_an_unused_etcd_writes_nothing(place: Place) -> None:
-    assert place.purge("--dry-run") == f"project {NO_PROJECT}: it has no data\n"
-    assert place.everything() == []
-
-
-def test_an_unknown_project_is_nothing_to_do(full: Place) -> None:
-    eventually(full.swept)
-    before = full.naming(NO_PROJECT)
+    ours = full.naming(NO_PROJECT)
     result = full.run("--project", "0" * 32, project="unheard-of")
     assert result.returncode == 0
     assert result.stdout == (
@@ -200,36 +224,30 @@ def test_an_unknown_project_is_nothing_to_do(full: Place) -> None:
     )
     (warning,) = result.stderr.splitlines()
     assert warning.startswith("warning: unheard-of does not look like the id of a project")
-    assert full.naming(NO_PROJECT) == before
-
-
-def test_without_a_terminal_and_without_yes_nothing_is_removed(full: Place) -> None:
-    eventually(full.swept)
-    before = full.naming(NO_PROJECT)
+    assert full.naming(NO_PROJECT) == ours
     result = full.run(stdin="yes\n")
     assert result.returncode == 1
     assert "use --yes" in result.stderr
-    assert full.naming(NO_PROJECT) == before
+    assert full.naming(NO_PROJECT) == ours
+
+
+def test_a_dry_run_on_an_unused_etcd_writes_nothing(place: Place) -> None:
+    assert place.purge("--dry-run") == f"project {NO_PROJECT}: it has no data\n"
+    assert place.everything() == []
 
 
 @pytest.mark.parametrize(("answer", "removed"), [("yes", True), ("y", False), ("", False)])
 def test_on_a_terminal_it_asks_for_confirmation(place: Place, answer: str, removed: bool) -> None:
     add_other(place)
     ours, theirs = pty.openpty()
-    asked = subprocess.Popen(
-        [*ARGV, "purge", "--config-file", str(place.config), "--project", OTHER],
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    asked = Purging(place, project=OTHER, stdin=theirs)
     os.write(ours, f"{answer}\n".encode())
-    printed, complaint = asked.communicate(timeout=60)
+    status, printed = asked.end()
     os.close(ours)
     os.close(theirs)
     assert "Type yes:" in printed
-    assert asked.returncode == (0 if removed else 1)
-    assert ("nothing was deleted" in complaint) != removed
+    assert status == (0 if removed else 1)
+    assert ("nothing was deleted" in printed) != removed
     assert (place.naming(OTHER) == []) == removed
 
 
@@ -295,18 +313,11 @@ def test_a_purge_continues_while_clients_write_until_nothing_is_left(
     full: Place, server: ApiServer
 ) -> None:
     with Busy(server.url) as busy:
-        purging = subprocess.Popen(
-            [*ARGV, "purge", "--config-file", str(full.config), "--project", NO_PROJECT, "--yes"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert purging.stdout is not None
-        for line in purging.stdout:
-            if "written to in the meantime" in line:
-                break
+        purging = Purging(full, "--yes")
+        assert purging.reaches("written to in the meantime")
         busy.stop()
-        rest = purging.communicate(timeout=60)[0]
-    assert purging.returncode == 0
+        status, rest = purging.end()
+    assert status == 0
     assert "nothing is left" in rest
     assert full.naming(NO_PROJECT) == []
 
@@ -321,26 +332,17 @@ def test_a_purge_gives_up_with_status_1_if_a_client_never_stops_writing(
 
 
 def test_a_killed_purge_can_be_run_again(full: Place) -> None:
-    purging = subprocess.Popen(
-        [*ARGV, "purge", "--config-file", str(full.config), "--project", NO_PROJECT, "--yes"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert purging.stdout is not None
-    for line in purging.stdout:
-        if "deleted stack" in line:
-            break
+    purging = Purging(full, "--yes")
+    assert purging.reaches("deleted stack")
     purging.kill()
-    purging.communicate()
+    purging.end()
     full.purge("--yes")
     assert full.naming(NO_PROJECT) == []
 
 
 def test_two_may_run_at_once(full: Place) -> None:
-    argv = [*ARGV, "purge", "--config-file", str(full.config), "--project", NO_PROJECT, "--yes"]
-    both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    printed = [each.communicate(timeout=100)[0] for each in both]
-    assert [each.returncode for each in both] == [0, 0], printed
+    ended = [each.end() for each in [Purging(full, "--yes") for _ in range(2)]]
+    assert [status for status, _ in ended] == [0, 0], ended
     assert full.naming(NO_PROJECT) == []
 
 
