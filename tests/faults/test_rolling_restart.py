@@ -165,7 +165,7 @@ def services(
     for name in ("one", "two"):
         out = {"healthcheck": {"disable_by_file_path": str(folder / name / "out")}}
         options = {**BEHIND, **out}
-        made.append(ApiServer([etcd.endpoint], folder / name, options=options, argv=API_ARGV))
+        made.append(ApiServer([etcd.endpoint], folder / name, options=options))
     with made[0], made[1]:
         yield made
         for service in made:

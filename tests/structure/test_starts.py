@@ -14,7 +14,7 @@ REAL_START = re.compile(
     r"\bAPI_ARGV\b|factstore\.cmd\.(serve|notify)\b|\bApiProcess\(|\bNotifierProcess\("
 )
 ALLOWED = {
-    "faults/test_rolling_restart.py": "reloads and restarts of services as they are installed",
+    "faults/test_rolling_restart.py": "a reload of the service as it is installed",
     "functional/test_reserve.py": "compares the bundled server with another one",
     "functional/test_startup.py": "services that refuse to start",
     "functional/test_stream_ends.py": "the end of a service with the settings of an operator",
