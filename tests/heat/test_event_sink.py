@@ -102,8 +102,8 @@ def test_a_unit_that_is_a_nested_stack_is_a_member_by_that_stack_s_name(
     assert once(seen, "member.depart", list(set(grown) - set(left)))
 
 
-def test_replaced_units_depart_and_their_replacements_join_as_replaced(
-    user: Orchestration, facts: Client, name: str
+def test_replaced_units_depart_and_a_deleted_stack_leaves_nothing_and_creates_nothing(
+    user: Orchestration, facts: Client, etcd: EtcdServer, engine: HeatServer, name: str
 ) -> None:
     space = facts.stack(name)
     stack = user.create(name, group(2, unit=word(8)), environment=SNIPPET)
@@ -118,19 +118,18 @@ def test_replaced_units_depart_and_their_replacements_join_as_replaced(
         + [("member.depart", unit, "replaced") for unit in former]
     )
 
+    identifier = space.describe().id
+    warnings = Warnings(engine)
+    user.delete(stack)
+    assert not exists(space)
+    other = user.create(f"{name}-later", group(1), environment=SNIPPET)
+    agree(user, other, facts.stack(f"{name}-later"))  # the earlier requests have been processed
+    assert not exists(space)
+    eventually(lambda: identifier.encode() not in stored(etcd, "key"))
+    assert warnings.found() == []
 
-def test_a_failed_unit_departs_as_failed(owner: Orchestration, facts: Client, name: str) -> None:
-    space = facts.stack(name)
-    stack = owner.create(name, group(1, unit=trial()), environment=SNIPPET)
-    (unit,) = agree(owner, stack, space)
-    events = MemberEvents(space)
-    broken = group(1, unit=trial(fail=True))
-    owner.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
-    eventually(lambda: not declared(space))
-    assert events.seen() == [("member.depart", unit, "failed")]
 
-
-def test_a_unit_whose_creation_failed_does_not_join(
+def test_a_unit_whose_creation_failed_does_not_join_and_one_that_fails_later_departs_as_failed(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
@@ -142,88 +141,73 @@ def test_a_unit_whose_creation_failed_does_not_join(
     (well,) = agree(owner, stack, space)
     assert [line[:2] for line in events.seen()] == [("member.join", well)]
 
+    broken = group(1, unit=trial(fail=True))
+    owner.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
+    eventually(lambda: not declared(space))
+    assert events.seen()[1:] == [("member.depart", well, "failed")]
 
-def test_an_agent_that_joins_under_the_same_name_is_the_same_member(
-    owner: Orchestration, facts: Client, name: str
+
+def test_an_agent_with_the_name_of_a_unit_is_the_same_member_and_drains_until_its_machine_is_gone(
+    owner: Orchestration, facts: Client, etcd: EtcdServer, heat: HeatServer, name: str
 ) -> None:
-    space = facts.stack(name)
-    stack = owner.create(name, group(0), environment=SNIPPET)
+    """Properties of the units never reach the service."""
+    space, secret = facts.stack(name), f"s3cret-{name}"
+    slow = trial(action_wait_secs={"delete": 3}, value=secret)
+    stack = owner.create(name, group(0, unit=slow), environment=SNIPPET)
     events = MemberEvents(space)
     scale(owner, stack, "up", 2)
     names = agree(owner, stack, space)
-    agents = [space.member(unit) for unit in names]
-    for agent in agents:
+    for agent in (space.member(unit) for unit in names):
         agent.join("compute", ttl=60, attributes={"cores": 4})
         agent.ready()
+    before = len(events.changes())
     scale(owner, stack, "down", 1)
     (left,) = agree(owner, stack, space)
-    seen = events.seen()
-    assert once(seen, "member.join", names)
-    assert once(seen, "member.depart", list(set(names) - {left}))
+    (gone,) = set(names) - {left}
+    change, departure = events.changes()[before:]
+    assert change.member is not None
+    assert (change.type, change.name, change.member.state) == ("member.change", gone, "draining")
+    assert (departure.type, departure.name) == ("member.depart", gone)
+    assert departure.reason == "scaled_in"
+    assert once(events.seen(), "member.join", names)
     record = space.member(left).show()
     assert (record.state, record.ttl, record.attributes) == ("ready", 60, {"cores": 4})
 
+    found = stored(etcd, "key", "value")
+    assert name.encode() in found
+    assert secret.encode() not in found
+    assert secret not in heat.log
 
-def test_an_agent_whose_machine_is_deleted_drains_until_it_is_gone(
+
+def test_a_server_outside_groups_is_a_member_by_its_own_name_also_if_its_agent_joined_first(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
-    space = facts.stack(name)
-    slow = trial(action_wait_secs={"delete": 3})
-    stack = owner.create(name, group(1, unit=slow), environment=SNIPPET)
-    (unit,) = agree(owner, stack, space)
-    space.member(unit).join("compute", ttl=60)
-    events = MemberEvents(space)
-    scale(owner, stack, "down", 0)
-    eventually(lambda: not declared(space))
-    (change, departure) = events.changes()
-    assert change.member is not None
-    assert (change.type, change.member.state) == ("member.change", "draining")
-    assert (departure.type, departure.reason) == ("member.depart", "scaled_in")
+    def server(own: str, **others: str) -> dict[str, object]:
+        properties = {"name": f"{name}-{own}", "software_config_transport": "POLL_SERVER_CFN"}
+        return {"type": "My::Server", "properties": properties, **others}
 
-
-def test_an_agent_that_joined_first_becomes_the_declared_member(
-    owner: Orchestration, facts: Client, name: str
-) -> None:
     space = facts.stack(name)
-    server = {
-        "head": {
-            "type": "OS::Heat::DeployedServer",
-            "properties": {"name": f"{name}-head", "software_config_transport": "POLL_SERVER_CFN"},
-            "depends_on": "late",
-        },
-        "late": {"type": "OS::Heat::Delay", "properties": {"min_wait": 2}, "depends_on": "bag"},
-    }
-    stack = owner.create(name, group(0, **server), environment=SNIPPET, expect="")
+    mapped = {**SNIPPET, "resource_registry": {"My::Server": "OS::Heat::DeployedServer"}}
+    late = {"type": "OS::Heat::Delay", "properties": {"min_wait": 2}, "depends_on": "bag"}
+    servers = {"head": server("head", depends_on="late"), "login": server("login"), "late": late}
+    stack = owner.create(name, group(0, **servers), environment=mapped, expect="")
     eventually(lambda: exists(space))
     events = MemberEvents(space)
     space.member(f"{name}-head").join("login", ttl=60, attributes={"cores": 4})
     owner.wait(stack, "CREATE_COMPLETE", 60)
-    eventually(lambda: declared(space))
+    eventually(lambda: len(declared(space)) == 2)
     record = space.member(f"{name}-head").show()
     assert record.declared == f"heat:{owner.resource(stack, 'head').physical_resource_id}"
     assert (record.group, record.ttl, record.attributes) == ("login", 60, {"cores": 4})
-    assert [line[0] for line in events.seen()] == ["member.join", "member.change"]
+    seen = [type_ for type_, own, _ in events.seen() if own == f"{name}-head"]
+    assert seen == ["member.join", "member.change"]
 
-
-def test_a_server_outside_groups_is_a_member_by_its_own_name(
-    owner: Orchestration, facts: Client, name: str
-) -> None:
-    server = {
-        "head": {
-            "type": "My::Server",
-            "properties": {"name": f"{name}-head", "software_config_transport": "POLL_SERVER_CFN"},
-        }
-    }
-    mapped = {**SNIPPET, "resource_registry": {"My::Server": "OS::Heat::DeployedServer"}}
-    stack = owner.create(name, group(0, **server), environment=mapped)
-    space = facts.stack(name)
-    eventually(lambda: declared(space))
-    (record,) = space.members()
-    assert (record.name, record.group, record.reason) == (f"{name}-head", "head", "scaled_out")
-    assert record.declared == f"heat:{owner.resource(stack, 'head').physical_resource_id}"
+    record = space.member(f"{name}-login").show()
+    assert (record.group, record.reason) == ("login", "scaled_out")
+    assert record.declared == f"heat:{owner.resource(stack, 'login').physical_resource_id}"
     assert record.attributes == {
         "resource_type": "My::Server",
-        "resource_name": "head",
+        "resource_name": "login",
         "stack": name,
     }
 
@@ -247,33 +231,3 @@ def test_a_group_and_the_fact_space_of_a_nested_stack_are_found(
     seen = events.seen()
     assert once(seen, "member.join", list(set(grown) - set(first)))
     assert once(seen, "member.depart", list(set(grown) - set(first)))
-
-
-def test_properties_of_resources_never_reach_the_service(
-    owner: Orchestration, facts: Client, etcd: EtcdServer, heat: HeatServer, name: str
-) -> None:
-    secret = f"s3cret-{name}"
-    unit = {"type": "OS::Heat::TestResource", "properties": {"value": secret}}
-    stack = owner.create(name, group(2, unit=unit), environment=SNIPPET)
-    agree(owner, stack, facts.stack(name))
-    found = stored(etcd, "key", "value")
-    assert name.encode() in found
-    assert secret.encode() not in found
-    assert secret not in heat.log
-
-
-def test_deleting_a_stack_leaves_nothing_and_creates_nothing_again(
-    user: Orchestration, facts: Client, etcd: EtcdServer, engine: HeatServer, name: str
-) -> None:
-    space = facts.stack(name)
-    stack = user.create(name, group(3), environment=SNIPPET)
-    agree(user, stack, space)
-    identifier = space.describe().id
-    warnings = Warnings(engine)
-    user.delete(stack)
-    assert not exists(space)
-    other = user.create(f"{name}-later", group(1), environment=SNIPPET)
-    agree(user, other, facts.stack(f"{name}-later"))  # the earlier requests have been processed
-    assert not exists(space)
-    eventually(lambda: identifier.encode() not in stored(etcd, "key"))
-    assert warnings.found() == []
