@@ -18,6 +18,7 @@ import pytest
 from factstore.client import Client, Put, Stack, connect
 from tests.commands import program
 from tests.docs.pages import ROOT
+from tests.eventually import eventually
 from tests.osc.shell import Shell
 from tests.service import ApiServer
 
@@ -326,9 +327,10 @@ def test_a_watch_of_one_stack_or_many_shows_an_alarm_by_its_name(
 ) -> None:
     stack.put("a", 1)
     since = openstack.json("fact", "context", "show", stack.name)["cursor"]
-    for name in ("idle", "busy"):
-        stack.alarm(name).set({"facts": "a", "present": True})
-        stack.alarm(name).show(wait=50)
+    alarms = [stack.alarm(name) for name in ("idle", "busy")]
+    for alarm in alarms:
+        alarm.set({"facts": "a", "present": True})
+    eventually(lambda: all(alarm.show().state == "alarm" for alarm in alarms))
     options = ("--since", since, "--alarm", "busy", "--type", "alarm.raised", "-f", "value")
     output = Output(stack.delete_stack)
     assert openstack("fact", "watch", stack.name, *options, output=output).out.splitlines() == [
