@@ -120,7 +120,7 @@ def owning(
     """Yield an owner of stacks, which are deleted at the end.
 
     That takes as long as most tests. Modules with ``LEAVES_STACKS`` leave them: their stacks have
-    no servers and no resources that wait, and end with their Heat.
+    no servers and nothing that still waits, and end with their Heat.
     """
     user = Orchestration(keystone.accounts.session("owner"), heat.url)
     yield user

@@ -21,6 +21,8 @@ from tests.heat.lab.server import HeatServer
 from tests.heat.templates import attributes, inside, shell, template
 from tests.service import ApiServer
 
+LEAVES_STACKS = True  # see conftest.py
+
 STARTED = {"facts": "nodes/*/services/slurmd", "equals": "started", "count": 2}
 BROKEN = {"facts": "results/*/failure", "present": True}
 SHOWN = ("data", "state", "missing", "signal_url", "curl_cli")
@@ -110,8 +112,8 @@ def test_signals_complete_it_like_a_wait_condition(
     assert "401" in shell(command, "--data-binary", SUCCESS).stderr
 
 
-def test_the_credential_of_the_signal_command_may_do_little_else(
-    owner: Orchestration, bag: Stack, name: str
+def test_the_credential_of_the_signal_command_may_do_little_else_and_is_not_logged(
+    owner: Orchestration, heat: HeatServer, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, waiting(success={"any": [STARTED, {"signals": 1}]}), expect="")
     armed(bag)
@@ -128,8 +130,12 @@ def test_the_credential_of_the_signal_command_may_do_little_else(
     for member in ("c1", "waiter:ready"):
         assert grant.put(f"{url}/members/{member}", json=join, timeout=60).status_code == 403
     assert grant.delete(f"{url}/waiters/ready", timeout=60).status_code == 403
-    bag.waiter("ready").signal()
+    assert shell(command, "--data-binary", SUCCESS).returncode == 0
     owner.wait(stack, "CREATE_COMPLETE", 30)
+    events = json.dumps([event.to_dict() for event in owner.events(stack)])
+    assert len(secret) > 30
+    assert secret not in events
+    assert secret not in heat.log
 
 
 def test_a_signal_of_failure_fails_the_stack_with_its_reason(
@@ -366,11 +372,6 @@ def test_invalid_properties_are_refused_before_anything_is_created(
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        (
-            {"success": {"fact": "a"}},
-            "success: it has none of the names; give .* facts, every_member",
-        ),
-        ({"success": {}}, "success: "),
         ({"success": {"all": [{"signals": 0}]}}, r"success\.all\.0\.signals"),
         ({"failure": {"facts": "a//b"}}, r"failure\.facts"),
     ],
@@ -382,18 +383,3 @@ def test_an_invalid_condition_fails_the_creation_with_its_place(
         StackFailed, match=f"resources.ready: factstore refused the request: {reason}"
     ):
         owner.create(name, waiting(**properties))
-
-
-def test_neither_the_log_nor_the_events_of_heat_contain_the_grant(
-    owner: Orchestration, heat: HeatServer, bag: Stack, name: str
-) -> None:
-    stack = owner.create(name, waiting(), expect="")
-    armed(bag)
-    command = eventually(lambda: owner.output(stack, "curl_cli"))
-    secret = command.split("-u ")[1].split()[0].partition(":")[2]
-    assert shell(command, "--data-binary", SUCCESS).returncode == 0
-    owner.wait(stack, "CREATE_COMPLETE", 30)
-    events = json.dumps([event.to_dict() for event in owner.events(stack)])
-    assert len(secret) > 30
-    assert secret not in events
-    assert secret not in heat.log
