@@ -122,20 +122,14 @@ def test_only_the_groups_that_the_sink_names_have_members(
     assert {record.group for record in space.members()} == {"compute"}
 
 
-def test_an_unknown_option_of_the_sink_is_logged_and_stops_no_stack(
-    owner: Orchestration, facts: Client, heat: HeatServer, name: str
-) -> None:
-    odd = {"event_sinks": [{"type": "factstore", "colour": "red"}]}
-    stack = owner.create(name, group(1), environment=odd)
-    agree(owner, stack, facts.stack(name))
-    assert "no option colour" in heat.log
-
-
-def test_suspended_instances_depart_and_join_again_when_they_are_resumed(
+def test_suspended_instances_depart_until_they_are_resumed_and_deleted_ones_forever(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
+    """The fact space is retained, and could keep the members of deleted instances."""
     space = facts.stack(name)
-    stack = owner.create(name, group(2), environment=SNIPPET)
+    template = group(2)
+    template["resources"]["bag"]["deletion_policy"] = "Retain"
+    stack = owner.create(name, template, environment=SNIPPET)
     names = agree(owner, stack, space)
     events = MemberEvents(space)
     owner.heat.actions.suspend(stack)
@@ -144,34 +138,29 @@ def test_suspended_instances_depart_and_join_again_when_they_are_resumed(
     owner.heat.actions.resume(stack)
     owner.wait(stack, "RESUME_COMPLETE", 60)
     assert agree(owner, stack, space) == names
-    assert sorted(events.seen()) == sorted(
+    seen = events.seen()
+    assert sorted(seen) == sorted(
         [("member.depart", unit, "suspended") for unit in names]
         + [("member.join", unit, "resumed") for unit in names]
     )
 
-
-def test_the_members_of_a_retained_fact_space_depart_with_their_instances(
-    owner: Orchestration, facts: Client, name: str
-) -> None:
-    space = facts.stack(name)
-    template = group(2)
-    template["resources"]["bag"]["deletion_policy"] = "Retain"
-    stack = owner.create(name, template, environment=SNIPPET)
-    agree(owner, stack, space)
-    events = MemberEvents(space)
     owner.delete(stack)
     eventually(lambda: not declared(space))
-    assert {reason for _, _, reason in events.seen()} == {"scaled_in"}
+    assert {reason for _, _, reason in events.seen()[len(seen) :]} == {"scaled_in"}
     space.delete_stack()
 
 
-def test_two_stacks_do_not_affect_each_other(
-    owner: Orchestration, facts: Client, name: str
+def test_two_stacks_do_not_affect_each_other_and_an_unknown_option_is_logged_and_stops_none(
+    owner: Orchestration, facts: Client, heat: HeatServer, name: str
 ) -> None:
+    odd = {"event_sinks": [{"type": "factstore", "colour": "red"}]}
     spaces = {each: facts.stack(f"{name}-{each}") for each in ("a", "b")}
     stacks = {
-        each: owner.create(f"{name}-{each}", group(1), environment=SNIPPET) for each in spaces
+        each: owner.create(f"{name}-{each}", group(1), environment=environment)
+        for each, environment in (("a", SNIPPET), ("b", odd))
     }
+    agree(owner, stacks["b"], spaces["b"])
+    assert "no option colour" in heat.log
     scale(owner, stacks["a"], "up", 3)
     owner.delete(stacks["b"])
     agree(owner, stacks["a"], spaces["a"])
