@@ -12,15 +12,14 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from keystoneauth1.exceptions import ClientException
 
 from factstore import SERVICE_TYPE
 from factstore.cmd.errors import CommandError
-from factstore.cmd.processes.api import API_ARGV, ApiProcess, write_options
+from factstore.cmd.processes.api import ApiProcess, write_options
 from factstore.cmd.processes.etcd import EtcdServer, find_etcd
 from factstore.cmd.processes.keystone import KeystoneServer, find_keystone
 from factstore.cmd.processes.log_printer import LogPrinter
@@ -28,68 +27,19 @@ from factstore.cmd.processes.notifier import NotifierProcess
 from factstore.cmd.processes.ports import LOOPBACK, is_free, remembered_port
 from factstore.cmd.processes.private_file import private_directory
 from factstore.cmd.processes.process import ChildError
+from factstore.cmd.standalone_settings import PERSONAS, Settings
 from factstore.cmd.supervisor import StopRequested, Supervisor
 from factstore.cmd.welcome import welcome
 from factstore.keys.repository import RepositoryError
 from factstore.keys.rotation import create, locked_repository
 
 DEFAULT_PORT = 8796
-PERSONAS = ("owner", "reader", "outsider", "admin")
 
 # In total less than the 10 s for which service managers and people wait.
 _API_STOPS_WITHIN = 5.0
 _KEYSTONE_STOPS_WITHIN = 2.0
 _ETCD_STOPS_WITHIN = 2.5
 _NOTIFIER_STOPS_WITHIN = 2.5
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings from the command line."""
-
-    port: int
-    state: Path
-    workers: int = 1
-    keystone: bool = False
-    allow_origin: str | None = None
-    api_argv: Sequence[str] = API_ARGV
-    access_log: bool = False
-    service_type: str = SERVICE_TYPE
-
-    @property
-    def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
-
-    @property
-    def config(self) -> Path:
-        return self.state / "factstore.conf"
-
-    @property
-    def own_config(self) -> Path:
-        return self.state / "local.conf"
-
-    @property
-    def clouds(self) -> Path:
-        return self.state / "clouds.yaml"
-
-    @property
-    def logins(self) -> Sequence[str]:
-        return PERSONAS if self.keystone else ()
-
-    @property
-    def sealing_keys(self) -> Path:
-        return self.state / "sealing-keys"
-
-    @property
-    def agents(self) -> Path:
-        return self.state / "agents"
-
-    @property
-    def api_log(self) -> Path:
-        return self.state / "api.log"
-
-    def openrc(self, persona: str) -> Path:
-        return self.state / f"openrc-{persona}"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -6,10 +6,8 @@ import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from factstore.cmd.standalone import Settings
+from factstore.cmd.standalone_settings import Settings
 
 _PYTHON = (
     'from factstore.client import connect; print(connect().stack("demo").get("services/web").value)'

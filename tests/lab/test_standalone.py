@@ -32,7 +32,8 @@ SERVE = """\
 import signal, sys
 from pathlib import Path
 from factstore.cmd.errors import CommandError
-from factstore.cmd.standalone import Settings, serve
+from factstore.cmd.standalone import serve
+from factstore.cmd.standalone_settings import Settings
 from tests.lab import stub
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 port, state, keystone = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
