@@ -12,6 +12,7 @@ from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ABSENT, ANY, EXISTS
 from factstore.core.operations.idempotency import Idempotency
+from tests.contract.waiting import arm, state_of
 from tests.contract.world import Worker, World, author, events_since, soon, tagged
 
 # Batches
@@ -109,15 +110,50 @@ def test_of_many_that_apply_one_plan_one_succeeds(worker: Worker, scope: Scope) 
     plans, requests = worker.services.batch_plans, [Put.of("count", 1), Put.of("new", 1)]
     plan = plans.preview(scope, requests, [], author())[0].plan
 
-    def apply(_: int) -> bool:
-        try:
-            plans.apply(plan, scope, requests, [], author())
-        except PreconditionFailed:
-            return False
-        return True
-
     with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(apply, range(16))) == 1
+        done = pool.map(lambda _: applied(worker, scope, requests, plan), range(16))
+        assert sum(done) == 1
+
+
+def test_of_two_plans_that_together_do_what_neither_shows_one_is_refused(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    workers = (worker, world.worker())
+    both = {"all": [{"facts": "x", "present": True}, {"facts": "y", "present": True}]}
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(10):
+            stack = Scope(scope.project_id, f"{scope.stack}-{number}")
+            worker.put(stack, "other")
+            arm(worker, stack, "w", both)
+            plans = []
+            for each, path in zip(workers, ("x", "y"), strict=True):
+                requests = [Put.of(path, 1)]
+                found = each.services.batch_plans.preview(stack, requests, [], author())[0]
+                assert [waiter.state for waiter in found.forecast.waiters] == ["pending"]
+                plans.append((each, stack, requests, found.plan))
+            done = list(pool.map(lambda each: applied(*each), plans))
+            assert sum(done) == 1, f"round {number}"
+            assert state_of(worker, stack, "w") == "pending"
+
+
+def applied(worker: Worker, scope: Scope, requests: list[Put], plan: BatchPlan) -> bool:
+    """Send a batch with its plan; return False if the plan is outdated."""
+    try:
+        worker.services.batch_plans.apply(plan, scope, requests, [], author())
+    except PreconditionFailed:
+        return False
+    return True
+
+
+def test_a_planned_batch_that_changes_nothing_makes_no_revision(
+    worker: Worker, scope: Scope
+) -> None:
+    worker.put(scope, "same", 1)
+    requests, plans = [Put.of("same", 1)], worker.services.batch_plans
+    plan = plans.preview(scope, requests, [], author())[0].plan
+    head = worker.backend.head(soon())
+    plans.apply(plan, scope, requests, [], author())
+    assert worker.backend.head(soon()) == head
 
 
 # Idempotency

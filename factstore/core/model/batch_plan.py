@@ -17,7 +17,7 @@ from factstore.core.model.value import encode
 
 _DIGEST = "[0-9a-f]{16}"
 _REQUEST = "[0-9a-f]{64}|[A-Za-z0-9_-]{100,300}={0,2}"
-PLAN_PATTERN = rf"{CURSOR_PATTERN}(?:\.{_DIGEST}){{4}}\.(?:{_REQUEST})"
+PLAN_PATTERN = rf"{CURSOR_PATTERN}(?:\.{_DIGEST}){{4}}\.(?:{_REQUEST})\.{_DIGEST}"
 _PLAN = re.compile(PLAN_PATTERN)
 
 
@@ -45,7 +45,9 @@ class BatchPlan(NamedTuple):
         return len(self.request) > 64
 
     def __str__(self) -> str:
-        return ".".join(map(str, self))
+        """Return the token: the parts, and a digest by which a damaged token is recognised."""
+        text = ".".join(map(str, self))
+        return f"{text}.{part_digest(text)}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -53,12 +55,14 @@ class BatchPlan(NamedTuple):
 
         :raises Invalid: ``plan_invalid``.
         """
-        if not _PLAN.fullmatch(text):
+        plan, _, check = text.rpartition(".")
+        if not _PLAN.fullmatch(text) or check != part_digest(plan):
             raise Invalid(
-                f"{quoted(text)} is not a plan; send the one that the dry run returned, unchanged.",
+                f"{quoted(text)} is not a plan, or a part of it was lost or changed on its way; send "
+                "the one that the dry run returned, unchanged.",
                 code="plan_invalid",
             )
-        epoch, revision, facts, waiters, alarms, members, request = text.split(".")
+        epoch, revision, facts, waiters, alarms, members, request = plan.split(".")
         cursor = Cursor.parse(f"{epoch}.{revision}")
         return cls(cursor, facts, waiters, alarms, members, request)
 

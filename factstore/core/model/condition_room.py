@@ -9,10 +9,10 @@ from factstore.core.model.record import Record, RecordKey
 
 @dataclass(frozen=True, slots=True)
 class ConditionRoom(Record):
-    """The number of times that waiters and alarms of a stack were set.
+    """The number of writes that depend on all conditions of a stack.
 
-    Each write that takes room for conditions also writes this record.  So no two writes, even of two
-    workers, exceed the bounds together.
+    Each write that takes room for conditions, and each batch with a plan, also writes this record.  So
+    no two of these writes, even of two workers, exceed the bounds together or do what no plan shows.
     """
 
     taken: int

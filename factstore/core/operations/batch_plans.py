@@ -19,6 +19,7 @@ from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS
 from factstore.core.model.usage import ProjectUsage, Usage
+from factstore.core.operations.condition_room import next_room
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.quota import growth
@@ -102,8 +103,9 @@ class WritePlannedFacts(WriteFacts):
     """A write of facts that is refused unless it does what a plan says.
 
     The facts and the waiters and alarms that change are compared in the transaction, too, the latter as
-    far as there is room.  Other writes that are made in the same moment count as later ones: they
-    concern neither the facts nor the members that the batch names.
+    far as there is room.  Of several such writes, and of those that set waiters and alarms, each is
+    planned on the outcome of the others.  Other writes that are made in the same moment count as later
+    ones: they concern neither the facts nor the members that the batch names.
     """
 
     expected: BatchPlan = field(kw_only=True)
@@ -124,7 +126,11 @@ class WritePlannedFacts(WriteFacts):
         moved = [part for part in PARTS if parts[part] != getattr(expected, part)]
         if moved:
             raise _outdated([_cause(part, expected, draft) for part in moved], moved)
-        return replace(draft, record_revisions=_guards(draft, found))
+        guards = _guards(draft, found)
+        if view.full or not draft.changes:  # a full store takes no record, only deletions
+            return replace(draft, record_revisions=guards)
+        room, guard = next_room(view)
+        return replace(draft, records=(*draft.records, room), record_revisions={**guards, **guard})
 
     def _check_request(self) -> None:
         digest, expected = request_digest(_document(self)), self.expected.request
@@ -216,7 +222,7 @@ def _guards(draft: Draft[Any], found: Forecast) -> dict[RecordKey, int]:
     """Return the guards of a draft with those on what changes, as far as there is room."""
     guards: dict[RecordKey, int] = dict(draft.record_revisions)
     # The guards on the tree take as many as those on facts, at most, before they become coarse.
-    room = GUARDS - OWN_GUARDS - 3 * len(draft.fact_revisions) - len(guards)
+    room = GUARDS - OWN_GUARDS - 3 * len(draft.fact_revisions) - len(guards) - 1
     records = [*[each.waiter for each in found.waiters], *[each.alarm for each in found.alarms]]
     for record in records[: max(room, 0)]:
         guards[record.record_key] = record.revision

@@ -1,4 +1,8 @@
-"""Taking room for conditions: the bounds are judged by the state, and a guard keeps them."""
+"""The record that writes share which depend on all conditions of a stack.
+
+One takes room for conditions: the bounds are judged by the state, and a guard keeps them.  Another has
+a plan that shows what conditions make of it.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,11 @@ def take_room(
     """
     used = view.stack_state.conditions.used() if view.stack_state else {}
     check_room(used, user, leaves)
+    return next_room(view)
+
+
+def next_room(view: View) -> tuple[ConditionRoom, dict[RecordKey, int]]:
+    """Return the record to write, and the guard that fails if another such write is made meanwhile."""
     known = view.record(ROOM_KEY)
     taken = known.taken if isinstance(known, ConditionRoom) else 0
     return ConditionRoom(taken + 1), {ROOM_KEY: known.revision if known else 0}

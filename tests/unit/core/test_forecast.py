@@ -28,6 +28,7 @@ from factstore.core.model.member import Applied
 from factstore.core.model.quota import UNLIMITED_QUOTA
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
+from factstore.core.model.secret_readers import NOBODY, SecretReader
 from factstore.core.model.transaction import Transaction
 from factstore.core.model.waiter import Timer, Waiter
 from factstore.core.operations.batch_plans import Preview, PreviewFacts, WritePlannedFacts
@@ -129,6 +130,7 @@ def carry_out(state: State, transaction: Transaction) -> None:
         created = known.created if known is not None else revision
         mutations.append(PutFact("s1", put.stored(revision, created, put.version, put.lease)))
     mutations += [DropFact("s1", path) for path in transaction.deletes]
+    mutations += [PutRecord("s1", replace(each, revision=revision)) for each in transaction.records]
     state.apply(Step(revision, tuple(mutations)))
 
 
@@ -313,7 +315,7 @@ def test_a_plan_stays_valid_while_other_things_change() -> None:
     transaction = apply(state, plan, BATCH)
     assert [put.path for put in transaction.puts] == ["nodes/c1/s"]
     guarded = {key.name for key in transaction.record_revisions}
-    assert guarded == {"ready", "busy"}, "they are compared when it is written, too"
+    assert guarded == {"ready", "busy", "room"}, "they are compared when it is written, too"
 
 
 def test_a_plan_is_refused_with_another_batch_and_in_another_life_of_the_store() -> None:
@@ -336,18 +338,22 @@ def test_a_plan_is_refused_with_another_batch_and_in_another_life_of_the_store()
 
 def test_a_plan_survives_being_sent_and_nothing_else_is_a_plan() -> None:
     _, plan = planned()
-    assert BatchPlan.parse(str(plan)) == plan
-    for text in (
-        "",
-        "x",
-        str(plan)[:-1],
-        f"{plan}0",
-        f" {plan}",
-        str(plan).upper(),
-        str(plan.cursor),
-    ):
+    damaged_plans(plan)
+
+
+def damaged_plans(plan: BatchPlan) -> None:
+    """Check that a plan of which anything was lost, added or changed is refused as malformed."""
+    text = str(plan)
+    assert BatchPlan.parse(text) == plan
+    for at in range(len(text)):
+        other = "A" if text[at] != "A" else "B"
+        for damaged in (text[:at], text[:at] + text[at + 1 :], text[:at] + other + text[at + 1 :]):
+            with pytest.raises(Invalid) as caught:
+                BatchPlan.parse(damaged)
+            assert caught.value.code == "plan_invalid"
+    for damaged in (f"{text}0", f"{text}=", f" {text}", f"{text}\n", text.upper(), text * 2):
         with pytest.raises(Invalid):
-            BatchPlan.parse(text)
+            BatchPlan.parse(damaged)
 
 
 def test_the_plan_of_sensitive_values_reveals_none_of_them() -> None:
@@ -365,8 +371,10 @@ def test_the_plan_of_sensitive_values_reveals_none_of_them() -> None:
     found = dry_run()
     assert found.plan != dry_run().plan, "equal values do not have equal plans"
     assert "hunter-2" not in repr(found)
+    damaged_plans(found.plan)
     plan = BatchPlan.parse(str(found.plan))
-    assert planner().plan(wanted(batch, expected=plan), state)[0].puts[0].sensitive
+    draft, transaction = planner().plan(wanted(batch, expected=plan), state)
+    assert draft.puts[0].sensitive
     for other in (
         [Put.of("password", "hunter-3", sensitive=True)],
         [Put.of("password", "hunter-2")],
@@ -374,3 +382,11 @@ def test_the_plan_of_sensitive_values_reveals_none_of_them() -> None:
     ):
         with pytest.raises(Conflict, match="another batch"):
             planner().plan(wanted(other, expected=plan), state)
+    # Only callers who may read a value learn from a dry run whether another is equal.
+    assert transaction is not None
+    carry_out(state, transaction)
+    readers = {NOBODY: "updated", SecretReader(may_read_sensitive=True): "unchanged"}
+    for reader, outcome in readers.items():
+        write = WriteFacts(SCOPE, batch, (), replace(AUTHOR, reader=reader), encryption)
+        (result,) = planner().plan(PreviewFacts(write), state)[0].outcome.results
+        assert result.outcome == outcome
