@@ -13,6 +13,15 @@ STUCK = 3
 LISTED = 100
 """The waits in a table."""
 
+_GOALS = {
+    "path": "{}",
+    "group": "members of group {}",
+    "turn": "its turn in queue {}",
+    "signals": "signals",
+}
+_OWNED = ("path", "turn")
+"""The kinds of goals that do not name who can end the wait."""
+
 
 class ShowStuck(ShowOne):
     """Show who waits for whom in a stack, and why it is stuck
@@ -58,8 +67,16 @@ def _document(found: StackWaits) -> dict[str, object]:
 
 def _line(wait: Wait) -> str:
     """Return a wait as one line."""
-    by = f" of {' or '.join(wait.owners[:3])}" if wait.owners else ""
-    more = " or others" if len(wait.owners) > 3 else ""
+    kind, name = wait.goal
+    goal = _GOALS.get(kind, f"{kind} {{}}").format(name)
+    if kind == "group" and name == "*":
+        goal = "members"
+    owners = " or ".join(wait.owners[:3]) + (" or others" if len(wait.owners) > 3 else "")
+    by = (
+        f", {'held' if kind == 'turn' else 'written'} by {owners}"
+        if kind in _OWNED and owners
+        else ""
+    )
     times = f", {wait.count} requests" if wait.count > 1 else ""
-    goal = f"{wait.goal[0]} {wait.goal[1]}{by}{more}"
-    return f"{' '.join(wait.who)}: {wait.kind} of {goal} since {wait.since}{times}"
+    reads = "its template needs" if wait.kind == "template" else "waits for"
+    return f"{' '.join(wait.who)}: {reads} {goal}{by}, since {wait.since}{times}"

@@ -491,6 +491,31 @@ def test_a_waiter_fails_with_the_circle_that_blocks_it(
     assert {state_of(worker, scope, name) for name in ("later", "never", "free")} == {"pending"}
 
 
+def test_a_circle_of_templates_has_more_time_because_their_agents_still_publish(
+    worker: Worker, scope: Scope, members: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = worker.store.refresh(soon()).revision
+    arm(worker, scope, "w", {"facts": "nodes/a/token", "present": True}, fail_when_stuck=1)
+    for name, other in (("a", "b"), ("b", "a")):
+        worker.put(scope, f"results/{name}/agent/missing", [f"nodes/{other}/token"])
+    now = CLOCK.monotonic()
+    monkeypatch.setattr(CLOCK, "monotonic", lambda: now)
+    look(worker)
+    now += 89
+    look(worker)
+    assert (reports(worker, scope, before), state_of(worker, scope, "w")) == ([], "pending")
+    now += 1
+    look(worker)
+    (report,) = reports(worker, scope, before)
+    ended = decided(worker, scope, "w").reason
+    for reason in (report[1], ended):
+        assert reason is not None
+        assert reason.endswith("whose template lacks a fact still publishes facts of its own.")
+    worker.put(scope, "nodes/a/token")
+    look(worker)
+    assert [kind for kind, _ in reports(worker, scope, before)] == ["stack.stuck", "stack.unstuck"]
+
+
 def test_a_waiter_whose_circle_is_broken_in_time_does_not_fail(
     worker: Worker, scope: Scope, members: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from factstore.api.raw_json import array_texts, object_texts
 from factstore.core.model.value import encode
 from factstore.core.model.wait import Goal, Party, Wait
-from factstore.core.services.wait_texts import NOTE, circle_text, never_detail, never_remedy
+from factstore.core.services.wait_texts import circle_text, never_detail, never_remedy, note_on
 from factstore.core.services.waits import OWNERS_LISTED, WaitsView
 from factstore.core.state.wait_verdict import Circle
 
@@ -21,7 +21,7 @@ def waits_texts(view: WaitsView) -> Iterator[str]:
             "stuck": view.stuck,
             "stuck_since": view.since,
             "reported_at": view.reported_at,
-            "note": NOTE if view.stuck else "",
+            "note": note_on(view.circles) if view.stuck else "",
         },
         {
             "waits": _array(map(_wait, view.waits)),

@@ -22,7 +22,7 @@ from factstore.core.operations.waits import ReportStuck, WithdrawStuck
 from factstore.core.ports import Clock, Store
 from factstore.core.services.time_slice import TimeSlice
 from factstore.core.services.wait_finder import FoundWaits, WaitFinder
-from factstore.core.services.wait_texts import NOTE, cause_text, summary
+from factstore.core.services.wait_texts import cause_text, note_on, summary
 from factstore.core.state.pending_waiters import Outcome
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
@@ -31,6 +31,9 @@ from factstore.core.state.wait_verdict import Circle, Verdict
 LOG = logging.getLogger(__name__)
 
 REASON_LENGTH = 4000
+TEMPLATE_FACTOR = 1.5
+"""A circle through a template must last this many times longer than others.  An agent whose template
+lacks a fact still publishes its own facts, which it collects once a minute."""
 
 
 @dataclass(slots=True)
@@ -114,6 +117,8 @@ class StuckWatch:
         return [each for each in _causes(verdict) if self._cause_lasts(stack_id, each, seconds)]
 
     def _cause_lasts(self, stack_id: str, cause: Circle | Wait, seconds: float) -> bool:
+        if isinstance(cause, Circle) and cause.uses_templates:
+            seconds = max(seconds, self._finder.stuck_seconds * TEMPLATE_FACTOR)
         return any(self._lasts((stack_id, key), seconds) for key in _cause_keys(cause))
 
     def _fails(self, stack_id: str, waiter: Waiter, seconds: int, verdict: Verdict) -> bool:
@@ -160,7 +165,7 @@ class StuckWatch:
             }
             revision = state.revision
         for waiter, cause in waiters:
-            reason = f"stuck: {_shortened(cause_text(cause))} {NOTE}"
+            reason = f"stuck: {_shortened(cause_text(cause))} {note_on([cause])}"
             outcome = Outcome(stack, waiter, "failed", revision, progress[waiter.name], reason)
             self._transactor.run(EndWaiter(stack.scope, outcome))
         if self._changes(stack.id, found.verdict, report):
@@ -172,7 +177,7 @@ class StuckWatch:
             return
         causes = self._old_causes(stack_id, verdict)
         since = min(cause.since for cause in causes)
-        reason = f"{_shortened(summary(causes))} {NOTE}"
+        reason = f"{_shortened(summary(causes))} {note_on(causes)}"
         self._transactor.run(ReportStuck(scope, stack_id, since, reason))
 
 

@@ -6,12 +6,13 @@ stack can read them; with *named*, the texts for one caller do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from factstore.core.model.wait import ANY_GROUP, Goal, NeverReason, Party, Wait, is_private
 from factstore.core.state.wait_verdict import Circle
 
-NOTE = "An owner of the stack can still write what is awaited."
+_NOTE = "An owner of the stack can still write what is awaited."
+_NOTE_ON_TEMPLATES = "An agent whose template lacks a fact still publishes facts of its own."
 STEPS = 5  # of a circle
 CAUSES = 3  # circles and obstacles in a summary
 
@@ -96,6 +97,13 @@ def never_remedy(wait: Wait) -> str:
     """Return what can be done about a wait that cannot end."""
     assert wait.obstacle is not None  # noqa: S101 - callers have checked it
     return _REMEDIES[wait.obstacle.reason]
+
+
+def note_on(causes: Iterable[Circle | Wait]) -> str:
+    """Return what can end such waits after all."""
+    if any(isinstance(cause, Circle) and cause.uses_templates for cause in causes):
+        return f"{_NOTE} {_NOTE_ON_TEMPLATES}"
+    return _NOTE
 
 
 def cause_text(cause: Circle | Wait) -> str:

@@ -38,6 +38,11 @@ class Circle:
         """The time since which all steps exist."""
         return max(step.wait.since for step in self.steps)
 
+    @property
+    def uses_templates(self) -> bool:
+        """True if one of the steps is a template, whose agent can still publish facts."""
+        return any(step.wait.kind == "template" for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
