@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from factstore.client import urls
-from factstore.client.errors import FactstoreError, Forbidden, NotFound, PreconditionFailed
+from factstore.client.errors import FactstoreError
 from factstore.client.facts import Facts
 from factstore.client.query import BOTH, context_params, query_params
 from factstore.client.records import Context, Fact
@@ -30,8 +30,9 @@ class PastChange:
 
     :param cursor: the revision of the change.
     :param type: ``fact.put``, ``fact.delete`` or ``fact.expire``.
-    :param fact: the fact after the change; None if it was deleted or has expired.
-    :param by: the id of the user who made the change; None for an expiry.
+    :param fact: the fact after the change; None if it was deleted or has expired, and for the
+        ``fact.put`` of a value that the stack did not keep.
+    :param by: the id of the user who made the change; None for an expiry, and for such a value.
     :param request_id: None for an expiry, and for a change before the recent events.
     """
 
@@ -40,6 +41,11 @@ class PastChange:
     fact: Fact | None
     by: str | None
     request_id: str | None
+
+    @property
+    def is_known(self) -> bool:
+        """False if the fact got a value that the stack did not keep."""
+        return self.fact is not None or self.type != "fact.put"
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
@@ -139,7 +145,8 @@ class PastFacts(Facts):
         """Iterate over the recent changes of a fact, the newest first.
 
         The service keeps as many recent events as its operator has set.  The last change is the one
-        that made the oldest known value.  If the stack keeps values, those before follow.
+        that made the oldest known value.  If the stack keeps values, those before follow; one that was
+        not kept is a change whose :attr:`PastChange.is_known` is False.
 
         :param before: return only changes before this cursor.
         :raises NotFound: there is neither the fact nor a recent change of it.
@@ -176,38 +183,13 @@ class PastFacts(Facts):
         if wanted.member is not None:
             raise NotReverted(f"{path} belonged to the member {wanted.member}, which must put it.")
         put = partial(self.put, path, wanted.value, kind=wanted.kind, ttl=wanted.ttl)
-        if last.fact is None:
-            return put(if_absent=True)
-        try:
-            return put(if_match=last.fact.etag)
-        except PreconditionFailed:
-            if not self._ended_unseen(path, last):
-                raise
-        if to is None or _position(to) > _position(last.cursor):
-            raise NotReverted(
-                f"{path} has expired or left with its member, and such values are not kept. "
-                f"The last known value is that of {last.cursor}."
-            )
-        return put(if_absent=True)
-
-    def _ended_unseen(self, path: str, last: PastChange) -> bool:
-        """Return True if a fact does not exist although its history ends with a value.
-
-        Values that end with a lease are not kept.  Such a value has replaced the last one, and ended.
-        """
-        try:
-            self.get(path)
-        except NotFound:
-            return next(self.history(path)).cursor == last.cursor
-        except Forbidden:  # its value is sealed
-            return False
-        return False
+        return put(if_absent=True) if last.fact is None else put(if_match=last.fact.etag)
 
     def _earlier(
         self, path: str, last: PastChange, older: Iterator[PastChange], to: str | None
     ) -> Fact:
         if to is None:
-            found = next(older, None)
+            found = next(older, None) if last.is_known else last
         else:
             epoch, at = _position(to)
             if epoch != _position(last.cursor)[0]:
@@ -217,6 +199,12 @@ class PastFacts(Facts):
         if found is None:
             raise NotReverted(
                 f"The history of {path} begins later: its earlier value is not known."
+            )
+        if not found.is_known:
+            known = next((each.cursor for each in older if each.fact is not None), None)
+            raise NotReverted(
+                f"The value that {path} had then was not kept; values with a ttl or a member are not. "
+                f"The last known value before it is that of {known}."
             )
         if found.fact is None:
             raise NotReverted(f"{path} did not exist then. To get this state back, delete it.")

@@ -62,9 +62,11 @@ class ShortText(ShortJson):
 class Hidden(Json):
     """A cell with a sensitive value that the service does not return."""
 
+    word = "(sensitive)"
+
     def human_readable(self) -> str:
         """Return a word in place of the value."""
-        return "(sensitive)"
+        return self.word
 
 
 def text_of(value: Any, *, indent: int | None = None) -> str:

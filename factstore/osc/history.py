@@ -17,6 +17,12 @@ from factstore.osc.facts import fact_fields
 _COLUMNS = ("Cursor", "Type", "Value", "Updated At", "By", "Request ID")
 
 
+class _NotKept(Hidden):
+    """A cell with a value that the stack did not keep."""
+
+    word = "(not kept)"
+
+
 class ListChanges(Lister):
     """List the recent changes of a fact, the newest first"""
 
@@ -33,7 +39,13 @@ class ListChanges(Lister):
         stack = self.stack(parsed_args)
         changes = stack.history(parsed_args.path, before=parsed_args.before)
         return _COLUMNS, (
-            (each.cursor, each.type, *_value(each.fact), each.by, each.request_id)
+            (
+                each.cursor,
+                each.type,
+                *(_value(each.fact) if each.is_known else (_NotKept(None), None)),
+                each.by,
+                each.request_id,
+            )
             for each in changes
         )
 

@@ -146,6 +146,44 @@ def test_facts_that_end_with_a_lease_are_not_kept(worker: Worker, scope: Scope) 
     assert kept(worker, scope) == [("p", "2")]
 
 
+def test_a_history_shows_where_a_value_was_not_kept(world: World, scope: Scope) -> None:
+    """Between two kept values, after the last one, and where the recent events begin."""
+
+    def history() -> list[tuple[str, str | None]]:
+        found = worker.history.changes(scope, "p", 100).changes
+        cursors = [each.cursor.revision for each in found]
+        assert cursors == sorted(set(cursors), reverse=True)
+        return [(e.change.type, e.change.fact.text if e.change.fact else None) for e in found]
+
+    worker = world.worker(history=FEW)
+    keep(worker, scope, 3)
+    worker.put(scope, "p", 0)
+    brief = worker.put(scope, "p", 1, ttl=600)
+    worker.put(scope, "p", 2, ttl=600)
+    worker.put(scope, "p", 3)
+    noise(worker, scope)
+    unknown = ("fact.put", None)
+    assert history() == [("fact.put", "3"), unknown, ("fact.put", "0")]
+    found = worker.history.changes(scope, "p", 100).changes[1]
+    assert (found.cursor.revision, found.change.by) == (brief.revision, None)
+    worker.put(scope, "p", 4)
+    noise(worker, scope)
+    assert history() == [("fact.put", "4"), ("fact.put", "3"), unknown, ("fact.put", "0")]
+    page = worker.history.changes(scope, "p", 1, before=found.cursor)
+    assert [each.change.fact.text for each in page.changes if each.change.fact] == ["0"]
+    # The deletion of a value with a ttl is not kept, nor is that value.
+    worker.put(scope, "p", 5, ttl=600)
+    assert history()[:2] == [("fact.put", "5"), ("fact.put", "4")]
+    worker.delete(scope, "p")
+    assert history()[:3] == [("fact.delete", None), ("fact.put", "5"), ("fact.put", "4")]
+    noise(worker, scope)
+    rest = [unknown, ("fact.put", "4"), ("fact.put", "3"), unknown, ("fact.put", "0")]
+    assert history() == rest
+    worker.put(scope, "p", 6)
+    noise(worker, scope)
+    assert history() == [("fact.put", "6"), *rest]
+
+
 def test_secrets_are_not_kept_and_take_the_kept_values_of_their_fact_with_them(
     world: World, scope: Scope, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

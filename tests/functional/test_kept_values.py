@@ -64,11 +64,39 @@ def test_a_kept_value_that_was_replaced_by_one_that_expired_is_set_by_its_cursor
     stack.put("a", "brief", ttl=5)
     eventually(lambda: is_absent(stack, "a"), 60)
     forget(stack)
-    cursor, older = (each.cursor for each in stack.history("a"))
+    end, cursor, older = stack.history("a")
+    assert [each.is_known for each in (end, cursor, older)] == [False, True, True]
     later = stack.context().cursor
-    for to in (None, later):
-        with pytest.raises(NotReverted, match=f"expired.*last known value is that of {cursor}"):
+    for to in (None, end.cursor, later):
+        with pytest.raises(
+            NotReverted, match=f"not kept.*value before it is that of {cursor.cursor}"
+        ):
             stack.revert("a", to)
     assert is_absent(stack, "a")
-    assert stack.revert("a", cursor).value == "kept"
-    assert stack.revert("a", older).value == "first"
+    assert stack.revert("a", cursor.cursor).value == "kept"
+    assert stack.revert("a", older.cursor).value == "first"
+
+
+def test_a_cursor_between_two_kept_values_gets_the_value_that_the_fact_had_then(
+    stack: Stack,
+) -> None:
+    stack.put("a", "first")
+    between = stack.context().cursor
+    brief = stack.put("a", "brief", ttl=600)
+    within = stack.context().cursor
+    stack.put("a", "second")
+    stack.put("a", "third")
+    forget(stack)
+    known = list(stack.history("a"))
+    assert [each.fact and each.fact.value for each in known] == ["third", "second", None, "first"]
+    assert known[2].cursor.endswith(f".{brief.revision}")
+    for to in (known[2].cursor, within):
+        with pytest.raises(NotReverted, match=f"was not kept.*is that of {known[3].cursor}"):
+            stack.revert("a", to)
+    assert stack.revert("a", between).value == "first"
+    stack.put("a", "fourth", ttl=600)
+    stack.put("a", "fifth")
+    forget(stack)
+    with pytest.raises(NotReverted, match="was not kept"):
+        stack.revert("a")
+    assert stack.get("a").value == "fifth"

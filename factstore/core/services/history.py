@@ -86,7 +86,8 @@ class HistoryService:
         """Return the newest changes of a fact, about 1 MiB at most.
 
         The last one is the change that made the oldest value, if it is older than the recent events.
-        If the stack keeps values, the changes that made and deleted these follow.
+        If the stack keeps values, the changes that made and deleted these follow.  A put without a fact
+        shows where a value was not kept.
 
         :param before: return only changes before this cursor.
         :param permissions: of the caller; the error counts no facts that it may not read.
@@ -160,17 +161,20 @@ class HistoryService:
 
 
 def _kept_changes(kept: Iterable[KeptValue], before: int) -> Iterator[tuple[int, Change]]:
-    """Yield the changes before a revision that kept values show, and their revisions, in order."""
-    for each in kept:
+    """Yield the changes before a revision that kept values show, and their revisions, in order.
+
+    :param kept: the kept values, the oldest first.
+    """
+    older = [each for each in kept if each.at < before]
+    ends = (*(each.at for each in older[1:]), before)
+    for each, end in zip(older, ends, strict=False):  # there may be none
         fact = each.fact
-        if each.at < before:
-            yield (
-                each.at,
-                Change("fact.put", each.path, fact, None, each.updated_by, each.request_id),
-            )
-        if each.deleted_by is not None and each.revision < before:
+        yield each.at, Change("fact.put", each.path, fact, None, each.updated_by, each.request_id)
+        if each.revision < end and each.deleted_by is not None:
             author = each.deleted_by, each.delete_request
             yield each.revision, Change("fact.delete", each.path, None, fact, *author)
+        elif each.revision < end:  # it was replaced by a value that was not kept
+            yield each.revision, Change("fact.put", each.path, None, fact, None, None)
 
 
 def _made(fact: Fact) -> Change:

@@ -79,7 +79,7 @@ export function factPanel(context) {
       h("ol", {class: "timeline"}, changes.map((change, at) => {
         const before = changes[at + 1]?.fact ?? null;
         return h("li", {class: change.type.split(".")[1]},
-          h("p", null, h("strong", null, {"fact.put": "put", "fact.delete": "deleted", "fact.expire": "expired"}[change.type]),
+          h("p", null, h("strong", null, {"fact.put": change.fact ? "put" : "put a value that was not kept", "fact.delete": "deleted", "fact.expire": "expired"}[change.type]),
             change.fact && [" ", ago(change.fact.updated_at)], change.by && ` by ${change.by}`),
           change.request_id && h("p", {class: "small"}, change.request_id),
           change.fact && difference(before ? valueText(before) : valueText(change.fact), valueText(change.fact),
