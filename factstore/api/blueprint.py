@@ -24,7 +24,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from factstore.api import openapi
+from factstore.api import openapi, openapi_headers
 from factstore.api.errors import BODY_BYTES
 from factstore.api.media import JSON, check_charset
 from factstore.api.schema_errors import schema_error
@@ -248,7 +248,7 @@ def request_header_table(app: Flask) -> dict[tuple[str, str], frozenset[str]]:
         for method in view_class.methods or () if view_class is not None else ():
             handler = getattr(view_class, method.lower())
             listed = getattr(handler, "_apidoc", {}).get("request_headers", ())
-            names = frozenset(openapi.REQUEST_HEADERS[each]["name"] for each in listed)
+            names = frozenset(openapi_headers.REQUEST_HEADERS[each]["name"] for each in listed)
             found[endpoint, method] = names
             if method == "GET":
                 found.setdefault((endpoint, "HEAD"), names)
