@@ -13,7 +13,7 @@ import yaml
 from factstore.agent import config_check
 from factstore.agent.apply import templates
 from factstore.agent.config.settings import load_settings
-from factstore.client import Client, Stack, errors
+from factstore.client import Client, Stack
 from tests.docs.pages import code
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.patience import eventually
@@ -35,7 +35,7 @@ def whole(page: str) -> list[dict[str, Any]]:
     return found
 
 
-READY, SIGNALLED = whole(WAITERS)
+(SIGNALLED,) = whole(WAITERS)
 CONFIGURED, PROMISED = whole(GRANTS)
 
 
@@ -73,34 +73,6 @@ def user_data(owner: Orchestration, stack: str, server: str) -> str:
     eventually(there, 60)
     got: str = owner.resource(stack, server, "value").attributes["value"]
     return got
-
-
-def armed(bag: Stack) -> bool:
-    try:
-        return any(waiter.state == "pending" for waiter in bag.waiters())
-    except errors.NotFound:
-        return False
-
-
-def test_a_stack_waits_for_its_services_and_shows_what_is_missing(
-    owner: Orchestration, bag: Stack, name: str
-) -> None:
-    stack = create(owner, name, READY, "")
-    eventually(lambda: armed(bag), 60)
-    bag.member("web").join("web", ttl=600)
-    assert owner.output(stack, "missing") == ["web"]
-    bag.put("nodes/web/services/nginx", "started")
-    owner.wait(stack, "CREATE_COMPLETE", 30)
-
-
-def test_a_stack_fails_when_one_of_its_services_fails(
-    owner: Orchestration, bag: Stack, name: str
-) -> None:
-    stack = create(owner, name, READY, "")
-    eventually(lambda: armed(bag), 60)
-    bag.put("results/web/failure", "no disk")
-    with pytest.raises(StackFailed, match=r"WaiterFailed: resources\.ready.*results/web/failure"):
-        owner.wait(stack, "CREATE_COMPLETE", 30)
 
 
 def test_a_script_signals_with_the_grant_of_its_server(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from factstore.client import Client, Stack, errors
+from factstore.client import Client
 from tests.docs.pages import code
 from tests.heat.examples import SERVERS, example
-from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 
@@ -46,16 +47,33 @@ def test_the_snippets_of_the_page_form_a_stack(
     assert bag.get("cluster/size").value == 3
 
 
-def test_the_smallest_template_is_complete_when_the_service_has_started(
+def test_the_smallest_template_is_complete_when_its_server_has_started_the_service(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     stack = owner.create(name, **example("web.yaml"), expect="")
-    bag = facts.stack(name)
-    address = eventually(lambda: _value(bag, "nodes/head/ip"), 60)
-    assert owner.output(stack, "ip") == address
-    assert owner.show(stack).stack_status == "CREATE_IN_PROGRESS"
-    bag.put("nodes/head/services/web", "started")
     owner.wait(stack, "CREATE_COMPLETE", 60)
+    bag = facts.stack(name)
+    assert bag.get("nodes/web/services/nginx").value == "started"
+    assert owner.output(stack, "ip") == bag.get("nodes/web/ip").value
+
+
+def test_the_smallest_template_shows_who_is_missing_and_fails_when_the_service_fails(
+    owner: Orchestration, facts: Client, name: str, tmp_path: Path
+) -> None:
+    arguments = example("web.yaml")
+    hook = arguments["template"]["resources"]["hook"]["properties"]["cloud_config"]["write_files"][
+        0
+    ]
+    starts = "systemctl enable --now nginx"
+    assert starts in hook["content"]
+    fails = f"! while [ ! -e {tmp_path}/seen ]; do sleep 0.1; done"
+    hook["content"] = hook["content"].replace(starts, fails)
+    stack = owner.create(name, **arguments, expect="")
+    eventually(lambda: owner.output(stack, "missing") == ["web"], 60)
+    (tmp_path / "seen").touch()
+    with pytest.raises(StackFailed, match=r"WaiterFailed: resources\.ready.*results/web/failure"):
+        owner.wait(stack, "CREATE_COMPLETE", 60)
+    assert facts.stack(name).get("results/web/failure").value == "nginx did not start"
 
 
 def test_two_tiers_share_a_password_and_start_in_the_order_that_they_need(
@@ -83,11 +101,3 @@ def test_two_tiers_share_a_password_and_start_in_the_order_that_they_need(
     ]
     assert written.stat().st_mode & 0o777 == 0o600
     assert "restart app" in server_file("application", "systemctl.log").read_text()
-
-
-def _value(bag: Stack, path: str) -> Any:
-    """Return a fact's value, or None until the fact exists."""
-    try:
-        return bag.get(path).value
-    except errors.NotFound:
-        return None
