@@ -5,7 +5,9 @@ from __future__ import annotations
 import configparser
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -158,3 +160,83 @@ def test_every_file_that_the_contributors_guides_name_is_there() -> None:
         assert [name for name in named if not is_there(name)] == ["htmlcov/index.html"] * (
             "htmlcov" in text
         )
+
+
+def waited_for(condition: dict[str, Any]) -> Iterator[str]:
+    """Yield the paths of the facts in a waiter's condition, below those of their members."""
+    for each in [*condition.get("all", []), *condition.get("any", [])]:
+        yield from waited_for(each)
+    if "every_member" in condition:
+        yield condition["every_member"]["fact"]
+    if "facts" in condition:
+        yield re.sub(r"^(nodes|results)/[^/]+/", "", condition["facts"])
+
+
+def heat_templates() -> dict[str, tuple[dict[str, Any], str]]:
+    """Return the templates of guides and examples, each with its text and the files that it names."""
+    found = {}
+    for page in (DOC / "how-to").glob("heat-*.rst"):
+        for number, block in enumerate(code(f"how-to/{page.name}", "yaml")):
+            found[f"{page.name} {number}"] = yaml.safe_load(block), block
+    for file in (ROOT / "examples" / "heat").rglob("*.yaml"):
+        text = file.read_text()
+        named = re.findall(r"get_file: ([^} \n]+)", text)
+        texts = [text, *((file.parent / name).read_text() for name in named)]
+        found[str(file.relative_to(ROOT))] = yaml.safe_load(text), "\n".join(texts)
+    return found
+
+
+def test_a_template_that_waits_for_a_fact_contains_what_publishes_it() -> None:
+    checked = 0
+    for name, (template, text) in heat_templates().items():
+        for resource in template.get("resources", template).values():
+            if not isinstance(resource, dict) or resource.get("type") != "OS::FactStore::Waiter":
+                continue
+            given = resource["properties"]
+            for fact_path in waited_for(
+                {"all": [given.get(n, {}) for n in ("success", "failure")]}
+            ):
+                if fact_path.startswith("agent/"):  # the agent's own state
+                    continue
+                *folder, last = fact_path.split("/")
+                written = "/".join(
+                    [*folder, rf"({last}|\$\w+)"]
+                )  # a script may have it in a variable
+                assert re.search(rf'factstore-agent put .*\b{written}["\s]', text), (
+                    name,
+                    fact_path,
+                )
+                checked += 1
+    assert checked > 5
+
+
+def toctrees() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield each page that has entries in the sidebar, and the titles and names of these."""
+    for page in sorted(DOC.rglob("*.rst")):
+        found: list[tuple[str, str]] = []
+        for block in re.findall(
+            r"^\.\. toctree::\n((?:(?: .*)?\n)+)", page.read_text(), re.MULTILINE
+        ):
+            for line in re.findall(r"^   ([^:\s].*)$", block, re.MULTILINE):
+                if match := re.fullmatch(r"(.+) <(.+)>", line):
+                    found.append((match[1], match[2]))
+                    continue
+                text = (page.parent / f"{line}.rst").read_text()
+                found.append((re.findall(r"^(\S.*)\n=+$", text, re.MULTILINE)[0], line))
+        if found:
+            yield str(page.relative_to(DOC)), found
+
+
+def test_titles_in_the_sidebar_fit_in_a_line_and_begin_differently() -> None:
+    pages = dict(toctrees())
+    assert len(pages) == 8
+    for page, entries in pages.items():
+        titles = [title for title, _ in entries]
+        assert [title for title in titles if len(title) > 26] == [], page
+        assert len({title[:12] for title in titles}) == len(titles), page
+
+
+def test_the_table_of_guides_has_each_guide_once_in_the_order_of_the_sidebar() -> None:
+    text = (DOC / "how-to" / "index.rst").read_text()
+    listed = re.findall(r":doc:`([a-z-]+)`", text)
+    assert listed == [name for _, name in dict(toctrees())["how-to/index.rst"]]
