@@ -42,7 +42,14 @@ def start(slots: Callable[[cfg.ConfigOpts], int]) -> WSGIApplication:
             built.start()
             runtime_registry.set_runtime(built)
             atexit.register(built.stop)
-            if not built.pump.wait_ready(READY_SECONDS):
+            if built.pump.wait_ready(READY_SECONDS):
+                LOG.info(
+                    "factstore %s is ready; auth_strategy is %s, and the facts are in etcd at %s",
+                    deploy.installed_version(),
+                    conf.auth_strategy,
+                    ", ".join(conf.etcd.endpoints),
+                )
+            else:
                 threading.Thread(target=_log_diagnosis, args=[conf], daemon=True).start()
             _pipeline = pipeline
         return _pipeline

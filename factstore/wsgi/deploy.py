@@ -177,15 +177,19 @@ class PathDispatcher:
         return app(environ, start_response)
 
 
+def installed_version() -> str:
+    """Return the version of factstore."""
+    try:
+        return importlib.metadata.version("openstack-factstore")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        return "unknown"
+
+
 def _agent_files(conf: cfg.ConfigOpts) -> agent_files.AgentFiles:
     """Return the agent's files, that of this release kept for later ones."""
-    try:
-        version = importlib.metadata.version("openstack-factstore")
-    except importlib.metadata.PackageNotFoundError:  # run from a source tree
-        version = "unknown"
     directory = conf.api.agent_directory
     files = agent_files.AgentFiles(
-        version,
+        installed_version(),
         Path(directory) if directory else None,
         agent_files.OWN if conf.api.agent else None,
     )

@@ -94,7 +94,7 @@ def test_the_log_names_an_enrolled_member_and_no_secret(service: ApiServer, stac
     check_log(service, group.secret, held.secret)
 
 
-def test_a_log_line_outside_a_request_has_no_request_id(
+def test_a_line_about_the_start_or_outside_a_request_has_no_request_id(
     private_etcd: EtcdServer, tmp_path: Path, stack: str
 ) -> None:
     with (
@@ -105,6 +105,11 @@ def test_a_log_line_outside_a_request_has_no_request_id(
         ) as server,
         Caller(server.url, {REQUEST_ID: GLOBAL}) as api,
     ):
+        (ready,) = (line for line in lines(server) if line["logger"] == "factstore.wsgi.api")
+        assert (ready["level"], ready["id"]) == ("INFO", None)
+        assert ready["said"].endswith(
+            f"auth_strategy is none, and the facts are in etcd at {private_etcd.endpoint}"
+        )
         api.put(f"{stack}/facts/a", 1)
         with watch(api, stack):  # its context lives on, and is its own greenlet's alone
             private_etcd.kill()
