@@ -33,6 +33,8 @@ class Change:
     :param alarm: the alarm after its change.
     :param stack: the name of the stack; only in a watch of many stacks.
     :param project_id: the project of the stack; only in a watch of many stacks.
+    :param flapping: of ``stack.flapping``: the path that is changed again and again, with ``times``,
+        ``paths`` and ``writers``.
     """
 
     type: str
@@ -49,6 +51,7 @@ class Change:
     alarm: AlarmRecord | None = None
     stack: str | None = None
     project_id: str | None = None
+    flapping: Mapping[str, Any] | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
@@ -72,6 +75,7 @@ class Change:
             alarm=AlarmRecord.parse(alarm) if alarm is not None else None,
             stack=document.get("stack"),
             project_id=document.get("project_id"),
+            flapping=document.get("flapping"),
         )
 
 

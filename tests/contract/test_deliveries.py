@@ -20,15 +20,18 @@ from factstore.core.model.record import Record
 from factstore.core.model.subscription_request import SubscriptionChanges
 from factstore.core.model.target import Target
 from factstore.core.model.unnamed import SERVICE
+from factstore.core.model.wait import Party
 from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.subscription_changes import (
     ChangeSubscription,
     ReplaySubscription,
     RequestTest,
 )
+from factstore.core.operations.subscription_secrets import new_secret
 from factstore.notify import delivery, messages
 from factstore.notify.notifier import Notifier
 from factstore.notify.targets.base import TargetSender
+from tests.contract.membership import join
 from tests.contract.notifiers import (
     SCOPE,
     Counts,
@@ -40,6 +43,7 @@ from tests.contract.notifiers import (
     subscribe,
     subscription,
 )
+from tests.contract.test_waits import look
 from tests.contract.world import EtcdWorld, Worker, World, author, new_scope
 from tests.eventually import eventually
 from tests.sealing_keys import make_keys, sealing_with
@@ -103,6 +107,34 @@ def test_a_target_that_confirms_receives_all_later_events_in_order(
         ids[-1],
         200,
     )
+
+
+def test_a_target_learns_that_a_stack_is_stuck_and_that_it_is_not_any_more(
+    world: World, receiver: Receiver, request: pytest.FixtureRequest
+) -> None:
+    worker, scope = world.worker(stuck_seconds=0.0), new_scope()
+    receiver.secret = new_secret()
+    wanted = ["stack.stuck", "stack.unstuck"]
+    options = {"stacks": [scope.stack], "types": wanted, "secret": receiver.secret}
+    running = start_notifier(worker)
+    request.addfinalizer(running.stop)
+    becomes(worker, subscribe(worker, receiver.url, **options).id, "active")
+    for name, other in (("a", "b"), ("b", "a")):
+        join(worker, scope, name)
+        blocked = Party("member", name)
+        worker.services.blocked_reads.begin(scope, f"nodes/{other}/key", blocked)
+
+    def arrived() -> list[tuple[str, str | None]]:
+        changes = [each["data"].get("changes", []) for each in receiver.events()]
+        return [(each["type"], each["reason"]) for found in changes for each in found]
+
+    look(worker)
+    ((kind, reason),) = eventually(arrived, LONG)
+    assert (kind, "a waits for nodes/b/key, which b writes" in str(reason)) == (wanted[0], True)
+    worker.put(scope, "nodes/a/key")
+    look(worker)
+    eventually(lambda: len(arrived()) == 2, LONG)
+    assert [kind for kind, _ in arrived()] == wanted
 
 
 def test_a_target_that_does_not_confirm_gets_the_challenge_alone(

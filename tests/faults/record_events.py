@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from factstore.core.model.alarm import Alarm
+from factstore.core.model.flapping_report import FlappingReport, flapping_key
 from factstore.core.model.member import Member
 from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.waiter import Waiter
 
-WATCHED = {Member: "member", Waiter: "waiter", Alarm: "alarm", StuckReport: "report"}
+WATCHED = {
+    Member: "member",
+    Waiter: "waiter",
+    Alarm: "alarm",
+    StuckReport: "report",
+    FlappingReport: "flapping",
+}
 """The nouns of the records whose changes watchers receive."""
 REPORTS = ("stack.stuck", "stack.unstuck")
-"""The types of the events of a report, which name no record."""
+"""The types of the events of the report that a stack is stuck, which name no record."""
 
 _EDGES = {"ok": "cleared", "alarm": "raised", "no_data": "no_data"}
 
@@ -24,10 +32,17 @@ class StoredRecord(NamedTuple):
     lease: int
 
 
-def name_of(change_type: str, name: str | None) -> str | None:
-    """Return the name by which a change of a record is compared; None for one of another kind."""
+def name_of(
+    change_type: str, name: str | None, flapping: Mapping[str, Any] | None = None
+) -> str | None:
+    """Return the name by which a change of a record is compared; None for one of another kind.
+
+    :param flapping: the path that flaps, and more, as a ``stack.flapping`` describes it.
+    """
     if change_type in REPORTS:
         return "report:stuck"
+    if flapping is not None:
+        return f"flapping:{flapping_key(flapping['path']).name}"
     noun = change_type.partition(".")[0]
     return f"{noun}:{name}" if noun in WATCHED.values() else None
 
@@ -40,6 +55,8 @@ def event_type(noun: str, current: StoredRecord | None, former: StoredRecord | N
         if (current is None) == (former is None):
             return None
         return "stack.stuck" if former is None else "stack.unstuck"
+    if noun == "flapping":  # a report that is renewed, or ends, is none
+        return "stack.flapping" if former is None and current is not None else None
     if current is None or former is None:
         return None
     new, old = current.fields, former.fields

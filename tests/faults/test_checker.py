@@ -9,6 +9,7 @@ from copy import deepcopy
 
 import pytest
 
+from factstore.core.model.flapping_report import flapping_key
 from factstore.core.model.stuck_report import STUCK_REPORT
 from factstore.store.keyspace import Keyspace
 from tests.faults.checker import (
@@ -251,6 +252,20 @@ def test_the_report_of_a_stuck_stack_is_an_event_when_it_begins_and_when_it_ends
         for kind in ("stack.stuck", "stack.unstuck")
     ]
     assert [history.events[SCOPE][at] for at in (2, 3)] == [read_changes([each]) for each in told]
+
+
+def test_a_path_that_flaps_is_an_event_once_until_its_report_has_ended() -> None:
+    history = History(KEYS)
+    history.feed(1, [_stack("S1")])
+    key = KEYS.record(SCOPE.project_id, "S1", flapping_key("a/b"))
+    for revision, value in enumerate((b"{}", b"{}", None, b"{}"), 2):
+        history.feed(revision, [RawChange(key, value)])
+    told = {"type": "stack.flapping", "path": None, "fact": None, "previous": None}
+    told["flapping"] = {"path": "a/b"}
+    events = history.events[SCOPE]
+    assert {at: list(events[at]) for at in events if at > 1} == {
+        at: list(read_changes([told])) for at in (2, 5)
+    }
 
 
 def test_keys_purged_after_a_stacks_deletion_are_no_events() -> None:

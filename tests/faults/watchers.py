@@ -264,7 +264,8 @@ def read_changes(changes: list[dict[str, Any]]) -> tuple[Change, ...]:
 
 
 def _read_change(change: dict[str, Any]) -> Change:
-    if (name := name_of(change["type"], change.get("name"))) is not None:
+    name = name_of(change["type"], change.get("name"), change.get("flapping"))
+    if name is not None:
         return Change(change["type"], name, 0, None, 0)
     return Change(
         change["type"],

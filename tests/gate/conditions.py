@@ -23,6 +23,7 @@ class Conditions(Actor):
         self._chance = random.Random(seed * 3000 + number)
         self._number = number
         self._count = 0
+        self._cause: str | None = None
         self.armed = 0
 
     def step(self) -> None:
@@ -56,7 +57,9 @@ class Conditions(Actor):
         condition = {"aggregate": {"function": "max", "facts": path, "at_least": 5}}
         if self._count == 1:
             alarm.set(condition)
-        self._other.put(path, 9 * (self._count % 2))
+        # Each change follows from the one before, so the path is reported as flapping.
+        fact = self._other.acting_on(self._cause).put(path, 9 * (self._count % 2))
+        self._cause = fact.etag
 
     def _configure(self) -> None:
         configuration = self._stack.configuration(f"m{self._number}", "setup")

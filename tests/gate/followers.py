@@ -74,7 +74,7 @@ class ClientWatcher:
 
 
 def _change(change: ClientChange) -> Change:
-    if (name := name_of(change.type, change.name)) is not None:
+    if (name := name_of(change.type, change.name, change.flapping)) is not None:
         return Change(change.type, name, 0, None, 0)
     fact, previous = change.fact, change.previous
     return Change(
