@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from factstore.cmd.processes.api import API_ARGV, ApiProcess, Options, write_options
+from factstore.cmd.processes.api import ApiProcess, Options, write_options
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.cmd.processes.notifier import NotifierProcess
 from factstore.cmd.processes.ports import LOOPBACK, free_port
@@ -58,9 +58,12 @@ class ApiServer:
             create(repository)
         self.config = state_dir / "factstore.conf"
         write_options(self.config, sections)
-        self._process = ApiProcess(self.config, port, state_dir / "api.log", argv=argv or API_ARGV)
-        if argv is None:
-            self._process.child = ForkedChild("the API", death_signal=signal.SIGQUIT)
+        log = state_dir / "api.log"
+        self._process = (
+            make_api(self.config, port, log)
+            if argv is None
+            else ApiProcess(self.config, port, log, argv=argv)
+        )
 
     @property
     def url(self) -> str:
@@ -132,6 +135,13 @@ class ApiServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def make_api(config: Path, port: int, log: Path, *, own_config: Path | None = None) -> ApiProcess:
+    """Return an API that is a fork of a process that has imported its modules."""
+    api = ApiProcess(config, port, log, own_config=own_config)
+    api.child = ForkedChild("the API", death_signal=signal.SIGQUIT)
+    return api
 
 
 def make_notifier(configs: Sequence[Path], port: int, log_path: Path) -> NotifierProcess:

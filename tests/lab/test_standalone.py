@@ -23,7 +23,9 @@ from factstore.cmd.processes.probe import Probe
 from factstore.keys.repository import Key, Repository
 from tests.commands import forked
 from tests.eventually import eventually
+from tests.http import Caller
 from tests.processes import descendants, gone
+from tests.service import make_api
 
 ORIGIN = "http://127.0.0.1:8000"
 
@@ -298,6 +300,29 @@ def test_the_configuration_is_for_its_owner_only(running: Standalone) -> None:
     assert state.stat().st_mode & 0o777 == 0o700
     for name in ("factstore.conf", "api.log", "etcd.log"):
         assert (state / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_console_answers_at_the_url_that_is_printed(
+    running: Standalone, tmp_path: Path
+) -> None:
+    line = re.search(r"^  console +(\S+)$", running.printed(), re.MULTILINE)
+    assert line is not None
+    # The API itself, with the configuration that was written for it, at another port than its stub.
+    port, own = free_port(), tmp_path / "own.conf"
+    own.write_text(f"[api]\nport = {port}\n")
+    api = make_api(running.state / "factstore.conf", port, tmp_path / "api.log", own_config=own)
+    assert line[1].startswith(f"{running.url}/")
+    url = api.url + line[1].removeprefix(running.url)
+    try:
+        api.start()
+        api.wait_ready(90)
+        with Caller(url) as caller:
+            page, script = caller.get(""), caller.get("main.js")
+            assert '<script src="main.js"' in page.text
+            assert script.headers["Content-Type"] == "text/javascript; charset=utf-8"
+            assert caller.get("session").json()["auth"] == "none"
+    finally:
+        api.stop()
 
 
 def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:
