@@ -8,9 +8,27 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
+from tests.console.chromium import Chromium, Page
 from tests.service import ApiServer, check_log
 
 CONSOLE = {"console": {"enabled": "true"}}
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
+
+
+@pytest.fixture
+def page(chromium: Chromium) -> Iterator[Page]:
+    """A page, on which no script fails and nothing breaks the content security policy."""
+    opened = chromium.page()
+    yield opened
+    opened.js("0")  # reads what was reported meanwhile
+    errors = opened.errors
+    opened.close()
+    assert errors == []
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +48,7 @@ def guarded(
         **CONSOLE,
         "DEFAULT": {"debug": "true"},
         "keystone_authtoken": {"token_cache_time": "2"},
+        "oslo_middleware": {"enable_proxy_headers_parsing": "true"},
     }
     with ApiServer(
         [etcd.endpoint],

@@ -12,10 +12,14 @@ import pytest
 
 from factstore.cmd.processes.accounts import PERSONAS
 from factstore.cmd.processes.keystone import KeystoneServer
+from factstore.cmd.processes.ports import free_port, is_free
+from factstore.cmd.processes.process import Child
 from tests.cases import cases
-from tests.console.chromium import Chromium, Page
+from tests.console.chromium import Page
+from tests.eventually import eventually
 from tests.examples.browser import browser
 from tests.http import Caller, fresh_stack
+from tests.proxies.serving import apache
 from tests.relay import Relay
 from tests.service import ApiServer
 
@@ -27,23 +31,6 @@ VIEWS = (
 )
 MARKUP = "<img src=x onerror=window.hit=1><script>window.hit=1</script>"
 AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("chromium")) as started:
-        yield started
-
-
-@pytest.fixture
-def page(chromium: Chromium) -> Iterator[Page]:
-    """A page, on which no script fails and nothing breaks the content security policy."""
-    opened = chromium.page()
-    yield opened
-    opened.js("0")  # reads what was reported meanwhile
-    errors = opened.errors
-    opened.close()
-    assert errors == []
 
 
 @pytest.fixture(scope="module")
@@ -278,6 +265,52 @@ def test_people_sign_in_and_return_to_their_page_after_the_session_has_ended(
         page.shows("first")
 
 
+PREFIXED = """
+<Location "/contextualization">
+    ProxyPass "{url}" disablereuse=on flushpackets=on nocanon
+    ProxyAddHeaders Off
+    RequestHeader set X-Forwarded-Proto http
+    RequestHeader set X-Forwarded-Host "127.0.0.1:{port}"
+    RequestHeader set X-Forwarded-Prefix /contextualization
+    RequestHeader unset X-Forwarded-For
+</Location>
+"""
+"""The service below a prefix, as devstack's web server has it."""
+
+
+def test_the_console_works_below_a_prefix_that_a_proxy_adds(
+    page: Page, guarded: ApiServer, keystone: KeystoneServer, tmp_path: Path
+) -> None:
+    port, site, web = free_port(), tmp_path / "site.conf", Child("apache")
+    site.write_text(PREFIXED.format(url=guarded.url, port=port))
+    command = apache(tmp_path, port, site, ["watchdog", "headers", "proxy_http"])
+    web.start(command, log_path=tmp_path / "proxy.log")
+    try:
+        root = f"http://127.0.0.1:{port}/contextualization"
+        eventually(lambda: not is_free(port))
+        page.open(f"{root}/console")  # without the slash at its end
+        sign_in(page, keystone, "owner")
+        page.shows("Create stack")
+        assert page.js("location.pathname") == "/contextualization/console/"
+        (cookie,) = page.call("Network.getCookies")["cookies"]
+        assert cookie["path"] == "/contextualization/"
+        stack = fresh_stack()
+        with Caller(root, {"X-Auth-Token": cookie["value"]}) as owner:
+            owner.put(f"/v1/stacks/{stack}/facts/a", "first").raise_for_status()
+            page.open(at(root, "stacks", stack, "facts", "a"))
+            page.wait("document.querySelector('#connection').dataset.state === 'live'")
+            page.click(".detail button", "Edit")
+            page.fill("dialog textarea", "second")
+            page.click("dialog [type=submit]")
+            page.wait("document.querySelectorAll('.timeline li').length === 2")
+            assert owner.get(f"/v1/stacks/{stack}/facts/a").json()["value"] == "second"
+        page.click("header button", "Sign out")
+        page.wait("document.querySelector('.sign-in')")
+        assert page.call("Network.getCookies")["cookies"] == []
+    finally:
+        web.terminate(5)
+
+
 def test_after_a_loss_of_the_network_no_event_is_missing(
     page: Page, console: ApiServer, api: Caller
 ) -> None:
@@ -302,40 +335,6 @@ def test_after_a_loss_of_the_network_no_event_is_missing(
     names = [f"meanwhile{number}" for number in range(20)]
     assert [name for name in names if f"{name} = " not in shown] == []
     assert "reset" not in shown
-
-
-def test_ten_thousand_facts_are_shown_without_as_many_elements(
-    page: Page, console: ApiServer, api: Caller
-) -> None:
-    stack = fresh_stack()
-    for hundred in range(100):
-        operations = [
-            {
-                "put": {
-                    "path": f"nodes/c{hundred}/options/o{number}",
-                    "value": f"v{hundred}-{number}",
-                }
-            }
-            for number in range(100)
-        ]
-        assert api.post(f"/v1/stacks/{stack}/batch", json={"operations": operations}).ok
-    page.open(at(console.url, "stacks", stack, "facts"))
-    page.shows("10,000 facts")
-    page.js("document.querySelector('.virtual').focus()")
-    page.press("ArrowRight")
-    page.wait("document.querySelectorAll('[role=treeitem]').length > 20")
-    page.fill("[type=search]", "options v")
-    page.shows("10000 of 10000")
-    page.js("document.querySelector('.virtual').focus()")
-    page.press("End")
-    page.shows("v99-99")
-    assert page.js("document.querySelectorAll('[role=treeitem]').length") < 120
-    page.fill("[type=search]", "c42 V42-17")
-    page.shows("1 of 10000")
-    page.press("Tab")
-    api.put(f"/v1/stacks/{stack}/facts/nodes/c42/options/o17", "v42-17 changed")
-    page.shows("v42-17 changed")
-    api.delete(f"/v1/stacks/{stack}")
 
 
 def test_the_pages_fit_a_phone_and_have_no_faults_of_accessibility(
