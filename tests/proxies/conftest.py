@@ -17,6 +17,7 @@ from tests.service import ApiServer, check_log
 
 BEHIND: Options = {
     "api": {"access_log": "true"},
+    "console": {"enabled": "true"},
     "oslo_middleware": {"enable_proxy_headers_parsing": "true"},
 }
 

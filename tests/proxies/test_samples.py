@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 from http import HTTPStatus
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -138,6 +139,16 @@ def test_the_oddest_of_them_reach_the_service(site: Site, api: Caller, stack: st
         eventually(lambda line=line: line in site.logs())  # type: ignore[misc]
 
 
+def test_the_console_is_served_as_without_a_proxy(site: Site, api: Caller) -> None:
+    entrance = f"{site.proxy.url}/console"
+    assert urljoin(entrance, api.get("/console").headers["Location"]) == f"{entrance}/"
+    assert "<title>factstore</title>" in api.get("/console/").text
+    assert api.get("/console/lib/api.js").headers["Content-Type"].startswith("text/javascript")
+    assert api.get("/console/session").json()["auth"] == "none"
+    refused(api.post("/console/session", json={"token": "x"}), "404 not_found")  # without Keystone
+    assert not api.get("/consoles").ok
+
+
 INSIDE = ["healthcheck", "healthcheck/live", "metrics"]
 DISGUISES = [
     "/{}",
@@ -149,6 +160,8 @@ DISGUISES = [
     "/v1/%2e%2e/{}",
     "/v1/..%2f{}",
     "/v1/..//{}",
+    "/console/../{}",
+    "/console/%2e%2e/{}",
     "/%{first:02x}{rest}",
     "http://localhost/{}",
     "http://localhost/v1/../{}",
