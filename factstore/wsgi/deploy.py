@@ -67,7 +67,8 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         service_type=service_type,
         pages=console_pages(conf),
     )
-    app: Any = Throttle(flask, services.rate_limiter, runtime.scheduler)
+    running = services.transactor.running
+    app: Any = Throttle(flask, services.rate_limiter, runtime.scheduler, running)
     if conf.auth_strategy == "keystone":
         tokens = ValidTokens(runtime.clock)
         callers: Callers = TokenCallers(tokens, GrantHolders(services.grants))

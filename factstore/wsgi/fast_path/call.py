@@ -43,6 +43,11 @@ class Call(NamedTuple):
         """The flow of the request."""
         return self.identity.project_id, self.request.noun == "heartbeat"
 
+    @property
+    def writes(self) -> bool:
+        """True if the request can change the stack."""
+        return self.request.method not in ("GET", "HEAD") and self.request.noun != "heartbeat"
+
 
 Handle = Callable[[Call], "Answer | Rendered | StreamAnswer | None"]
 

@@ -72,6 +72,7 @@ class FastPath:
         timeout: float,
     ) -> None:
         self._services = services
+        self._running = services.transactor.running
         self._callers = callers
         self._scheduler = scheduler
         self._metrics = metrics
@@ -129,6 +130,8 @@ class FastPath:
             return False
         self._responds[call.request_id] = respond
         if self._scheduler.join_shared(call.flow, partial(self._start_late, call, start)):
+            if call.writes:  # the stack is not quiet, although nothing changes while it waits
+                self._running.begin(call.scope, call.request_id)
             return True
         if self._start_write(call, start):
             return True
@@ -152,6 +155,8 @@ class FastPath:
                 self._end_write(call, None)
         except Exception:  # the queue has to continue
             LOG.exception("%s %s failed in the loop.", call.request.method, call.request.target)
+        finally:
+            self._running.end(call.scope, call.request_id)
 
     def _end_write(self, call: Call, found: Answer | Rendered | Handle | None) -> None:
         respond = self._responds.pop(call.request_id)
@@ -208,7 +213,7 @@ class FastPath:
         set_caller(identity.user_id, identity.project_id, identity.roles)
         answer: Answer | Rendered | StreamAnswer | None
         try:
-            self._scheduler.start(call.flow)
+            self._wait(call)
             answer = handle(call)
             if answer is None:
                 self._cancel(call)
@@ -225,6 +230,14 @@ class FastPath:
             context.end()
         self._count(call, answer)
         return answer.pieces(call.request_id)
+
+    def _wait(self, call: Call) -> None:
+        """Wait until it is the turn of a request."""
+        if not call.writes:
+            self._scheduler.start(call.flow)
+            return
+        with self._running.running(call.scope):
+            self._scheduler.start(call.flow)
 
     def _response(self, call: Call, answer: Answer | Rendered) -> bytes:
         try:

@@ -17,6 +17,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from factstore.api.errors import error_headers
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.errors import Throttled
+from factstore.core.model.fact import Scope
+from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.services.rate_limit import MAX_DELAY_SECONDS, RateLimiter
 from factstore.wsgi.fair_queue import Flow
 from factstore.wsgi.middleware.problem import problem
@@ -25,20 +27,27 @@ from factstore.wsgi.scheduler import Scheduler
 REFUSAL_SECONDS = 1.0  # the delay of a refusal
 
 _HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
+_IN_STACK = re.compile(r"/v1/stacks/([^/]+)(?:/.*)?", re.DOTALL)
+_READS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class Throttle:
-    """Delays requests that exceed the rate of their project or wait for others; refuses the rest."""
+    """Delays requests that exceed the rate of their project or wait for others; refuses the rest.
+
+    :param running: the writes of this worker; those that wait here count as running.
+    """
 
     def __init__(
         self,
         app: WSGIApplication,
         rate_limiter: RateLimiter,
         scheduler: Scheduler,
+        running: RunningWrites,
     ) -> None:
         self._app = app
         self._rate_limiter = rate_limiter
         self._scheduler = scheduler
+        self._running = running
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, at once or after a delay, or answer 429."""
@@ -50,10 +59,8 @@ class Throttle:
         flow = (project_id, heartbeat)
         length = _length(environ.get("CONTENT_LENGTH"))
         try:
-            self._check_queue(flow)
-            delay = self._rate_limiter.request(project_id, length, heartbeat=heartbeat)
-            if delay:
-                self._delay(delay, flow, length)
+            with self._noted(environ, flow):
+                self._wait(flow, length)
         except Throttled as error:
             self._slow_down()
             refuse = problem(
@@ -64,7 +71,6 @@ class Throttle:
                 headers=error_headers(error),
             )
             return refuse(environ, start_response)
-        self._scheduler.start(flow)
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             length = next((value for name, value in headers if name == "Content-Length"), None)
@@ -72,6 +78,27 @@ class Throttle:
             return start_response(status, headers, *exc_info)
 
         return self._app(environ, start)
+
+    def _noted(
+        self, environ: WSGIEnvironment, flow: Flow
+    ) -> contextlib.AbstractContextManager[None]:
+        """Note a write while it waits: its stack is not quiet, although nothing changes there."""
+        project_id, heartbeat = flow
+        if heartbeat or environ["REQUEST_METHOD"] in _READS:
+            return contextlib.nullcontext()
+        found = _IN_STACK.fullmatch(environ.get("PATH_INFO", ""))
+        if found is None:
+            return contextlib.nullcontext()
+        return self._running.running(Scope(project_id, found[1]))
+
+    def _wait(self, flow: Flow, length: int) -> None:
+        """Wait until it is the turn of a request; raise Throttled if that would take too long."""
+        project_id, heartbeat = flow
+        self._check_queue(flow)
+        delay = self._rate_limiter.request(project_id, length, heartbeat=heartbeat)
+        if delay:
+            self._delay(delay, flow, length)
+        self._scheduler.start(flow)
 
     def _delay(self, seconds: float, flow: Flow, length: int) -> None:
         """Delay a request that has been charged; raise Throttled if too many requests wait already."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -512,9 +513,11 @@ def test_a_write_waits_for_its_turn_behind_those_of_other_projects(
     path, turns = fast_path(worker, OWNER), list[Callable[[], object]]()
     path._scheduler = Mock(join_shared=lambda flow, run: turns.append(run) or True)
     raw = put(1) if simple else request_bytes("PUT", FACT, JSON, body=b'{"value":1,"ttl":60}')
-    found = running(path, raw)
+    found, written = running(path, raw), worker.services.transactor.running
     assert loop.commits == []
+    assert written.oldest(Scope(PROJECT, "s")) < math.inf, "the stack is not quiet meanwhile"
     turns[0]()
+    assert (written.oldest(Scope(PROJECT, "s")) < math.inf) is simple
     if simple:
         loop.write()
         assert status(found[0]) == 201

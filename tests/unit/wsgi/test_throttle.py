@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from factstore.api.identity import ENVIRON_KEY, Identity
+from factstore.core.model.fact import Scope
 from factstore.core.model.quota import UNLIMITED
+from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.services.rate_limit import (
     HEARTBEAT_UNITS,
     MAX_DELAY_SECONDS,
@@ -26,14 +29,17 @@ HEARTBEAT = "/v1/stacks/s/members/c1/heartbeat"
 class BusyScheduler(ThreadScheduler):
     """A scheduler in which all requests but heartbeats wait behind one that has waited for a time."""
 
-    def __init__(self, age: float) -> None:
+    def __init__(self, age: float, waits: Callable[[], object]) -> None:
         self._age = age
+        self._waits = waits
         self.pauses: list[float] = []
 
     def sleep(self, seconds: float) -> None:
+        self._waits()
         self.pauses.append(seconds)
 
     def start(self, flow: Flow) -> bool:
+        self._waits()
         return not flow[1]
 
     def age(self, flow: Flow) -> float:
@@ -45,14 +51,22 @@ class Service:
 
     def __init__(self, age: float = 0.0, blocking: int = UNLIMITED, **allowed: int) -> None:
         allowance = Allowance(**allowed)
-        admission = RateLimiter(lambda project_id: allowance, ManualClock(), blocking=blocking)
-        scheduler = BusyScheduler(age)
+        clock = ManualClock()
+        admission = RateLimiter(lambda project_id: allowance, clock, blocking=blocking)
+        self.running = RunningWrites(clock)
+        self.written: list[bool] = []  # whether a write of stack s was running, at each wait
+        scheduler = BusyScheduler(age, lambda: self.written.append(self.is_written("s")))
         self.pauses = scheduler.pauses
-        self._throttle = Throttle(self._application, admission, scheduler)
+        self._throttle = Throttle(self._application, admission, scheduler, self.running)
+
+    def is_written(self, stack: str) -> bool:
+        """Return True if a write of a stack is running."""
+        return self.running.oldest(Scope("p", stack)) < math.inf
 
     def _application(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> list[bytes]:
+        assert not self.is_written("s"), "whoever carries it out notes that itself"
         start_response("204 No Content", [])
         return []
 
@@ -131,3 +145,30 @@ def test_a_project_whose_requests_wait_for_too_long_is_refused_until_they_are_se
     assert service.pauses == [REFUSAL_SECONDS]
     assert service("POST", HEARTBEAT) == "204"
     assert Service(age=MAX_DELAY_SECONDS - 0.5)("GET", "/v1/stacks") == "204"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "writes"),
+    [
+        ("PUT", "/v1/stacks/s/members/c1", True),
+        ("POST", "/v1/stacks/s/batch", True),
+        ("DELETE", "/v1/stacks/s", True),
+        ("PATCH", "/v1/stacks/s/a/\n", True),
+        ("GET", "/v1/stacks/s/context", False),
+        ("HEAD", "/v1/stacks/s/context", False),
+        ("POST", HEARTBEAT, False),
+        ("PUT", "/v1/stacks/s2/members/c1", False),
+        ("POST", "/v1/subscriptions", False),
+    ],
+)
+def test_a_stack_is_written_while_a_write_waits_for_its_turn(
+    method: str, path: str, writes: bool
+) -> None:
+    service = Service(requests_per_second=1, burst=1)
+    assert [service(method, path, 4096) for _ in range(2)] == ["204"] * 2
+    assert len(service.pauses) == 1
+    assert service.written == [writes] * 3, "the second one is delayed, too"
+    refused = Service(age=MAX_DELAY_SECONDS + 0.5)
+    if path != HEARTBEAT:
+        assert refused(method, path) == "429"
+    assert not refused.is_written("s")
