@@ -24,6 +24,7 @@ import requests
 from cluster import every
 from machine import HEAD
 from node import COMMON, RARE, READERS
+from progress import Progress
 from shares import Counters, Share
 from workers import processor_seconds, resident_mebibytes
 
@@ -70,6 +71,7 @@ class Simulation:
     :param patience: seconds for which their requests wait.
     :param processes: number of processes for the nodes.
     :param timeout: seconds that a step may take.
+    :param progress_seconds: between two lines about the progress of a step.
     :param workers: process ids of the service's workers, if they are known.
     """
 
@@ -82,12 +84,15 @@ class Simulation:
         patience: float,
         processes: int,
         timeout: float,
+        progress_seconds: float,
         workers: Sequence[int] = (),
     ) -> None:
         self._stack = connect().stack(stack)
         self._url = url
         self._directory = directory
         self._timeout = timeout
+        self._patience = patience
+        self._progress_seconds = progress_seconds
         self._workers = workers
         self._names: list[str] = []
         self._arguments = (stack, directory, settle, patience)
@@ -137,13 +142,14 @@ class Simulation:
         """Do something, and wait until all nodes agree."""
         counted, before = self._total(), self._counters()
         used = processor_seconds(self._workers)
+        progress = Progress(what, self._progress_seconds)
         act()
         began = time.monotonic()
         self._ready.arm(
             {"all": [every("compute", "services/slurmd", len(self._names) - 1), {"converged": {}}]},
             timeout=round(self._timeout),
         )
-        end = self._ready.wait(2 * self._timeout)
+        end = self._ready.wait(2 * self._timeout, on_progress=progress.show_waiter)
         seconds = time.monotonic() - began
         if end.state != "met":
             raise SystemExit(f"{what}: cluster-ready is {end.state}: {end.reason}")
@@ -152,7 +158,7 @@ class Simulation:
         new = Counters(0, 0, 0)
         after = [(found, before.get(name, new)) for name, found in self._counters().items()]
         self._check()
-        self._settle()
+        self._settle(progress)
         return Outcome(
             what,
             seconds,
@@ -165,16 +171,20 @@ class Simulation:
             resident_mebibytes(self._workers),
         )
 
-    def _settle(self) -> None:
+    def _settle(self, progress: Progress) -> None:
         """Wait until all nodes have a copy of the newest context.
 
         Nodes also receive what does not concern them, but only when a request ends.
         """
         newest = int(self._stack.convergence().target.partition(".")[2])
         end = time.monotonic() + self._timeout
-        while any(found.revision < newest for found in self._counters().values()):
+        while late := sum(found.revision < newest for found in self._counters().values()):
             if time.monotonic() > end:
                 raise SystemExit("a node does not follow the stack any more")
+            progress.show(
+                f"agreed; the requests of {late} nodes have not ended since, which takes up to "
+                f"{self._patience:g} seconds"
+            )
             time.sleep(0.2)
 
     def _check(self) -> None:
@@ -299,6 +309,13 @@ def main() -> int:
         ".factstore-api' prints; repeat it for several",
     )
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds that a step may take")
+    parser.add_argument(
+        "--progress",
+        type=float,
+        default=5.0,
+        help="seconds between two lines about the progress of a step, on the standard "
+        "error output (default: %(default)s)",
+    )
     args = parser.parse_args()
     sizes = args.nodes or [200]
     count = max(sizes) + args.join + args.kill
@@ -316,6 +333,7 @@ def main() -> int:
                 args.patience,
                 args.processes,
                 args.timeout,
+                args.progress,
                 args.worker,
             )
             try:

@@ -130,12 +130,22 @@ def test_many_nodes_in_two_processes_agree_after_each_step(
     program = [sys.executable, str(EXAMPLE / "simulate.py"), "--url", api.url]
     program.append(f"--worker={os.getpid()}")  # any process of this machine
     done = subprocess.run(
-        [*program, "--nodes=12", "--join=3", "--kill=2", "--settle=0.2", "--patience=1"],
+        [
+            *program,
+            "--nodes=12",
+            "--join=3",
+            "--kill=2",
+            "--settle=0.2",
+            "--patience=1",
+            "--progress=0",
+        ],
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^13 come to 0: \d+ of \d+ conditions are met$", done.stderr, re.M)
+    assert "13 come to 0: agreed; the requests of" in done.stderr
     row = re.compile(
         r"^ 0\.2 s   (.+?)  +[\d.]+  +([\d.]+) \( *\d+\)  +(\d+) .* +\d+\.\d, +[1-9]\d*$", re.M
     )
