@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from unittest.mock import Mock
 
 import gevent
@@ -102,6 +103,21 @@ def test_a_read_whose_client_has_gone_ends_its_connection(worker: Worker, path: 
     path.reads[0](b"the answer")
     assert request.get(timeout=PATIENCE) == b""
     assert worker.closed == {"hung_up": 1}
+
+
+def test_a_client_that_does_not_read_the_end_of_a_response_is_counted(path: Path) -> None:
+    worker = Worker(1)  # the system closes the connection after a second, too
+    worker.limits = replace(worker.limits, idle_seconds=PATIENCE)
+    client, request = serve(worker, path)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    client.sendall(GET)
+    begun(path)
+    # More than the system of the client keeps, and less than that of the worker does.
+    path.reads[0](bytes(connections.UNSENT_BYTES))
+    assert worker.connections.idle, "the system has accepted all of it"
+    assert request.get(timeout=PATIENCE) == b""
+    assert worker.closed == {"write_timeout": 1}
+    worker.close()
 
 
 def test_a_worker_that_stops_closes_idle_connections_and_no_request_is_lost(
