@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from gevent.fileobject import FileObjectThread
 
@@ -28,9 +29,26 @@ from node import RARE, READERS, Files, Node
 
 from factstore.agent.config.reads import Reads
 from factstore.client import connect
-
+from factstore.client.http.responses import Response
+from factstore.client.http.session import HttpSession
 
 LINGER_SECONDS = 10.0
+
+
+def read_first() -> None:
+    """Let all nodes read their responses before one of them acts on its own.
+
+    Real nodes read while others are busy.  The service closes the connection of a client that reads
+    nothing for 30 seconds, and together these nodes may act for longer on a context that all receive.
+    """
+    send = HttpSession.request
+
+    def request(session: HttpSession, *arguments: Any, **options: Any) -> Response:
+        response = send(session, *arguments, **options)
+        time.sleep(0)
+        return response
+
+    HttpSession.request = request  # type: ignore[method-assign]
 
 
 class Nodes:
@@ -96,6 +114,7 @@ class Nodes:
 def main(stack: str, directory: str, settle: str, patience: str, ttl: str) -> None:
     """Read the names of nodes until the input is closed."""
     gc.disable()  # each node has a copy of the context; scanning all of them is not to be measured
+    read_first()
     nodes = Nodes(stack, Path(directory), float(settle), float(patience), int(ttl))
     for line in FileObjectThread(sys.stdin.buffer):
         names = json.loads(line)

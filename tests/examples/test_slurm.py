@@ -166,6 +166,27 @@ def test_many_nodes_in_two_processes_agree_after_each_step(
     assert woken <= 3, "less if their requests have just ended"
 
 
+def test_simulated_nodes_read_before_one_of_them_acts() -> None:
+    program = """
+import share, threading
+share.HttpSession.request = lambda session, name: print("reads", name)
+share.read_first()
+begin = threading.Event()
+def node(name):
+    begin.wait()
+    share.HttpSession.request(None, name)
+    print("acts", name)
+threads = [threading.Thread(target=node, args=name) for name in "ab"]
+for each in threads: each.start()
+begin.set()
+for each in threads: each.join()
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=EXAMPLE, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split("\n") == ["reads a", "reads b", "acts a", "acts b", ""]
+
+
 def test_simulated_nodes_end_with_the_program_that_started_them(tmp_path: Path) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"  # without a service, they try again
     done = subprocess.run(

@@ -66,7 +66,7 @@ class Service:
     def _application(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> list[bytes]:
-        assert not self.is_written("s"), "whoever carries it out notes that itself"
+        assert not self.is_written("s"), "the transactor notes that itself"
         start_response("204 No Content", [])
         return []
 
