@@ -21,7 +21,7 @@ from factstore.core.model.kept_value import KEEP_VALUES_MAX
 from factstore.core.model.path import quoted
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Progress
-from factstore.store.keyspace import is_valid_id
+from factstore.store.key_builder import is_valid_id
 from factstore.store.record_formats import RECORD_FORMATS
 
 FORMAT = 1

@@ -36,7 +36,8 @@ from factstore.store.etcd_leases import EtcdLeases
 from factstore.store.fact_txns import FactTxns
 from factstore.store.followed import Followed
 from factstore.store.head import Head
-from factstore.store.keyspace import FENCE_SLOTS, Keyspace
+from factstore.store.key_builder import FENCE_SLOTS
+from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
 from factstore.store.past import PastReader
 from factstore.store.purge import Purge

@@ -3,29 +3,23 @@
 A refreshed read asks the backend only for its newest revision, with one call for all concurrent reads,
 and is answered from memory once the state has reached that revision.  A write is acknowledged when the
 state of this process includes it, so that the next request of the same client sees it.
-
-The module is longer than 300 lines because it passes on all calls of the port.
 """
 
 from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
-from factstore.core.lease_store import OtherWorker
-from factstore.core.model.event import DeletionAuthor, Step, StepResult
-from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.pulse import Pulse
-from factstore.core.model.receipt import Receipt
-from factstore.core.model.record import R
+from factstore.core.model.event import Step, StepResult
 from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, StartedCommit, WakeUp
 from factstore.core.services.time_slice import TimeSlice
 from factstore.core.state.condition_preparation import prepare_conditions
 from factstore.core.state.state import State
+from factstore.store.passed_calls import PassedCalls
 from factstore.store.read_index import HeadRead, ReadIndex
 from factstore.store.started_commit import VisibleCommit
 
@@ -35,7 +29,7 @@ WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attemp
 VISIBLE_SECONDS = 1.0  # the most that an acknowledgement waits for the state; the write is durable
 
 
-class MirroredStore:
+class MirroredStore(PassedCalls):
     """A store over a backend.  The pump calls :meth:`load`, then :meth:`apply` for every step.
 
     :param observe_lag: called after each write with the seconds until the state included it.
@@ -50,7 +44,7 @@ class MirroredStore:
         observe_lag: Callable[[float], None] = lambda seconds: None,
         on_needs_write: Callable[[], None] = lambda: None,
     ) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._clock = clock
         self._new_wake_up = new_wake_up
         self._observe_lag = observe_lag
@@ -251,65 +245,6 @@ class MirroredStore:
     def catch_up(self, deadline: float) -> None:
         """Advance the state to the newest revision, even if only other clients of etcd write."""
         self._follow_foreign(self._head_reads.read(deadline), deadline)
-
-    def facts_at(
-        self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
-    ) -> list[Fact]:
-        """See :class:`~factstore.core.ports.Backend`."""
-        return self._backend.facts_at(stack, prefix, after, limit, revision, deadline)
-
-    def stacks_at(
-        self, project_id: str, after: str, limit: int, revision: int, deadline: float
-    ) -> list[Stack]:
-        return self._backend.stacks_at(project_id, after, limit, revision, deadline)
-
-    def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
-        return self._backend.records_at(stack, kind, revision, deadline)
-
-    def create_lease(self, ttl: int, deadline: float) -> int:
-        return self._backend.create_lease(ttl, deadline)
-
-    def create_monitored_lease(self, ttl: int, deadline: float) -> tuple[int, Pulse | None]:
-        return self._backend.create_monitored_lease(ttl, deadline)
-
-    def create_pulse(self, lease: int, ttl: int, deadline: float) -> Pulse:
-        return self._backend.create_pulse(lease, ttl, deadline)
-
-    def last_renewal(self, lease: int) -> float:
-        return self._backend.last_renewal(lease)
-
-    def sign_roll(self, deadline: float) -> None:
-        self._backend.sign_roll(deadline)
-
-    def answer_roll(self, revision: int, deadline: float) -> None:
-        self._backend.answer_roll(revision, deadline)
-
-    def other_workers(self, deadline: float) -> list[OtherWorker]:
-        return self._backend.other_workers(deadline)
-
-    def seconds_since_renewal(self, lease: int, deadline: float) -> float:
-        return self._backend.seconds_since_renewal(lease, deadline)
-
-    def forget_renewals(self, used: Collection[int]) -> None:
-        self._backend.forget_renewals(used)
-
-    def term(self, deadline: float) -> int:
-        return self._backend.term(deadline)
-
-    def renew_lease(self, lease: int, deadline: float) -> bool:
-        return self._backend.renew_lease(lease, deadline)
-
-    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
-        return self._backend.start_renewal(lease, ended)
-
-    def revoke_lease(self, lease: int, deadline: float) -> None:
-        self._backend.revoke_lease(lease, deadline)
-
-    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
-        return self._backend.earlier_receipt(project_id, key, deadline)
-
-    def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
-        return self._backend.deletion_revision(author, after, deadline)
 
     def start(self) -> None:
         """Start the threads that :meth:`refresh` needs."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
-from factstore.store.keyspace import KeyRange, Keyspace
+from factstore.store.key_builder import KeyRange
+from factstore.store.keyspace import Keyspace
 from factstore.store.types import DeleteKeys, KeyValue, Txn
 
 LOG = logging.getLogger(__name__)

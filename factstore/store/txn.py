@@ -9,7 +9,8 @@ from factstore.core.model.fact import Stack
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.transaction import Transaction
 from factstore.store import codec
-from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, Keyspace
+from factstore.store.key_builder import DELETION_AUTHOR_SLOTS
+from factstore.store.keyspace import Keyspace
 from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey
 
 PUTS = 100  # in one transaction; etcd takes 128 operations, and there are some of other kinds

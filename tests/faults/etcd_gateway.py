@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from factstore.store.keyspace import KeyRange, Keyspace
+from factstore.store.key_builder import KeyRange
+from factstore.store.keyspace import Keyspace
 from tests.faults.checker import Held, RawChange, Scope, canonical
 
 ROOT = "/factstore/v1"

@@ -12,7 +12,8 @@ from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
 from factstore.store.fsck.checker import check
 from factstore.store.fsck.report import Finding, ProjectContents, Report
-from factstore.store.keyspace import KeyRange, Keyspace
+from factstore.store.key_builder import KeyRange
+from factstore.store.keyspace import Keyspace
 from factstore.store.types import Compacted, KeyValue
 
 T = TypeVar("T")

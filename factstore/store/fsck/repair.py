@@ -6,7 +6,8 @@ from factstore.store.client import EtcdClient
 from factstore.store.fsck.reader import StoreReader
 from factstore.store.fsck.report import Finding, Report
 from factstore.store.head import new_store_id
-from factstore.store.keyspace import KeyRange, Keyspace
+from factstore.store.key_builder import KeyRange
+from factstore.store.keyspace import Keyspace
 from factstore.store.types import Compare, DeleteKeys, PutKey, Txn
 
 CHUNK = 250  # keys deleted in one transaction: every other writer waits meanwhile

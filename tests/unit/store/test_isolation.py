@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from factstore.core.model.path import covers
-from factstore.store.keyspace import KeyRange, Keyspace
+from factstore.store.key_builder import KeyRange
+from factstore.store.keyspace import Keyspace
 
 KEYS = Keyspace("/factstore/v1")
 NAMES = 20_000
