@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
@@ -18,25 +18,14 @@ from factstore.core.errors import Invalid
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import MASK, Fact, Stack
 from factstore.core.model.kept_value import KEEP_VALUES_MAX
-from factstore.core.model.path import quoted
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Progress
+from factstore.store.fact_line import FORMAT, SEALED, fact_fields, load_fields, shared
 from factstore.store.key_builder import is_valid_id
 from factstore.store.record_formats import RECORD_FORMATS
 
-FORMAT = 1
-SEALED = 2
-"""The format of a sensitive fact, whose value is sealed.  Earlier versions do not decode it."""
-
-RECENT = 1000  # values that are remembered, because equal ones need memory only once
-RECENT_CHARACTERS = 1024  # of a line that is remembered
-
-_recent: dict[Any, Any] = {}
-_Head = tuple[Any, str, str, str, str, int | None, str | None, tuple[str, ...] | None, int]
-_heads: dict[str, _Head] = {}
-_quoted = json.encoder.encode_basestring_ascii
-_FACT_FORMATS = (FORMAT, SEALED)
 _SEALED = f'{{"format": {SEALED},'.encode()
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class UnknownFormat(Exception):
@@ -50,17 +39,27 @@ R = TypeVar("R")
 def _decoding(decode: Callable[P, R]) -> Callable[P, R]:
     """Raise UnknownFormat for any error, because one stray key must not stop the watch."""
 
-    # A context manager would take as long as a small fact.
     @wraps(decode)
     def decoded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return decode(*args, **kwargs)
-        except UnicodeDecodeError as error:  # its text would contain the whole value
-            raise UnknownFormat(f"a record is not UTF-8 at byte {error.start}") from None
-        except (ValueError, KeyError, TypeError, RecursionError, Invalid) as error:
-            raise UnknownFormat(f"a record does not have format {FORMAT}: {error!r}") from error
+        except _ERRORS as error:
+            raise _unknown(error) from _cause(error)
 
     return decoded
+
+
+_ERRORS = (ValueError, KeyError, TypeError, RecursionError, Invalid)
+
+
+def _unknown(error: Exception) -> UnknownFormat:
+    if isinstance(error, UnicodeDecodeError):  # its text would contain the whole value
+        return UnknownFormat(f"a record is not UTF-8 at byte {error.start}")
+    return UnknownFormat(f"a record does not have format {FORMAT}: {error!r}")
+
+
+def _cause(error: Exception) -> Exception | None:
+    return None if isinstance(error, UnicodeDecodeError) else error
 
 
 def encode_fact(fact: Fact) -> bytes:
@@ -88,26 +87,24 @@ def is_sealed(value: bytes) -> bool:
     return value.startswith(_SEALED)
 
 
-@_decoding
 def decode_fact(
-    value: bytes, path: str, *, revision: int, version: int, lease: int, created: int = 0
+    value: bytes, path: str, revision: int, version: int, lease: int, created: int = 0
 ) -> Fact:
     """Return the fact that :func:`encode_fact` encoded; the other fields come from etcd.
 
     :raises UnknownFormat: the value is not a fact.
     """
-    line, _, text = value.decode().partition("\n")
-    head = _heads.get(line)
-    if head is None:
-        head = _head(line)
-    kind, created_at, updated_at, updated_by, request_id, ttl, member, readers, cause = head
+    try:
+        line, _, text = value.decode().partition("\n")
+        kind, created_at, updated_at, updated_by, request_id, ttl, member, readers, cause = (
+            fact_fields(line)
+        )
+    except _ERRORS as error:
+        raise _unknown(error) from _cause(error)
     sealed: str | None = None
     if readers is not None:
         text, sealed = MASK, text
-    # Facts that are decoded one after the other were often written at once, at one revision.
-    if len(_recent) > RECENT:
-        _recent.clear()
-    revision = _recent.setdefault(revision, revision)
+    revision = shared(revision)  # facts that are decoded together were often written at once
     return Fact(
         path,
         text,
@@ -123,37 +120,9 @@ def decode_fact(
         lease,
         sealed,
         readers or (),
-        _recent.setdefault(created, created),
+        revision if created == revision else shared(created),
         cause,
     )
-
-
-def _head(line: str) -> _Head:
-    """Return the fields in the line of a fact, and keep them for others that were written at once."""
-    fields = _load(line, _FACT_FORMATS)
-    if not isinstance(fields.get("member"), str | None):
-        raise ValueError("its member is not a name")
-    share = _recent.setdefault
-    names = "kind", "created_at", "updated_at", "updated_by", "request_id"
-    kind, created_at, updated_at, by, request_id = (
-        share(fields[name], fields[name]) for name in names
-    )
-    member, ttl, cause = fields.get("member"), fields.get("ttl"), fields.get("cause", 0)
-    readers = _readers(fields["readers"]) if fields["format"] == SEALED else None
-    if type(cause) is not int or cause < 0:
-        raise ValueError("its cause is not a revision")
-    head = kind, created_at, updated_at, by, request_id, ttl, share(member, member), readers, cause
-    if len(_heads) > RECENT:
-        _heads.clear()
-    if len(line) <= RECENT_CHARACTERS:
-        _heads[line] = head
-    return head
-
-
-def _readers(readers: object) -> tuple[str, ...]:
-    if not (isinstance(readers, list) and all(isinstance(reader, str) for reader in readers)):
-        raise ValueError("its readers are not names")
-    return tuple(readers)
 
 
 def encode_record(record: Record) -> bytes:
@@ -177,7 +146,7 @@ def decode_record(value: bytes, key: RecordKey, *, revision: int, lease: int) ->
     :raises UnknownFormat: the value is not a record of this kind.
     """
     stored = RECORD_FORMATS[key.kind]
-    fields = _load(value.decode())
+    fields = load_fields(value.decode())
     del fields["format"]
     if "memo" in fields:
         raise ValueError("it contains a field that is never stored")
@@ -244,7 +213,7 @@ def decode_stack(value: bytes, project_id: str, name: str, *, revision: int, cre
 
     :raises UnknownFormat: the value is not a stack.
     """
-    fields = _load(value.decode())
+    fields = load_fields(value.decode())
     del fields["format"]
     keep_values = fields.pop("keep_values", 0)
     if type(keep_values) is not int or not 0 <= keep_values <= KEEP_VALUES_MAX:
@@ -283,7 +252,7 @@ def decode_deletion_author(value: bytes) -> DeletionAuthor:
 
     :raises UnknownFormat: the value is not the author of a deletion.
     """
-    fields = _load(value.decode())
+    fields = load_fields(value.decode())
     return DeletionAuthor(
         stack_id=fields["stack_id"],
         user_id=fields["user_id"],
@@ -291,10 +260,3 @@ def decode_deletion_author(value: bytes) -> DeletionAuthor:
         paths=tuple(fields["paths"]),
         whole_stack=fields["whole_stack"],
     )
-
-
-def _load(text: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(text)
-    if fields["format"] not in formats:
-        raise ValueError(f"its format is {quoted(str(fields['format']))}")
-    return fields

@@ -32,6 +32,8 @@ class Decoder:
     def __init__(self, keyspace: Keyspace, own: OwnFacts | None = None) -> None:
         self._keys = keyspace
         self._own = own or OwnFacts()
+        # The folder of the last fact, with the id of its stack: others follow, and a start reads many.
+        self._folder = b"\0", ""
 
     def mutations(self, events: Iterable[WatchEvent]) -> Iterator[Mutation]:
         """Yield the mutations that events stand for, in their order."""
@@ -46,22 +48,22 @@ class Decoder:
         if own is not None:
             return own
         key, value, created, revision, version, lease = event.item
+        folder, stack_id = self._folder
         try:
+            if key.startswith(folder) and not event.deleted:
+                path = key[len(folder) :].decode()
+                fact = codec.decode_fact(value, path, revision, version, lease, created)
+                return PutFact(stack_id, fact)
             parsed = self._keys.parse(key)
             if parsed is None:
                 return None
             if parsed.type == "fact":
+                stack_id, path = parsed.stack_id, parsed.name
                 if event.deleted:
-                    return DropFact(parsed.stack_id, parsed.name)
-                fact = codec.decode_fact(
-                    value,
-                    parsed.name,
-                    created=created,
-                    revision=revision,
-                    version=version,
-                    lease=lease,
-                )
-                return PutFact(parsed.stack_id, fact)
+                    return DropFact(stack_id, path)
+                self._folder = key[: -len(path.encode())], stack_id
+                fact = codec.decode_fact(value, path, revision, version, lease, created)
+                return PutFact(stack_id, fact)
             if parsed.record_key is not None:
                 if event.deleted:
                     return DropRecord(parsed.stack_id, parsed.record_key)

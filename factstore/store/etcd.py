@@ -15,7 +15,6 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import groupby
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.event import DeletionAuthor, Step
@@ -133,10 +132,10 @@ class EtcdBackend(EtcdLeases):
         self._stream = stream
         try:
             for events in stream:
-                for revision, group in groupby(events, key=lambda event: event.item.revision):
-                    yield Step(revision, tuple(self._decoder.mutations(group)))
+                mutations = tuple(self._decoder.mutations(events))
+                yield Step(events[0].item.revision, mutations)
                 start, end = self._keys.all_receipts
-                if any(start <= event.item.key < end for event in events):
+                if len(mutations) < len(events) and any(start <= e.item.key < end for e in events):
                     self._has_earlier_receipts = True  # a worker of an earlier version is running
         except Compacted as error:
             raise CursorExpired(f"etcd has compacted the history: {error}") from error

@@ -35,7 +35,7 @@ class OwnFacts:
 
     def take(self, item: KeyValue) -> PutFact | None:
         """Return the mutation for a key that was stored, or None if it has to be decoded."""
-        found = self._sent.pop((item.key, item.value), None)
+        found = self._sent.pop((item.key, item.value), None) if self._sent else None
         if found is None:
             return None
         stack_id, fact = found

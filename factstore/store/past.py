@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack
@@ -11,9 +11,12 @@ from factstore.core.model.record import R
 from factstore.store.client import EtcdClient
 from factstore.store.decoding import Decoder
 from factstore.store.keyspace import Keyspace
+from factstore.store.read_ahead import read_ahead
 from factstore.store.types import Compacted, KeyValue, WatchEvent
 
 PAGE = 500  # keys read in one call
+PAGE_BYTES = 4 * 1024 * 1024  # of values in one call, if there are more keys than that
+PAGE_LIMIT = 8 * PAGE
 
 
 class PastReader:
@@ -34,17 +37,25 @@ class PastReader:
         :raises Compacted: etcd has compacted the revision.
         """
         mutations: list[Mutation] = []
+        for found in read_ahead(self._pages(revision, deadline)):
+            mutations += self._decoder.mutations([WatchEvent(item, False) for item in found])
+        return mutations
+
+    def _pages(self, revision: int, deadline: Callable[[], float]) -> Iterator[list[KeyValue]]:
+        """Yield all keys at a revision."""
         for start, end in (self._keys.all_stacks, self._keys.all_data, *self._keys.all_unnamed):
+            limit = PAGE
             while True:
                 found = self._client.get(
-                    start, end, revision=revision, limit=PAGE, deadline=deadline()
+                    start, end, revision=revision, limit=limit, deadline=deadline()
                 ).items
-                read = (self._decoder.mutation(WatchEvent(item, False)) for item in found)
-                mutations += [mutation for mutation in read if mutation is not None]
-                if len(found) < PAGE:
+                yield found
+                if len(found) < limit:
                     break
                 start = found[-1].key + b"\0"
-        return mutations
+                # etcd counts all keys up to the end for each page, so small values have large pages.
+                size = sum(len(item.value) for item in found) or 1
+                limit = max(PAGE, min(PAGE_BYTES * limit // size, 2 * limit, PAGE_LIMIT))
 
     def facts(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float

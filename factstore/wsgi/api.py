@@ -42,7 +42,7 @@ def start(slots: Callable[[cfg.ConfigOpts], int]) -> WSGIApplication:
             built.start()
             runtime_registry.set_runtime(built)
             atexit.register(built.stop)
-            if built.pump.wait_ready(READY_SECONDS):
+            if built.catch_up(READY_SECONDS):
                 LOG.info(
                     "factstore %s is ready; auth_strategy is %s, and the facts are in etcd at %s",
                     deploy.installed_version(),

@@ -7,21 +7,20 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
 
-from factstore.core.errors import Unavailable
+from factstore.core.errors import FactstoreError
 from factstore.core.model.address_rules import AddressRules
 from factstore.core.model.quota import UNLIMITED
-from factstore.core.model.stuck_report import STUCK_REPORT
 from factstore.core.model.target_rules import TargetRules
 from factstore.core.operations.encryption import Encryption
 from factstore.core.ports import Clock
 from factstore.core.services.composition import Services, build_services
-from factstore.core.services.rate_limit import RateLimiter
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Repository
 from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient
@@ -39,6 +38,7 @@ from factstore.wsgi.connection_limits import ConnectionLimits
 from factstore.wsgi.fast_path.fast_path import FastPath
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import limits
+from factstore.wsgi.ops.gauges import gauges
 from factstore.wsgi.ops.memory import FreeMemory
 from factstore.wsgi.scheduler import Scheduler, ThreadScheduler
 
@@ -53,44 +53,6 @@ def new_scheduler(clock: Clock) -> Scheduler:
 
         return GreenletScheduler(clock)
     return ThreadScheduler()
-
-
-def gauges(
-    store: MirroredStore, hub: Hub, rate_limiter: RateLimiter, scheduler: Scheduler
-) -> dict[str, int]:
-    """Return this process's current numbers, by the names of the metrics."""
-    events, size = hub.depth
-    kept = hub.kept()
-    process = {
-        "streams": rate_limiter.open_in("streams"),
-        "waiting_requests": rate_limiter.open_in("waiting_requests"),
-        "queued_requests": scheduler.waiting,
-        "hub_events": events,
-        "hub_bytes": size,
-        "hub_stacks": len(kept),
-        "hub_largest_stack_bytes": max((each.bytes for each in kept.values()), default=0),
-        "ready": 0,
-    }
-    try:
-        state = store.state()
-    except Unavailable:
-        return process
-    total = state.total()
-    with state.read():
-        stacks = state.all_stacks()
-        contents = {
-            "members": sum(len(each.live_members) for each in stacks),
-            "waiters_pending": sum(len(each.pending_waiters) for each in stacks),
-            "stuck_stacks": sum(each.record(STUCK_REPORT) is not None for each in stacks),
-            "faults": sum(
-                len(each.conditions.faults)
-                + bool(each.convergence.fault)
-                + bool(each.turn_queues.fault)
-                for each in stacks
-            ),
-        }
-    totals = {"stacks": total.stacks, "facts": total.facts, "bytes": total.bytes}
-    return {**process, **totals, **contents, "revision": state.revision, "ready": 1}
 
 
 @dataclass(slots=True)
@@ -121,6 +83,15 @@ class Runtime:
         self.services.lease_monitor.start()
         self.services.applied_reports.start()
         self.services.wait_monitor.start()
+
+    def catch_up(self, seconds: float) -> bool:
+        """Wait until the state is current; return False if the store has not been read by then."""
+        deadline = self.clock.monotonic() + seconds
+        if not self.pump.wait_ready(seconds):
+            return False
+        with suppress(FactstoreError):  # requests wait, too
+            self.store.refresh(deadline)
+        return True
 
     @property
     def ended_threads(self) -> list[str]:

@@ -136,7 +136,7 @@ def in_process(
     worker.start()
     runtime_registry.set_runtime(worker)
     try:
-        assert worker.pump.wait_ready(30)
+        assert worker.catch_up(30)
         yield worker, Client(deploy.pipeline(conf, worker))
     finally:
         runtime_registry.set_runtime(None)
@@ -156,6 +156,16 @@ def test_readiness_ends_with_the_first_moment_of_draining_and_liveness_does_not(
         worker.drain()
         assert ask(client, READY) == (DOWN, "the service is stopping")
         assert ask(client, LIVE) == (UP, "alive")
+
+
+def test_a_worker_that_has_caught_up_has_followed_the_whole_history(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
+    with in_process(etcd, tmp_path) as (worker, _):
+        for _ in range(50):
+            last = worker.backend.bump_revision(worker.clock.monotonic() + 30)
+    with in_process(etcd, tmp_path) as (worker, _):
+        assert worker.store.state().revision >= last
 
 
 def test_a_process_that_lost_a_part_of_its_machinery_is_not_alive(

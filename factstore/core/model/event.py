@@ -201,8 +201,11 @@ class Event:
         size = 600
         for change in self.changes:
             size += 400
-            for fact in (change.fact, change.previous):
-                size += 600 + 3 * fact.size if fact else 0
+            if change.previous is not None:
+                size += 600 + 3 * change.previous.size
+            if change.fact is not None:
+                size += 600 + 3 * change.fact.size
+                continue
             for record in (change.record, change.former):
                 size += 600 + 3 * (record.size or 0) if record else 0
             size += 3 * len(change.reason or "")

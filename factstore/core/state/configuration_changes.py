@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ConfigurationChanges", "configurations_scope"]
 
 FOLDERS = (CONFIGS, RESULTS)
+"""Of the facts that concern configurations."""
 
 
 class ConfigurationChanges:
@@ -32,13 +33,8 @@ class ConfigurationChanges:
         self.views: tuple[ConfigurationView, ...] | None = None
         self._changed = False
 
-    def note_fact(self, path: str) -> None:
-        """Note that a fact was put or deleted."""
-        if path.startswith(FOLDERS):
-            self.note()
-
     def note(self) -> None:
-        """Note that a member joined, changed or ended, or that the stack is deleted."""
+        """Note that a fact in one of the folders, or a member, has changed, or the stack has ended."""
         self.views = None
         self._changed = True
 

@@ -47,7 +47,6 @@ class Convergence(Contained):
 
     # Changes
 
-    @contained
     def change(self, path: str, revision: int, created: int) -> None:
         """Move the targets of the members that a change concerns.
 
@@ -55,6 +54,12 @@ class Convergence(Contained):
         :param created: the revision that concerns listings: at which the fact was created, or more of
             the member changed than its state.
         """
+        # A revision often changes many facts, and only the first of them moves the target of all.
+        if revision != self.target or self._read_sets or self.deletions:
+            self._change(path, revision, created)
+
+    @contained
+    def _change(self, path: str, revision: int, created: int) -> None:
         self.deletions.discard(path, revision)
         self._move(path, revision, created)
 

@@ -19,6 +19,9 @@ class Deletions:
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._newest)
+
     def add(self, path: str, revision: int) -> None:
         """Add a deletion."""
         if revision > self._newest.get(path, 0):

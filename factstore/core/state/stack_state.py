@@ -33,7 +33,7 @@ from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.action_runs import ActionRuns
 from factstore.core.state.caused_paths import CausedPaths
-from factstore.core.state.configuration_changes import ConfigurationChanges
+from factstore.core.state.configuration_changes import FOLDERS, ConfigurationChanges
 from factstore.core.state.context_checksum import ContextChecksum
 from factstore.core.state.convergence import Convergence
 from factstore.core.state.ended_members import EndedMembers
@@ -108,25 +108,32 @@ class StackState:
 
     def put(self, fact: Fact) -> Fact | None:
         """Store a fact; return the fact that it replaces, or None."""
-        previous = self.facts.get(fact.path)
+        path, paths = fact.path, self.paths
+        previous = self.facts.get(path)
         if previous is None:
-            insort(self.paths, fact.path)
+            if paths and path < paths[-1]:
+                insort(paths, path)
+            else:  # as in the loading of a stack
+                paths.append(path)
             self._grow(1, fact.size)
         else:
             self._grow(0, fact.size - previous.size)
             self.leases.unbind(previous)
             self.sensitive -= previous.sensitive
-        self.sensitive += fact.sensitive
-        self.facts[fact.path] = fact
+        if fact.sealed is not None:
+            self.sensitive += 1
+        self.facts[path] = fact
         self.checksum.replace_fact(previous, fact, self.epoch)
-        self.leases.bind(fact)
+        if fact.member is not None or fact.ttl is not None:
+            self.leases.bind(fact)
         self.changed = fact.revision
-        self.conditions.fact(fact.path, fact)
+        self.conditions.fact(path, fact)
         if fact.cause:
-            self.caused_paths.note(fact.path)
-        self.configuration_changes.note_fact(fact.path)
-        if not fact.path.startswith(RESULTS):
-            self.convergence.change(fact.path, fact.revision, fact.created)
+            self.caused_paths.note(path)
+        if path.startswith(FOLDERS):
+            self.configuration_changes.note()
+        if not path.startswith(RESULTS):
+            self.convergence.change(path, fact.revision, fact.created)
         return previous
 
     def drop(self, path: str, revision: int) -> Fact | None:
@@ -141,7 +148,8 @@ class StackState:
         self.checksum.replace_fact(previous, None, self.epoch)
         self.changed = revision
         self.conditions.fact(path, None)
-        self.configuration_changes.note_fact(path)
+        if path.startswith(FOLDERS):
+            self.configuration_changes.note()
         if not path.startswith(RESULTS):
             self.convergence.delete(path, revision)
         return previous

@@ -77,16 +77,16 @@ class State:
                 if isinstance(mutation, DeletionAuthor):  # several if writes were batched
                     authors.setdefault(mutation.stack_id, []).append(mutation)
             changes: dict[tuple[Scope, str], list[Change]] = {}
-            touched: dict[int, StackState] = {}
+            touched: dict[StackState, None] = {}
             for mutation in step.mutations:
                 stack_state, change = self._apply_one(mutation, authors, step.revision)
                 if stack_state is not None:
-                    touched[id(stack_state)] = stack_state
+                    touched[stack_state] = None
                     if change is not None:
                         key = (stack_state.stack.scope, stack_state.stack.id)
                         changes.setdefault(key, []).append(change)
             concerned: dict[Scope, frozenset[str]] = {}
-            for stack_state in touched.values():
+            for stack_state in touched:
                 self._evaluate(stack_state, step.revision)
                 scope, digests = stack_state.stack.scope, stack_state.convergence.take_concerned()
                 concerned[scope] = concerned.get(scope, frozenset()) | digests

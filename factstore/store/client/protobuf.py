@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from factstore.store.types import KeyValue, WatchEvent
@@ -18,6 +19,19 @@ def key_value(kv: Any) -> KeyValue:
     )
 
 
-def watch_event(event: Any) -> WatchEvent:
-    """Return an event of a watch."""
-    return _new(WatchEvent, (key_value(event.kv), event.type == 1))
+def revisions(events: Iterable[Any]) -> Iterator[list[WatchEvent]]:
+    """Yield the events of a watch, those of each revision together."""
+    found: list[WatchEvent] = []
+    current = 0
+    for event in events:
+        kv = event.kv
+        revision = kv.mod_revision
+        if revision != current:
+            if found:
+                yield found
+                found = []
+            current = revision
+        item = (kv.key, kv.value, kv.create_revision, revision, kv.version, kv.lease)
+        found.append(_new(WatchEvent, (_new(KeyValue, item), event.type == 1)))
+    if found:
+        yield found

@@ -12,7 +12,7 @@ import grpc
 from factstore.core.errors import Unavailable
 from factstore.store.client import messages as rpc
 from factstore.store.client.errors import describe, is_stale_token
-from factstore.store.client.protobuf import watch_event
+from factstore.store.client.protobuf import revisions
 from factstore.store.types import Compacted, WatchEvent
 
 WATCH = "/etcdserverpb.Watch/Watch"
@@ -53,17 +53,9 @@ class WatchStream(ABC):
                     self._forget_token()  # etcd 3.4 does not report a stale token as the reason
                     raise Unavailable(f"etcd cancelled the watch: {answer.cancel_reason}")
                 # A response can contain a thousand revisions, which would need much memory at once.
-                found: list[WatchEvent] = []
-                for event in answer.events:
-                    converted = watch_event(event)
-                    if found and found[-1].item.revision != converted.item.revision:
-                        yield found
-                        found = []
-                    found.append(converted)
-                if found:
-                    yield found
+                yield from revisions(answer.events)
                 # The next one may be long in coming, and a worker that starts receives megabytes.
-                answer = event = None
+                answer = None
         finally:
             self.close()
         raise Unavailable("etcd closed the watch")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -19,6 +20,7 @@ def entry_points_read_once() -> Iterator[None]:
     real = module.entry_points
     installed = real()
 
+    @cache  # gevent searches for the same few groups at each of its patches
     def selected(**criteria: str) -> Any:
         return installed.select(**criteria) if criteria else installed
 

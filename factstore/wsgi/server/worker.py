@@ -139,6 +139,7 @@ class Worker(GeventWorker):
         """Load the application and start the runtime before the first request."""
         gc.disable()  # nearly all that is loaded here remains
         super().load_wsgi()
+        gc.collect()  # before the facts are read, because each collection walks them all
         from factstore.wsgi import api, runtime_registry
 
         self.wsgi = api.start(lambda conf: self.worker_connections)
@@ -169,9 +170,7 @@ class Worker(GeventWorker):
             )
         for each in self.sockets:
             set_listener_options(each, limits)
-        # Objects that exist now are permanent, and each collection would walk all facts in memory.
-        gc.collect()
-        gc.freeze()
+        gc.freeze()  # objects that exist now are permanent
         gc.set_threshold(20_000, 20, 100)
         gc.enable()
         self._ready[0] = 1

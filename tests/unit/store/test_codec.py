@@ -14,6 +14,7 @@ from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Fact, Kind, Stack
 from factstore.core.model.value import canonical
 from factstore.store import codec
+from factstore.store.fact_line import SEALED, fact_fields
 from tests.unit.core.factories import fact, stack
 from tests.unit.core.test_path import paths
 from tests.unit.core.test_value import values
@@ -131,7 +132,7 @@ def test_the_value_is_stored_in_the_record_unchanged() -> None:
 def test_a_sensitive_fact_has_its_own_format_so_that_older_workers_refuse_it() -> None:
     record = codec.encode_fact(fact("p", None, sealed="1.sealed", readers=("group/head",)))
     head, _, text = record.decode().partition("\n")
-    assert json.loads(head)["format"] == codec.SEALED
+    assert json.loads(head)["format"] == SEALED
     assert text == "1.sealed"
     assert codec.decode_fact(record, "p", revision=0, version=1, lease=0).text == "null"
 
@@ -144,6 +145,7 @@ def test_readers_of_another_type_are_refused(readers: object) -> None:
         codec.decode_fact(record.encode(), "p", revision=0, version=1, lease=0)
 
 
+LINE = ("kind", "created_at", "updated_at", "updated_by", "request_id")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
@@ -173,3 +175,18 @@ def test_the_line_of_a_fact_is_the_json_of_its_fields(fact: Fact) -> None:
     head |= {name: getattr(fact, name) for name in names}
     text = fact.text if fact.sealed is None else fact.sealed
     assert codec.encode_fact(fact) == f"{json.dumps(head)}\n{text}".encode()
+
+
+@given(
+    st.fixed_dictionaries(dict.fromkeys(LINE, TEXTS)),
+    st.sampled_from(["", " ", '"x": 1, ', "\x1f"]),
+)
+def test_the_usual_line_is_read_as_json_reads_it(fields: dict[str, str], odd: str) -> None:
+    line = json.dumps({"format": 1, **fields}).replace('"kind"', f'{odd}"kind"')
+    try:
+        expected = json.loads(line)
+    except ValueError:
+        with pytest.raises(ValueError, match="Expecting"):
+            fact_fields(line)
+    else:
+        assert fact_fields(line) == (*(expected[name] for name in LINE), None, None, None, 0)

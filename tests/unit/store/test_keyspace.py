@@ -13,7 +13,8 @@ from factstore.core.model.path import covers
 from factstore.core.model.record import RecordKey
 from factstore.core.model.unnamed import unnamed_stack
 from factstore.core.model.waiter import Signal
-from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, KeyRange, Keyspace, ParsedKey
+from factstore.store.key_builder import DELETION_AUTHOR_SLOTS, KeyRange
+from factstore.store.keyspace import Keyspace, ParsedKey
 from factstore.store.record_formats import RECORD_FORMATS
 from tests.unit.core.test_path import paths, segments
 

@@ -1,0 +1,85 @@
+"""The pages in which all contents of a store are read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from factstore.core.model.event import PutFact
+from factstore.store.client import EtcdClient
+from factstore.store.codec import encode_fact
+from factstore.store.decoding import Decoder
+from factstore.store.keyspace import Keyspace
+from factstore.store.past import PAGE, PAGE_BYTES, PAGE_LIMIT, PastReader
+from factstore.store.read_ahead import read_ahead
+from factstore.store.types import Compacted, KeyValue, RangeResult
+from tests.unit.core.factories import fact
+
+KEYS = Keyspace("/factstore/v1")
+PATIENCE = 60.0
+
+
+class SortedKeys:
+    """Calls of etcd's client on a list of keys, and the limits that they had."""
+
+    def __init__(self, items: list[KeyValue]) -> None:
+        self.items = items
+        self.calls: list[tuple[int, int]] = []
+
+    def get(self, start: bytes, end: bytes, *, limit: int, **others: Any) -> RangeResult:
+        found = [item for item in self.items if start <= item.key < end][:limit]
+        self.calls.append((limit, sum(len(item.value) for item in found)))
+        return RangeResult(found, 9, 1)
+
+
+def stored(count: int, size: int) -> SortedKeys:
+    value = encode_fact(fact("p", "x" * size))
+    keys = sorted(KEYS.fact("p", f"s{n % 3}", f"n{n}") for n in range(count))
+    return SortedKeys([KeyValue(key, value, 1, 2, 1, 0) for key in keys])
+
+
+@pytest.mark.parametrize("count", [0, 1, PAGE - 1, PAGE, PAGE + 1, 9 * PAGE])
+def test_everything_is_read_once_and_in_order(count: int) -> None:
+    store = stored(count, 10)
+    reader = PastReader(cast("EtcdClient", store), KEYS, Decoder(KEYS))
+    read = reader.all(9, lambda: 0.0)
+    found = [(m.stack_id, m.fact.path) for m in read if isinstance(m, PutFact)]
+    assert found == sorted((f"s{n % 3}", f"n{n}") for n in range(count))
+
+
+def test_pages_of_small_values_grow_and_those_of_large_ones_do_not() -> None:
+    small, large = stored(9 * PAGE, 10), stored(3 * PAGE, 20_000)
+    for store in (small, large):
+        PastReader(cast("EtcdClient", store), KEYS, Decoder(KEYS)).all(9, lambda: 0.0)
+    assert max(limit for limit, _ in small.calls) == PAGE_LIMIT
+    assert max(limit for limit, _ in large.calls) == PAGE
+    assert max(size for _, size in small.calls) < PAGE_BYTES
+
+
+def test_the_next_page_is_read_while_the_last_one_is_used() -> None:
+    begun = [threading.Event() for _ in range(4)]
+
+    def pages() -> Iterator[int]:
+        for number, event in enumerate(begun):
+            event.set()
+            yield number
+
+    found = read_ahead(pages())
+    assert next(found) == 0
+    assert begun[1].wait(PATIENCE)
+    assert not begun[2].is_set()
+    assert list(found) == [1, 2, 3]
+
+
+def test_a_fault_reaches_the_reader_behind_the_pages_before_it() -> None:
+    def pages() -> Iterator[int]:
+        yield 1
+        raise Compacted(7)
+
+    found = read_ahead(pages())
+    assert next(found) == 1
+    with pytest.raises(Compacted):
+        next(found)
