@@ -20,7 +20,11 @@ from factstore.api.responses import (
 )
 from factstore.api.schemas import members as schemas
 from factstore.api.schemas.base import NoQuery
-from factstore.api.serializers.members import member_text, member_with_read_set_text
+from factstore.api.serializers.members import (
+    heartbeat_text,
+    member_text,
+    member_with_read_set_text,
+)
 from factstore.api.services import services
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.member import JoinRequest, Member
@@ -210,6 +214,16 @@ def _response(member: Member) -> Response:
 @blueprint.route("/v1/stacks/<stack>/members/<member>/heartbeat")
 class Heartbeat(MethodView):
     """A member's heartbeat."""
+
+    @blueprint.query(NoQuery)
+    @blueprint.error_codes("path_invalid", "not_found")
+    @blueprint.response(200, schemas.Heartbeat)
+    def get(self, query: dict[str, Any], stack: str, member: str) -> Response:
+        """Show the age of a member's last heartbeat."""
+        scope = access().scope(rules.GET, stack)
+        response = json_response(heartbeat_text(services().heartbeats.get(scope, member)))
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.HeartbeatBody, required=False)

@@ -165,6 +165,15 @@ class Member:
         body = _without_none(generation=self.generation, applied=applied)
         self._transport.send("POST", f"{self._url}/heartbeat", body=body)
 
+    def heartbeat_age(self) -> int | None:
+        """Return the seconds since the member's last heartbeat, or since it joined.
+
+        :return: None if the member is declared and has not joined, or is about to expire.
+        :raises NotFound: the member does not exist, or has departed or expired.
+        """
+        response = self._transport.send("GET", f"{self._url}/heartbeat")
+        return parsed(response, lambda found: None if found["age"] is None else int(found["age"]))
+
     def store_read_set(
         self,
         facts: Collection[str] = (),

@@ -53,7 +53,10 @@ class LeaseStore(Protocol):
         """Return the other workers, with those that were lost in the last day."""
 
     def seconds_since_renewal(self, lease: int, deadline: float) -> float:
-        """Return the time since a worker of an earlier version renewed a monitored lease itself."""
+        """Return the seconds since any worker renewed a lease; infinity if it has expired.
+
+        Of a monitored lease, it is the time since a worker of an earlier version renewed it itself.
+        """
 
     def forget_renewals(self, used: Collection[int]) -> None:
         """Forget the renewals of all leases but those that are used."""

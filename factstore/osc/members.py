@@ -12,10 +12,14 @@ from factstore.osc.arguments import add_generation, add_stack, split_pair
 from factstore.osc.display import Command, Lister, Row, ShortJson, ShowOne, fields
 
 
-def _fields(member: MemberRecord) -> Row:
+def _document(member: MemberRecord) -> dict[str, object]:
     document = asdict(member)
     del document["unchanged"]
-    return fields(document)
+    return document
+
+
+def _fields(member: MemberRecord) -> Row:
+    return fields(_document(member))
 
 
 class _OfMember(Command):
@@ -76,8 +80,10 @@ class ShowMember(_OfMember, ShowOne):
     """Show a member"""
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
-        """Return the member."""
-        return _fields(self.member(parsed_args).show())
+        """Return the member, and the seconds since its last heartbeat."""
+        member = self.member(parsed_args)
+        document = _document(member.show())
+        return fields({**document, "heartbeat_age": member.heartbeat_age()})
 
 
 class CreateMember(_OfMember, ShowOne):

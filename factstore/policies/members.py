@@ -21,7 +21,13 @@ RULES = [
         "List the members of a stack.",
         ("GET", "/stacks/{stack}/members"),
     ),
-    operation_rule("members:get", READER_OR_HOLDER, "Show a member.", ("GET", _ITEM)),
+    operation_rule(
+        "members:get",
+        READER_OR_HOLDER,
+        "Show a member, or the age of its last heartbeat.",
+        ("GET", _ITEM),
+        ("GET", f"{_ITEM}/heartbeat"),
+    ),
     operation_rule(
         "members:why",
         READER_OR_HOLDER,

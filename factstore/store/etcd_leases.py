@@ -112,7 +112,7 @@ class EtcdLeases:
         return self._roll.others(deadline)
 
     def seconds_since_renewal(self, lease: int, deadline: float) -> float:
-        """Return the seconds since a monitored lease was created, or renewed in place of its pulse."""
+        """Return the seconds since a lease was created or renewed; infinity if it has expired."""
         return self._client.seconds_since_renewal(lease, deadline=deadline)
 
     def forget_renewals(self, used: Collection[int]) -> None:

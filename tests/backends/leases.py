@@ -5,6 +5,7 @@ There is no lock; callers hold that of the backend.
 
 from __future__ import annotations
 
+import math
 import secrets
 from dataclasses import dataclass, field
 
@@ -45,6 +46,13 @@ class MemoryLeases:
         if lease is not None:
             lease.expires_at = self._clock.monotonic() + lease.ttl
         return lease is not None
+
+    def age(self, lease_id: int) -> float:
+        """Return the seconds since a lease was created or renewed; infinity if it has expired."""
+        lease, now = self._leases.get(lease_id), self._clock.monotonic()
+        if lease is None or lease.expires_at <= now:
+            return math.inf
+        return lease.ttl - (lease.expires_at - now)
 
     def revoke(self, lease_id: int) -> list[Mutation]:
         """Revoke a lease, and return the deletions of its keys."""

@@ -254,7 +254,9 @@ class MemoryBackend:
         raise NotImplementedError
 
     def seconds_since_renewal(self, lease: int, deadline: float) -> float:
-        raise NotImplementedError
+        """Return the seconds since a lease was created or renewed; infinity if it has expired."""
+        with self._changed:
+            return self._leases.age(lease)
 
     def forget_renewals(self, used: Collection[int]) -> None:
         """Do nothing: no renewal is noted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
@@ -16,6 +17,7 @@ from factstore.core.errors import (
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
+from factstore.core.model.pulse import is_monitored, pulse_lease
 from factstore.core.model.quota import Quota
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.watch_filter import Filter
@@ -28,6 +30,7 @@ from tests.contract.membership import (
     refusal,
 )
 from tests.contract.world import PROJECT, RENEWAL_SECONDS, Worker, World, author, new_scope, soon
+from tests.eventually import eventually
 
 # Joining
 
@@ -371,3 +374,29 @@ def test_the_attributes_of_a_member_count_as_bytes(world: World, scope: Scope) -
     with pytest.raises(Forbidden):
         join(worker, scope, generation=first.member.generation, text="x" * 1200)
     assert worker.stacks.get(scope)[1].bytes == first.member.size
+
+
+def test_every_worker_knows_the_age_of_the_last_heartbeat_until_the_time_is_over(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    other = world.worker()
+    member = join(worker, scope, "c1", ttl=3600).member
+
+    def age() -> int:
+        found = other.services.heartbeats.get(scope, "c1")
+        assert (found.member.generation, found.age is not None) == (member.generation, True)
+        return found.age or 0
+
+    eventually(lambda: age() >= 2)
+
+    def is_young() -> bool:
+        worker.members.heartbeat(scope, "c1", None, None)
+        return age() < 2
+
+    eventually(is_young)
+    declare(worker, scope, "later")
+    assert worker.services.heartbeats.get(scope, "later").age is None
+    with pytest.raises(NotFound):
+        worker.services.heartbeats.get(scope, "nobody")
+    lease = pulse_lease(member.lease) if is_monitored(member.lease) else member.lease
+    assert worker.store.seconds_since_renewal(lease ^ 1 << 40, soon()) == math.inf

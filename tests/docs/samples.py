@@ -301,6 +301,7 @@ def members(caller: Caller) -> dict[str, str]:
         "read-set-put-response": stored,
         "read-set-show-response": caller.ask("GET", read_set, 200),
         "heartbeat-request": json.dumps(heartbeat),
+        "heartbeat-show-response": caller.ask("GET", f"{stack}/members/c1/heartbeat", 200),
         "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
         "member-why-response": why(caller, generation, listed),
         "batch-dry-run-request": json.dumps(DRY_RUN),

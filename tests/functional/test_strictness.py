@@ -36,6 +36,7 @@ def operations() -> list[tuple[str, str]]:
         ("DELETE", "/v1/stacks/s/members/m"),
         ("POST", "/v1/stacks/s/members/m/heartbeat"),
         ("GET", "/v1/stacks/s/members/m/why"),
+        ("GET", "/v1/stacks/s/members/m/heartbeat"),
         ("GET", "/v1/stacks/s/members/m/read_set"),
         ("PUT", "/v1/stacks/s/members/m/read_set"),
         ("DELETE", "/v1/stacks/s/members/m/read_set"),

@@ -220,6 +220,7 @@ ROWS = [
     Row("DELETE", MEMBER, None, Grants.OWN_B, done=204, member="b"),
     Row("DELETE", MEMBER, None, Grants.OWNERS, query="?declared=heat:1"),
     Row("DELETE", MEMBER, None, Grants.OWN_A, query="?reason=scaled_in", done=204),
+    Row("GET", f"{MEMBER}/heartbeat", Tokens.READ, Grants.READ),
     Row("POST", f"{MEMBER}/heartbeat", Tokens.REMOVE, Grants.OWN_A, done=204),
     Row("POST", f"{MEMBER}/heartbeat", None, Grants.OWN_B, done=204, member="b"),
     Row("POST", f"{MEMBER}/heartbeat", None, Grants.OWN_E, done=204, member="e"),

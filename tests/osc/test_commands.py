@@ -433,6 +433,11 @@ def test_members_and_read_sets(openstack: Shell, stack: Stack) -> None:
     assert (joined["ttl"], joined["attributes"]) == (300, {"zone": "z1"})
     declare = ("--group", "head", "--declared", "server-1")
     assert openstack.json("fact", "member", "create", name, "h", *declare)["declared"] == "server-1"
+    ages = {
+        m: openstack.json("fact", "member", "show", name, m)["heartbeat_age"] for m in ("c1", "h")
+    }
+    assert ages["c1"] >= 0
+    assert ages["h"] is None
     openstack.ok("fact", "member", "set", name, "c1", "--state", "ready")
     openstack.ok("fact", "member", "set", name, "h", "--state", "draining")
     listed = openstack.json("fact", "member", "list", name)

@@ -181,6 +181,26 @@ class MemberWithReadSet(Member):
     )
 
 
+class Heartbeat(Schema):
+    """The last heartbeat of a member."""
+
+    member = fields.String(required=True)
+    generation = fields.String(required=True, metadata={"pattern": f"^{GENERATION_PATTERN}$"})
+    ttl = fields.Integer(
+        required=True,
+        allow_none=True,
+        **description("Null if the member is declared and has not joined."),
+    )
+    age = fields.Integer(
+        required=True,
+        allow_none=True,
+        **description(
+            "Whole seconds since the last heartbeat, or since the join. Null if the member has not "
+            "joined, or is about to expire."
+        ),
+    )
+
+
 class MemberPage(Schema):
     """A page of members."""
 

@@ -9,6 +9,7 @@ from factstore.core.model.member import Member
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.value import encode
 from factstore.core.services.convergence import Convergence, MemberConvergence
+from factstore.core.services.heartbeats import Heartbeat
 
 
 def member_text(member: Member) -> str:
@@ -37,6 +38,19 @@ def member_with_read_set_text(member: Member, read_set: ReadSet | None) -> str:
     """Return a member as JSON, with the digest of its read set."""
     digest = encode(read_set.digest if read_set is not None else None)
     return f'{member_text(member)[:-1]},"read_set":{digest}}}'
+
+
+def heartbeat_text(heartbeat: Heartbeat) -> str:
+    """Return a member's last heartbeat as JSON."""
+    member = heartbeat.member
+    return encode(
+        {
+            "member": member.name,
+            "generation": member.generation,
+            "ttl": member.ttl,
+            "age": heartbeat.age,
+        }
+    )
 
 
 def convergence_texts(convergence: Convergence) -> Iterator[str]:

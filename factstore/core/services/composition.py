@@ -25,6 +25,7 @@ from factstore.core.services.facts import FactService
 from factstore.core.services.flapping_watch import FlappingWatch
 from factstore.core.services.folders import FolderService
 from factstore.core.services.grants import GrantService
+from factstore.core.services.heartbeats import HeartbeatService
 from factstore.core.services.history import HistoryService
 from factstore.core.services.key_rewrap import KeyRewrap
 from factstore.core.services.lease_monitor import LeaseMonitor
@@ -56,6 +57,7 @@ class Services:
     batch_plans: BatchPlanService
     stacks: StackService
     members: MemberService
+    heartbeats: HeartbeatService
     applied_reports: AppliedReports
     read_sets: ReadSetService
     waiters: WaiterService
@@ -140,6 +142,7 @@ def build_services(
         batch_plans=BatchPlanService(store, clock, timeout, transactor, encryption),
         stacks=StackService(store, clock, timeout, transactor),
         members=MemberService(store, clock, timeout, transactor, reports),
+        heartbeats=HeartbeatService(store, clock, timeout, transactor),
         applied_reports=reports,
         read_sets=ReadSetService(store, clock, timeout, transactor),
         waiters=WaiterService(store, events, clock, timeout, transactor),

@@ -1,12 +1,13 @@
 // The members of a stack by group, and the member that is selected.
 
 import {call, url} from "../lib/api.js";
-import {h, show} from "../lib/dom.js";
+import {h, setText, show} from "../lib/dom.js";
 import {format} from "../lib/json.js";
 import {ago, attempt, badge, block, button, confirm, dialog, empty, terms} from "../lib/parts.js";
 import {duration} from "../lib/time.js";
 import {VirtualList} from "../lib/virtual.js";
 
+const HEARTBEAT_MS = 5000;
 const ORDER = new Intl.Collator("en", {numeric: true});
 
 /** Return rows: a heading for each group, and its members. */
@@ -28,7 +29,7 @@ export function memberRows(members, words) {
 /** Show the view. */
 export function membersView(content, context) {
   const {model, convergence, base, allowed} = context;
-  let selected = "", readSet = null, asked = 0;
+  let selected = "", readSet = null, heartbeat = null, asked = 0;
   const search = h("input", {type: "search", placeholder: "Search members", "aria-label": "Search members", oninput: draw});
   const count = h("span", {class: "count", role: "status"});
   const nothing = empty("The stack has no members.");
@@ -81,6 +82,26 @@ export function membersView(content, context) {
     if (turn === asked) detail();
   }
 
+  async function loadHeartbeat() {
+    const name = selected;
+    if (!name || document.hidden) return;
+    const found = await call("GET", `${base}/${url("members", name, "heartbeat")}`).catch(() => null);
+    if (name !== selected) return;
+    heartbeat = found && {...found, at: Date.now()};
+    showHeartbeat();
+  }
+
+  const beat = h("span");
+  function showHeartbeat() {
+    const member = model.members.get(selected);
+    if (!member) return;
+    let text = member.ttl === null ? "has not joined yet" : `less than ${duration(member.ttl)} ago`;
+    if (heartbeat?.age !== null && heartbeat?.generation === member.generation) {
+      text = `${duration(heartbeat.age + (Date.now() - heartbeat.at) / 1000)} ago`;
+    }
+    setText(beat, text);
+  }
+
   function remove(member) {
     confirm(`Remove ${member.name}?`, "The member departs, and the facts bound to it are deleted. Its agent joins again if it runs.",
       "Remove", async () => {
@@ -110,12 +131,14 @@ export function membersView(content, context) {
     }
     const found = followers.get(member.name);
     const facts = [...model.facts.keys()].filter((path) => path.startsWith(`nodes/${member.name}/`));
+    showHeartbeat();
     show(panel, back, h("h2", null, member.name, " ", badge(member.state)),
       terms([
         ["Group", member.group],
         ["Joined", ago(member.joined_at)],
         ["Changed", [ago(member.updated_at), ` by ${member.updated_by}`]],
-        ["Heartbeat", member.ttl ? `the last one is less than ${duration(member.ttl)} old` : "has not joined yet"],
+        ["Heartbeat", beat],
+        ["Expires", member.ttl ? `${duration(member.ttl)} after its last heartbeat` : null],
         ["Applied", found ? [progress(member.name), " ", h("code", null, found.applied ?? "nothing")] : null],
         ["Target", found && h("code", null, found.target ?? "nothing")],
         ["Declared as", member.declared],
@@ -139,12 +162,15 @@ export function membersView(content, context) {
 
   draw();
   const timer = setInterval(() => list.refresh(), 10_000); // ages
+  const beats = setInterval(loadHeartbeat, HEARTBEAT_MS);
   return {
     move: (rest) => {
       const wanted = rest[0] ?? "";
       layout.dataset.detail = wanted ? "open" : "";
       if (wanted !== selected) {
         selected = wanted;
+        heartbeat = null;
+        loadHeartbeat();
         if (selected) loadReadSet();
       }
       list.refresh();
@@ -162,6 +188,7 @@ export function membersView(content, context) {
     },
     close: () => {
       clearInterval(timer);
+      clearInterval(beats);
       list.close();
     },
   };
