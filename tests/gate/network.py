@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from factstore.cmd.processes.ports import LOOPBACK
 
@@ -23,6 +24,7 @@ Flow = tuple[str, str]
 """The names of the sender and the receiver of bytes."""
 
 CONNECT_SECONDS = 2.0
+TURNS = 3
 
 
 @dataclass(eq=False)
@@ -43,6 +45,7 @@ class Network:
         self._refused: set[Flow] = set()
         self._slow: dict[Flow, tuple[float, float]] = {}
         self._changed = asyncio.Event()
+        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
 
@@ -71,6 +74,7 @@ class Network:
             task = asyncio.current_task()
             assert task is not None
             self._tasks.add(task)
+            self._writers.add(writer)
             with contextlib.suppress(asyncio.CancelledError, OSError):  # at the end of the run
                 port = writer.get_extra_info("peername")[1]
                 name = source if isinstance(source, str) else source(port)
@@ -141,14 +145,14 @@ class Network:
         self._loop.run_forever()
         for server in self._servers:
             server.close()
-        for each in self._connections:
-            for writer in each.writers:
-                writer.transport.abort()
+        for writer in list(self._writers):
+            writer.transport.abort()  # also of connections that end, and whose last bytes nobody reads
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         pending = asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True)
         self._loop.run_until_complete(pending)
-        self._loop.run_until_complete(asyncio.sleep(0))  # transports close in the next turn
+        for _ in range(TURNS):  # transports close in the turns after
+            self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
     async def _serve(
@@ -167,6 +171,7 @@ class Network:
                 answers, requests = await asyncio.wait_for(opening, CONNECT_SECONDS)
             except (OSError, TimeoutError):
                 continue
+            self._writers.add(requests)
             made = _Connection(source, target, [writer, requests])
             self._connections.add(made)
             try:
