@@ -40,7 +40,7 @@ class Head:
 
         :raises CursorExpired: the store was replaced.
         """
-        found = self._client.get(self._keys.epoch, deadline=deadline)
+        found = self._client.get(self._keys.epoch, deadline=deadline, hedged=True)
         if not self._is_same(found):
             raise CursorExpired("the store was replaced")
         return found.revision

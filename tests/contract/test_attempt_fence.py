@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
+from factstore.core.errors import Unavailable
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import EtcdClient
@@ -95,3 +101,49 @@ def test_the_largest_attempts_are_within_etcds_limit(
 ) -> None:
     succeeded, _ = client.transact_all(puts(root, count, compares), soon(), Fence(key, 0))
     assert succeeded == [True] * count
+
+
+def test_many_ordinary_calls_to_a_silent_member_do_not_keep_out_a_fence(
+    etcd: EtcdServer, key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("factstore.store.client.calls.ORDINARY_CALLS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            closing(EtcdClient([url, etcd.endpoint], Credentials())) as client,
+            ThreadPoolExecutor(1) as threads,
+        ):
+            waiting = threads.submit(client.get, b"a", b"b", deadline=soon())
+            connection, _ = silent.accept()
+            with connection:
+                with pytest.raises(Unavailable, match="in time"):
+                    client.get(b"a", deadline=time.monotonic() + 0.2)
+                assert client.raise_fence(Fence(key, 0), soon()) > 0
+                assert not waiting.done()
+            assert waiting.result(60).revision > 0
+
+
+LOST_CALLS = """
+import gevent.monkey; gevent.monkey.patch_all()
+import sys, threading, time
+from factstore.store.client import EtcdClient
+from factstore.store.types import Credentials
+silent, etcd = (EtcdClient([url], Credentials(), fast_calls=False) for url in sys.argv[1:])
+def ask():
+    try:
+        silent.get(b"a", b"b", deadline=time.monotonic() + 60)
+    except Exception:
+        pass
+for _ in range(30):
+    threading.Thread(target=ask, daemon=True).start()
+print(etcd.get(b"a", deadline=time.monotonic() + 60).revision > 0, flush=True)
+silent.close()
+"""
+
+
+def test_under_gevent_a_call_is_answered_while_many_others_are_lost(etcd: EtcdServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        argv = [sys.executable, "-c", LOST_CALLS, url, etcd.endpoint]
+        ran = subprocess.run(argv, capture_output=True, text=True, timeout=50, check=False)
+    assert ran.stdout == "True\n", ran.stderr

@@ -7,6 +7,7 @@ longer than usual is given up long before the deadline of its call, as patience.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from factstore.store.client.errors import (
     raise_known_error,
     was_never_sent,
 )
+from factstore.store.client.hedge import Hedge
 from factstore.store.client.patience import READ_SECONDS, WRITE_SECONDS, Patience
 from factstore.store.types import Credentials
 
@@ -31,6 +33,9 @@ LOG = logging.getLogger(__name__)
 
 PROBE_SECONDS = 0.15  # for a member to answer from its own memory
 PAUSE_SECONDS = 0.05  # after each endpoint has failed once, before the next round
+ORDINARY_CALLS = 32
+"""At a time.  While etcd is away, many heartbeats wait for it, and must not keep out what many others
+wait for: reads of the newest revision, and fences."""
 
 
 class Calls:
@@ -51,6 +56,8 @@ class Calls:
         self._observe = observe
         self._patience = Patience(len(endpoints))
         self._current = 0
+        self._answered = [0.0] * len(endpoints)  # when each has last answered what needs a leader
+        self._room = threading.Semaphore(ORDINARY_CALLS)
         self._token = ""
         self._closed = False
         self._lock = threading.Lock()
@@ -82,21 +89,42 @@ class Calls:
     def _note_silence(self, url: str) -> None:
         """Prefer another endpoint, because this one has not answered in time."""
         self._patience.note_loss()
-        self._abandon(self._urls.index(url))
+        self._abandon(self._urls.index(url), time.monotonic() - READ_SECONDS)
 
     def _call(
-        self, call: str, request: Any, deadline: float, *, reads: bool, short: bool = False
+        self,
+        call: str,
+        request: Any,
+        deadline: float,
+        *,
+        reads: bool,
+        short: bool = False,
+        hedged: bool = False,
     ) -> Any:
         with self._open():
-            return self._send(call, request, deadline, reads, short)
+            if hedged:
+                return self._send(call, request, deadline, reads, short, hedged)
+            if not self._room.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise Unavailable("etcd did not answer in time.")
+            try:
+                return self._send(call, request, deadline, reads, short)
+            finally:
+                self._room.release()
 
     def _send(
-        self, call: str, request: Any, deadline: float, reads: bool, short: bool = False
+        self,
+        call: str,
+        request: Any,
+        deadline: float,
+        reads: bool,
+        short: bool = False,
+        hedged: bool = False,
     ) -> Any:
         """Make a call, and repeat it while that does no harm.
 
         :param short: True if its response is short, so that a try that takes long was lost.  Tries of a
             read are repeated until the deadline, unless no endpoint can be reached.
+        :param hedged: True if many wait for its response: after a loss, tries overlap.
         """
         tries = count = len(self._endpoints)
         failures = unreached = 0
@@ -104,6 +132,8 @@ class Calls:
         while True:
             # The token is valid in the whole cluster. A member that cannot issue one is abandoned.
             metadata = self._authenticate(deadline) if call != "authenticate" else ()
+            if hedged and (failures or self._patience.tried):
+                return self._hedge(call, request, deadline)
             if short and (failures or self._patience.tried):
                 self._skip_silent(deadline)
             tried = self._current
@@ -116,7 +146,7 @@ class Calls:
                 share = min(left, self._patience.seconds(usual))
             else:
                 share = left / tries if reads else left
-            began = time.perf_counter()
+            began, started = time.perf_counter(), time.monotonic()
             try:
                 answer = endpoint.calls[call](request, timeout=share, metadata=metadata)
             except grpc.RpcError as error:
@@ -127,7 +157,7 @@ class Calls:
                 raise_known_error(error)
                 if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                     self._patience.note_loss()
-                self._abandon(tried)
+                self._abandon(tried, started)
                 never_sent = was_never_sent(error)
                 if not reads and not never_sent:
                     raise OutcomeUnknown(
@@ -145,11 +175,36 @@ class Calls:
                     LOG.info("no etcd endpoint answers: %s", describe(error))
                     raise Unavailable("the store cannot be reached.") from error
             else:
+                self._answered[tried] = time.monotonic()
                 if short:
                     self._patience.note_answer()
                 return answer
             finally:
                 self._observe(call, time.perf_counter() - began)
+
+    def _hedge(self, call: str, request: Any, deadline: float) -> Any:
+        """Return the first response to overlapping tries, and prefer the member that it is from."""
+
+        def make(member: int, seconds: float) -> Any:
+            metadata = self._authenticate(deadline)
+            began = time.perf_counter()
+            try:
+                return self._endpoints[member].calls[call](
+                    request, timeout=seconds, metadata=metadata
+                )
+            except grpc.RpcError as error:
+                if is_stale_token(error):
+                    self._forget_token()
+                raise
+            finally:
+                self._observe(call, time.perf_counter() - began)
+
+        hedge, first = Hedge(make, len(self._endpoints)), self._current
+        answer = hedge.first_answer(first, deadline)
+        self._answered[hedge.answered_by] = time.monotonic()
+        self._patience.note_answer()
+        self._switch(first, hedge.answered_by)
+        return answer
 
     def _skip_silent(self, deadline: float) -> None:
         """Prefer a member that answers from its own memory, which a member without a leader does.
@@ -161,14 +216,20 @@ class Calls:
             left = deadline - time.monotonic()
             if left <= 0 or self._endpoints[tried].is_alive(min(left, PROBE_SECONDS)):
                 return
-            self._abandon(tried)
+            self._switch(tried, (tried + 1) % len(self._endpoints))
 
-    def _abandon(self, tried: int) -> None:
+    def _abandon(self, tried: int, since: float = math.inf) -> None:
+        """Prefer another endpoint than one that failed, unless that has answered since the try."""
+        if self._answered[tried] < since:
+            self._switch(tried, (tried + 1) % len(self._endpoints))
+
+    def _switch(self, former: int, endpoint: int) -> None:
+        """Prefer another endpoint, unless somebody has done so before."""
         with self._lock:
-            if self._current != tried or len(self._endpoints) == 1:
+            if self._current != former or endpoint == former:
                 return
-            self._current = (tried + 1) % len(self._endpoints)
-        self._end_watches(tried)
+            self._current = endpoint
+        self._end_watches(former)
 
     def _end_watches(self, endpoint: int) -> None:
         """End the watches on an endpoint that was abandoned."""

@@ -30,6 +30,9 @@ from factstore.store.types import (
 LOG = logging.getLogger(__name__)
 
 AUTHENTICATE_SECONDS = 5.0
+CALL_THREADS = 100
+"""Of the pool in which gRPC waits under gevent: one for each call and watch.  gevent's own limit is ten,
+and with eleven calls that are lost, no response arrives before one of them is given up."""
 
 
 class EtcdClient(LeaseCalls):
@@ -52,6 +55,7 @@ class EtcdClient(LeaseCalls):
             from grpc.experimental import gevent as grpc_gevent
 
             grpc_gevent.init_gevent()
+            _make_room_for_calls()
         super().__init__(endpoints, credentials, observe)
         self.loop = LoopClient(
             lambda: endpoints[self._current],
@@ -76,15 +80,17 @@ class EtcdClient(LeaseCalls):
         revision: int = 0,
         limit: int = 0,
         keys_only: bool = False,
+        hedged: bool = False,
     ) -> RangeResult:
         """Return a key or a range in the order of keys, with a linearizable read.
 
+        :param hedged: True if many wait for the result: after a loss, tries overlap.
         :raises Compacted: etcd has compacted *revision*.
         """
         request = rpc.RangeRequest(
             key=key, range_end=end, revision=revision, limit=limit, keys_only=keys_only
         )
-        answer = self._call("range", request, deadline, reads=True, short=not end)
+        answer = self._call("range", request, deadline, reads=True, short=not end, hedged=hedged)
         items = [key_value(kv) for kv in answer.kvs]
         return RangeResult(items, answer.header.revision, answer.header.cluster_id)
 
@@ -120,7 +126,8 @@ class EtcdClient(LeaseCalls):
 
         The call may be repeated, because only the first one to be applied raises the fence.
         """
-        answer = self._call("txn", encode_raising(fence), deadline, reads=True, short=True)
+        request = encode_raising(fence)
+        answer = self._call("txn", request, deadline, reads=True, short=True, hedged=True)
         return int(answer.header.revision) if answer.succeeded else found_revision(answer)
 
     def compact(self, revision: int, *, deadline: float) -> None:
@@ -190,3 +197,10 @@ class EtcdClient(LeaseCalls):
         self.loop.close()
         for endpoint in self._endpoints:
             endpoint.channel.close()
+
+
+def _make_room_for_calls() -> None:
+    import gevent
+
+    pool = gevent.get_hub().threadpool
+    pool.maxsize = max(pool.maxsize, CALL_THREADS)
