@@ -2,6 +2,9 @@
 
 No write waits longer for it: if no transaction is running, a write is sent alone and at once.  In a
 batch, every write has its own compares, and succeeds or fails independently.
+
+After an attempt that etcd has not answered, nothing is sent until the fence has been raised.  So while
+etcd is away, only the writes of that attempt have an unknown outcome; the others were not made.
 """
 
 from __future__ import annotations
@@ -14,7 +17,13 @@ from copy import copy
 from functools import partial
 from typing import Protocol
 
-from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unavailable
+from factstore.core.errors import (
+    FactstoreError,
+    OutcomeUnknown,
+    StorageFull,
+    TooLarge,
+    Unavailable,
+)
 from factstore.core.ports import Clock, WakeUp
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
@@ -22,6 +31,9 @@ from factstore.store.commit_batch import Entry, next_batch
 from factstore.store.types import Fence, Fenced, LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 5.0  # for one call that raises the fence
+PAUSE_SECONDS = 0.05  # after one that failed
 
 TransactAll = Callable[[Sequence[Txn], float, Fence], tuple[list[bool], int]]
 BatchEnded = Callable[[tuple[list[bool], int] | Failure | Fenced], object]
@@ -56,6 +68,7 @@ class CommitBatcher:
         loop: Loop | None = None,
     ) -> None:
         self._loop = loop
+        self._lost: Fence | None = None  # that of an attempt without an answer, until it is raised
         self._running = False  # a batch is in the loop, or was left to the thread
         self._left: list[Entry] = []
         self._fence = fence
@@ -136,6 +149,9 @@ class CommitBatcher:
     def _begin(self) -> None:
         """Send the next batch, if there is one."""
         with self._lock:
+            if self._is_held and self._waiting and not self._stopping:
+                self._wanted.set()  # the thread raises the fence, and continues
+                return
             batch = next_batch(self._waiting)
             if not batch:
                 self._running = False
@@ -167,6 +183,8 @@ class CommitBatcher:
         if outcome is Failure.REFUSED:
             self._leave(batch)  # nothing was written, and gRPC finds out why
             return
+        if isinstance(outcome, Failure):
+            self._lost = fence
         self._begin()
         if isinstance(outcome, Failure):
             for entry in batch:
@@ -181,9 +199,29 @@ class CommitBatcher:
 
     # In the thread
 
+    @property
+    def _is_held(self) -> bool:
+        """True if an attempt was lost, and may still be applied."""
+        return self._lost is not None and self._lost == self._fence.current
+
+    def _settle(self) -> None:
+        """Raise the fence if an attempt was lost and others wait; give up if the store is full."""
+        while self._waiting and self._is_held and not self._stopping:
+            deadline = self._clock.monotonic() + SETTLE_SECONDS
+            try:
+                self._fence.raise_(deadline)
+            except StorageFull:
+                self._lost = None
+            except FactstoreError as error:
+                LOG.debug("writes wait, because a lost one is not settled yet: %s", error)
+                self._new_wake_up().wait(PAUSE_SECONDS)
+
     def _run(self) -> None:
         while True:
             self._wanted.wait()
+            held = self._is_held
+            if held:
+                self._settle()
             with self._lock:
                 batch, self._left = self._left, []
                 left = bool(batch)
@@ -197,7 +235,7 @@ class CommitBatcher:
                         self._wanted.set()
             if batch:
                 self._send(batch)
-            if left:
+            if left or (held and self._loop is not None):
                 self._begin()
 
     def _send(self, batch: list[Entry]) -> None:
@@ -225,6 +263,9 @@ class CommitBatcher:
             fence = self._fence.current
             try:
                 return self._transact_all(txns, deadline, fence)
+            except OutcomeUnknown:
+                self._lost = fence
+                raise
             except Fenced as error:
                 self._fence.note(fence, error.revision)
                 if self._clock.monotonic() >= deadline:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
+from factstore.core.errors import OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
 from factstore.store.commit_batch import BATCH_BYTES, BATCH_SIZE, ConflictSet, Entry, next_batch
@@ -463,6 +463,97 @@ def test_a_batch_that_may_have_been_carried_out_is_never_sent_again(
     assert [type(each.error) for each in written.ended] == [OutcomeUnknown, OutcomeUnknown]
     assert written.ended[0].error is not written.ended[1].error
     assert written.sent.empty()
+
+
+@dataclass
+class SlowFence:
+    """A fence that is raised when the test allows it."""
+
+    allowed: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+
+    def raise_key(self, known: Fence, deadline: float) -> int:
+        self.asked.set()
+        assert self.allowed.wait(60)
+        if self.error is not None:
+            raise self.error
+        return known.revision + 5
+
+    def fence(self) -> AttemptFence:
+        return AttemptFence(b"fences/0", self.raise_key)
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_after_a_lost_attempt_nothing_is_sent_before_the_fence_is_raised(
+    loop: Loop, written: Written, is_full: bool
+) -> None:
+    slow = SlowFence(error=StorageFull("full") if is_full else None)
+    made = CommitBatcher(written.transact_all, slow.fence(), Clock(), threading.Event, loop)
+    made.start()
+    send(made, written, b"a")
+    loop.turn()
+    late = Entry(put(b"late"), time.monotonic() + 10, lambda: None)
+    made.send(late)
+    send(made, written, b"b")
+    loop.batches.pop()[1](Failure.LOST)
+    assert isinstance(written.ended[0].error, OutcomeUnknown)
+    assert slow.asked.wait(60)
+    assert loop.batches == []
+    made.give_up(late)
+    assert isinstance(late.error, Unavailable)  # it was not sent, so its outcome is known
+    assert not isinstance(late.error, OutcomeUnknown)
+    slow.allowed.set()
+    eventually(lambda: loop.batches)
+    (txns, ended) = loop.batches.pop()
+    assert txns == [put(b"b")]
+    assert loop.fences[-1] == (0 if is_full else 5)
+    ended(([True], 9))
+    loop.open = False
+    made.stop()
+    assert not made.alive
+
+
+def test_a_lost_attempt_without_followers_holds_the_next_write(
+    loop: Loop, written: Written
+) -> None:
+    slow = SlowFence()
+    slow.allowed.set()
+    made = CommitBatcher(written.transact_all, slow.fence(), Clock(), threading.Event, loop)
+    made.start()
+    send(made, written, b"a")
+    loop.turn()
+    loop.batches.pop()[1](Failure.LOST)
+    assert not slow.asked.is_set()
+    send(made, written, b"b")
+    loop.turn()
+    eventually(lambda: loop.batches)
+    assert loop.fences[-1] == 5
+    loop.batches.pop()[1](([True], 9))
+    loop.open = False
+    made.stop()
+
+
+def test_an_attempt_that_the_thread_lost_holds_the_next_write() -> None:
+    slow, fences = SlowFence(), []
+
+    def transact_all(txns: Sequence[Txn], deadline: float, fence: Fence) -> tuple[list[bool], int]:
+        fences.append(fence.revision)
+        if len(fences) == 1:
+            raise OutcomeUnknown("no answer")
+        return [True] * len(txns), 9
+
+    made = CommitBatcher(transact_all, slow.fence(), Clock(), threading.Event)
+    made.start()
+    with pytest.raises(OutcomeUnknown):
+        made.transact(put(b"a"), time.monotonic() + 60)
+    with pytest.raises(Unavailable):
+        made.transact(put(b"b"), time.monotonic())
+    slow.allowed.set()
+    assert made.transact(put(b"c"), time.monotonic() + 60) == (True, 9)
+    assert fences == [0, 5]
+    made.stop()
+    assert not made.alive
 
 
 @pytest.mark.parametrize("first_in_loop", [True, False])
