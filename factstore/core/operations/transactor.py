@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, Unavailable
@@ -23,14 +22,9 @@ from factstore.core.operations.operation import Committed, Draft, Operation
 from factstore.core.operations.planner import Planner
 from factstore.core.operations.receipts import replay
 from factstore.core.operations.running_writes import RunningWrites
-from factstore.core.operations.unknown_outcome import (
-    can_be_planned_again,
-    find_written,
-    guards_still_hold,
-)
+from factstore.core.operations.settlement import Settlement
 from factstore.core.operations.write_queue import Place, WriteQueue
-from factstore.core.ports import Clock, Store, WakeUp
-from factstore.core.state.state import State
+from factstore.core.ports import Clock, EventSource, Store, WakeUp
 
 T = TypeVar("T")
 
@@ -45,6 +39,7 @@ class Transactor:
     :param new_id: returns an id for a new stack that was never used.
     :param timeout: seconds after which a write gives up.
     :param on_retry: called when a write has to be planned again because a guard failed.
+    :param events: of the store, which settle unknown outcomes that the state alone does not.
     :ivar running: the writes that have not ended.
     """
 
@@ -57,6 +52,7 @@ class Transactor:
         timeout: float,
         new_wake_up: Callable[[], WakeUp] = threading.Event,
         on_retry: Callable[[], None] = lambda: None,
+        events: EventSource | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -64,6 +60,7 @@ class Transactor:
         self._on_retry = on_retry
         self._queue = WriteQueue(clock, new_wake_up)
         self._planner = Planner(clock, quotas, new_id)
+        self._settlement = Settlement(store, events, clock, new_wake_up)
         self._timeout = timeout
         self.running = RunningWrites(clock)
 
@@ -235,65 +232,14 @@ class Transactor:
     ) -> int | None:
         """Commit, unless that has failed already; return the revision, or None if a guard failed.
 
-        An unknown outcome is settled by what the state shows, else by trying the same again.  Before
-        that, the store is fenced, so that the lost attempt cannot be applied later: without it, the
-        guards could not distinguish a path that was created by the retry and removed again by others
-        from one that never existed, and the write would happen twice.
+        A write whose outcome is unknown is settled; see :class:`Settlement`.
         """
         try:
             if failure is not None:
                 raise failure
             return self._store.commit(transaction, deadline)
         except StorageFull as full:
-            # etcd may apply a write and refuse it all the same.
-            applied = True
-            with suppress(Unavailable):
-                state = self._store.refresh(deadline)
-                found = self._find(state, transaction, deadline)
-                if found is not None:
-                    return found
-                applied = not guards_still_hold(state, transaction)
-            if not applied:
-                raise
-            raise OutcomeUnknown(
-                "the store is full and did not report whether the write was among the last that "
-                "fitted. Read before you retry."
-            ) from full
+            return self._settlement.of_refused(transaction, deadline, full)
         except OutcomeUnknown as unknown:
             place.leave()  # settling the outcome may take until the deadline, and its guards decide
-            while self._clock.monotonic() < deadline:
-                try:
-                    state, fenced = self._fenced(deadline)
-                    found = self._find(state, transaction, deadline)
-                    if found is not None:
-                        return found
-                    if not fenced:
-                        break
-                    if can_be_planned_again(state, transaction):
-                        return None
-                    if not guards_still_hold(state, transaction):
-                        break
-                    return self._retry(transaction, deadline)
-                except (Unavailable, OutcomeUnknown):
-                    continue
-            raise OutcomeUnknown(unknown.detail) from unknown
-
-    def _fenced(self, deadline: float) -> tuple[State, bool]:
-        """Return a state that includes earlier attempts, and True if none will be applied later."""
-        try:
-            return self._store.fence(deadline), True
-        except StorageFull:
-            return self._store.refresh(deadline), False
-
-    def _find(self, state: State, transaction: Transaction, deadline: float) -> int | None:
-        """Return the revision at which a transaction was applied, if it or its author's note shows."""
-        found, author = find_written(state, transaction), transaction.author
-        if found is not None or author is None:
-            return found
-        return self._store.deletion_revision(author, transaction.base_revision, deadline)
-
-    def _retry(self, transaction: Transaction, deadline: float) -> int:
-        revision = self._store.commit(transaction, deadline)
-        if revision is None:
-            raise OutcomeUnknown("the write was retried and its guards failed")
-        return revision
+            return self._settlement.of_lost(transaction, deadline, unknown)

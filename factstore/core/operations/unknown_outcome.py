@@ -1,16 +1,21 @@
-"""Telling from a fresh state whether a transaction with an unknown outcome was applied."""
+"""Finding out from a fresh state, or events, whether a lost transaction was applied."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from factstore.core.errors import CursorExpired
+from factstore.core.model.event import Change
 from factstore.core.model.fact import Stack
 from factstore.core.model.kept_value import KeptValue
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record
 from factstore.core.model.transaction import Transaction
+from factstore.core.ports import EventSource
 from factstore.core.state.state import State
+
+_EVENTS, _BYTES = 1000, 4 * 1024 * 1024  # that are read at a time
 
 
 def find_written(state: State, transaction: Transaction) -> int | None:
@@ -33,6 +38,49 @@ def find_written(state: State, transaction: Transaction) -> int | None:
         if known is not None and _same(known, record):
             return known.revision
     return None
+
+
+def find_in_events(events: EventSource, transaction: Transaction, upto: int) -> int | None:
+    """Return the revision at which a transaction was applied; 0 if it was not, None if that is unknown.
+
+    Each fact that a transaction writes or deletes is part of an event, which stays when others have
+    written since.  So this decides transactions on facts of which the state shows nothing any more.
+
+    :param upto: the revision after which the transaction cannot be applied.
+    """
+    if not (transaction.puts or (transaction.deletes and transaction.author)):
+        return None
+    at = transaction.base_revision
+    try:
+        while True:
+            batch = events.read(transaction.stack.scope, at, events=_EVENTS, size=_BYTES)
+            for event in batch.events:
+                if event.stack_id == transaction.stack.id and any(
+                    _is_part(change, transaction) for change in event.changes
+                ):
+                    return event.revision
+            at = batch.upto
+            if not batch.more:
+                return 0 if at >= upto else None
+    except CursorExpired:
+        return None
+
+
+def _is_part(change: Change, transaction: Transaction) -> bool:
+    """Return True if a change was made by a transaction on facts."""
+    if transaction.puts:
+        put, fact = transaction.puts[0], change.fact
+        return fact is not None and (fact.path, fact.request_id, fact.updated_at) == (
+            put.path,
+            put.request_id,
+            put.updated_at,
+        )
+    author = transaction.author
+    return (
+        author is not None
+        and (change.type, change.path) == ("fact.delete", transaction.deletes[0])
+        and change.request_id == author.request_id
+    )
 
 
 def can_be_planned_again(state: State, transaction: Transaction) -> bool:

@@ -128,7 +128,9 @@ def build_services(
     :param on_write_retry: called when a write has to be planned again because a guard failed.
     """
     encryption = encryption or Encryption(NoKeyring())
-    transactor = Transactor(store, clock, quotas, new_id, timeout, new_wake_up, on_write_retry)
+    transactor = Transactor(
+        store, clock, quotas, new_id, timeout, new_wake_up, on_write_retry, events
+    )
     reports = AppliedReports(store, transactor, new_wake_up)
     registry = BlockedReadRegistry(clock, look_seconds)
     facts = FactService(store, events, clock, timeout, transactor, encryption, registry)

@@ -31,8 +31,8 @@ LOG = logging.getLogger(__name__)
 
 AUTHENTICATE_SECONDS = 5.0
 CALL_THREADS = 100
-"""Of the pool in which gRPC waits under gevent: one for each call and watch.  gevent's own limit is ten,
-and with eleven calls that are lost, no response arrives before one of them is given up."""
+"""Of the pool in which gRPC waits under gevent: one for each call and watch.  Its limit is ten, and
+with eleven lost calls, no response arrives before one of them is given up."""
 
 
 class EtcdClient(LeaseCalls):

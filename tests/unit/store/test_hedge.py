@@ -70,7 +70,6 @@ def test_a_silent_member_is_not_waited_for(members: Members) -> None:
 
 
 def test_a_try_that_was_overtaken_may_still_answer(members: Members) -> None:
-    """As the former ones do once there is a leader."""
     asked = iter(range(5))
 
     def late() -> str:
