@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from factstore.core.errors import CursorExpired, FactstoreError
 from factstore.core.ports import Clock
+from factstore.core.services.control_loop import ControlLoop
 from factstore.store.followed import Followed
 
 LOG = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class MaintainedBackend(Protocol):
     def try_compaction_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]: ...
 
 
-class Maintenance:
+class Maintenance(ControlLoop):
     """A thread that runs the tasks.
 
     Compaction: once in a window, one worker stores the current revision in a key, if no other worker
@@ -54,6 +54,10 @@ class Maintenance:
     :param revoke_idle: revokes leases that nothing is attached to; called with a deadline.
     :param published_revision: returns the revision up to which this worker has published events.
     """
+
+    name = "maintenance"
+    delayed = "maintenance is postponed"
+    stop_seconds = CALL_SECONDS
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Maintenance:
         revoke_idle: Callable[[float], None] = lambda deadline: None,
         period: float = PERIOD,
     ) -> None:
+        super().__init__(threading.Event, period)
         self._store = store
         self._backend = backend
         self._clock = clock
@@ -75,9 +80,6 @@ class Maintenance:
         self._report = report
         self._revoke_idle = revoke_idle
         self._period = period
-        self._stopping = False
-        self._wake_up = threading.Event()
-        self._thread: threading.Thread | None = None
         self._turn = 0
         self._turn_at = 0.0
         self._was_behind = False
@@ -86,37 +88,12 @@ class Maintenance:
     def start(self) -> None:
         """Start the thread."""
         self._turn_at = self._clock.monotonic() + self._window
-        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
-        self._thread.start()
+        super().start()
 
-    def stop(self) -> None:
-        """Stop the thread after the current task."""
-        self._stopping = True
-        self._wake_up.set()
-        if self._thread is not None:
-            self._thread.join(CALL_SECONDS)
-
-    @property
-    def alive(self) -> bool:
-        """Return True if the thread is running."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def wake(self) -> None:
-        """Start a round now, because a stack was deleted."""
-        self._wake_up.set()
-
-    def _run(self) -> None:
-        while True:
-            self._wake_up.wait(self._period)
-            self._wake_up.clear()
-            if self._stopping:
-                return
-            try:
-                self.round()
-            except (FactstoreError, CursorExpired) as error:
-                LOG.info("maintenance is postponed: %s", error)
-            except Exception:
-                LOG.exception("maintenance failed; it continues with the next round")
+    def run_round(self) -> float:
+        """Run all tasks once, and return the seconds until the next round."""
+        self.round()
+        return self._period
 
     def round(self) -> None:
         """Run all tasks once."""

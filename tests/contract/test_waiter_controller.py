@@ -30,7 +30,6 @@ def stopped_controllers(*workers: Worker) -> Iterator[None]:
 
 
 def restart(worker: Worker) -> None:
-    worker.waiter_controller._stopping = False  # type: ignore[attr-defined]
     worker.waiter_controller.start()
     worker.waiter_controller.wake()
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from factstore.core.model.pulse import Pulse, pulse_key
 from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store, WakeUp
+from factstore.core.services.control_loop import ControlLoop
 from factstore.core.state.stack_state import StackState
 
 LOG = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ NEW_WORKER_SECONDS = 60  # at most, in which a new worker waits for the renewals
 SIGN_SECONDS = 1.0  # between signs of life
 SILENCE_MARGIN = 5.0  # seconds for which a worker may pass on renewals after its last sign of life
 FORGET_SECONDS = 300.0
-STOP_SECONDS = 5.0
 LEASES = 50  # in one transaction, with two guards for each
 
 
@@ -65,11 +64,14 @@ class Seen(NamedTuple):
     revision: int
 
 
-class LeaseMonitor:
+class LeaseMonitor(ControlLoop):
     """A thread that ends the monitored leases of members and facts.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
+
+    name = "lease-monitor"
+    delayed = "no lease is ended yet"
 
     def __init__(
         self,
@@ -79,11 +81,11 @@ class LeaseMonitor:
         transactor: Transactor,
         new_wake_up: Callable[[], WakeUp],
     ) -> None:
+        super().__init__(new_wake_up, PERIOD)
         self._store = store
         self._clock = clock
         self._timeout = timeout
         self._transactor = transactor
-        self._wake_up = new_wake_up()
         self._stopped_since: dict[tuple[int, int], Seen] = {}
         self._sign_at = 0.0
         self._answered = -1
@@ -91,39 +93,17 @@ class LeaseMonitor:
         self._most = 0  # leases that were stopped at a time, since none was
         self._started_at = math.inf
         self._forget_at = 0.0
-        self._stopping = False
-        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread."""
         with suppress(FactstoreError):  # it is repeated
             self._sign(self._clock.monotonic())
-        self._thread = threading.Thread(target=self._run, name="lease-monitor", daemon=True)
-        self._thread.start()
+        super().start()
 
-    def stop(self) -> None:
-        """Stop the thread after its current round."""
-        self._stopping = True
-        self._wake_up.set()
-        if self._thread is not None:
-            self._thread.join(STOP_SECONDS)
-
-    @property
-    def alive(self) -> bool:
-        """True if the thread is running."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def _run(self) -> None:
-        while not self._stopping:
-            try:
-                self.run_once()
-            except Unavailable as error:
-                LOG.debug("no lease is ended yet: %s", error)
-            except FactstoreError as error:
-                LOG.info("no lease is ended yet: %s", error)
-            except Exception:
-                LOG.exception("leases without renewals could not be ended; trying again")
-            self._wake_up.wait(PERIOD)
+    def run_round(self) -> float:
+        """Restore and end what is due, and return the seconds until the next round."""
+        self.run_once()
+        return PERIOD
 
     def run_once(self) -> None:
         """Restore the pulses that were renewed in time, and end the leases that were not."""

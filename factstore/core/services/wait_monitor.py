@@ -6,36 +6,34 @@ writes only what has changed since the last look, and nothing that was blocked f
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 
-from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.blocked_reads import BlockedRead, BlockedReads, shortened
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.waits import ShareBlockedReads, WithdrawBlockedReads
 from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.services.blocked_reads import LOOK_SECONDS
+from factstore.core.services.control_loop import ControlLoop
 from factstore.core.services.flapping_watch import FlappingWatch
 from factstore.core.services.stuck_watch import StuckWatch
 from factstore.core.services.wait_finder import FoundWaits, WaitFinder
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 
-LOG = logging.getLogger(__name__)
-
 TTL = 15  # seconds after which the blocked reads of a lost worker are forgotten
-STOP_SECONDS = 5.0
 
 
-class WaitMonitor:
+class WaitMonitor(ControlLoop):
     """A thread that looks at what is blocked.
 
     :param timeout: seconds after which a call to the store counts as failed.
     :param look: seconds between two looks.
     :param flapping: looks at what is changed again and again at the same time.
     """
+
+    name = "wait-monitor"
+    delayed = "the waits of stacks are not examined now"
 
     def __init__(
         self,
@@ -48,6 +46,7 @@ class WaitMonitor:
         look: float = LOOK_SECONDS,
         flapping: FlappingWatch | None = None,
     ) -> None:
+        super().__init__(new_wake_up, look)
         self._store = store
         self._clock = clock
         self._timeout = timeout
@@ -58,38 +57,11 @@ class WaitMonitor:
         self._look = look
         self._shared: dict[str, tuple[Scope, BlockedReads]] = {}  # by stack id
         self._lease = 0
-        self._wake_up = new_wake_up()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="wait-monitor", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the thread after its current look."""
-        self._stopping = True
-        self._wake_up.set()
-        if self._thread is not None:
-            self._thread.join(STOP_SECONDS)
-
-    @property
-    def alive(self) -> bool:
-        """True if the thread is running."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def _run(self) -> None:
-        while True:
-            self._wake_up.wait(self._look)
-            if self._stopping:
-                return
-            try:
-                self.run_once()
-            except FactstoreError as error:
-                LOG.info("the waits of stacks are not examined now: %s", error)
-            except Exception:
-                LOG.exception("the waits of stacks could not be examined; trying again")
+    def run_round(self) -> float:
+        """Look once, and return the seconds until the next look."""
+        self.run_once()
+        return self._look
 
     def find(self, stack_state: StackState) -> FoundWaits:
         """Return the waits in a stack; the caller holds the lock of its state."""
@@ -97,11 +69,7 @@ class WaitMonitor:
 
     def run_once(self) -> None:
         """Look at all stacks once."""
-        try:
-            state = self._store.state()
-        except Unavailable:  # it has not been loaded yet
-            return
-        self._share(state)
+        self._share(self._store.state())
         self._stuck.look()
         if self._flapping is not None:
             self._flapping.look()

@@ -8,13 +8,11 @@ deletion in a stack and the runs of actions that were lost, which the records th
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, zip_longest
 
-from factstore.core.errors import FactstoreError, Unavailable
+from factstore.core.errors import FactstoreError
 from factstore.core.model.fact import Scope
 from factstore.core.operations.action_results import StoreLostRuns
 from factstore.core.operations.alarms import WriteDecision
@@ -24,16 +22,14 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.waiters import EndWaiter
 from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.services.alarm_pace import AlarmPace
+from factstore.core.services.control_loop import ControlLoop
 from factstore.core.services.lease_deadlines import LeaseDeadlines
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 
-LOG = logging.getLogger(__name__)
-
 RETRY_SECONDS = 1.0  # between attempts of a write, and between deletion markers
 PERIOD = 1.0  # seconds between rounds while there is nothing to write
 ROUND_SECONDS = 1.0  # after which a round ends, and the next one begins at once
-STOP_SECONDS = 5.0
 
 
 def _in_turns(stacks: Iterable[StackState]) -> Iterator[StackState]:
@@ -45,11 +41,14 @@ def _in_turns(stacks: Iterable[StackState]) -> Iterator[StackState]:
         yield from (stack_state for stack_state in row if stack_state is not None)
 
 
-class WaiterController:
+class WaiterController(ControlLoop):
     """A thread that writes the outcomes of waiters.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
+
+    name = "waiter-controller"
+    delayed = "the outcomes of waiters are not written yet"
 
     def __init__(
         self,
@@ -59,67 +58,23 @@ class WaiterController:
         transactor: Transactor,
         new_wake_up: Callable[[], WakeUp],
     ) -> None:
+        super().__init__(new_wake_up, RETRY_SECONDS)
         self._store = store
         self._clock = clock
         self._timeout = timeout
         self._transactor = transactor
-        self._new_wake_up = new_wake_up
         self._deadlines = LeaseDeadlines(store, clock, timeout)
         self._pace = AlarmPace(clock)
         self._pause = PERIOD
         self._extending: set[int] = set()
         self._failed: dict[str, None] = {}  # the ids of stacks, the one that failed last at the end
-        self._wake_up = new_wake_up()
-        self._stopping = False
         self._marked_at = 0.0
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="waiter-controller", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the thread after its current round."""
-        self._stopping = True
-        self._wake_up.set()
-        if self._thread is not None:
-            self._thread.join(STOP_SECONDS)
-
-    @property
-    def alive(self) -> bool:
-        """True if the thread is running."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def wake(self) -> None:
-        """Start a round, because there is something to write."""
-        self._wake_up.set()
-
-    def _run(self) -> None:
-        left = False
-        while True:
-            self._wake_up.wait(min(RETRY_SECONDS if left else PERIOD, self._pause))
-            self._wake_up = self._new_wake_up()
-            if self._stopping:
-                return
-            self._pause = PERIOD
-            if not self._is_loaded():
-                continue
-            try:
-                left = self.run_once()
-            except FactstoreError as error:
-                LOG.info("the outcomes of waiters are not written yet: %s", error)
-                left = True
-            except Exception:
-                LOG.exception("the outcome of a waiter could not be written; trying again")
-                left = True
-
-    def _is_loaded(self) -> bool:
-        try:
-            self._store.state()
-        except Unavailable:
-            return False
-        return True
+    def run_round(self) -> float:
+        """Write what is due, and return the seconds until the next round."""
+        self._pause = PERIOD
+        left = self.run_once()
+        return min(RETRY_SECONDS if left else PERIOD, self._pause)
 
     def run_once(self) -> bool:
         """Write all due outcomes and markers; return True if some are left."""
@@ -128,7 +83,7 @@ class WaiterController:
         marks = now - self._marked_at >= RETRY_SECONDS
         for stack_state in self._in_order(state.stacks_needing_write()):
             if self._clock.monotonic() - now > ROUND_SECONDS:
-                self._wake_up.set()  # outcomes that were found meanwhile do not wait for the rest
+                self.wake()  # outcomes that were found meanwhile do not wait for the rest
                 break
             identifier = stack_state.stack.id
             self._failed.pop(identifier, None)
