@@ -33,6 +33,7 @@ from factstore.core.state.state import State
 _CACHED_CHARACTERS = 64 * 1024 * 1024
 _CACHED_DELTAS = 4 * 1024 * 1024  # characters
 _SMALLEST = 1024  # bytes; a delta up to this size is never replaced by the document
+SMALL_CHARACTERS = 128 * 1024  # of a document that may be sent in one piece
 
 WHOLE = View()
 """All facts and members but the results."""
@@ -191,6 +192,17 @@ class ContextService:
         if context is None:
             raise context_missing(scope, view)
         return context
+
+    def small(self, state: State, waiting: ContextWait) -> Context | None:
+        """Return the whole context of a state; None if it is large, or made for one member."""
+        scope, view = waiting.scope, waiting.view
+        with state.read():
+            found = state.stack_state(scope)
+            if found is None or view.shown_parts or found.bytes > SMALL_CHARACTERS:
+                return None
+            context = self._compile(state, scope, view, ())
+        is_small = context is not None and sum(map(len, context.texts)) <= SMALL_CHARACTERS
+        return context if is_small else None
 
     def waiting(
         self, scope: Scope, since: Cursor, view: View, wait: float, settle: Debounce

@@ -1,6 +1,7 @@
 """Reads of contexts that need neither a greenlet nor a thread of their own.
 
-These are comparisons of a copy that has not changed, and reads of what has changed, which may wait.
+These are comparisons of a copy that has not changed, and reads of what has changed, which may wait, and
+of small documents after a wait.
 Everything else is read in the greenlet of the connection.
 """
 
@@ -67,8 +68,10 @@ class LoopContextReads:
         if state is None:
             self._ended(call, self._contexts.read)
             return
-        found = self._services.context.changes(state, waiting)
-        if found is None:  # the whole document, which may be large
+        contexts = self._services.context
+        # Many readers that begin together get the same document; a greenlet for each costs more.
+        found = contexts.changes(state, waiting) or contexts.small(state, waiting)
+        if found is None:  # a large document
             self._ended(call, partial(self._contexts.read_awaited, state, waiting, waited))
         else:
             self._ended(call, self._contexts.answer(call, found, waited=waited))

@@ -10,11 +10,14 @@ from unittest.mock import Mock
 
 import pytest
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY
 from factstore.core.model.read_set import ReadSet
+from factstore.core.services.context import SMALL_CHARACTERS
 from factstore.core.services.context_view import View
+from factstore.core.services.debounce import AT_ONCE
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.fast_path.fast_path import FastPath, Response
 from factstore.wsgi.fast_path.loop_waits import SWEEP_SECONDS
@@ -206,15 +209,47 @@ def test_a_wait_reports_what_the_member_has_applied(worker: Worker, waits: Waits
     eventually(lambda: worker.convergence.get(SCOPE).reached)
 
 
-def test_a_cursor_without_history_is_answered_by_the_greenlet_with_the_document(
-    waits: Waits,
+@pytest.mark.parametrize(
+    ("query", "members", "at_once"),
+    [
+        ("", 0, True),
+        ("&member=m&include=results", 0, False),
+        ("&member=m&view=none", 0, True),
+        ("", 2, False),
+    ],
+)
+def test_a_cursor_without_history_is_answered_with_a_small_document_or_by_the_greenlet(
+    worker: Worker, waits: Waits, query: str, members: int, at_once: bool
 ) -> None:
-    raw = request_bytes("GET", "/v1/stacks/s/context?since=0123456789abcdef.1&wait=50")
+    for number in range(members):  # their attributes do not count as facts
+        attributes = json.dumps({"text": "x" * (SMALL_CHARACTERS // 2)})
+        worker.members.join(SCOPE, f"n{number}", JoinRequest("g", 60, attributes), author())
+    worker.members.join(SCOPE, "m", JoinRequest("g", 60, "{}"), author())
+    raw = request_bytes("GET", f"/v1/stacks/s/context?since=0123456789abcdef.1&wait=50{query}")
     found: list[Response] = []
     assert waits.path.start(read(raw), found.append, waits.attend, local=True)
     eventually(lambda: bool(found))
-    assert callable(found[0])
+    assert callable(found[0]) is not at_once
     assert status(found[0]) == 200
+    if at_once:
+        context = worker.context.get(SCOPE)
+        assert isinstance(found[0], bytes)
+        assert found[0].endswith(f"\r\n\r\n{context.text}\n".encode())
+        assert f'ETag: "{context.etag}"'.encode() in found[0]
+    assert waits.waiting == 0
+
+
+def test_large_facts_are_not_rendered_in_the_loop(
+    worker: Worker, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = worker.context.waiting(SCOPE, Cursor("0123456789abcdef", 1), View(), 0, AT_ONCE)
+    assert worker.context.small(worker.store.state(), waiting) is not None
+    for name in "bcd":
+        worker.put(SCOPE, name, "x" * (SMALL_CHARACTERS // 2 - 9))
+    monkeypatch.setattr(worker.context, "_compile", Mock(side_effect=AssertionError))
+    assert worker.context.small(worker.store.state(), waiting) is None
+    worker.stacks.delete(SCOPE, author())
+    assert worker.context.small(worker.store.state(), waiting) is None
 
 
 def test_a_read_waits_no_longer_than_usual_for_a_revision_of_another_client(
