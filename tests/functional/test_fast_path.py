@@ -26,6 +26,7 @@ KEEP = "Connection: keep-alive"
 
 _MASKS = (
     (r"req-[0-9a-f-]{36}", "REQUEST"),
+    (r'(?<=\.)[0-9a-f]{16}(?=")', "DIGEST"),  # of a plan, which contains a cursor
     (r"[0-9a-f]{16}\.\d+", "CURSOR"),
     (r'"revision":\d+', "REVISION"),
     (r'"revision": \d+', "REVISION"),
