@@ -11,7 +11,7 @@ spend most of the processor's time on waiting for each other.
 # ruff: noqa: E402, I001 - gevent must come first
 from gevent import monkey
 
-monkey.patch_all()
+monkey.patch_all(select=False)  # the client polls idle connections, which does not wait
 
 import gc
 import json
