@@ -25,7 +25,7 @@ from factstore.api.services import services, waiting
 from factstore.core.model.configuration import ConfigurationDefinition, result_path
 from factstore.core.model.configuration_result import ConfigurationResult
 from factstore.core.model.precondition import ABSENT
-from factstore.core.state.configurations import ConfigurationView
+from factstore.core.state.configuration_view import ConfigurationView
 from factstore.policies import configurations as rules
 
 blueprint = Blueprint(

@@ -14,7 +14,7 @@ from factstore.core.model.configuration import ConfigurationDefinition
 from factstore.core.model.configuration_result import ConfigurationResult
 from factstore.core.model.fact import Scope
 from factstore.core.model.permissions import Permissions
-from factstore.core.state.configurations import ConfigurationView
+from factstore.core.state.configuration_view import ConfigurationView
 from tests.contract.membership import changes_since, declare, join
 from tests.contract.world import Worker, World, author, soon
 from tests.eventually import eventually

@@ -33,7 +33,7 @@ from factstore.core.model.configuration_result import (
     STATUS_CODE_BOUND,
 )
 from factstore.core.model.path import SEGMENT_PATTERN
-from factstore.core.state.configurations import CONFIGURATION_STATES
+from factstore.core.state.configuration_view import CONFIGURATION_STATES
 
 # Queries
 

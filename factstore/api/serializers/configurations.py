@@ -8,7 +8,7 @@ from typing import Any
 from factstore.api.raw_json import array_texts, object_texts
 from factstore.core.model.configuration_result import StoredResult
 from factstore.core.model.value import encode
-from factstore.core.state.configurations import ConfigurationView
+from factstore.core.state.configuration_view import ConfigurationView
 
 _DETAILS = ("config", "options", "inputs", "input_facts", "trigger")
 _RESULT_DETAILS = ("stdout", "stderr")

@@ -33,8 +33,8 @@ from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.base import Service
 from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.state.configuration_changes import configurations_scope
+from factstore.core.state.configuration_view import ConfigurationView
 from factstore.core.state.configurations import (
-    ConfigurationView,
     configurations,
     find_configuration,
     view_all,

@@ -6,14 +6,10 @@ neither wake the readers who wait for configurations nor make them read all conf
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.model.path import RESULTS
 from factstore.core.model.permissions import CONFIGS
-
-if TYPE_CHECKING:
-    from factstore.core.state.configurations import ConfigurationView
+from factstore.core.state.configuration_view import ConfigurationView
 
 __all__ = ["ConfigurationChanges", "configurations_scope"]
 

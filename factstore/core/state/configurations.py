@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal, get_args
 
 from factstore.core.model.configuration import Configuration, config_path, result_path
 from factstore.core.model.configuration_result import StoredResult
 from factstore.core.model.fact import Stack
 from factstore.core.model.permissions import CONFIGS
-from factstore.core.state.project_totals import ProjectTotals
+from factstore.core.state.configuration_view import ConfigurationState, ConfigurationView
 from factstore.core.state.stack_state import StackState
-
-ConfigurationState = Literal["waiting", "due", "in_progress", "complete", "failed", "lost"]
-CONFIGURATION_STATES: tuple[ConfigurationState, ...] = get_args(ConfigurationState)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationView:
-    """A configuration with its state.
-
-    :param state: ``lost`` if the member ended while the configuration was in progress.
-    :param deployed: True if this definition or a former one was run and has not been undeployed.
-    :param waits_for: the keys of the configurations that it waits for.
-    :param result: of the present definition; None before the first report.
-    """
-
-    configuration: Configuration
-    state: ConfigurationState
-    deployed: bool
-    waits_for: tuple[str, ...] = ()
-    result: StoredResult | None = None
-
-    @property
-    def ended(self) -> bool:
-        """True if nothing more is to be expected unless the definition changes."""
-        return self.state in ("complete", "failed", "lost")
+from factstore.core.state.totals import Totals
 
 
 def find_configuration(stack_state: StackState, key: str) -> Configuration | None:
@@ -78,7 +52,7 @@ def view_written(
     :param result: of this definition; None if there was none yet.
     """
     if stack_state is None:
-        stack_state = StackState(Stack("", "", "", "", "", "", "", ""), ProjectTotals())
+        stack_state = StackState(Stack("", "", "", "", "", "", "", ""), Totals())
     return _view(_Graph(stack_state, {written.key: written}, {written.key: result}), written)
 
 

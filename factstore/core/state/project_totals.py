@@ -5,16 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from factstore.core.model.fact import Stack
-
-if TYPE_CHECKING:
-    from factstore.core.state.stack_state import StackState
+from factstore.core.state.stack_state import StackState
+from factstore.core.state.totals import Totals
 
 
 @dataclass(slots=True)
-class ProjectTotals:
+class ProjectTotals(Totals):
     """The stacks of a project, and their total usage.
 
     :param names: of the stacks, in order.
@@ -22,8 +20,6 @@ class ProjectTotals:
 
     stacks: dict[str, StackState] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
-    facts: int = 0
-    bytes: int = 0
 
     def add(self, stack_state: StackState) -> None:
         """Add a new stack, which is empty."""

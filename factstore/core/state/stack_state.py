@@ -1,15 +1,14 @@
-"""The contents of one stack, and what is derived: usage, bound facts, convergence, waiters' outcomes.
+"""The state of one stack: its contents, and what its records change.
 
 It applies one mutation at a time, under the lock of its
-:class:`~factstore.core.state.state.State`.  It is longer than 300 lines because each kind of change is
-passed on here, and nowhere else.
+:class:`~factstore.core.state.state.State`.  Each kind of record is passed on here to the parts that
+follow it, and nowhere else.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from factstore.core.model.action import Action, ActionResult, ActionTimer
 from factstore.core.model.alarm import Alarm, AlarmTimer
@@ -20,10 +19,9 @@ from factstore.core.model.event import (
     flapping_change,
     stuck_change,
 )
-from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.fact import Scope
 from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.member import Applied, Declaration, Member
-from factstore.core.model.path import RESULTS
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.read_set import ReadSet, member_path
 from factstore.core.model.receipt import Receipt
@@ -31,147 +29,18 @@ from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
-from factstore.core.state.action_runs import ActionRuns
-from factstore.core.state.caused_paths import CausedPaths
-from factstore.core.state.configuration_changes import FOLDERS, ConfigurationChanges
-from factstore.core.state.context_checksum import ContextChecksum
-from factstore.core.state.convergence import Convergence
-from factstore.core.state.ended_members import EndedMembers
-from factstore.core.state.pending_waiters import ConditionView, PendingWaiters
-from factstore.core.state.project_totals import ProjectTotals
-from factstore.core.state.receipt_leases import ReceiptLeases
-from factstore.core.state.record_tables import RecordTables
-from factstore.core.state.stack_conditions import StackConditions
-from factstore.core.state.stack_leases import StackLeases
-from factstore.core.state.standing_alarms import StandingAlarms
-from factstore.core.state.turn_queues import TurnQueues
+from factstore.core.state.pending_waiters import ConditionView
+from factstore.core.state.stack_contents import StackContents
 
 
 @dataclass(slots=True, eq=False)
-class StackState:
-    """One stack.
-
-    :param epoch: of the store.
-    :param facts: the facts by path; *paths* are in order.
-    :param tables: the records.
-    :param live_members: members that have not departed.
-    :param leases: the leases of members and facts.
-    :param count: the number of facts and of records that count as facts.
-    :param changed: the revision that last changed facts or members.
-    :param sensitive: the number of sensitive facts.
-    :param checksum: the checksum of the stack's context.
-    :ivar conditions: the counters of the conditions of waiters and alarms.
-    :ivar pending_waiters: the waiters that are pending.
-    :ivar ended_members: why members that do not exist any more have ended, as far as it is known.
-    :ivar alarms: the alarms, with what the controller has to write for them.
-    """
-
-    stack: Stack
-    project: ProjectTotals
-    epoch: str = ""
-    facts: dict[str, Fact] = field(default_factory=dict)
-    paths: list[str] = field(default_factory=list)
-    tables: RecordTables = field(default_factory=RecordTables)
-    live_members: dict[str, Member] = field(default_factory=dict)
-    generations: dict[str, Member] = field(default_factory=dict)
-    ended_members: EndedMembers = field(default_factory=EndedMembers)
-    leases: StackLeases = field(default_factory=StackLeases)
-    count: int = 0
-    bytes: int = 0
-    changed: int = 0
-    sensitive: int = 0
-    checksum: ContextChecksum = field(default_factory=ContextChecksum)
-    receipt_leases: ReceiptLeases = field(default_factory=ReceiptLeases)
-    caused_paths: CausedPaths = field(default_factory=CausedPaths)
-    turn_queues: TurnQueues = field(init=False)
-    actions: ActionRuns = field(init=False)
-    configuration_changes: ConfigurationChanges = field(default_factory=ConfigurationChanges)
-    convergence: Convergence = field(init=False)
-    conditions: StackConditions = field(init=False)
-    pending_waiters: PendingWaiters = field(init=False)
-    alarms: StandingAlarms = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.conditions = StackConditions(self.stack.id)
-        self.turn_queues = TurnQueues(self.stack.id)
-        self.actions = ActionRuns(self.stack.id, self.tables, self.generations)
-        self.convergence = Convergence(self.stack.id, self.conditions.lagging)
-        self.pending_waiters = PendingWaiters(self.conditions)
-        self.alarms = StandingAlarms(self.conditions)
+class StackState(StackContents):
+    """One stack, to which changes are applied."""
 
     @property
     def target(self) -> int:
         """The newest revision that changed members, or facts outside ``results/``."""
         return self.convergence.target
-
-    # Facts
-
-    def put(self, fact: Fact) -> Fact | None:
-        """Store a fact; return the fact that it replaces, or None."""
-        path, paths = fact.path, self.paths
-        previous = self.facts.get(path)
-        if previous is None:
-            if paths and path < paths[-1]:
-                insort(paths, path)
-            else:  # as in the loading of a stack
-                paths.append(path)
-            self._grow(1, fact.size)
-        else:
-            self._grow(0, fact.size - previous.size)
-            self.leases.unbind(previous)
-            self.sensitive -= previous.sensitive
-        if fact.sealed is not None:
-            self.sensitive += 1
-        self.facts[path] = fact
-        self.checksum.replace_fact(previous, fact, self.epoch)
-        if fact.member is not None or fact.ttl is not None:
-            self.leases.bind(fact)
-        self.changed = fact.revision
-        self.conditions.fact(path, fact)
-        if fact.cause:
-            self.caused_paths.note(path)
-        if path.startswith(FOLDERS):
-            self.configuration_changes.note()
-        if not path.startswith(RESULTS):
-            self.convergence.change(path, fact.revision, fact.created)
-        return previous
-
-    def drop(self, path: str, revision: int) -> Fact | None:
-        """Delete a fact and return it; None if it did not exist."""
-        previous = self.facts.pop(path, None)
-        if previous is None:
-            return None
-        del self.paths[bisect_left(self.paths, path)]
-        self._grow(-1, -previous.size)
-        self.leases.unbind(previous)
-        self.sensitive -= previous.sensitive
-        self.checksum.replace_fact(previous, None, self.epoch)
-        self.changed = revision
-        self.conditions.fact(path, None)
-        if path.startswith(FOLDERS):
-            self.configuration_changes.note()
-        if not path.startswith(RESULTS):
-            self.convergence.delete(path, revision)
-        return previous
-
-    def below(self, folder: str, after: str = "") -> Iterator[str]:
-        """Yield the paths below a folder, or all if it is empty, after a path, in order."""
-        start, paths = f"{folder}/" if folder else "", self.paths
-        for at in range(max(bisect_left(paths, start), bisect_right(paths, after)), len(paths)):
-            if not paths[at].startswith(start):
-                return
-            yield paths[at]
-
-    def covered(self, prefix: str, after: str = "") -> Iterator[str]:
-        """Yield the paths at and below a path, or all if it is empty, after a path, in order."""
-        if prefix > after and prefix in self.facts:
-            yield prefix
-        yield from self.below(prefix, after)
-
-    def count_below(self, folder: str) -> int:
-        """Return the number of facts below a folder."""
-        after = f"{folder}0"  # the character after the slash
-        return bisect_left(self.paths, after) - bisect_left(self.paths, f"{folder}/")
 
     # Records
 
@@ -357,15 +226,3 @@ class StackState:
         unrecorded = self.convergence.has_unrecorded_deletion or self.conditions.lost_at
         written = waiters.outcomes or waiters.advanced or unrecorded or decisions
         return bool(written or self.actions.lost)
-
-    # Totals
-
-    def _count(self, record: Record | None, times: int) -> None:
-        if record is not None and record.size is not None:
-            self._grow(times * record.is_item, times * record.size)
-
-    def _grow(self, facts: int, size: int) -> None:
-        self.count += facts
-        self.bytes += size
-        self.project.facts += facts
-        self.project.bytes += size

@@ -154,7 +154,7 @@ class State:
                 del self._by_id[stack_state.stack.id]
                 stack_state.end()
                 self._unwritten.discard(stack_state.stack.id)
-                project = stack_state.project
+                project = self._projects[scope.project_id]
                 project.remove(scope.stack, stack_state)
                 if not project.stacks:
                     del self._projects[scope.project_id]

@@ -10,8 +10,8 @@ from factstore.core.model.event import DropRecord, Mutation, PutRecord
 from factstore.core.model.record import R
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.unnamed import project_of_unnamed, unnamed_stack
-from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.stack_state import StackState
+from factstore.core.state.totals import Totals
 
 _CONCERN_NOTIFIERS = (Subscription, Owner, Notifier)
 
@@ -50,4 +50,4 @@ def concerns_notifiers(mutation: Mutation) -> bool:
 
 
 def _empty(project_id: str) -> StackState:
-    return StackState(unnamed_stack(project_id), ProjectTotals())
+    return StackState(unnamed_stack(project_id), Totals())

@@ -15,7 +15,8 @@ from factstore.core.model.path import RESULTS
 from factstore.core.model.permissions import CONFIGS
 from factstore.core.model.template_report import lacking, lacks_path
 from factstore.core.model.wait import Goal, Need, Obstacle, Party, Wait, WaitKind, owner_of
-from factstore.core.state.configurations import ConfigurationView, view_all
+from factstore.core.state.configuration_view import ConfigurationView
+from factstore.core.state.configurations import view_all
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.waiter_waits import waiter_need
 

@@ -11,15 +11,15 @@ from factstore.core.model.definition import Definition
 from factstore.core.model.member import Member
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.waiter import Signal, Waiter
-from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.stack_state import StackState
+from factstore.core.state.totals import Totals
 from tests.unit.core.factories import EPOCH, NOW, stack
 
 LEASE = 77
 
 
 def stack_state() -> StackState:
-    return StackState(stack(), ProjectTotals())
+    return StackState(stack(), Totals())
 
 
 def member(name: str, revision: int, lease: int = LEASE, **fields: Any) -> Member:
