@@ -27,8 +27,7 @@ from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.operation import Committed, stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Service
-from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.event_service import EventService
 from factstore.core.state.action_runs import (
     action_scope,
     all_actions_scope,
@@ -39,7 +38,7 @@ from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 
 
-class ActionService(Service):
+class ActionService(EventService):
     """The service for actions.
 
     :param new_id: returns a unique id for a new action.
@@ -54,8 +53,7 @@ class ActionService(Service):
         transactor: Transactor,
         new_id: Callable[[], str],
     ) -> None:
-        super().__init__(store, clock, timeout, transactor)
-        self._events = events
+        super().__init__(store, events, clock, timeout, transactor)
         self._new_id = new_id
 
     def create(
@@ -138,7 +136,9 @@ class ActionService(Service):
             with state.read():
                 return tuple(_stack(state, scope).actions.views())
 
-        return self._query(all_actions_scope(scope)).read(read, unless, wait, stale=stale)
+        return self._query(all_actions_scope(scope), every_change=True).read(
+            read, unless, wait, stale=stale
+        )
 
     def get(
         self,
@@ -163,7 +163,7 @@ class ActionService(Service):
                     raise action_missing(scope, action)
                 return actions.view(found)
 
-        return self._query(action_scope(scope, action)).read(
+        return self._query(action_scope(scope, action), every_change=True).read(
             read, unless or _is_running, wait, stale=stale
         )
 
@@ -187,7 +187,7 @@ class ActionService(Service):
             with state.read():
                 return tuple(_stack(state, scope).actions.of_member(member))
 
-        return self._query(member_actions_scope(scope, member)).read(
+        return self._query(member_actions_scope(scope, member), every_change=True).read(
             read, unless, wait, stale=stale
         )
 
@@ -235,16 +235,6 @@ class ActionService(Service):
         page = list(islice(after, limit + 1))
         following = page[limit - 1].member if len(page) > limit else None
         return tuple(MemberRun(found.action, run) for run in page[:limit]), following
-
-    def _query(self, scope: Scope) -> BlockingQuery:
-        return BlockingQuery(
-            self._store,
-            self._events,
-            self._clock,
-            scope,
-            timeout=self._timeout,
-            every_change=True,
-        )
 
 
 def _written(done: Committed[ActionView]) -> ActionView:

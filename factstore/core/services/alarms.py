@@ -12,10 +12,8 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.operations.alarms import DeleteAlarm, SetAlarm, SetOutcome, alarm_missing
-from factstore.core.operations.transactor import Transactor
-from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Page, Service
-from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.base import Page
+from factstore.core.services.event_service import EventService
 from factstore.core.state.state import State
 
 
@@ -36,19 +34,8 @@ class AlarmView:
     fault: str | None = None
 
 
-class AlarmService(Service):
+class AlarmService(EventService):
     """The service for alarms."""
-
-    def __init__(
-        self,
-        store: Store,
-        events: EventSource,
-        clock: Clock,
-        timeout: float,
-        transactor: Transactor,
-    ) -> None:
-        super().__init__(store, clock, timeout, transactor)
-        self._events = events
 
     def get(
         self,
@@ -68,14 +55,7 @@ class AlarmService(Service):
         :raises NotFound: it does not exist; at once with *unless*, or if it was deleted.
         """
         _check(scope, name)
-        query = BlockingQuery(
-            self._store,
-            self._events,
-            self._clock,
-            scope,
-            timeout=self._timeout,
-            every_change=True,
-        )
+        query = self._query(scope, every_change=True)
         found = query.read_changed(
             lambda state: _read_alarm(state, scope, name),
             lambda found, first: found.alarm == first.alarm,

@@ -46,17 +46,16 @@ def paginate(items: Iterable[T], limit: int, name: Callable[[T], str], cursor: C
     return Page(tuple(found[:limit]), cursor, marker)
 
 
-class Service:
-    """The base of the services for nouns.
+class Reader:
+    """The base of the services that read.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
 
-    def __init__(self, store: Store, clock: Clock, timeout: float, transactor: Transactor) -> None:
+    def __init__(self, store: Store, clock: Clock, timeout: float) -> None:
         self._store = store
         self._clock = clock
         self._timeout = timeout
-        self._transactor = transactor
 
     def cursor(self, revision: int) -> Cursor:
         """Return the cursor of a revision of this store."""
@@ -68,6 +67,17 @@ class Service:
     def _state(self, *, stale: bool = False) -> State:
         """Return a state no older than the store at this call; with *stale*, this worker's state."""
         return self._store.state() if stale else self._store.refresh(self._deadline())
+
+
+class Service(Reader):
+    """The base of the services for nouns.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(self, store: Store, clock: Clock, timeout: float, transactor: Transactor) -> None:
+        Reader.__init__(self, store, clock, timeout)
+        self._transactor = transactor
 
     def _page(
         self,

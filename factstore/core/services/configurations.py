@@ -30,8 +30,7 @@ from factstore.core.operations.configurations import (
 from factstore.core.operations.operation import Committed, stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Service
-from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.event_service import EventService
 from factstore.core.state.configuration_changes import configurations_scope
 from factstore.core.state.configuration_view import ConfigurationView
 from factstore.core.state.configurations import (
@@ -44,7 +43,7 @@ from factstore.core.state.configurations import (
 from factstore.core.state.state import State
 
 
-class ConfigurationService(Service):
+class ConfigurationService(EventService):
     """The service for configurations.
 
     :param new_id: returns a unique id for a new definition.
@@ -59,8 +58,7 @@ class ConfigurationService(Service):
         transactor: Transactor,
         new_id: Callable[[], str],
     ) -> None:
-        super().__init__(store, clock, timeout, transactor)
-        self._events = events
+        super().__init__(store, events, clock, timeout, transactor)
         self._new_id = new_id
 
     def list(
@@ -97,7 +95,9 @@ class ConfigurationService(Service):
                 found = configurations(stack_state, member)
                 return view_configurations(stack_state, filter(can_read, found))
 
-        return self._query(scope).read(read, unless, wait, stale=stale)
+        return self._query(configurations_scope(scope), every_change=True).read(
+            read, unless, wait, stale=stale
+        )
 
     def get(
         self,
@@ -124,7 +124,9 @@ class ConfigurationService(Service):
                 raise configuration_missing(scope, key)
             return found
 
-        return self._query(scope).read(read, unless or _is_running, wait, stale=stale)
+        return self._query(configurations_scope(scope), every_change=True).read(
+            read, unless or _is_running, wait, stale=stale
+        )
 
     def put(
         self,
@@ -198,16 +200,6 @@ class ConfigurationService(Service):
         with state.read():
             stack = done.transaction.stack.id if done.transaction else ""
             return view_written(state.stack_state(stack), written, result)
-
-    def _query(self, scope: Scope) -> BlockingQuery:
-        return BlockingQuery(
-            self._store,
-            self._events,
-            self._clock,
-            configurations_scope(scope),
-            timeout=self._timeout,
-            every_change=True,
-        )
 
 
 def _read(state: State, scope: Scope, key: str) -> ConfigurationView | None:

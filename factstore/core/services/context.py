@@ -14,7 +14,6 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_stack_name
 from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.services.context_cache import Cache
 from factstore.core.services.context_delta import ContextDelta, changes_texts
 from factstore.core.services.context_document import Rendered
@@ -28,6 +27,7 @@ from factstore.core.services.context_wait import (
     history,
 )
 from factstore.core.services.debounce import AT_ONCE, PAGE_EVENTS, Debounce
+from factstore.core.services.event_service import EventReader
 from factstore.core.state.state import State
 
 _CACHED_CHARACTERS = 64 * 1024 * 1024
@@ -62,7 +62,7 @@ class Context:
         return "".join(self.texts)
 
 
-class ContextService:
+class ContextService(EventReader):
     """The service for contexts.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -77,10 +77,7 @@ class ContextService:
         timeout: float,
         running: RunningWrites | None = None,
     ) -> None:
-        self._store = store
-        self._events = events
-        self._clock = clock
-        self._timeout = timeout
+        super().__init__(store, events, clock, timeout)
         self._activity = Activity(events, running or RunningWrites(clock), clock)
         self._rendering = threading.Lock()
         self._compiled: Cache[tuple[str, bool, str], Rendered] = Cache(_CACHED_CHARACTERS)
@@ -110,7 +107,7 @@ class ContextService:
         view.check()
         context, target = None, None
         settles = settle.quiet > 0 and unless is not None  # a first context is returned at once
-        query = BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
+        query = self._query(scope)
         for state in query.states(wait, stale=stale):
             context = self._compile(state, scope, view, unless or ())
             if context is None and unless is not None:
@@ -167,14 +164,7 @@ class ContextService:
         waiting = self.waiting(scope, since, view, wait, settle)
         # A caller that has seen a newer state must not receive an older one.
         stale = stale and self._store.state().revision >= since.revision
-        query = BlockingQuery(
-            self._store,
-            self._events,
-            self._clock,
-            scope,
-            timeout=self._timeout,
-            read_set=waiting.read_set,
-        )
+        query = self._query(scope, read_set=waiting.read_set)
         for state in query.states(wait, stale=stale):
             while (left := waiting.seconds_left(state, self._store.epoch)) and waiting.settles:
                 state = self._paused(state, scope, left)

@@ -10,8 +10,7 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_stack_name, quoted
-from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.event_service import EventReader
 from factstore.core.state.state import State
 
 
@@ -51,17 +50,11 @@ class Convergence:
         return bool(self.members) and not any(f.lags for f in self.members)
 
 
-class ConvergenceService:
+class ConvergenceService(EventReader):
     """The service for convergence.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
-
-    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
-        self._store = store
-        self._events = events
-        self._clock = clock
-        self._timeout = timeout
 
     def get(
         self,
@@ -83,14 +76,7 @@ class ConvergenceService:
         check_stack_name(scope.stack)
         if group:
             check_name(group, "group")
-        query = BlockingQuery(
-            self._store,
-            self._events,
-            self._clock,
-            scope,
-            timeout=self._timeout,
-            every_change=True,
-        )
+        query = self._query(scope, every_change=True)
         found = None
         for state in query.states(wait, stale=stale):
             with state.read():

@@ -21,9 +21,9 @@ from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Page, Service, check_page_revision, paginate
+from factstore.core.services.base import Page, check_page_revision, paginate
 from factstore.core.services.blocked_reads import BlockedReadRegistry
-from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.event_service import EventService
 from factstore.core.services.readable_facts import fact_missing, readable_paths
 from factstore.core.services.written_facts import FactAttempt, WrittenFacts
 
@@ -37,7 +37,7 @@ def check_reader(fact: Fact, reader: SecretReader) -> None:
         )
 
 
-class FactService(Service):
+class FactService(EventService):
     """The service for facts."""
 
     def __init__(
@@ -50,8 +50,7 @@ class FactService(Service):
         encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
         blocked_reads: BlockedReadRegistry | None = None,
     ) -> None:
-        super().__init__(store, clock, timeout, transactor)
-        self._events = events
+        super().__init__(store, events, clock, timeout, transactor)
         self._encryption = encryption
         self._blocked_reads = blocked_reads or BlockedReadRegistry(clock)
 
@@ -82,7 +81,7 @@ class FactService(Service):
         check_stack_name(scope.stack)
         check_path(path)
         fact = None
-        query = BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
+        query = self._query(scope)
         shown = reader if wait and unless is None else None
         with self._blocked_reads.reading(scope, path, shown):
             for state in query.states(wait, stale=stale):

@@ -13,7 +13,8 @@ from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.kept_value import KeptValue, kept_values
 from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
-from factstore.core.ports import Clock, EventSource, Kept, Store
+from factstore.core.ports import Kept
+from factstore.core.services.event_service import EventReader
 from factstore.core.services.readable_facts import fact_missing
 
 _READ_EVENTS, _READ_BYTES = 200, 1024 * 1024  # at once
@@ -43,17 +44,11 @@ class FactHistory:
     more: bool
 
 
-class HistoryService:
+class HistoryService(EventReader):
     """The service for questions about the history of stacks in this worker.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
-
-    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
-        self._store = store
-        self._events = events
-        self._clock = clock
-        self._timeout = timeout
 
     @property
     def limits(self) -> Kept:

@@ -21,12 +21,10 @@ from factstore.core.model.member import Declaration, Member
 from factstore.core.model.path import check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.usage import Contents
-from factstore.core.operations.transactor import Transactor
-from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Service
 from factstore.core.services.context import Context
 from factstore.core.services.context_document import Rendered
 from factstore.core.services.context_view import View
+from factstore.core.services.event_service import EventService
 from factstore.core.services.time_slice import TimeSlice
 
 T = TypeVar("T", Fact, Member)
@@ -61,19 +59,8 @@ class Differences:
     members: tuple[Difference[Member], ...]
 
 
-class PastService(Service):
+class PastService(EventService):
     """The service for a stack at earlier cursors."""
-
-    def __init__(
-        self,
-        store: Store,
-        events: EventSource,
-        clock: Clock,
-        timeout: float,
-        transactor: Transactor,
-    ) -> None:
-        super().__init__(store, clock, timeout, transactor)
-        self._events = events
 
     def context(self, scope: Scope, at: Cursor, view: View) -> Context:
         """Return the context that a stack had at a cursor.

@@ -38,7 +38,8 @@ from factstore.core.operations.subscription_secrets import new_challenge, new_se
 from factstore.core.operations.subscriptions import CreateSubscription, RotateSecret, WithSecret
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Find, Page, Service
+from factstore.core.services.base import Find, Page
+from factstore.core.services.event_service import EventService
 
 DELETION_SECONDS = 30.0
 """The most that a deletion waits for the notifier; a lease ends earlier."""
@@ -72,7 +73,7 @@ class SubscriptionView:
         return f"{self.subscription.etag(epoch)}-{revision}"
 
 
-class SubscriptionService(Service):
+class SubscriptionService(EventService):
     """The service for subscriptions.
 
     :param rules: of targets.
@@ -88,8 +89,7 @@ class SubscriptionService(Service):
         encryption: Encryption,
         rules: TargetRules,
     ) -> None:
-        super().__init__(store, clock, timeout, transactor)
-        self._events = events
+        super().__init__(store, events, clock, timeout, transactor)
         self._encryption = encryption
         self.rules = rules
 

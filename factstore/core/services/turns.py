@@ -13,11 +13,8 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.turn import QueuedTurn, TurnRequest
 from factstore.core.operations.operation import stack_missing
-from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.turns import GiveTurnBack, TakeTurn, turn_missing
-from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Service
-from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.event_service import EventService
 from factstore.core.state.state import State
 from factstore.core.state.turn_queues import queue_scope
 
@@ -31,19 +28,8 @@ class Taken:
     revision: int
 
 
-class TurnService(Service):
+class TurnService(EventService):
     """The service for turns."""
-
-    def __init__(
-        self,
-        store: Store,
-        events: EventSource,
-        clock: Clock,
-        timeout: float,
-        transactor: Transactor,
-    ) -> None:
-        super().__init__(store, clock, timeout, transactor)
-        self._events = events
 
     def take(
         self,
@@ -112,7 +98,9 @@ class TurnService(Service):
                 raise turn_missing(scope, queue, member)
             return found
 
-        return self._query(queue_scope(scope, queue)).read(read, unless, wait, stale=stale)
+        return self._query(queue_scope(scope, queue), every_change=True).read(
+            read, unless, wait, stale=stale
+        )
 
     def list(
         self,
@@ -138,18 +126,8 @@ class TurnService(Service):
                     raise stack_missing(scope)
                 return tuple(stack_state.turn_queues.queued(queue))
 
-        return self._query(queue_scope(scope, queue) if queue else scope).read(
+        return self._query(queue_scope(scope, queue) if queue else scope, every_change=True).read(
             read, unless, wait, stale=stale
-        )
-
-    def _query(self, scope: Scope) -> BlockingQuery:
-        return BlockingQuery(
-            self._store,
-            self._events,
-            self._clock,
-            scope,
-            timeout=self._timeout,
-            every_change=True,
         )
 
 

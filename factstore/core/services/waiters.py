@@ -11,16 +11,14 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.waiter import Progress, Signal, Waiter
 from factstore.core.operations.signals import SendSignal, SignalRequest
-from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.waiters import (
     ArmOutcome,
     ArmWaiter,
     DeleteWaiter,
     waiter_missing,
 )
-from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Page, Service
-from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.base import Page
+from factstore.core.services.event_service import EventService
 from factstore.core.state.state import State
 
 
@@ -37,19 +35,8 @@ class WaiterView:
     fault: str | None = None
 
 
-class WaiterService(Service):
+class WaiterService(EventService):
     """The service for waiters."""
-
-    def __init__(
-        self,
-        store: Store,
-        events: EventSource,
-        clock: Clock,
-        timeout: float,
-        transactor: Transactor,
-    ) -> None:
-        super().__init__(store, clock, timeout, transactor)
-        self._events = events
 
     def get(
         self,
@@ -69,14 +56,7 @@ class WaiterService(Service):
         :raises NotFound: it does not exist; at once with *unless*, or if it was deleted.
         """
         _check(scope, name)
-        query = BlockingQuery(
-            self._store,
-            self._events,
-            self._clock,
-            scope,
-            timeout=self._timeout,
-            every_change=True,
-        )
+        query = self._query(scope, every_change=True)
         found = query.read_changed(
             lambda state: _read_waiter(state, scope, name),
             lambda found, first: found == first and found.waiter.state == "pending",

@@ -15,8 +15,9 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_stack_name, quoted
 from factstore.core.model.stack_selection import Watched
-from factstore.core.ports import Clock, EventBatch, EventSource, Store
+from factstore.core.ports import EventBatch
 from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, Debounce, Debouncer, Page
+from factstore.core.services.event_service import EventReader
 from factstore.core.services.follower import Follower, read_events
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import (
@@ -51,21 +52,11 @@ class Poll:
     more: bool
 
 
-class WatchService:
+class WatchService(EventReader):
     """The service for watching.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
-
-    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
-        self._store = store
-        self._events = events
-        self._clock = clock
-        self._timeout = timeout
-
-    def cursor(self, revision: int) -> Cursor:
-        """Return the cursor of a revision of this store."""
-        return Cursor(self._store.epoch, revision)
 
     def poll(
         self,

@@ -19,6 +19,7 @@ from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.operations.operation import stack_missing
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.cause_chain import FLAPPING_TIMES, CauseChain, EndKind, Flapping, Step
+from factstore.core.services.event_service import EventReader
 from factstore.core.services.time_slice import TimeSlice
 
 _READ_EVENTS, _READ_BYTES = 1000, 16 * 1024 * 1024  # at once
@@ -46,7 +47,7 @@ class Why:
     since: Cursor
 
 
-class WhyService:
+class WhyService(EventReader):
     """The service for the causes of members' runs.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -61,10 +62,7 @@ class WhyService:
         timeout: float,
         flapping_times: int = FLAPPING_TIMES,
     ) -> None:
-        self._store = store
-        self._events = events
-        self._clock = clock
-        self._timeout = timeout
+        super().__init__(store, events, clock, timeout)
         self.flapping_times = flapping_times
 
     def get(self, scope: Scope, name: str, permissions: Permissions = OWNER) -> Why:

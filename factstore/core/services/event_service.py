@@ -1,0 +1,59 @@
+"""The bases of the services that also wait for events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from factstore.core.model.fact import Scope
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.services.base import Reader, Service
+from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.state.state import State
+
+
+class EventReader(Reader):
+    """The base of the services that read, and wait for what they read.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
+        super().__init__(store, clock, timeout)
+        self._events = events
+
+    def _query(
+        self,
+        scope: Scope,
+        *,
+        every_change: bool = False,
+        read_set: Callable[[State], str] | None = None,
+    ) -> BlockingQuery:
+        """Return a query that waits for changes of a stack; see :class:`BlockingQuery`."""
+        return BlockingQuery(
+            self._store,
+            self._events,
+            self._clock,
+            scope,
+            timeout=self._timeout,
+            every_change=every_change,
+            read_set=read_set,
+        )
+
+
+class EventService(EventReader, Service):
+    """The base of the services for nouns that callers wait for.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        timeout: float,
+        transactor: Transactor,
+    ) -> None:
+        Service.__init__(self, store, clock, timeout, transactor)
+        self._events = events
