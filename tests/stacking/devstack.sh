@@ -14,7 +14,7 @@ REGION_NAME=RegionOne
 API_WORKERS=2
 ENABLE_DEBUG_LOG_LEVEL=True
 STACK_USER=$(id -un)
-ENABLED_SERVICES=keystone,memcached
+ENABLED_SERVICES=keystone,memcached,h-eng
 VENV=$DATA_DIR/venv
 PATH=$VENV/bin:$PATH
 
@@ -34,6 +34,12 @@ function pip_install {
 function install_base {
     $PYTHON -m venv $VENV
     pip_install keystone gunicorn python-memcached python-openstackclient
+}
+
+# The plugin of Heat is enabled before ours.
+function install_heat {
+    local -A versions=([2025.1]=24 [2025.2]=25 [2026.1]=26)
+    pip_install openstack-heat==${versions[$RELEASE]}.* python-heatclient
 }
 
 function setup_develop {

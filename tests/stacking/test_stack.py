@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.cmd.processes.ports import free_port
 from tests.eventually import eventually
+from tests.heat.lab.server import HeatServer
 from tests.memcached import Memcached
 
 HERE = Path(__file__).parent
@@ -31,6 +33,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 class Devstack:
     """A devstack below a directory."""
+
+    heat: HeatServer
 
     def __init__(self, work: Path, release: str, etcd: EtcdServer, memcached: Memcached) -> None:
         self.work, self.port = work, free_port()
@@ -92,9 +96,9 @@ def devstack(
     etcd.wait_ready()
     memcached.start()
     made = Devstack(work, request.param, etcd, memcached)
-    keystone = None
+    heat = keystone = None
     try:
-        made.bash("install_base")
+        made.bash("install_base", "install_heat")
         with pytest.MonkeyPatch.context() as patched:
             python = work / "data" / "venv" / "bin" / "python"
             patched.setenv("FACTSTORE_KEYSTONE_PYTHON", str(python))
@@ -115,11 +119,19 @@ def devstack(
         }
         made.bash("openstack project create --domain default service -f value -c id")
         made.bash("openstack role create --or-show service -f value -c id")
+        made.heat = heat = HeatServer(
+            work / "heat",
+            keystone,
+            plugin_dirs=[],
+            python=python,
+            checkout=work / "dest" / "factstore",
+        )
+        made.env["FACTSTORE_HEAT_CONF"] = str(heat.conf)
         yield made
     finally:
         for pid in made.pids():
             os.kill(pid, signal.SIGTERM)
-        for part in (keystone, memcached, etcd):
+        for part in (heat, keystone, memcached, etcd):
             if part is not None:
                 part.child.kill()
 
@@ -137,6 +149,26 @@ def test_stacked_service_answers_commands_and_unstacking_leaves_nothing(devstack
     devstack.bash("openstack fact set slurm secrets/db hidden --sensitive -f json")
     assert devstack.openstack("fact get slurm secrets/db")["value"] == "hidden"
 
+    # Heat has read its configuration when it was started, after the plugin had changed that.
+    plugins = devstack.work / "dest/factstore/factstore/heat/plugins"
+    dirs = devstack.bash("iniget $FACTSTORE_HEAT_CONF DEFAULT plugin_dirs").strip().split(",")
+    assert (len(dirs), dirs[1]) == (2, str(plugins))
+    devstack.heat.start()
+    devstack.heat.wait_ready()
+    types = devstack.openstack("orchestration resource type list --filter name=OS::FactStore::")
+    assert {each["Resource Type"] for each in types} == resource_types()
+    template = devstack.work / "dest/factstore/examples/heat/web.yaml"
+    servers = devstack.work / "servers.yaml"
+    servers.write_text("resource_registry: {'OS::Nova::Server': 'Lab::Server'}")
+    parameters = "--parameter image=debian --parameter flavor=small"
+    devstack.bash(f"openstack stack create web -t {template} -e {servers} {parameters} --wait")
+    assert devstack.openstack("fact get web nodes/web/services/nginx")["value"] == "started"
+    shown = devstack.openstack("stack output show web ip")
+    assert shown["output_value"] == devstack.openstack("fact get web nodes/web/ip")["value"]
+    devstack.bash("openstack stack delete --yes --wait web")
+    assert [each["Name"] for each in devstack.openstack("fact stack list")] == ["slurm"]
+    devstack.heat.kill()
+
     # A second run of stack.sh begins with unstack.sh; the facts and the accounts are still there.
     devstack.phases("unstack")
     assert not devstack.pids() or devstack.pids() == [apache_pid(devstack)]
@@ -152,6 +184,12 @@ def test_stacked_service_answers_commands_and_unstacking_leaves_nothing(devstack
     assert not (devstack.work / "etc").exists()
     assert not list(devstack.work.glob("sites/*")) + list(devstack.work.glob("enabled/*"))
     eventually(lambda: devstack.pids() == [apache_pid(devstack)])
+
+
+def resource_types() -> set[str]:
+    """Return the resource types that the plugins have."""
+    file = CHECKOUT / "factstore" / "heat" / "plugins" / "factstore_resources.py"
+    return set(re.findall(r"OS::FactStore::\w+", file.read_text()))
 
 
 def apache_pid(devstack: Devstack) -> int:

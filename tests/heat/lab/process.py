@@ -17,7 +17,12 @@ from typing import Any
 from oslo_service import backend
 
 gc.set_threshold(20_000, 20, 100)  # Heat imports for seconds, a fifth of which would be collections
-backend.init_backend(backend.BackendType.THREADING)  # before Heat is imported
+try:
+    backend.init_backend(backend.BackendType.THREADING)  # before Heat is imported
+except ValueError:  # it is unknown in the release 2025.1, whose Heat runs on eventlet
+    import eventlet
+
+    eventlet.monkey_patch()
 
 from heat import version  # noqa: E402
 from heat.common import config, messaging  # noqa: E402

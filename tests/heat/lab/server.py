@@ -19,7 +19,7 @@ from factstore.cmd.processes.process import Child, Pause, python_environment
 from tests.heat.lab.accounts import STACK_USER, HeatAccounts, provision
 
 PLUGINS = Path(__file__).with_name("plugins")
-_INSTALLED = Path(sys.prefix) / "etc" / "heat"
+_CHECKOUT = Path(__file__).parents[3]
 
 
 class HeatServer:
@@ -39,6 +39,8 @@ class HeatServer:
         options: Options | None = None,
         pause: float = 1.0,
         notify_prefix: str = "",
+        python: Path = Path(sys.executable),
+        checkout: Path = _CHECKOUT,
     ) -> None:
         """Prepare a Heat.
 
@@ -47,15 +49,18 @@ class HeatServer:
         :param pause: seconds between two steps of a task; Heat's own pause is one second.
         :param notify_prefix: if *options* name the notification driver, it is called for the stacks
             whose names begin so.
+        :param python: the Python of the environment in which Heat is installed.
+        :param checkout: the source of factstore and of these tests.
         """
         private_directory(state_dir)
+        self._python, self._checkout = python, checkout
         self.state_dir = state_dir
         self.port = free_port()
         self.cfn_port = free_port()
         self.log_path = state_dir / "heat.log"
         self.child = Child("heat")
         self._probe = Probe(f"http://{LOOPBACK}:{self.port}")
-        self._conf = state_dir / "heat.conf"
+        self.conf = state_dir / "heat.conf"
         self._arguments = (str(pause), notify_prefix)
         accounts = provision(
             keystone.accounts,
@@ -70,10 +75,11 @@ class HeatServer:
             ",".join(map(str, (PLUGINS, *plugin_dirs))),
             database or f"sqlite:///{state_dir}/heat.db",
             convergence,
+            python.parents[1] / "etc" / "heat",
         )
         for name, values in (options or {}).items():
             sections[name] = {**sections.get(name, {}), **values}
-        write_options(self._conf, sections)
+        write_options(self.conf, sections)
 
     @property
     def url(self) -> str:
@@ -94,16 +100,16 @@ class HeatServer:
         """Start it, which creates the schema, and return at once. Raises ChildError."""
         self.child.start(
             [
-                sys.executable,
+                str(self._python),
                 "-m",
                 "tests.heat.lab.process",
                 str(self.port),
                 str(self.cfn_port),
-                str(self._conf),
+                str(self.conf),
                 *self._arguments,
             ],
             log_path=self.log_path,
-            env=_environment(),
+            env=_environment(self._checkout),
         )
 
     def wait_ready(self, deadline: float = 180.0, pause: Pause = time.sleep) -> None:
@@ -116,10 +122,12 @@ class HeatServer:
         self.child.kill()
 
 
-def _environment() -> dict[str, str]:
-    """Return our environment, with this checkout on the Python path."""
-    paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
-    return {**python_environment(), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+def _environment(checkout: Path) -> dict[str, str]:
+    """Return our environment, with a checkout on the Python path."""
+    paths = [str(checkout), os.environ.get("PYTHONPATH", "")]
+    # Without the current directory, which may be another checkout.
+    found = {**python_environment(), "PYTHONSAFEPATH": "1"}
+    return {**found, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _sections(
@@ -130,6 +138,7 @@ def _sections(
     plugin_dirs: str,
     database: str,
     convergence: bool,
+    installed: Path,
 ) -> dict[str, dict[str, str | int]]:
     """Return the contents of heat.conf."""
     identity = {
@@ -152,8 +161,8 @@ def _sections(
             "stack_user_role": STACK_USER,
             "auth_encryption_key": secrets.token_hex(16),
             "plugin_dirs": plugin_dirs,
-            "environment_dir": str(_INSTALLED / "environment.d"),
-            "template_dir": str(_INSTALLED / "templates"),
+            "environment_dir": str(installed / "environment.d"),
+            "template_dir": str(installed / "templates"),
             "region_name_for_services": REGION,
             "heat_metadata_server_url": f"http://{LOOPBACK}:{port}",
             "heat_waitcondition_server_url": f"http://{LOOPBACK}:{cfn_port}/v1/waitcondition",
@@ -162,7 +171,7 @@ def _sections(
             "enable_stack_abandon": "true",
             "enable_stack_adopt": "true",
         },
-        "paste_deploy": {"api_paste_config": str(_INSTALLED / "api-paste.ini")},
+        "paste_deploy": {"api_paste_config": str(installed / "api-paste.ini")},
         "database": {"connection": database},
         "keystone_authtoken": {
             **scoped,
