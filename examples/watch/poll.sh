@@ -31,6 +31,11 @@ END
             410)
                 return 1
                 ;;
+            404)
+                echo "$stack: HTTP 404" >&2
+                [ -z "$cursor" ] || exit 0 # it was there, and has been deleted since the last request
+                exit 1
+                ;;
             4[013]*)
                 echo "$stack: HTTP $status" >&2
                 exit 1

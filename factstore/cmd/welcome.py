@@ -31,6 +31,9 @@ def welcome(settings: Settings) -> str:
         lines.append(f"  in a browser   {url}/v1/docs")
     curl = "curl"
     if settings.keystone:
+        lines.append(
+            "  facts          of Keystone's projects; those put without KEYSTONE=1 have none"
+        )
         lines += [f"  credentials    {settings.openrc(name)}" for name in settings.logins]
         lines += [f"                 {settings.clouds}"]
         openrc = shlex.quote(str(settings.openrc("owner")))
@@ -51,7 +54,11 @@ def welcome(settings: Settings) -> str:
         lines.append(f"  . {openrc}")
     else:
         lines.append(f"  export OS_AUTH_TYPE=none OS_ENDPOINT={url}")
-    lines.append(f"  {shlex.quote(sys.executable)} -c {shlex.quote(_PYTHON)}")
+    lines += [
+        f"  {shlex.quote(sys.executable)} -c {shlex.quote(_PYTHON)}",
+        "The same with OpenStackClient and the extra [osc]:",
+        "  openstack fact get demo services/web -f value -c value",
+    ]
     return "\n".join(lines)
 
 
