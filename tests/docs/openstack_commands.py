@@ -24,7 +24,7 @@ openstack fact commands
 
 .. Written by python -m tests.docs.openstack_commands. Do not edit.
 
-OpenStackClient has these commands after ``pip install 'openstack-factstore[osc]'``.
+OpenStackClient has these commands after ``pip install '.[osc]'`` in a checkout of the source.
 :doc:`/how-to/openstack-client` shows how to use them. ``openstack help fact set`` prints the same
 information as this page.
 

@@ -162,6 +162,12 @@ def test_every_file_that_the_contributors_guides_name_is_there() -> None:
         )
 
 
+def test_commands_install_from_the_source_because_no_index_has_the_package() -> None:
+    for page in [*DOC.rglob("*.rst"), *ROOT.glob("*.md"), *ROOT.glob("[ae]*/**/*.md")]:
+        installed = re.findall(r"pip install .*?(\S*factstore\S*)", page.read_text())
+        assert [each for each in installed if "factstore/bin" not in each] == [], page
+
+
 def waited_for(condition: dict[str, Any]) -> Iterator[str]:
     """Yield the paths of the facts in a waiter's condition, below those of their members."""
     for each in [*condition.get("all", []), *condition.get("any", [])]:
