@@ -14,6 +14,7 @@ CACHE = Path(os.environ.get("FACTSTORE_IMAGES") or ROOT / ".images")
 CLOUD_IMAGE = ("systemd-sysv", "udev", "ca-certificates", "iproute2", "cloud-init")
 """The packages of a cloud image that its first boot uses; cloud-init brings python3."""
 
+_TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 _CLOUD_INIT = """\
 datasource_list: [NoCloud]
 locale: C.UTF-8
@@ -64,12 +65,14 @@ NEWER = (Distribution("trixie", "3.13"), Distribution("sid", "3.14"))
 
 
 def _call(*command: object) -> None:
+    # A directory for temporary files need not exist in the root file system.
+    kept = {name: text for name, text in os.environ.items() if name not in _TEMPORARY}
     done = subprocess.run(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+        env={**kept, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
     )
     assert done.returncode == 0, f"{command}: {(done.stdout + done.stderr)[-3000:]}"
