@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from keystoneauth1.exceptions import ClientException
@@ -98,6 +99,9 @@ def run(args: argparse.Namespace) -> int:
 
 def serve(settings: Settings) -> int:
     """Serve until a signal, and return 0. Raises CommandError if the service fails."""
+    for package in ("oslo_config", "gunicorn", "gevent"):
+        if find_spec(package) is None:
+            raise CommandError(f"{package} is not installed: install openstack-factstore[server]")
     try:
         find_etcd()
         if settings.keystone:

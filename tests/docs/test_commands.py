@@ -124,7 +124,12 @@ def test_every_subcommand_prints_help_without_the_server_packages() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
-    [(("verify",), 2), (("purge", "--project", "p"), 1), (("renew-epoch",), 1)],
+    [
+        (("verify",), 2),
+        (("purge", "--project", "p"), 1),
+        (("renew-epoch",), 1),
+        (("standalone", "--state", "/nowhere/state"), 1),
+    ],
 )
 def test_without_the_services_packages_one_line_names_the_extra(
     arguments: tuple[str, ...], status: int
