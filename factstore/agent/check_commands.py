@@ -63,7 +63,23 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     if stored is not None:
         for note in config_check.find_omissions(settings, stored["document"]):
             print_error(f"note: {note}")
-    return EXIT_MISCONFIGURED if problems else status
+    if problems or status != EXIT_OK:
+        return EXIT_MISCONFIGURED if problems else status
+    print(_summary(settings))
+    return EXIT_OK
+
+
+def _summary(settings: Settings) -> str:
+    """Return who the agent would be, and how much it would do."""
+    member = f"member {settings.agent.member}" if settings.agent.member else "a member"
+    counts = {
+        "templates": len(settings.templates),
+        "renderers": len(settings.renders),
+        "hooks": drop_in_check.count_hooks(settings),
+        "files of facts": drop_in_check.count_facts(settings),
+    }
+    found = ", ".join(f"{name} {number}" for name, number in counts.items())
+    return f"ok: {member} of {settings.agent.stack} in group {settings.agent.group}; {found}"
 
 
 def _render(settings: Settings, args: argparse.Namespace) -> int:

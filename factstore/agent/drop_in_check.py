@@ -30,6 +30,17 @@ def find_problems(settings: Settings) -> Iterator[str]:
             yield f"{option}: {directory} cannot be read: {error.strerror}."
 
 
+def count_facts(settings: Settings) -> int:
+    """Return the number of files in ``facts.d`` that are read."""
+    return len(drop_ins(settings.facts.directory))
+
+
+def count_hooks(settings: Settings) -> int:
+    """Return the number of hooks that run."""
+    hooks = settings.react.hooks
+    return len([file for file in drop_ins(hooks) if file not in hooks_passed_over(hooks)])
+
+
 def _fact_problems(directory: Path) -> Iterator[tuple[Path, str]]:
     for file, reason in passed_over(directory).items():
         yield file, f"{reason}, and is ignored"

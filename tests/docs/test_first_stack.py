@@ -40,7 +40,8 @@ def test_two_instances_find_each_other_and_one_is_missed(
     logs = "\n".join(log.read_text() for log in tmp_path.glob("*/n?/log"))
     assert done.returncode == 0, (done.stdout, done.stderr, logs)
     printed = [step.strip() for step in done.stdout.split("--- the next step ---")]
-    alone, both, left = (text.strip() for text in said)
+    checked, alone, both, left = (text.strip() for text in said)
+    assert checked in printed[1].splitlines()
     assert printed[2] == alone
     assert printed[4] == both
     assert printed[5] == left
