@@ -181,10 +181,11 @@ class Machines:
         """Print a line about a node, or about all if the name is empty."""
         print(f"{time.monotonic() - self._began:7.2f} s  {name:6} {what}", flush=True)
 
-    def show(self) -> None:
-        """Print the file on which all nodes agree."""
+    def show(self, *, kept: bool) -> None:
+        """Print the file on which all nodes agree, and where it is if it is kept."""
         conf = self._machines[HEAD].conf
-        print(f"\n{conf}:\n{conf.read_text()}", flush=True)
+        place = f", also in {conf}" if kept else ""
+        print(f"\n{conf.name} of all nodes{place}:\n{conf.read_text()}", flush=True)
 
 
 def _is_of(change: Change, names: Sequence[str]) -> bool:
@@ -217,7 +218,7 @@ def run(machines: Machines, args: argparse.Namespace) -> bool:
         machines.say("", "; ".join(wrong) or f"all {len(machines)} agree")
         if wrong:
             return False
-    machines.show()
+    machines.show(kept=args.output is not None)
     ends = machines.ends()
     machines.say(
         "", f"cluster-ready was armed {machines.armings} times, and ended: {', '.join(ends)}"
