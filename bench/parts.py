@@ -14,6 +14,7 @@ from bench import (
     growth,
     heartbeats,
     heat,
+    history,
     many_stacks,
     massdeath,
     memory,
@@ -186,6 +187,10 @@ def _massdeath(labs: Labs, report: Report, sizes: Sizes) -> None:
     report.figure("deaths_seconds", found[0].seconds)
 
 
+def _history(labs: Labs, report: Report, sizes: Sizes) -> None:
+    history.run(report, max(1, sizes.rounds // 2))
+
+
 def _heat(labs: Labs, report: Report, sizes: Sizes) -> None:
     report.section("Heat: one fact in a launch configuration and in a data bag, one caller")
     with Lab(keystone=True) as guarded:
@@ -233,6 +238,7 @@ PARTS: dict[str, Callable[[Labs, Report, Sizes], None]] = {
     "boot": _boot,
     "nodes": _nodes,
     "massdeath": _massdeath,
+    "history": _history,
     "heat": _heat,
     "zaqar": _zaqar,
     "notify": _notify,
