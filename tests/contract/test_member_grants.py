@@ -313,7 +313,9 @@ def test_the_groups_grant_is_renewed_with_a_members_when_half_of_its_time_is_ove
     by = holder(issued)
     later(worker, 290).renew(scope, issued.grant.id, None, by)
     assert worker.grants.get(scope, parent.grant.id).expires_at == parent.grant.expires_at
+    lease = lease_of(worker, scope, parent.grant.id)
     later(worker, 310).renew(scope, issued.grant.id, None, by)
+    assert not worker.store.renew_lease(lease, soon())  # as with all renewals, there is a new one
     renewed = later(worker, 310).get(scope, parent.grant.id)
     assert renewed.ttl == 600
     assert renewed.updated_by == by.user_id

@@ -134,21 +134,21 @@ class RenewGrant(Operation[Grant]):
         self._check_ttl(known, ttl)
         renewed = self._renewed(known, ttl, view.now)
         records, revisions = [renewed], {known.record_key: known.revision}
-        keep = known.lease if ttl == known.ttl else 0
-        leases: dict[str | RecordKey, LeaseRequest] = {renewed.record_key: LeaseRequest(ttl, keep)}
+        # A new lease, because a former leader of etcd revokes those of whose renewals it does not know.
+        leases: dict[str | RecordKey, LeaseRequest] = {renewed.record_key: LeaseRequest(ttl)}
+        ends = [known.lease]
         if parent is not None:
             revisions[parent.record_key] = parent.revision
             if add_seconds(view.now, parent.ttl // 2) > parent.expires_at:
                 records.append(self._renewed(parent, parent.ttl, view.now))
-                # A parent whose lease has ended is about to go, and is not brought back.
-                request = LeaseRequest(parent.ttl, parent.lease, optional=True)
-                leases[parent.record_key] = request
+                leases[parent.record_key] = LeaseRequest(parent.ttl)
+                ends.append(parent.lease)
         return Draft(
             renewed,
             records=tuple(records),
             record_revisions=revisions,
             leases=leases,
-            ends=(known.lease,),
+            ends=tuple(ends),
         )
 
     def _check_ttl(self, known: Grant, ttl: int) -> None:

@@ -51,7 +51,7 @@ class WriteLeases:
                 chosen[id(request)] = self._choose(key, request)
             found[key] = chosen[id(request)]
         new = {lease for lease in chosen.values() if is_monitored(lease) and lease in self._pulses}
-        self._used = {chosen[id(request)] for request in leases.values() if not request.brief} - {0}
+        self._used = {chosen[id(request)] for request in leases.values() if not request.brief}
         self._shared = {chosen[id(request)] for request in leases.values() if request.shared}
         return replace(
             transaction,
@@ -62,14 +62,13 @@ class WriteLeases:
                     if isinstance(record, Pulse)
                     else _attached(record, found.get(record.record_key))
                     for record in transaction.records
-                    if found.get(record.record_key) != 0
                 ]
                 + [self._pulses[lease] for lease in sorted(new)]
             ),
         )
 
     def _choose(self, key: str | RecordKey, request: LeaseRequest) -> int:
-        """Return a lease for a request; 0 if it is optional and the lease to keep has ended."""
+        """Return a lease for a request."""
         if request.pulse_of:
             pulse = self._store.create_pulse(request.pulse_of, request.ttl, self._deadline)
             self._pulses[pulse.lease] = pulse
@@ -78,8 +77,6 @@ class WriteLeases:
             request.shared or self._store.renew_lease(request.keep, self._deadline)
         ):
             return request.keep
-        if request.optional:
-            return 0
         known = self._created.get((key, request.ttl))
         # A lease of an earlier plan has lost part of its time, and may have ended.
         if known is None or not self._store.renew_lease(known, self._deadline):

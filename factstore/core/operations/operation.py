@@ -91,7 +91,6 @@ class LeaseRequest:
 
     :param ttl: seconds.
     :param keep: a lease that is renewed and kept; if it has ended, a new one is made.
-    :param optional: leave the record out if the lease to keep has ended, rather than make a new one.
     :param brief: revoke the lease, and so remove the record, as soon as the write is durable.
     :param shared: the lease to keep is that of other records, whose time does not start again.
     :param monitored: make a monitored lease, with a pulse, because it is to be renewed.
@@ -100,7 +99,6 @@ class LeaseRequest:
 
     ttl: int
     keep: int = 0
-    optional: bool = False
     brief: bool = False
     shared: bool = False
     monitored: bool = False
