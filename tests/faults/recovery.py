@@ -14,15 +14,16 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from factstore.cmd.processes.etcd import EtcdServer
 from tests.etcd_cluster import EtcdCluster
+from tests.faults.laboratory import FAULTS, LINK_FAULTS, Laboratory
 from tests.service import ApiServer
 
 EVERY = 0.1  # seconds between two requests
@@ -106,7 +107,7 @@ class EtcdClient:
         raise OSError("no member answers")
 
 
-def _service(server: ApiServer, method: str) -> Callable[[], None]:
+def service_request(server: ApiServer, method: str) -> Callable[[], None]:
     numbers = iter(range(10**9))
     url = f"{server.url}/v1/stacks/recovery/facts/probe"
 
@@ -155,8 +156,8 @@ def measure(
     :param disturb: causes the fault, and returns a function that ends it.
     """
     probers = {
-        "service writes": Prober(_service(server, "PUT")),
-        "service reads": Prober(_service(server, "GET")),
+        "service writes": Prober(service_request(server, "PUT")),
+        "service reads": Prober(service_request(server, "GET")),
         "etcd writes": Prober(EtcdClient(endpoints, "put").send),
         "etcd reads": Prober(EtcdClient(endpoints, "range").send),
     }
@@ -178,80 +179,34 @@ def measure(
     return row
 
 
-@contextmanager
-def laboratory(directory: Path) -> Iterator[tuple[EtcdCluster, Callable[[list[str]], ApiServer]]]:
-    """Yield three members, and a function that starts a service with their endpoints in an order."""
-    (directory / "etcd").mkdir()
-    cluster = EtcdCluster(directory / "etcd")
-    servers: list[ApiServer] = []
-
-    def start(endpoints: list[str]) -> ApiServer:
-        server = ApiServer(
-            endpoints, directory / f"api-{len(servers)}", options={"etcd": {"spread": "false"}}
-        )
-        servers.append(server)
-        server.start()
-        _service(server, "PUT")()
-        return server
-
-    try:
-        cluster.start()
-        cluster.wait_ready()
-        yield cluster, start
-    finally:
-        for server in servers:
-            server.kill()
-        cluster.stop()
-
-
-def _kill(member: EtcdServer) -> Callable[[], object]:
-    member.kill()
-    return member.start
-
-
-def _pause(member: EtcdServer) -> Callable[[], object]:
-    member.pause()
-    return member.resume
-
-
-FAULTS: dict[str, tuple[bool, bool, Callable[[EtcdServer], Callable[[], object]]]] = {
-    "kill -9 the leader": (True, False, _kill),
-    "kill -9 the own leader": (True, True, _kill),
-    "pause the leader": (True, False, _pause),
-    "pause the own leader": (True, True, _pause),
-    "kill -9 the own follower": (False, True, _kill),
-    "pause the own follower": (False, True, _pause),
-}
-"""True if the leader is disturbed, True if it is the member that the service uses, and the fault."""
-
-
-def rows(names: list[str], directory: Path) -> Iterator[Row]:
+def rows(names: Sequence[str], directory: Path) -> Iterator[Row]:
     """Yield the result of each fault."""
-    with laboratory(directory) as (cluster, start):
-        for name in names:
-            leads, own, disturb = FAULTS[name]
-            leader = cluster.leader()
-            followers = cluster.followers()
-            target = leader if leads else followers[0]
-            first = target if own else followers[-1]
-            endpoints = sorted(cluster.endpoints, key=lambda url: url != first.endpoint)
-            server = start(endpoints)
-            try:
-                yield measure(name, cluster, server, endpoints, lambda: disturb(target))  # noqa: B023
-            finally:
-                server.kill()
+    for linked in (False, True):
+        chosen = [name for name in names if (name in LINK_FAULTS) == linked]
+        if not chosen:
+            continue
+        with Laboratory(directory / f"linked-{linked}", linked=linked) as lab:
+            for name in chosen:
+                fault = FAULTS[name] if name in FAULTS else LINK_FAULTS[name]
+                victim, first = lab.choose(fault)
+                endpoints = lab.endpoints(first)
+                with lab.service(endpoints) as server:
+                    service_request(server, "PUT")()
+                    disturb = partial(fault.disturb, lab, victim)
+                    yield measure(name, lab.cluster, server, endpoints, disturb)
 
 
 def main() -> int:
     """Print a line for each fault; return 1 if the service took longer than it should."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("faults", nargs="*", help=f"some of: {', '.join(FAULTS)} (default: all)")
+    known = [*FAULTS, *LINK_FAULTS]
+    parser.add_argument("faults", nargs="*", help=f"some of: {', '.join(known)} (default: all)")
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
     late = 0
     for _ in range(args.rounds):
         with TemporaryDirectory(prefix="recovery-") as scratch:
-            for row in rows(args.faults or list(FAULTS), Path(scratch)):
+            for row in rows(args.faults or known, Path(scratch)):
                 print(row, flush=True)
                 late += any(row.is_late(kind) for kind in ("writes", "reads"))
     return 1 if late else 0
