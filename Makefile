@@ -31,7 +31,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox --no-compile 'tox>=4.21' 'uv>=0.8' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-hooks test-install test-containers test-devstack test-ansible fuzz faults gate gate-long soak recovery bench docs screenshots lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-notify test-random test-releases test-servers test-monitoring test-hooks test-install test-containers test-devstack test-ansible fuzz faults gate gate-long gate-newer soak recovery bench docs screenshots lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -58,6 +58,7 @@ help:
 	@echo 'make faults       run the fault tests with ten times as many faults'
 	@echo 'make gate         kill, pause and cut off parts of a cluster, and check each promise; 3 minutes'
 	@echo 'make gate-long    do so with all kinds of faults for GATE_MINUTES= minutes, by default 50'
+	@echo 'make gate-newer   do so with the etcd of the next release of Debian, in the directory .etcd'
 	@echo 'make soak         run the service under a steady load for an hour, and check that nothing grows;'
 	@echo '                    SOAKARGS="--minutes 10" is passed to the soak'
 	@echo 'make recovery     measure how long faults of etcd stop the service, beside a client of etcd'
@@ -162,6 +163,11 @@ gate:
 gate-long:
 	@tools/system-packages test
 	@export FACTSTORE_GATE_MINUTES='$(GATE_MINUTES)' && $(TOX) run -e gate -- -k long tests/gate/test_gate.py
+
+gate-newer:
+	@tools/system-packages test
+	@FACTSTORE_ETCD=$$(tools/newer-etcd .etcd) && export FACTSTORE_ETCD FACTSTORE_GATE_MINUTES='$(GATE_MINUTES)' \
+		&& $(TOX) run -e gate -- -k long tests/gate/test_gate.py
 
 soak:
 	@tools/system-packages test
