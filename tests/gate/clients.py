@@ -80,12 +80,12 @@ class FactClient(Actor):
     """One client of one stack, which sends one request at a time."""
 
     def __init__(
-        self, world: World, stack: str, number: int, seed: int, pace: float, progress: Progress
+        self, stack: Stack, scope: Scope, number: int, seed: int, pace: float, progress: Progress
     ) -> None:
         super().__init__(f"client-{number}", pace)
         self.operations: list[Operation] = []
-        self._stack: Stack = world.client().stack(stack)
-        self._scope = Scope(PROJECT, stack)
+        self._stack = stack
+        self._scope = scope
         self._chance = random.Random(seed * 1000 + number)
         self._progress = progress
         self._known: dict[str, Fact] = {}

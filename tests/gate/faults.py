@@ -5,14 +5,26 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tests.eventually import eventually
+from tests.gate.deliveries import Deliveries
+from tests.gate.identity import Identity
 from tests.gate.members import TTL, LiveMember
 from tests.gate.network import both
 from tests.gate.world import SERVICES, World
 
 LONGER = TTL + 2.5
 """Seconds of a pause: more than the shortest ttl."""
+FAILURES = ("error", "hang", "reset", "busy")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The parts of a run beside the cluster."""
+
+    identity: Identity
+    deliveries: Deliveries
 
 
 class Faults:
@@ -20,6 +32,7 @@ class Faults:
 
     :param members: members that may be paused; the others must not expire.
     :param lag: disconnects a watcher while it is called, and returns when it has missed something.
+    :param beside: the parts beside the cluster; the faults of the short run need none.
     """
 
     def __init__(
@@ -28,8 +41,11 @@ class Faults:
         chance: random.Random,
         members: list[LiveMember],
         lag: Callable[[Callable[[], None]], None],
+        beside: Beside | None = None,
     ) -> None:
         self._world = world
+        if beside is not None:
+            self._identity, self._deliveries = beside.identity, beside.deliveries
         self._chance = chance
         self._members = members
         self._lag = lag
@@ -109,6 +125,12 @@ class Faults:
     def defragmented(self) -> None:
         """F11: on the leader."""
         self._world.witness.defragment(self._world.cluster.leader())
+
+    def store_full(self) -> None:
+        """F8: the members accept only deletions."""
+        self._world.witness.set_alarm(full=True)
+        self._wait(6)
+        self._world.witness.set_alarm(full=False)
 
     # Links of the services
 
@@ -201,6 +223,42 @@ class Faults:
         member.pause()
         self._wait(TTL + 5)
         member.resume()
+
+    # What is beside the cluster
+
+    def clock_jumped(self) -> None:
+        """F13: the clock of a service is an hour ahead, and then an hour behind."""
+        for seconds in (3600, -3600, 0):
+            self._world.set_clock(seconds)
+            self._wait(3)
+
+    def keystone_paused(self) -> None:
+        """F17: Keystone does not answer."""
+        self._identity.keystone.pause()
+        self._wait(6)
+        self._identity.keystone.resume()
+
+    def memcached_killed(self) -> None:
+        """F18: all tokens are forgotten."""
+        self._identity.memcached.kill()
+        self._wait(3)
+        self._identity.memcached.start()
+
+    def memcached_paused(self) -> None:
+        """F18: memcached does not answer."""
+        self._identity.memcached.child.pause()
+        self._wait(6)
+        self._identity.memcached.child.resume()
+
+    def notifier_killed(self) -> None:
+        """F20: with kill -9, also between a message and the note about it."""
+        self._deliveries.kill(self._chance)
+
+    def receiver_failed(self) -> None:
+        """F19: the receiver of webhooks answers with errors, or not at all."""
+        self._deliveries.fail(self._chance.choice(FAILURES))
+        self._wait(6)
+        self._deliveries.recover()
 
 
 SHORT = (

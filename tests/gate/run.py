@@ -22,7 +22,7 @@ from tests.gate.clients import (
     StackRecycler,
 )
 from tests.gate.conditions import Conditions
-from tests.gate.faults import Faults
+from tests.gate.faults import Beside, Faults
 from tests.gate.followers import ClientWatcher, CopyKeeper
 from tests.gate.judge import judge
 from tests.gate.lifetimes import latenesses
@@ -34,6 +34,8 @@ from tests.gate.world import World
 STACK = "gate"
 RECYCLED = "recycled"
 SCOPE = Scope(PROJECT, STACK)
+DELIVERED_SECONDS = 150.0  # a receiver that has failed waits longer and longer for the next attempt
+KNOWN_CLIENTS = 2  # that have a token of Keystone
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ class Report:
 class Run:
     """One run in a world."""
 
-    def __init__(self, world: World, size: Size, seed: int) -> None:
+    def __init__(self, world: World, size: Size, seed: int, beside: Beside | None = None) -> None:
         self.world = world
+        self._beside = beside
         self.size = size
         self.report = Report()
         self._chance = random.Random(seed)
@@ -103,9 +106,20 @@ class Run:
         self._began = int(cursor.partition(".")[2])
         self._progress = Progress()
         self.clients = [
-            FactClient(world, STACK, number, seed, size.pace, self._progress)
+            FactClient(world.client().stack(STACK), SCOPE, number, seed, size.pace, self._progress)
             for number in range(size.clients)
         ]
+        if beside is not None:
+            self.clients += [
+                FactClient(
+                    *beside.identity.stack(STACK),
+                    number=size.clients + number,
+                    seed=seed,
+                    pace=size.pace,
+                    progress=self._progress,
+                )
+                for number in range(KNOWN_CLIENTS)
+            ]
         self.members = [
             LiveMember(world, STACK, number, seed, takes_turns=number < 2)
             for number in range(size.members)
@@ -128,7 +142,7 @@ class Run:
         ]
         self._probes = probes(world, STACK)
         # The first two members take turns, and are not paused.
-        self.faults = Faults(world, self._chance, self.members[-1:], self._lag)
+        self.faults = Faults(world, self._chance, self.members[-1:], self._lag, beside)
 
     @property
     def actors(self) -> list[Actor]:
@@ -195,6 +209,9 @@ class Run:
             eventually(lambda w=follower: w.position >= end or w.complaints, 90)
         for follower in followers:
             follower.stop()
+        if self._beside is not None:
+            deliveries = self._beside.deliveries
+            eventually(lambda: deliveries.position >= end, DELIVERED_SECONDS)
         return self._recording(end)
 
     def _left(self) -> list[Any]:
@@ -223,6 +240,8 @@ class Run:
             followed = Followed(each.name, SCOPE, each.prefix, each.segments, end)
             recording.watchers.append(followed)
             recording.known += each.known
+        if self._beside is not None:
+            recording.watchers.append(self._beside.deliveries.followed(SCOPE, end))
         return recording
 
     def check(self, recording: Recording) -> Report:
@@ -241,6 +260,8 @@ class Run:
         for keeper in self.keepers:
             if keeper.mirror.mismatches:
                 report.complaints.append(f"{keeper.name}: {keeper.mirror.mismatches} mismatches")
+        if self._beside is not None:
+            report.complaints += self._beside.deliveries.complaints
         report.complaints += self._differences()
         return report
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 import os
 import random
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.gate.faults import LONG, SHORT
+from factstore.cmd.processes.keystone import KeystoneServer
+from tests.faults.test_deliveries import ALLOWED
+from tests.gate.deliveries import Deliveries
+from tests.gate.faults import LONG, SHORT, Beside
+from tests.gate.identity import Identity
 from tests.gate.judge import judge
-from tests.gate.run import Report, Run, Size
+from tests.gate.restore import restore_older_backup
+from tests.gate.run import STACK, Report, Run, Size
 from tests.gate.seeds import SEEDS, copied
 from tests.gate.world import running
 
@@ -58,12 +64,18 @@ def test_short_gate(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.skipif(not MINUTES, reason="make gate-long runs it")
 @pytest.mark.timeout(7200)
-def test_long_gate(tmp_path: Path, seed: int) -> None:
+def test_long_gate(tmp_path: Path, seed: int, private_keystone: KeystoneServer) -> None:
     step = int(1600 * min(1.0, MINUTES / 50))  # a shorter run tries as many kinds of faults
     size = Size(clients=16, watchers=16, members=8, conditions=4, step=step)
     began, chance = time.monotonic(), random.Random(seed)
-    with running(tmp_path, links_peers=True) as world:
-        run = Run(world, size, seed)
+    options = {"notify": ALLOWED}
+    with (
+        running(tmp_path, links_peers=True, skewed=True, options=options) as world,
+        ExitStack() as started,
+    ):
+        identity = Identity(world, private_keystone, started)
+        beside = Beside(identity, Deliveries(world, STACK, started))
+        run = Run(world, size, seed, beside)
         run.start()
         while time.monotonic() - began < 60 * MINUTES and not run.has_done(150_000, 66, 22):
             for name in chance.sample(LONG, len(LONG)):
@@ -72,6 +84,9 @@ def test_long_gate(tmp_path: Path, seed: int) -> None:
                     break
         recording = run.finish()
         report = run.check(recording)
+        print(report, flush=True)
+        restore_older_backup(world)
+        report.faults["restored_older_backup"] += 1
     is_whole = MINUTES >= 50  # a shorter run has more faults for its requests
     passes(report, 0.01 if is_whole else 0.05)
     if is_whole:

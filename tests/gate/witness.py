@@ -61,6 +61,12 @@ class Witness:
             60,
         )
 
+    def set_alarm(self, *, full: bool) -> None:
+        """Let the members raise or disarm their alarm about space, as if their quota were used up."""
+        action = "ACTIVATE" if full else "DEACTIVATE"
+        body = {"action": action, "memberID": "1", "alarm": "NOSPACE"}
+        eventually(lambda: _tries(lambda: self.raw.call("/v3/maintenance/alarm", body)), 60)
+
     def agreed(self) -> list[Step]:
         """Return the revisions of the store once all members have returned the same."""
 

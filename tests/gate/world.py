@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from factstore.client import Client, connect
+from factstore.cmd.processes.api import API_ARGV
 from tests.etcd_cluster import EtcdCluster
 from tests.gate.network import Network, owner_of
 from tests.gate.witness import Witness
@@ -27,19 +28,27 @@ class World:
     """Running servers.
 
     :param links_peers: link the members of etcd with each other too, so that they can be cut off.
+    :param skewed: give the last service a clock that :meth:`set_clock` moves.
     :ivar front: the URL of the services.
     """
 
     def __init__(
-        self, directory: Path, started: ExitStack, links_peers: bool, options: dict[str, Any]
+        self,
+        directory: Path,
+        started: ExitStack,
+        links_peers: bool,
+        skewed: bool,
+        options: dict[str, Any],
     ) -> None:
         self.directory = directory
         self.network = started.enter_context(Network())
         (directory / "etcd").mkdir(parents=True)
+        self.peers: dict[str, str] = {}
+        """The URLs at which members of etcd reach each other."""
         self.cluster = EtcdCluster(
             directory / "etcd",
             extra_args=PATIENT if links_peers else (),
-            peer_url=self._link_peer if links_peers else lambda name, url: url,
+            peer_url=self._link_peer if links_peers else self._own_peer,
         )
         self.members = {member.name: member for member in self.cluster.members}
         started.callback(self.cluster.stop)
@@ -53,7 +62,8 @@ class World:
                 for member in self.cluster.members
             ]
             order = links[number:] + links[:number]
-            service = ApiServer(order, directory / f"api-{name}", **options)
+            argv = self._skewed() if skewed and name == SERVICES[-1] else None
+            service = ApiServer(order, directory / f"api-{name}", argv=argv, **options)
             started.callback(service.kill)
             service.start(wait=False)
             self.services[name] = service
@@ -66,8 +76,35 @@ class World:
         """Return a client that reports each failure, instead of trying again."""
         return connect(self.front, **{"retry_for": 0, "answer_within": 25, **options})
 
+    def set_clock(self, seconds: int) -> None:
+        """Move the clock of the last service to a time before or after the present."""
+        partial = self._clock.with_suffix(".new")
+        partial.write_text(f"{seconds:+d}\n")
+        partial.replace(self._clock)
+
+    @property
+    def _clock(self) -> Path:
+        return self.directory / "clock"
+
+    def _skewed(self) -> list[str]:
+        """Return the command of a service with a clock of its own; leases and timeouts keep theirs."""
+        (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+        self.set_clock(0)
+        settings = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        return ["env", *[f"{name}={value}" for name, value in settings.items()], *API_ARGV]
+
     def _link_peer(self, name: str, url: str) -> str:
-        return self.network.link(self._member_at, [(name, url)])
+        self.peers[name] = self.network.link(self._member_at, [(name, url)])
+        return self.peers[name]
+
+    def _own_peer(self, name: str, url: str) -> str:
+        self.peers[name] = url
+        return url
 
     def _member_at(self, port: int) -> str:
         running = {name: each.child for name, each in self.members.items() if each.child.running}
@@ -85,7 +122,9 @@ class World:
 
 
 @contextmanager
-def running(directory: Path, *, links_peers: bool = False, **options: Any) -> Iterator[World]:
+def running(
+    directory: Path, *, links_peers: bool = False, skewed: bool = False, **options: Any
+) -> Iterator[World]:
     """Start a world, and stop it at the end."""
     with ExitStack() as started:
-        yield World(directory, started, links_peers, options)
+        yield World(directory, started, links_peers, skewed, options)
