@@ -198,22 +198,36 @@ def open_stream(
 
     :param begin: prepares the connection; returns None if the server cannot continue the stream.
     """
-    credential = Credential(identity, services.clock)
-    stack, patterns = (of.stack, 0) if isinstance(of, Scope) else (None, of.patterns.wildcards)
-    release = services.rate_limiter.stream(identity.project_id, stack, patterns=patterns)
-    body = StreamBody(release)
+    watcher = new_watcher(services, of, identity, wanted, query, request_id)
+    body = StreamBody(watcher.release)
     try:
-        settle = Debounce.of(query["settle"], query["max_settle"])
         reset = query["on_gap"] == "reset"
         frames = services.watch.stream(
-            of, since, query["initial"], wanted, reset, settle, body.hand_over
+            of, since, query["initial"], wanted, reset, watcher.settle, body.hand_over
         )
-        epoch = services.epoch
     except BaseException:
         body.close()
         raise
+    epoch, credential = watcher.epoch, watcher.credential
     body.chunks = stream_chunks(frames, epoch, credential, names_stacks=wanted.many)
-    body.continue_stream = begin(
-        Watcher(of, wanted, settle, epoch, credential, request_id, body.release)
-    )
+    body.continue_stream = begin(watcher)
     return body
+
+
+def new_watcher(
+    services: Services,
+    of: Watched,
+    identity: Identity,
+    wanted: Filter,
+    query: Mapping[str, Any],
+    request_id: str,
+) -> Watcher:
+    """Return the reader of a new stream, which has a place among the open streams until it is released.
+
+    :raises Throttled: there are too many.
+    """
+    settle, epoch = Debounce.of(query["settle"], query["max_settle"]), services.epoch
+    credential = Credential(identity, services.clock)
+    stack, patterns = (of.stack, 0) if isinstance(of, Scope) else (None, of.patterns.wildcards)
+    release = services.rate_limiter.stream(identity.project_id, stack, patterns=patterns)
+    return Watcher(of, wanted, settle, epoch, credential, request_id, release)

@@ -144,6 +144,22 @@ class WatchService(EventReader):
         """Return a follower from a cursor that this worker has reached."""
         return Follower(self._store, self._events, self._clock, of, start, wanted, settle)
 
+    def newest(self, scope: Scope, since: Cursor | None, head: int) -> Cursor | None:
+        """Return the position after a cursor behind which there are no events, without waiting.
+
+        :param since: None for the current revision.
+        :param head: the store's newest revision.
+        :return: None if there are events, or if this worker has not reached the revision.
+        """
+        epoch, state = self._store.epoch, self._store.state()
+        if state.revision < head or state.stack(scope) is None:
+            return None
+        at = Cursor(epoch, state.revision) if since is None else since
+        if at.epoch != epoch or at.revision > state.revision:
+            return None
+        batch = self._read(scope, at, 1, PAGE_BYTES)
+        return None if batch.events else Cursor(epoch, batch.upto)
+
     def _start(self, of: Watched, since: Cursor | None, wanted: Filter) -> Cursor:
         """Return the cursor to read from; wait until this worker has reached *since*."""
         if isinstance(of, Scope):

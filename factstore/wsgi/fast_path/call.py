@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from factstore.api.event_stream import ContinueStream, Watcher
 from factstore.api.identity import Identity
@@ -11,9 +11,7 @@ from factstore.core.model.fact import Scope
 from factstore.wsgi.fair_queue import Flow
 from factstore.wsgi.fast_path.http_request import Request
 from factstore.wsgi.fast_path.http_response import Answer, Rendered
-
-if TYPE_CHECKING:
-    from factstore.wsgi.fast_path.event_reads import StreamAnswer
+from factstore.wsgi.fast_path.stream_answer import StreamAnswer
 
 Attend = Callable[[Callable[[], None]], None]
 
@@ -24,6 +22,7 @@ class Call(NamedTuple):
     :param began: the time at which the request was read.
     :param begin_stream: prepares the connection for a stream; None in the loop.
     :param attend: lets a function be called if the client goes before the response; only in the loop.
+    :param begins_streams: True if the connection can begin a stream in the loop.
     """
 
     request: Request
@@ -32,6 +31,7 @@ class Call(NamedTuple):
     began: float
     begin_stream: Callable[[Watcher], ContinueStream | None] | None = None
     attend: Attend | None = None
+    begins_streams: bool = False
 
     @property
     def scope(self) -> Scope:
@@ -49,7 +49,7 @@ class Call(NamedTuple):
         return self.request.method not in ("GET", "HEAD") and self.request.noun != "heartbeat"
 
 
-Handle = Callable[[Call], "Answer | Rendered | StreamAnswer | None"]
+Handle = Callable[[Call], Answer | Rendered | StreamAnswer | None]
 
 
 class Operation(NamedTuple):

@@ -2,66 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import Any
 
-from factstore.api.event_stream import HEADERS as STREAM_HEADERS
-from factstore.api.event_stream import STREAM, StreamBody, open_stream
+from factstore.api.event_stream import new_watcher, open_stream
 from factstore.api.events import filter_of, load_query
 from factstore.api.identity import Authorizer
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.path import check_stack_name
 from factstore.core.services.composition import Services
+from factstore.core.services.watch_filter import Filter
 from factstore.policies import stacks as rules
+from factstore.store.mirror import MirroredStore
+from factstore.store.read_index import HeadRead
 from factstore.wsgi.fast_path.call import Call
-from factstore.wsgi.fast_path.chunks import LAST_CHUNK, chunk
 from factstore.wsgi.fast_path.http_request import split_query
-from factstore.wsgi.fast_path.http_response import chunked_head
-
-
-class StreamAnswer:
-    """The response of a stream."""
-
-    status = 200
-    size = 0
-    waited = False
-
-    def __init__(self, body: StreamBody) -> None:
-        self._body = body
-
-    def pieces(self, request_id: str) -> Iterator[bytes]:
-        """Yield the bytes of the response."""
-        try:
-            yield chunked_head([("Content-Type", STREAM), *STREAM_HEADERS], request_id)
-            for piece in self._body:
-                yield chunk(piece)
-            if not self._body.ended:
-                yield LAST_CHUNK
-        finally:
-            self._body.close()
-
-    def response(self, request_id: str) -> bytes:
-        """Raise TypeError, because a stream has no end."""
-        raise TypeError("a stream is sent in pieces")
+from factstore.wsgi.fast_path.loop_waits import join
+from factstore.wsgi.fast_path.loop_writes import Ended
+from factstore.wsgi.fast_path.stream_answer import StreamAnswer, StreamStart
 
 
 class EventReads:
-    """The handler of watches."""
+    """The handler of watches.
 
-    def __init__(self, services: Services, authorizer: Authorizer) -> None:
+    :param ended: called when a stream that was started can begin, or needs a greenlet.
+    """
+
+    def __init__(
+        self, store: MirroredStore, services: Services, authorizer: Authorizer, ended: Ended
+    ) -> None:
+        self._store = store
         self._services = services
         self._authorizer = authorizer
+        self._ended = ended
+
+    def start(self, call: Call) -> bool:
+        """Start a stream without a greenlet; return False if it needs one."""
+        query = self._query(call) if call.begins_streams else None
+        if query is None or query["initial"]:
+            return False
+        cursor = call.request.headers.last_event_id or query["since"]
+        wanted = filter_of(query, call.identity)
+        try:
+            since = Cursor.parse(cursor) if cursor else None
+            check_stack_name(call.scope.stack)
+            wanted.check()
+        except FactstoreError:  # the view words the refusal
+            return False
+        join(self._store.join_head_read, partial(self._begin, call, query, since, wanted))
+        return True
+
+    def _begin(
+        self,
+        call: Call,
+        query: Mapping[str, Any],
+        since: Cursor | None,
+        wanted: Filter,
+        head: HeadRead,
+    ) -> None:
+        """Let the stream begin if it has nothing to deliver yet; otherwise, a greenlet does all."""
+        start: StreamStart | None = None
+        services, scope = self._services, call.scope
+        with suppress(FactstoreError):  # the greenlet comes to the same refusal, and answers it
+            at = None if head.error else services.watch.newest(scope, since, head.revision)
+            if at is not None:
+                watcher = new_watcher(
+                    services, scope, call.identity, wanted, query, call.request_id
+                )
+                start = StreamStart(watcher, at)
+        self._ended(call, start)
 
     def watch(self, call: Call) -> StreamAnswer | None:
         """Return a stream of events."""
-        headers, identity = call.request.headers, call.identity
-        if not headers.stream or headers.json or call.begin_stream is None:
+        identity, query = call.identity, self._query(call)
+        if query is None or call.begin_stream is None:
             return None
-        query = _load(call.request.query)
-        if query is None or not self._authorizer(rules.EVENTS, identity, identity.project_id):
-            return None
-        cursor = headers.last_event_id or query["since"]
+        cursor = call.request.headers.last_event_id or query["since"]
         try:
             since = Cursor.parse(cursor) if cursor else None
             body = open_stream(
@@ -79,6 +98,15 @@ class EventReads:
         except FactstoreError:  # the view words the refusal
             return None
         return StreamAnswer(body)
+
+    def _query(self, call: Call) -> Mapping[str, Any] | None:
+        """Return the query of a request; None if its view has to answer it."""
+        headers, identity = call.request.headers, call.identity
+        if not headers.stream or headers.json:
+            return None
+        if not self._authorizer(rules.EVENTS, identity, identity.project_id):
+            return None
+        return _load(call.request.query)
 
 
 @lru_cache(1024)

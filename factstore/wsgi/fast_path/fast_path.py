@@ -22,7 +22,7 @@ from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.fast_path.call import Attend, Call, Handle, Operation
 from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.context_read import ContextReads
-from factstore.wsgi.fast_path.event_reads import EventReads, StreamAnswer
+from factstore.wsgi.fast_path.event_reads import EventReads
 from factstore.wsgi.fast_path.fact_reads import ROUTE, FactReads
 from factstore.wsgi.fast_path.fact_waits import FactWaits
 from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
@@ -30,6 +30,7 @@ from factstore.wsgi.fast_path.http_response import Answer, Rendered, answer_of, 
 from factstore.wsgi.fast_path.loop_context_reads import LoopContextReads
 from factstore.wsgi.fast_path.loop_waits import LoopWaits
 from factstore.wsgi.fast_path.loop_writes import LoopWrites
+from factstore.wsgi.fast_path.stream_answer import StreamAnswer, StreamStart
 from factstore.wsgi.fast_path.writes import Writes
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.middleware.problem import problem
@@ -46,7 +47,7 @@ CLIENT_GONE = 499  # counted, not sent
 VERSIONS = (RESPONSE_HEADERS[HEADER], f"{SERVICE_TYPE} latest")
 
 Pieces = Iterable[bytes]
-Response = bytes | Callable[[], Pieces | None] | None
+Response = bytes | StreamStart | Callable[[], Pieces | None] | None
 """The response to a request; or a function that a greenlet has to call for the response; or None if
 the request has to be handled without the loop."""
 
@@ -83,6 +84,7 @@ class FastPath:
         self._loop_waits = LoopWaits(store, hub, scheduler, clock, timeout, self._end_gone)
         loop_reads = LoopContextReads(store, services, contexts, self._loop_waits, self._end_write)
         fact_waits = FactWaits(services, authorizer, hub, clock, self._loop_waits, self._end_write)
+        events = EventReads(store, services, authorizer, self._end_write)
         self._responds: dict[str, Respond] = {}  # by the ids of the requests that have started
         self.begun: Callable[[], object] = lambda: None
         """Called when a request starts; :meth:`expire` is then called until it returns False."""
@@ -97,7 +99,7 @@ class FastPath:
             ),
             "context": Operation(f"{stack}/context", contexts.read, loop_reads.start),
             "wait": Operation(ROUTE, fact_waits.leave, fact_waits.start),
-            "events": Operation(f"{stack}/events", EventReads(services, authorizer).watch),
+            "events": Operation(f"{stack}/events", events.watch, events.start),
         }
 
     def parse(self, data: bytes) -> Request | Partial | None:
@@ -107,7 +109,13 @@ class FastPath:
     # In the loop
 
     def start(
-        self, request: Request, respond: Respond, attend: Attend | None = None, *, local: bool
+        self,
+        request: Request,
+        respond: Respond,
+        attend: Attend | None = None,
+        *,
+        local: bool,
+        begins_streams: bool = False,
     ) -> bool:
         """Start to carry out a request without a greenlet; return False if it needs one.
 
@@ -115,6 +123,7 @@ class FastPath:
 
         :param attend: lets a function be called when the client has gone before the response.
         :param local: True if the request comes from a loopback address.
+        :param begins_streams: True if the response may be a stream.
         """
         began = time.monotonic()
         identity = self._identity(request, local=local)
@@ -125,7 +134,7 @@ class FastPath:
             self._scheduler.note(identity.project_id)
             return self.reads.start(request, identity, began, respond)
         start = self._operations[request.noun].start
-        call = Call(request, identity, new_request_id(), began, attend=attend)
+        call = Call(request, identity, new_request_id(), began, None, attend, begins_streams)
         if start is None or not self._charge(call):
             return False
         self._responds[call.request_id] = respond
@@ -158,11 +167,16 @@ class FastPath:
         finally:
             self._running.end(call.scope, call.request_id)
 
-    def _end_write(self, call: Call, found: Answer | Rendered | Handle | None) -> None:
+    def _end_write(
+        self, call: Call, found: Answer | Rendered | StreamStart | Handle | None
+    ) -> None:
         respond = self._responds.pop(call.request_id)
         if found is None:
             self._cancel(call)
             respond(None)
+        elif isinstance(found, StreamStart):
+            self._count(call, found)
+            respond(found)
         elif callable(found):
             respond(partial(self._serve_charged, call, found))
         else:
@@ -269,7 +283,7 @@ class FastPath:
         project_id, heartbeat = call.flow
         self._services.rate_limiter.cancel(project_id, len(call.request.body), heartbeat=heartbeat)
 
-    def _count(self, call: Call, answer: Answer | Rendered | StreamAnswer) -> None:
+    def _count(self, call: Call, answer: Answer | Rendered | StreamAnswer | StreamStart) -> None:
         project_id, heartbeat = call.flow
         self._services.rate_limiter.answered(project_id, answer.size, heartbeat=heartbeat)
         seconds = None if answer.waited else time.monotonic() - call.began

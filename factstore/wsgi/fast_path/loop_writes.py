@@ -16,13 +16,14 @@ from factstore.core.services.composition import Services
 from factstore.core.services.written_facts import FactAttempt, WrittenFacts
 from factstore.wsgi.fast_path.call import Call, Handle
 from factstore.wsgi.fast_path.http_response import Answer, Rendered
+from factstore.wsgi.fast_path.stream_answer import StreamStart
 from factstore.wsgi.fast_path.writes import HEARTBEAT_ANSWER, Writes
 
 LOG = logging.getLogger(__name__)
 
 MakeAnswer = Callable[[Call, WrittenFacts], Answer]
 
-Ended = Callable[[Call, Answer | Rendered | Handle | None], None]
+Ended = Callable[[Call, Answer | Rendered | StreamStart | Handle | None], None]
 """Receives the answer; the function that returns it in a greenlet; or None to handle all there."""
 
 

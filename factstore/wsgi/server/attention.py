@@ -35,7 +35,8 @@ class Attention:
         self._sock = sock
         self._connections = connections
         self._tls = isinstance(sock, ssl.SSLSocket)
-        self._greenlet: Any = gevent.getcurrent()
+        current = gevent.getcurrent()
+        self._greenlet: Any = None if current is gevent.get_hub() else current
         self._request: Any = None
         self._abandon: Callable[[], None] | None = None  # of a request that waits in the loop
         self.stream: Stream | None = None

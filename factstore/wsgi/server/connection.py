@@ -21,6 +21,8 @@ from factstore.wsgi.server.receiver import Receiver
 if TYPE_CHECKING:
     from factstore.api.event_stream import ContinueStream, Watcher
     from factstore.wsgi.fast_path.fast_path import FastPath
+    from factstore.wsgi.fast_path.http_request import Request
+    from factstore.wsgi.fast_path.stream_answer import StreamStart
     from factstore.wsgi.server.connections import Connections
 
 HEADER_BYTES = 64 * 1024
@@ -67,17 +69,16 @@ class Connection(Attention):
         self.origin: tuple[Any, Any] = (None, None)
         """The socket that accepted the connection, and the address of the client."""
         self.release_place: Callable[[], None] | None = None
-        """Called after the connection was closed, unless its first greenlet ends then."""
+        """Called after the connection was closed, unless it has a greenlet of its own."""
         self.receiver: Receiver | None = None
         connections.add(self)
 
     def use_fast_path(self, fast_path: FastPath, *, local: bool) -> None:
-        """Answer requests on the fast path where that is possible.
+        """Answer requests on the fast path where that is possible, and wait for the first in the hub.
 
         :param local: True if the client has a loopback address.
         """
-        if not self._tls:
-            self.receiver = Receiver(self, fast_path, self._connections, local=local)
+        self.receiver = Receiver(self, fast_path, self._connections, local=local)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -99,6 +100,14 @@ class Connection(Attention):
         chunked, keeps_alive = request.version > (1, 0), not request.should_close()
         self.stream = Stream(self, streams, watcher, chunked=chunked, keeps_alive=keeps_alive)
         return None if streams is None else self.stream.hand_over
+
+    def start_stream(self, request: Request, start: StreamStart) -> None:
+        """Begin a stream in the hub, without a greenlet."""
+        self.begin_request(request)
+        self.begin_stream(start.watcher)
+        self._request = None
+        assert self.stream is not None  # noqa: S101 - it has just begun
+        self.stream.begin(start.head[self.take_early() :], start.cursor)
 
     def end_request(self) -> None:
         """Note that the response has been sent, unless it is a stream that continues."""

@@ -22,6 +22,7 @@ from gevent.hub import Waiter
 
 from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.fast_path.http_request import PARTIAL, Request
+from factstore.wsgi.fast_path.stream_answer import StreamStart
 
 if TYPE_CHECKING:
     from factstore.wsgi.fast_path.fast_path import FastPath
@@ -75,13 +76,14 @@ class Receiver:
         self._local = local
         self._connections = connections
         self._waiter: Waiter[Any] | None = None
-        self._parked = False  # it waits, and no greenlet waits for it
+        self._parked = True  # it waits, and no greenlet waits for it
         self._found: Found | None = None  # for the greenlet that takes its place
         self._data = b""  # a part of a request
         self._busy = False
         self._more = False
-        self._since = 0.0  # when the waiting began, or the first part of a request arrived
+        self._since = time.monotonic()  # of the waiting, or of the first part of a request
         self._resume = get_hub().loop.run_callback
+        connection.set_idle(True)
 
     # In the connection's greenlet
 
@@ -125,7 +127,7 @@ class Receiver:
         passed, self._found = self._found, None
         if passed is not None:
             return passed
-        self._waiter = Waiter()
+        self._waiter, self._parked = Waiter(), False
         self._since = time.monotonic()
         self._connection.set_idle(True)
         # What arrived earlier is not reported again.
@@ -220,7 +222,9 @@ class Receiver:
         if (size := len(request.body)) >= COUNTED_BYTES:
             self._connections.add_body(self._connection, size)
         respond, attend = partial(self._respond, request), partial(self._attend, request)
-        if not self._fast_path.start(request, respond, attend, local=self._local):
+        if not self._fast_path.start(
+            request, respond, attend, local=self._local, begins_streams=self._parked
+        ):
             self._respond(request, None)
 
     def _attend(self, request: Request, abandon: Callable[[], None]) -> None:
@@ -233,10 +237,14 @@ class Receiver:
         self._connection.end_attention()
         self._wake(b"")
 
-    def _respond(self, request: Request, response: bytes | Resume | None) -> None:
+    def _respond(self, request: Request, response: bytes | StreamStart | Resume | None) -> None:
         self._busy = False
         self._connection.end_attention()
         self._connections.end_body(self._connection)
+        if isinstance(response, StreamStart):
+            self._parked = False
+            self._connection.start_stream(request, response)
+            return
         if response is None and request.reads_fact:
             data, self._data = request.data + self._data, b""
             self._wake(data)

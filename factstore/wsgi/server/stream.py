@@ -65,7 +65,19 @@ class Stream:
         self.connection.leave()
         return True
 
-    # In the hub, while a listener sends the stream
+    # In the hub
+
+    def begin(self, data: bytes, cursor: Cursor) -> None:
+        """Send the first bytes; then a listener continues after a cursor, or a greenlet if none can."""
+        try:
+            sent = os.write(self.descriptor, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.gone()
+            return
+        if sent < len(data) or not self.hand_over(cursor):
+            self.pull(memoryview(data)[sent:], cursor)
 
     def pull(self, rest: bytes | memoryview, cursor: Cursor | None) -> None:
         """Let a greenlet send bytes and continue the stream after a cursor, or end it without one."""

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.http import errors as malformed
 from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
 from factstore.wsgi.addresses import is_loopback
+from factstore.wsgi.server.acceptor import Place, Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection, RequestTimeout
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.patching import entry_points_read_once
@@ -84,43 +84,12 @@ def _concern_every_request(cfg: Any) -> bool:
     return any(logs) or bool(cfg.max_requests) or cfg.proxy_protocol not in (False, "off")
 
 
-class _NamedListener:
-    """A listener whose address is known even after a stopping worker has closed it."""
-
-    def __init__(self, listener: Any) -> None:
-        self._listener = listener
-        self._address = listener.getsockname()
-
-    def getsockname(self) -> Any:
-        return self._address
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._listener, name)
-
-
-class Server(StreamServer):
-    """Accepts connections; it has the parameters that gunicorn gives a server class."""
-
-    def __init__(
-        self, listener: Any, *, spawn: Pool, handler_class: Any, environ: Any, **options: Any
-    ) -> None:
-        tls = {name: value for name, value in options.items() if name == "ssl_context"}
-        if environ["wsgi.multiprocess"]:
-            self.max_accept = 1  # the other processes accept connections, too
-        handler = partial(handler_class, _NamedListener(listener), spawn)
-        super().__init__(listener, handler, spawn=spawn, **tls)
-
-    def do_close(self, *connection: Any) -> None:
-        """Leave it to the connection when to close its socket."""
-
-
 class Worker(GeventWorker):
     """A process with a runtime and a greenlet for each connection."""
 
-    server_class = Server
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.server_class = partial(Server, accept=self.accept)
         self._ready = mmap.mmap(-1, 1)  # shared with the master, in which this runs
         self._connections: Connections | None = None
         self._fast_path: FastPath | None = None
@@ -175,23 +144,28 @@ class Worker(GeventWorker):
         gc.enable()
         self._ready[0] = 1
 
-    def wsgi_handler(self, listener: Any, pool: Pool, client: Any, addr: Any) -> None:
-        """Serve a connection until it ends, or until the worker sends its stream without a greenlet.
+    def accept(self, listener: Any, pool: Pool, client: Any, addr: Any) -> bool:
+        """Let a connection wait for its first request in the hub; return False if it cannot."""
+        if self._fast_path is None or self._connections is None:
+            return False
+        connection = Connection(client, self._connections, self._idle_seconds)
+        connection.origin = listener, addr
+        local = is_loopback(addr[0] if isinstance(addr, tuple) else "")
+        connection.use_fast_path(self._fast_path, local=local)
+        place = Place(connection.close)
+        pool.add(place, blocking=False)
+        connection.release_place = partial(pool.discard, place)
+        return True
+
+    def wsgi_handler(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve a connection until it ends, in a greenlet of its own.
 
         It has the name under which gunicorn passes a handler to its server class.
         """
         assert self._connections is not None  # noqa: S101 - the application has been loaded
         connection = Connection(client, self._connections, self._idle_seconds)
         connection.origin = listener, addr
-        if self._fast_path is not None:
-            local = is_loopback(addr[0] if isinstance(addr, tuple) else "")
-            connection.use_fast_path(self._fast_path, local=local)
         self._serve(connection)
-        if connection.left:
-            # The connection keeps its place in the pool until it is closed.
-            greenlet = gevent.getcurrent()
-            greenlet.unlink(pool._discard)
-            connection.release_place = partial(pool.discard, greenlet)
 
     def _serve(self, connection: Connection) -> None:
         """Serve the requests of a connection in the current greenlet."""

@@ -88,6 +88,19 @@ class Worker:
         gevent.sleep(0)
         return client, greenlet
 
+    def accept(self, path: Any) -> socket.socket:
+        """Return the client of a new connection, which waits in the hub for its first request."""
+        client = socket.create_connection(self._listener.getsockname(), timeout=PATIENCE)
+        self._clients.append(client)
+        served, _ = self._listener.accept()
+
+        def accept() -> None:
+            connection = Connection(served, self.connections, lambda: self.limits.idle_seconds)
+            connection.use_fast_path(path, local=True)
+
+        gevent.get_hub().loop.run_callback(accept)
+        return client
+
     def wait(self, kind: str) -> tuple[socket.socket, gevent.Greenlet]:
         """Return the client of a request that waits, and its greenlet, whose result is True."""
 

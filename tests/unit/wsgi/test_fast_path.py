@@ -12,7 +12,14 @@ from unittest.mock import Mock, patch
 import pytest
 
 from factstore.api.identity import Identity
-from factstore.core.errors import CursorExpired, FactstoreError, OutcomeUnknown, Unavailable
+from factstore.core.errors import (
+    CursorExpired,
+    FactstoreError,
+    OutcomeUnknown,
+    Throttled,
+    Unavailable,
+)
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.grant import GrantRequest
 from factstore.core.model.member import JoinRequest
@@ -42,6 +49,7 @@ from factstore.wsgi.fast_path.http_request import (
     Reader,
     Request,
 )
+from factstore.wsgi.fast_path.stream_answer import StreamStart
 from factstore.wsgi.fast_path.writes import Writes
 from factstore.wsgi.scheduler import ThreadScheduler
 from tests.contract.world import PROJECT, MemoryWorld, Worker, author, new_scope
@@ -251,6 +259,7 @@ def answer(path: FastPath, raw: bytes) -> bytes | None:
 
     def respond(response: Response) -> None:
         assert not callable(response)
+        assert not isinstance(response, StreamStart)
         found.append(response)
         ended.set()
 
@@ -258,6 +267,56 @@ def answer(path: FastPath, raw: bytes) -> bytes | None:
         return None
     assert ended.wait(10)
     return found[0]
+
+
+def stream_start(path: FastPath, query: str = "", *headers: str, stack: str = "s") -> Response:
+    """Return the beginning of a stream in the loop, or None if it needs a greenlet."""
+    found: list[Response] = []
+    ended = threading.Event()
+
+    def respond(response: Response) -> None:
+        found.append(response)
+        ended.set()
+
+    target = f"/v1/stacks/{stack}/events{query}"
+    raw = request_bytes("GET", target, "Accept: text/event-stream", *headers)
+    if not path.start(read(raw), respond, local=True, begins_streams=True):
+        return None
+    assert ended.wait(10)
+    return found[0]
+
+
+def test_a_stream_without_events_to_deliver_begins_in_the_loop(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, epoch = fast_path(worker, OWNER), worker.store.epoch
+    path.serve(read(SERVED["put"][0]), local=True)
+    now = Cursor(epoch, worker.store.state().revision)
+    before = Cursor(epoch, now.revision - 1)
+    for found in (
+        stream_start(path),
+        stream_start(path, f"?since={now}"),
+        stream_start(path, f"?since={before}", f"Last-Event-ID: {now}"),
+    ):
+        assert isinstance(found, StreamStart)
+        assert found.cursor == now
+        assert found.head.startswith(b"HTTP/1.1 200 OK\r\n")
+        found.watcher.release()
+    left = [
+        *("?initial=true", f"?since={before}", f"?since={epoch}.{now.revision + 1}", "?since=junk"),
+        *(
+            f"?since={'0' * 16}.{now.revision}",
+            "?types=junk",
+            "?prefix=..",
+            "?settle=1&max_settle=0",
+        ),
+    ]
+    assert [query for query in left if stream_start(path, query) is not None] == []
+    assert stream_start(path, stack="another") is None
+    assert stream_start(fast_path(worker, OWNER, denied=stack_rules.EVENTS)) is None
+    full = Mock(side_effect=Throttled("there are too many"))
+    monkeypatch.setattr(worker.services.rate_limiter, "stream", full)
+    assert stream_start(path) is None
 
 
 def test_a_read_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(worker: Worker) -> None:

@@ -40,6 +40,7 @@ class Path:
         attend: Callable[[Callable[[], None]], None],
         *,
         local: bool,
+        begins_streams: bool,
     ) -> bool:
         if not request.reads_fact and not self.starts_writes:
             return False
@@ -290,6 +291,36 @@ def test_a_connection_that_waits_for_long_needs_no_greenlet_for_the_loop(
         path.reads[-1](b"the answer")
         assert received(parked.client, 100) == b"the answer"
     assert parked.served == []
+
+
+def test_a_connection_waits_for_its_first_request_without_a_greenlet(
+    worker: Worker, path: Path
+) -> None:
+    served: list[bytes] = []
+
+    def serve_next(connection: Connection) -> None:
+        def serve() -> None:
+            connection.enter()
+            served.append(connection.recv(8192))
+            connection.close()
+
+        gevent.spawn(serve)
+
+    worker.connections.streams = Mock(serve_next=serve_next)
+    client = worker.accept(path)
+    client.sendall(GET)
+    begun(path)
+    path.reads[0](b"the answer")
+    assert received(client, 100) == b"the answer"
+    assert served == []
+    client.sendall(OTHER)
+    assert received(client, 1) == b"", "the greenlet that was made for this request closed it"
+    assert served == [OTHER]
+    gone = worker.accept(path)
+    gone.close()
+    with gevent.Timeout(PATIENCE):
+        while worker.connections.gauges()["connections"]:
+            gevent.sleep(0.001)
 
 
 def test_a_request_that_waits_for_long_needs_no_greenlet(parked: Parked, path: Path) -> None:
