@@ -131,6 +131,14 @@ function waiting(who) {
   return who.configuration ? who.configuration.split("/")[0] : "";
 }
 
+/** Return what is waited for, in words. */
+export function goalOf(goal) {
+  if (goal.turn) return `its turn in queue ${goal.turn}`;
+  if (goal.group) return goal.group === "*" ? "members" : `members of group ${goal.group}`;
+  if (goal.signals) return "signals";
+  return goal.member ? `member ${goal.member}` : nameOf(goal);
+}
+
 /** Return what a party of a wait is, in words. */
 export function nameOf(party) {
   const [[kind, name]] = Object.entries(party ?? {unknown: ""});

@@ -101,6 +101,11 @@ export async function attempt(run) {
   }
 }
 
+/** Return a number with its noun, such as `1 member` and `1,000 members`. */
+export function counted(number, noun) {
+  return `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 /** Return a text for an empty list. */
 export function empty(text) {
   return h("p", {class: "empty"}, text);

@@ -2,7 +2,7 @@
 
 import {h, show} from "../lib/dom.js";
 import {format, preview} from "../lib/json.js";
-import {block, button, empty} from "../lib/parts.js";
+import {block, button, counted, empty} from "../lib/parts.js";
 import {VirtualList} from "../lib/virtual.js";
 
 /** Return one line about a change. */
@@ -77,7 +77,7 @@ export function eventsView(content, context) {
     pause.textContent = paused ? "Continue" : "Pause";
     pause.setAttribute("aria-pressed", String(Boolean(paused)));
     const later = paused ? model.received - (paused.at(-1)?.number ?? 0) : 0;
-    count.textContent = paused ? `paused, ${later} later events` : `${model.received} events`;
+    count.textContent = paused ? `paused, ${counted(later, "later event")}` : counted(model.received, "event");
   }
   draw();
   return {

@@ -2,7 +2,7 @@
 
 import {h, show} from "../lib/dom.js";
 import {preview} from "../lib/json.js";
-import {button, empty} from "../lib/parts.js";
+import {button, counted, empty} from "../lib/parts.js";
 import {age} from "../lib/time.js";
 import {ancestors, build, rows, search} from "../lib/tree.js";
 import {VirtualList} from "../lib/virtual.js";
@@ -103,8 +103,8 @@ export function factsView(content, context) {
       list.reveal(unseen);
       unseen = "";
     }
-    const shown = found ? `${found.length} of ${model.facts.size}` : model.facts.size.toLocaleString();
-    count.textContent = `${shown} facts`;
+    const whole = counted(model.facts.size, "fact");
+    count.textContent = found ? `${found.length.toLocaleString()} of ${whole}` : whole;
   }
 
   draw();

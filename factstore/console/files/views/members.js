@@ -3,7 +3,7 @@
 import {call, url} from "../lib/api.js";
 import {h, setText, show} from "../lib/dom.js";
 import {format} from "../lib/json.js";
-import {ago, attempt, badge, block, button, confirm, dialog, empty, terms} from "../lib/parts.js";
+import {ago, attempt, badge, block, button, confirm, counted, dialog, empty, terms} from "../lib/parts.js";
 import {duration} from "../lib/time.js";
 import {VirtualList} from "../lib/virtual.js";
 
@@ -51,10 +51,19 @@ export function membersView(content, context) {
     return found.lags ? badge("lags", "busy") : badge("converged", "good");
   }
 
+  /** Return what a member has applied and has to apply, as the revisions that the cursors contain. */
+  function applied(name) {
+    const found = followers.get(name);
+    if (!found?.target) return "";
+    const [has, wants] = [found.applied, found.target].map((cursor) => cursor?.split(".")[1]);
+    return found.lags ? `applied ${has ?? "nothing"}, has to apply ${wants}` : `applied ${has}`;
+  }
+
   function render(row) {
     if (row.heading) return [h("span", {class: "name"}, row.heading), h("span", {class: "aside"}, row.count)];
     const {member} = row;
     return [h("span", {class: "name"}, member.name), badge(member.state), progress(member.name),
+      h("span", {class: "about"}, applied(member.name)),
       h("span", {class: "aside"}, ago(member.joined_at, "joined "))];
   }
 
@@ -66,7 +75,7 @@ export function membersView(content, context) {
     nothing.hidden = model.members.size > 0;
     list.element.hidden = model.members.size === 0;
     const found = rows.filter((row) => row.member).length;
-    count.textContent = words.length ? `${found} of ${model.members.size} members` : `${found} members`;
+    count.textContent = words.length ? `${found} of ${counted(model.members.size, "member")}` : counted(found, "member");
   }
 
   async function loadReadSet() {

@@ -2,9 +2,10 @@
 
 import {call} from "../lib/api.js";
 import {eachFrame, h, setText, show} from "../lib/dom.js";
-import {edgesOf, layOut, nameOf, nodeAt, radiusOf} from "../lib/layout.js";
+import {edgesOf, goalOf, layOut, nameOf, nodeAt, radiusOf} from "../lib/layout.js";
 import {ownerOf} from "../lib/model.js";
 import {Painter} from "../lib/painter.js";
+import {counted} from "../lib/parts.js";
 import {age} from "../lib/time.js";
 
 const HUB = 34; // pixels above the groups for facts of no member
@@ -71,16 +72,16 @@ export function pictureView(content, context) {
       listed.replaceChildren();
       return;
     }
-    const line = (step) => `${nameOf(step.who)} waits for ${nameOf(step.for)}`;
+    const line = (step) => `${nameOf(step.who)} waits for ${goalOf(step.for)}`;
     show(listed,
       found.circles.map((circle) => h("section", {class: "card bad"},
         h("h2", null, `A circle of ${circle.members?.length || circle.steps.length}`),
         h("ol", null, circle.steps.slice(0, MOST_LISTED).map((step) =>
-          h("li", null, line(step), step.owner && `, which ${nameOf(step.owner)} writes`))),
+          h("li", null, line(step), step.owner && `, which ${nameOf(step.owner)} ${step.for.turn ? "holds" : "writes"}`))),
         h("p", {class: "small"}, found.note))),
       found.never.slice(0, MOST_LISTED).map((never) => h("section", {class: "card bad"},
         h("h2", null, line(never)), h("p", null, never.detail), h("p", {class: "small"}, never.remedy))),
-      h("details", {class: "card"}, h("summary", null, `${found.waits.length} waits`),
+      h("details", {class: "card"}, h("summary", null, counted(found.waits.length, "wait")),
         h("ul", {class: "plain"}, found.waits.slice(0, 200).map((wait) => h("li", null, line(wait),
           wait.owners.length ? `, of ${wait.owners.slice(0, 5).join(", ")}` : "", `, for ${age(wait.since)}`)))));
   }

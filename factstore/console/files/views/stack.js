@@ -3,7 +3,7 @@
 import {url} from "../lib/api.js";
 import {eachFrame, h, setText, show} from "../lib/dom.js";
 import {Model} from "../lib/model.js";
-import {bar} from "../lib/parts.js";
+import {bar, button, counted} from "../lib/parts.js";
 import {Conditions, Side} from "../lib/side.js";
 import {Stream} from "../lib/stream.js";
 import {actionsView} from "./actions.js";
@@ -13,6 +13,7 @@ import {eventsView} from "./events.js";
 import {factsView} from "./facts.js";
 import {membersView} from "./members.js";
 import {pictureView} from "./picture.js";
+import {deleteStack} from "./stacks.js";
 import {turnsView} from "./turns.js";
 import {waitersView} from "./waiters.js";
 
@@ -93,7 +94,7 @@ export function stackPage(main, names, {session, chip}) {
     figures.waits.parentElement.hidden = !waiting;
     if (waiting) {
       const circles = waiting.circles.length;
-      figure("waits", circles ? `${circles} in a circle` : waiting.never.length ? `${waiting.never.length} never`
+      figure("waits", circles ? counted(circles, "circle") : waiting.never.length ? `${waiting.never.length} never`
         : String(waiting.waits.length), waiting.stuck || circles || waiting.never.length ? "bad" : "");
     }
   }
@@ -137,7 +138,10 @@ export function stackPage(main, names, {session, chip}) {
     status();
     view?.update?.(changed, paths);
   });
-  show(main, h("div", {class: "page stack"}, h("h1", {class: "visually-hidden"}, stack), notice, summary, tabs, content));
+  const remove = context.allowed.has("delete_stack") &&
+    button("Delete stack", () => deleteStack(stack, () => { location.hash = "#/"; }), {class: "quiet"});
+  show(main, h("div", {class: "page stack"}, h("h1", {class: "visually-hidden"}, stack), notice,
+    h("div", {class: "bar-top"}, summary, remove), tabs, content));
   move(names);
   status();
   return {

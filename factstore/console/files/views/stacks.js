@@ -2,11 +2,20 @@
 
 import {call, list, url} from "../lib/api.js";
 import {announce, h, show} from "../lib/dom.js";
-import {ago, attempt, button, confirm, dialog, empty, field} from "../lib/parts.js";
+import {ago, attempt, button, confirm, counted, dialog, empty, field} from "../lib/parts.js";
 import {VirtualList} from "../lib/virtual.js";
 
 const NAME = "[A-Za-z0-9_][A-Za-z0-9_.:@\\-]{0,127}";
 const REFRESH_MS = 15_000;
+
+/** Ask whether a stack is to be deleted; `then` runs when it was. */
+export function deleteStack(name, then) {
+  confirm(`Delete ${name}?`, "All facts, members, waiters and grants of the stack are deleted.", "Delete", async () => {
+    await call("DELETE", `v1/${url("stacks", name)}`);
+    announce(`Stack ${name} was deleted.`);
+    await then();
+  });
+}
 
 /** Show the page. */
 export function stacksPage(main, {session, chip}) {
@@ -21,7 +30,7 @@ export function stacksPage(main, {session, chip}) {
       h("span", {class: "about"}, stack.settings.description),
       h("span", {class: "aside"}, ago(stack.created_at, "created "))],
     onselect: (stack) => { location.hash = `#/${url("stacks", stack.name)}`; },
-    onkey: (event, stack) => event.key === "Delete" && allowed.has("delete_stack") && (remove(stack), true),
+    onkey: (event, stack) => event.key === "Delete" && allowed.has("delete_stack") && (deleteStack(stack.name, load), true),
   });
   const nothing = empty("The project has no stacks. The first fact that is put creates one.");
 
@@ -34,7 +43,7 @@ export function stacksPage(main, {session, chip}) {
     rows.set(found);
     nothing.hidden = stacks.length > 0;
     rows.element.hidden = stacks.length === 0;
-    count.textContent = words.length ? `${found.length} of ${stacks.length} stacks` : `${stacks.length} stacks`;
+    count.textContent = words.length ? `${found.length} of ${counted(stacks.length, "stack")}` : counted(stacks.length, "stack");
   }
 
   async function load() {
@@ -66,19 +75,9 @@ export function stacksPage(main, {session, chip}) {
     });
   }
 
-  function remove(stack) {
-    confirm(`Delete ${stack.name}?`, "All facts, members, waiters and grants of the stack are deleted.", "Delete",
-      async () => {
-        await call("DELETE", `v1/${url("stacks", stack.name)}`);
-        announce(`Stack ${stack.name} was deleted.`);
-        await load();
-      });
-  }
-
   show(main, h("div", {class: "page"},
     h("div", {class: "bar-top"}, h("h1", null, "Stacks"), search, count,
-      allowed.has("put_stack") && button("Create stack", create, {class: "primary"}),
-      allowed.has("delete_stack") && button("Delete", () => rows.active && remove(rows.active), {class: "quiet"})),
+      allowed.has("put_stack") && button("Create stack", create, {class: "primary"})),
     nothing, rows.element));
   chip("plain", "");
   attempt(load);
