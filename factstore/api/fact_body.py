@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,13 @@ from factstore.core.model.fact import Put
 
 RAW_TYPES = ("", "text/plain", "application/x-www-form-urlencoded")
 _BODY = schemas.FactBody()
+_PLAIN = re.compile(
+    rb'[{] ?"value" ?: ?("[ !#-\[\]-~]*"|0|-?[1-9][0-9]{0,17}|true|false|null) ?[}]'
+)
+"""A string of ASCII without escapes, an integer of 63 bits, or a constant.
+
+The fast path, which asks for it, takes no body that is longer than a value may be.
+"""
 _HINT = (
     'The body was stored as text. To store the object, send {"value": ...} with '
     "Content-Type: application/json."
@@ -68,6 +76,16 @@ def fact_to_put(path: str, body: Mapping[str, Any]) -> Put:
         sensitive=body.get("sensitive", False),
         readers=body.get("readers", ()),
     )
+
+
+def plain_text(body: bytes) -> str | None:
+    """Return the canonical text of the value that a body states, if it states a plain one only.
+
+    :return: None for a body that has to be parsed: it is not valid, or states something else.
+    """
+    # A value that is canonical as it is sent needs neither a parser nor an encoder.
+    found = _PLAIN.fullmatch(body)
+    return None if found is None else found[1].decode()
 
 
 def is_plain_put(body: Any) -> bool:

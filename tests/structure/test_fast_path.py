@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.wsgi.fast_path.http_request import IGNORED
+from factstore.wsgi.fast_path.request_headers import IGNORED
 from tests.structure.application import documented, operations
 
 

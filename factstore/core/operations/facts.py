@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope
@@ -48,10 +48,11 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
     fences: Collection[str] = ()
     creates_stack: bool = True
     obstacles: Collection[str] = ()
-    has_sensitive: bool = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.has_sensitive = any(isinstance(each, Put) and each.sensitive for each in self.requests)
+    @property
+    def has_sensitive(self) -> bool:
+        """True if it stores a sensitive fact."""
+        return any(isinstance(each, Put) and each.sensitive for each in self.requests)
 
     def plan(self, view: View) -> Draft[tuple[FactResult, ...]]:
         """Return the draft of the batch.

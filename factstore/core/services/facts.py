@@ -209,6 +209,19 @@ class FactService(EventService):
         operation = WriteFacts(scope, puts, (), author, self._encryption, fences=fences)
         return self._transactor.start(operation, ended)
 
+    def start_put(
+        self,
+        scope: Scope,
+        put: Put,
+        author: Author,
+        ended: Callable[[FactAttempt], object],
+        *,
+        fences: Collection[str] = (),
+    ) -> FactAttempt | None:
+        """Do as :meth:`start_puts` for one fact, whose path and stack have valid names."""
+        operation = WriteFacts(scope, (put,), (), author, self._encryption, fences=fences)
+        return self._transactor.start(operation, ended)
+
     def written(self, attempt: FactAttempt) -> WrittenFacts:
         """Return the results of an attempt that has ended; if it failed, carry the write out."""
         return WrittenFacts.of(attempt.committed or self._transactor.resume(attempt))

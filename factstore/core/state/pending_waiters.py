@@ -139,6 +139,8 @@ class PendingWaiters:
 
     def track_new(self, contents: Contents) -> None:
         """Begin to evaluate the waiters that were armed."""
+        if not self._scheduled:
+            return
         for name in sorted(self._scheduled - self._tracked.keys()):
             waiter = contents.records(Waiter).get(name)
             if waiter is None or waiter.state != "pending":
@@ -163,6 +165,8 @@ class PendingWaiters:
 
         :param changed: the waiters whose counters changed; others are scheduled.
         """
+        if not (changed or self._scheduled):
+            return
         names = {key.name for key in changed if key.kind is Waiter} | self._scheduled
         for name in sorted(names & self._tracked.keys() - self.outcomes.keys()):
             tracked = self._tracked[name]

@@ -133,6 +133,8 @@ class StandingAlarms:
 
         :param changed: the alarms whose counters changed; others are scheduled.
         """
+        if not (changed or self._scheduled):
+            return
         names = {key.name for key in changed if key.kind is Alarm} | self._scheduled
         for name in sorted(names & self._tracked.keys() - self.decisions.keys()):
             tracked = self._tracked[name]

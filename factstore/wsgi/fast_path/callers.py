@@ -13,7 +13,7 @@ from factstore.core.model.grant import Grant
 from factstore.core.ports import Clock
 from factstore.core.services.grants import GrantService
 from factstore.wsgi.auth.grants import grant_identity, parse_authorization
-from factstore.wsgi.fast_path.http_request import Headers
+from factstore.wsgi.fast_path.request_headers import Headers
 
 TOKEN_SECONDS = 8.0
 """For which a token is accepted after it was validated.

@@ -10,9 +10,8 @@ from factstore.api.errors import INTERNAL_ERROR
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.media import JSON
 from factstore.api.serializers.facts import fact_text
-from factstore.core.errors import FactstoreError, Invalid, Unavailable
+from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.fact import Fact, Scope
-from factstore.core.model.path import check_path, check_stack_name
 from factstore.core.services.composition import Services
 from factstore.policies import facts as rules
 from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
@@ -84,13 +83,8 @@ class FactReads:
             return False
         if not identity.permissions.can_read(request.path):
             return False
-        if not request.names_checked:
-            try:
-                check_stack_name(request.stack)
-                check_path(request.path)
-            except Invalid:
-                return False
-            request.names_checked = True
+        if not request.names_valid:
+            return False
         return self._authorizer(rules.GET, identity, identity.project_id)
 
     def _end_read(self, read: FactRead, found: Fact | FactstoreError | None) -> None:

@@ -10,16 +10,16 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 from factstore.core.errors import Invalid
-from factstore.core.model.cursor import Cursor, parse_tags
-from factstore.core.model.member import GENERATION_PATTERN
-from factstore.wsgi.addresses import host_name, is_address, is_loopback
+from factstore.core.model.path import check_path, check_stack_name
+from factstore.wsgi.fast_path.request_headers import Headers, read_headers
 
-BODY_BYTES = 64 * 1024
 HEAD_BYTES = 8 * 1024
 _BLOCKS = 4096
 _BLOCK_BYTES = 2048  # of a block that is remembered
+_END = b"\r\n\r\n"
 PARTIAL_BYTES = 16 * 1024
 """Of the largest request that is kept until it has arrived; gunicorn reads the rest of a larger one.
 
@@ -33,20 +33,6 @@ _LINE = re.compile(
 )
 _METHODS = {"facts": (b"GET", b"PUT"), "wait": (b"GET",), "context": (b"GET",), "events": (b"GET",)}
 _TARGET_BYTES = 2048
-_HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
-_LABEL = r"(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|(\[[0-9a-f:]+\]))(?::([1-9][0-9]{{0,4}}))?")
-_PORTS = 65_535
-_HOST_BYTES = 253  # of a name in DNS
-_GENERATION = re.compile(GENERATION_PATTERN)
-_FORWARDED = frozenset(
-    {"forwarded", "via", "x-real-ip", "x-request-id"}
-    | {f"x-forwarded-{name}" for name in ("for", "host", "port", "server")}
-)
-IGNORED = _FORWARDED | {
-    *("user-agent", "accept-encoding", "accept-language", "cache-control", "pragma"),
-}
-"""The headers, in small letters, that do not change the answer."""
 
 
 class Partial(Enum):
@@ -59,36 +45,6 @@ PARTIAL = Partial.PARTIAL
 
 
 @dataclass(slots=True)
-class Headers:
-    """The headers of a request.
-
-    :param host: the name that the client used for the service, with its port.
-    :param scheme: the scheme of the client's URL, as a proxy states it.
-    :param local: True if that name is one of this machine's loopback addresses.
-    :param forwarded: True if a proxy has passed the request on.
-    :param version: the version of the API that the client asks for; empty for any.
-    :param stream: True if the client accepts only server-sent events.
-    :param known: the entity tags in ``If-None-Match``; empty without, None for any.
-    """
-
-    host: str = ""
-    scheme: str = "http"
-    local: bool = False
-    forwarded: bool = False
-    length: int = 0
-    json: bool = False
-    authorization: str | None = None
-    token: str | None = None
-    generation: str | None = None
-    cause: str | None = None
-    version: str = ""
-    conditional: bool = False
-    stream: bool = False
-    last_event_id: str = ""
-    known: frozenset[str] | None = frozenset()
-
-
-@dataclass(slots=True)
 class Request:
     """A complete request.
 
@@ -97,7 +53,7 @@ class Request:
     :param member: of a heartbeat; empty in other requests.
     :param query: without the question mark.
     :param data: its bytes as they arrived.
-    :param names_checked: True once its names are known to be valid.
+    :param names_valid: True if the stack and the path have valid names.
     """
 
     method: str
@@ -110,7 +66,7 @@ class Request:
     headers: Headers
     body: bytes
     data: bytes
-    names_checked: bool = False
+    names_valid: bool
 
     version = (1, 1)
 
@@ -125,7 +81,7 @@ class Request:
 
 
 class Reader:
-    """Reads requests; it remembers headers and whole reads of facts, because clients repeat them.
+    """Reads requests; it remembers heads and whole reads of facts, because clients repeat them.
 
     :param versions: the values of ``OpenStack-API-Version`` that are known.
     """
@@ -133,6 +89,7 @@ class Reader:
     def __init__(self, versions: Collection[str]) -> None:
         self._versions = ("", *versions)
         self._blocks: dict[bytes, Headers | None] = {}
+        self._heads: dict[bytes, Request] = {}  # without their bodies
         self._reads: dict[bytes, Request] = {}
 
     def read(self, data: bytes) -> Request | Partial | None:
@@ -140,15 +97,40 @@ class Reader:
         known = self._reads.get(data)
         if known is not None:
             return known
-        found = self._read(data)
-        if type(found) is Request and found.reads_fact and found.data is data:
-            if len(self._reads) >= _BLOCKS:
-                self._reads.clear()
-            if len(data) <= _BLOCK_BYTES:
-                self._reads[data] = found
-        return found
+        end = data.find(_END) + len(_END)
+        head = self._heads.get(data[:end])
+        if head is None:
+            found = self._read_head(data, end)
+            if not isinstance(found, Request):
+                return found
+            head = found
+        whole = end + head.headers.length
+        if len(data) < whole:
+            return PARTIAL if whole <= PARTIAL_BYTES else None
+        if len(data) > whole:
+            data = data[:whole]
+        request = Request(
+            head.method,
+            head.noun,
+            head.target,
+            head.stack,
+            head.path,
+            head.member,
+            head.query,
+            head.headers,
+            data[end:],
+            data,
+            head.names_valid,
+        )
+        if request.reads_fact:
+            _remember(self._reads, data, request)
+        return request
 
-    def _read(self, data: bytes) -> Request | Partial | None:
+    def _read_head(self, data: bytes, end: int) -> Request | Partial | None:
+        """Return the request at the beginning of some bytes, without its body.
+
+        :param end: of its head; less than that of the line if it has not arrived.
+        """
         line = _LINE.match(data)
         if line is None:
             return None
@@ -158,29 +140,14 @@ class Reader:
         noun = "wait" if wait else (facts or heartbeat or batch or context).decode()
         if method not in _METHODS.get(noun, (b"POST",)) or len(target) > _TARGET_BYTES:
             return None
-        start, end = line.end(), data.find(b"\r\n\r\n", line.end() - 2)
-        if end < 0:
+        if end < line.end():
             return PARTIAL if len(data) < HEAD_BYTES else None
-        block = data[start : end + 2]
-        try:
-            headers = self._blocks[block]
-        except KeyError:
-            if len(self._blocks) >= _BLOCKS:
-                self._blocks.clear()
-            headers = read_headers(block)
-            if headers is not None and headers.version not in self._versions:
-                headers = None
-            # Clients that state causes state another one each time.
-            if len(block) <= _BLOCK_BYTES and (headers is None or headers.cause is None):
-                self._blocks[block] = headers
-        if headers is None or (headers.length and line[1] == b"GET"):
+        headers = self._read_headers(data[line.end() : end - 2])
+        if headers is None or (headers.length and method == b"GET"):
             return None
         if headers.stream != (noun == "events"):
             return None
-        body, whole = end + 4, end + 4 + headers.length
-        if len(data) < whole:
-            return PARTIAL if whole <= PARTIAL_BYTES else None
-        return Request(
+        head = Request(
             method.decode(),
             noun,
             target.decode(),
@@ -189,80 +156,44 @@ class Reader:
             member.decode(),
             (wait or query).decode(),
             headers,
-            data[body:whole],
-            data if len(data) == whole else data[:whole],
+            b"",
+            data[:end],
+            _are_names(stack.decode(), path.decode()),
         )
+        # Clients that state causes state another one each time, and so do those that ask for changes.
+        if headers.cause is None and not head.query and not head.reads_fact:
+            _remember(self._heads, head.data, head)
+        return head
+
+    def _read_headers(self, block: bytes) -> Headers | None:
+        try:
+            return self._blocks[block]
+        except KeyError:
+            headers = read_headers(block)
+            if headers is not None and headers.version not in self._versions:
+                headers = None
+            if headers is None or headers.cause is None:
+                _remember(self._blocks, block, headers)
+            return headers
 
 
-def read_headers(block: bytes) -> Headers | None:
-    """Return the headers in a block of lines, or None if it has to be left to another parser."""
-    found: dict[str, str] = {}
-    for line in block.split(b"\r\n")[:-1]:
-        header = _HEADER.fullmatch(line)
-        if header is None:
-            return None
-        name = header[1].decode().lower()
-        if name in found:
-            return None
-        found[name] = (header[2] or b"").decode()
-    headers = Headers(host=found.pop("host", ""))
-    if not _is_plain_host(headers.host):
-        return None
-    headers.local = is_loopback(host_name(headers.host))
-    return headers if all(_take(headers, name, value) for name, value in found.items()) else None
+T = TypeVar("T")
 
 
-def _is_plain_host(host: str) -> bool:
-    """Return True if a ``Host`` header is the authority of a URL without changes."""
-    found = _HOST.fullmatch(host)
-    if found is None or len(host) > _HOST_BYTES:
+def _remember(known: dict[bytes, T], data: bytes, found: T) -> None:
+    if len(known) >= _BLOCKS:
+        known.clear()
+    if len(data) <= _BLOCK_BYTES:
+        known[data] = found
+
+
+def _are_names(stack: str, path: str) -> bool:
+    try:
+        check_stack_name(stack)
+        if path:
+            check_path(path)
+    except Invalid:
         return False
-    address, port = found[1], found[2]
-    if address is not None and not is_address(address):
-        return False
-    return port is None or (port != "80" and int(port) <= _PORTS)
-
-
-def _take(headers: Headers, name: str, value: str) -> bool:
-    """Store a header; return False if it is not known with that value."""
-    match name:
-        case "accept":
-            headers.stream = value == "text/event-stream"
-            return headers.stream or value in ("*/*", "application/json")
-        case "last-event-id":
-            headers.last_event_id = value
-        case "connection":
-            return value.lower() == "keep-alive"
-        case "content-length":
-            if not value.isdigit() or len(value) > len(str(BODY_BYTES)):
-                return False
-            headers.length = int(value)
-            return headers.length <= BODY_BYTES
-        case "content-type":
-            headers.json = value == "application/json"
-            return headers.json
-        case "authorization":
-            headers.authorization = value
-        case "x-auth-token":
-            headers.token = value
-            return "," not in value
-        case "factstore-generation":
-            headers.generation = value
-            return _GENERATION.fullmatch(value) is not None
-        case "factstore-cause":
-            headers.cause = value
-            return _is_cursor(value)
-        case "if-none-match":
-            return _take_tags(headers, value)
-        case "openstack-api-version":
-            headers.version = value
-            return value != ""
-        case "x-forwarded-proto":
-            headers.forwarded, headers.scheme = True, value
-            return value in ("http", "https")
-        case _:
-            headers.forwarded = headers.forwarded or name in _FORWARDED
-            return name in IGNORED
     return True
 
 
@@ -276,20 +207,3 @@ def split_query(query: str) -> dict[str, str] | None:
             return None
         arguments[name] = value
     return arguments
-
-
-def _is_cursor(value: str) -> bool:
-    try:
-        Cursor.parse(value)
-    except Invalid:
-        return False
-    return True
-
-
-def _take_tags(headers: Headers, value: str) -> bool:
-    headers.conditional = True
-    try:
-        headers.known = parse_tags(value.replace('W/"', '"'))
-    except Invalid:
-        return False
-    return True

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from factstore.core.model.fact import Put
 from factstore.core.services.composition import Services
 from factstore.core.services.written_facts import FactAttempt, WrittenFacts
 from factstore.wsgi.fast_path.call import Call, Handle
@@ -56,23 +55,27 @@ class LoopWrites:
         if found is None:
             return False
         put, fences = found
-        return self._start(call, [put], fences, self._writes.put_answer)
+        ended = partial(self._end_puts, call, self._writes.put_answer)
+        return self._begin(
+            self._services.facts.start_put(
+                call.scope, put, self._writes.author(call), ended, fences=fences
+            )
+        )
 
     def start_batch(self, call: Call) -> bool:
         """Start to store several facts; return False if a greenlet has to do it."""
         found = self._writes.read_batch(call)
-        return found is not None and self._start(call, *found, self._writes.batch_answer)
-
-    def _start(
-        self, call: Call, puts: list[Put], fences: tuple[str, ...], made: MakeAnswer
-    ) -> bool:
-        attempt = self._services.facts.start_puts(
-            call.scope,
-            puts,
-            self._writes.author(call),
-            partial(self._end_puts, call, made),
-            fences=fences,
+        if found is None:
+            return False
+        puts, fences = found
+        ended = partial(self._end_puts, call, self._writes.batch_answer)
+        return self._begin(
+            self._services.facts.start_puts(
+                call.scope, puts, self._writes.author(call), ended, fences=fences
+            )
         )
+
+    def _begin(self, attempt: FactAttempt | None) -> bool:
         if attempt is None:
             return False
         self._attempts[id(attempt)] = attempt

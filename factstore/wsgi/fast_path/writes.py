@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from factstore.api.cause import cause_in
-from factstore.api.fact_body import fact_to_put, is_plain_put
+from factstore.api.fact_body import fact_to_put, is_plain_put, plain_text
 from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
 from factstore.api.serializers.batch import batch_text
@@ -56,24 +56,29 @@ class Writes:
         """
         request, identity = call.request, call.identity
         headers = request.headers
-        if not (headers.json and self._allows(fact_rules.PUT, call)):
+        if not (headers.json and request.names_valid and self._allows(fact_rules.PUT, call)):
             return None
         if (
             headers.forwarded
             and self._services.store.state().fact(call.scope, request.path) is None
         ):
             return None  # it depends on the proxy at which URL the client finds a new fact
-        try:
-            body = parse_json(request.body)
-            if not is_plain_put(body):
+        text = plain_text(request.body)
+        if text is not None:
+            put = Put(request.path, text)
+        else:
+            try:
+                body = parse_json(request.body)
+                if not is_plain_put(body):
+                    return None
+                put = fact_to_put(request.path, body)
+            except Invalid:
                 return None
-            identity.permissions.check_write(request.path)
-            put = fact_to_put(request.path, body)
-        except Invalid:
-            return None
-        if put.member is not None:
-            identity.permissions.check_member(put.member)
-        generation = headers.generation
+        permissions, generation = identity.permissions, headers.generation
+        if not permissions.unrestricted:
+            permissions.check_write(request.path)
+            if put.member is not None:
+                permissions.check_member(put.member)
         return put, () if generation is None or put.generation is not None else (generation,)
 
     def put_answer(self, call: Call, written: WrittenFacts) -> Answer:

@@ -41,14 +41,13 @@ from factstore.wsgi.fast_path.callers import (
 from factstore.wsgi.fast_path.fact_read import FactRead
 from factstore.wsgi.fast_path.fast_path import FastPath, Response
 from factstore.wsgi.fast_path.http_request import (
-    BODY_BYTES,
     HEAD_BYTES,
     PARTIAL,
     PARTIAL_BYTES,
-    Headers,
     Reader,
     Request,
 )
+from factstore.wsgi.fast_path.request_headers import BODY_BYTES, Headers
 from factstore.wsgi.fast_path.stream_answer import StreamStart
 from factstore.wsgi.fast_path.writes import Writes
 from factstore.wsgi.scheduler import ThreadScheduler
