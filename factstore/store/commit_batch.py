@@ -92,33 +92,39 @@ class KeyRanges:
 
 @dataclass(slots=True)
 class ConflictSet:
-    """The keys that the transactions of a batch write, and those that they compare."""
+    """The keys that the transactions of a batch write, and those that they compare.
 
-    written: list[bytes] = field(default_factory=list)
+    :param ordered: the keys that are written, in order, once a range is compared.
+    """
+
+    written: set[bytes] = field(default_factory=set)
     compared: set[bytes] = field(default_factory=set)
     compared_ranges: KeyRanges = field(default_factory=KeyRanges)
+    ordered: list[bytes] | None = None
 
     def conflicts_with(self, txn: Txn) -> bool:
         """Return True if a transaction must not be in the same batch."""
+        written, compared, ranges = self.written, self.compared, self.compared_ranges
         for operation in txn.operations:
             if isinstance(operation, GetKey):
                 continue
             if isinstance(operation, DeleteKeys) and operation.end:
                 return True  # the deletion of a range is always sent alone
             key = operation.key
-            if self._wrote(key, key + b"\0") or key in self.compared:
+            if key in written or key in compared or (ranges.starts and key in ranges):
                 return True
-            if key in self.compared_ranges:
+        for compare in txn.compares:
+            if compare.key in written or (compare.end and self._wrote(compare.key, compare.end)):
                 return True
-        return any(
-            self._wrote(compare.key, compare.end or compare.key + b"\0") for compare in txn.compares
-        )
+        return False
 
     def add(self, txn: Txn) -> None:
         """Add the keys of a transaction."""
         for operation in txn.operations:
             if not isinstance(operation, GetKey):
-                insort(self.written, operation.key)
+                self.written.add(operation.key)
+                if self.ordered is not None:
+                    insort(self.ordered, operation.key)
         for compare in txn.compares:
             if compare.end:
                 self.compared_ranges.add(compare.key, compare.end)
@@ -126,8 +132,10 @@ class ConflictSet:
                 self.compared.add(compare.key)
 
     def _wrote(self, start: bytes, end: bytes) -> bool:
-        at = bisect_left(self.written, start)
-        return at < len(self.written) and self.written[at] < end
+        if self.ordered is None:
+            self.ordered = sorted(self.written)
+        at = bisect_left(self.ordered, start)
+        return at < len(self.ordered) and self.ordered[at] < end
 
 
 def next_batch(waiting: deque[Entry]) -> list[Entry]:

@@ -39,4 +39,6 @@ class OwnFacts:
         if found is None:
             return None
         stack_id, fact = found
-        return PutFact(stack_id, fact.stored(item.revision, item.created, item.version, item.lease))
+        return PutFact(
+            stack_id, fact.complete(item.revision, item.created, item.version, item.lease)
+        )

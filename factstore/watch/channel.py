@@ -145,6 +145,11 @@ class Channel:
         """Return the listeners with one of these digests."""
         return [listener for listener, own in self.listeners.items() if own in read_sets]
 
+    def take_calls(self, event: Event) -> list[Callable[[], object]]:
+        """Return the functions to call for an event: those of its readers and of all listeners."""
+        wake_ups = self.take_wake_ups(event=True, end=event.ends_stack)
+        return [*(wake_up.set for wake_up in wake_ups), *self.listeners_of(("",))]
+
     def last_concern(self, read_set: str) -> int:
         """Return the revision of the last change that can have concerned a read set."""
         return self.concerned.get(read_set, (self.concerned_floor,))[0]

@@ -111,8 +111,7 @@ class Hub:
     ) -> None:
         """Add the events of one revision, and wake the readers of the stacks that it touched.
 
-        :param touched: the stacks in which anything changed, including those of the events, with the
-            digests of the read sets that are concerned.
+        :param touched: see :class:`~factstore.core.model.event.StepResult`.
         """
         calls: list[Callable[[], object]] = []
         now = self._now()
@@ -124,17 +123,18 @@ class Hub:
                     channel = Channel(concerned_floor=self._change_floor)
                 self._channels[scope] = channel
                 channel.last_change = revision
-                calls += [w.set for w in channel.take_wake_ups(event=False)]
-                calls += channel.concern(read_sets, revision, now)
+                if channel.change_wake_up is not None:
+                    calls += [w.set for w in channel.take_wake_ups(event=False)]
+                if read_sets:
+                    calls += channel.concern(read_sets, revision, now)
             for event in events:
                 channel = self._channels[event.scope]
                 self._history.add(channel, event)
-                calls += [w.set for w in channel.take_wake_ups(event=True, end=event.ends_stack)]
-                calls += channel.listeners_of(("",))
+                if channel.readers:
+                    calls += channel.take_calls(event)
                 selections.update(dict.fromkeys(self._selections.add(event.scope, channel)))
             for selected in selections:
-                calls += [w.set for w in selected.take_all_wake_ups()]
-                calls += selected.listeners
+                calls += (*[w.set for w in selected.take_all_wake_ups()], *selected.listeners)
             self._revision = revision
             self._history.make_room(self._channels, revision)
             self._forget_idle()

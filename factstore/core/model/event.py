@@ -214,7 +214,7 @@ class Event:
     @property
     def ends_stack(self) -> bool:
         """True if the event deletes the stack."""
-        return any(change.type == "stack.delete" for change in self.changes)
+        return "stack.delete" in [change.type for change in self.changes]
 
     def is_of(self, member: str) -> bool:
         """Return True if it only changes a member, its own facts and its results."""

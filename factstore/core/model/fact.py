@@ -153,9 +153,20 @@ class Fact:
             self.cause,
         )
 
+    def complete(self, revision: int, created: int, version: int, lease: int) -> Fact:
+        """Return the fact with what the store knows; only its writer may have it so far."""
+        if self.revision:
+            return self.stored(revision, created, version, lease)
+        # Nobody else has seen the fact, so a copy would only cost time.
+        self.revision = revision  # type: ignore[misc]
+        self.created = created  # type: ignore[misc]
+        self.version = version  # type: ignore[misc]
+        self.lease = lease  # type: ignore[misc]
+        return self
+
     def etag(self, epoch: str) -> str:
         """Return the strong entity tag, without its quotes."""
-        return str(Cursor(epoch, self.revision))
+        return f"{epoch}.{self.revision}"
 
 
 @quick_dataclass(frozen=True, slots=True)

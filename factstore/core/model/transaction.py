@@ -29,6 +29,11 @@ class TreeGuards:
     empty: frozenset[str] = frozenset()
     subtrees: frozenset[str] = frozenset()
 
+    @property
+    def is_empty(self) -> bool:
+        """True if there are no conditions, because no fact is created."""
+        return not (self.absent or self.empty or self.subtrees)
+
     def cover(self, path: str) -> bool:
         """Return True if the path is in a guarded subtree, so that no fact was created there."""
         if not self.subtrees:

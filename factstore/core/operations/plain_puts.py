@@ -36,7 +36,8 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
     stack_state = state.stack_state(operation.scope)
     if stack_state is None or stack_state.stack.keep_values or not _has_no_terms(operation):
         return None
-    author, facts = operation.author, stack_state.facts
+    author, facts, limited = operation.author, stack_state.facts, quota is not UNLIMITED_QUOTA
+    may_set_parameters = author.may_set_parameters
     results: list[FactResult] = []
     puts: list[Fact] = []
     created: list[str] = []
@@ -55,27 +56,32 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
             revisions[path] = known.revision
         else:
             return None
-        if not author.may_set_parameters and "parameter" in (put.kind, known and known.kind):
+        if not may_set_parameters and "parameter" in (put.kind, known and known.kind):
             return None
         if known is not None and put.text == known.text and put.kind == known.kind:
             results.append(FactResult(path, "unchanged", known))
             continue
+        outcome: FactOutcome
+        if known is None:
+            outcome, created_at, version = "created", now, 1
+        else:
+            outcome, created_at, version = "updated", known.created_at, known.version + 1
         fact = Fact(
             path,
             put.text,
             put.kind,
-            now if known is None else known.created_at,
+            created_at,
             now,
             author.user_id,
             author.request_id,
-            version=1 if known is None else known.version + 1,
+            version=version,
             cause=author.cause,
         )
         puts.append(fact)
-        outcome: FactOutcome = "created" if known is None else "updated"
         results.append(FactResult(path, outcome, fact))
-        growth += fact.size if known is None else fact.size - known.size
-    if quota is not UNLIMITED_QUOTA and not _fits(quota, stack_state, len(created), growth):
+        if limited:
+            growth += fact.size if known is None else fact.size - known.size
+    if limited and not _fits(quota, stack_state, len(created), growth):
         return None
     record_revisions: dict[RecordKey, int] = {}
     if author.grant:
@@ -83,9 +89,12 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
             record_revisions = guards_on_grant(View(state, operation.scope, now), author.grant)
         except FactstoreError:
             return None
-    tree = _tree(stack_state, created, revisions, len(record_revisions))
-    if tree is None:
-        return None
+    tree = _NO_GUARDS
+    if created:
+        guards = _tree(stack_state, created, revisions, len(record_revisions))
+        if guards is None:
+            return None
+        tree = guards
     draft = Draft(tuple(results), puts=tuple(puts), fact_revisions=revisions)
     transaction = Transaction(
         stack_state.stack,
@@ -127,8 +136,6 @@ def _tree(
 
     :param others: the number of guards on records.
     """
-    if not created:
-        return _NO_GUARDS
     facts, new, above = stack_state.facts, set(created), set[str]()
     for path in created:
         for folder in ancestors(path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Self
 
 from factstore.core.errors import Unavailable
@@ -44,8 +44,18 @@ def claims(transaction: Transaction) -> dict[Hashable, int]:
         found[record.record_key] = CHANGE
     for key in transaction.removes:
         found[key] = CHANGE
-    for path in transaction.fact_revisions:
-        found[path] = GUARD
+    found.update(dict.fromkeys(transaction.fact_revisions, GUARD))
+    if not transaction.tree.is_empty:
+        _add_tree(transaction, found)
+    for put in transaction.puts:
+        found[put.path] = CHANGE
+    for path in transaction.deletes:
+        found[path] = CHANGE
+    return found
+
+
+def _add_tree(transaction: Transaction, found: dict[Hashable, int]) -> None:
+    """Add the claims of the facts that a transaction creates."""
     tree = transaction.tree
     for path in tree.absent:
         found[path] = GUARD
@@ -57,11 +67,6 @@ def claims(transaction: Transaction) -> dict[Hashable, int]:
         if put.version == 1:
             for folder in ("", *ancestors(put.path)):
                 found[f"{folder}/"] = found.get(f"{folder}/", 0) | CREATE
-    for put in transaction.puts:
-        found[put.path] = CHANGE
-    for path in transaction.deletes:
-        found[path] = CHANGE
-    return found
 
 
 class WriteQueue:
@@ -140,22 +145,29 @@ class Place:
         claimed = queue.stacks.get(scope)
         if claimed is None:
             claimed = queue.stacks[scope] = _Claimed()
-        own, ahead = self._claims, _NOBODY
-        for thing, claim in claims(transaction).items():
-            before = own.get(thing, 0)
-            if before | claim == before:
-                continue
-            if before:
-                claimed.remove(self, thing, before)
-            claim |= before
-            own[thing] = claim
-            others = claimed.conflicting(thing, claim)
-            if others:
-                ahead = ahead.union(others)
-            claimed.add(self, thing, claim)
+        wanted = claims(transaction)
+        if self._claims:
+            ahead = claimed.add(self, self._replace_claims(claimed, wanted))
+        else:
+            self._claims = wanted
+            ahead = claimed.add(self, wanted)
         # An earlier write that is planned again may claim more.  It does not wait for later ones,
         # so that no two writes ever wait for each other.
         self._ahead = {place for place in ahead if place._number < self._number} if ahead else ahead
+
+    def _replace_claims(
+        self, claimed: _Claimed, wanted: Mapping[Hashable, int]
+    ) -> dict[Hashable, int]:
+        """Return the claims to add to those of an earlier plan; remove those that they replace."""
+        own, more, replaced = self._claims, {}, {}
+        for thing, claim in wanted.items():
+            before = own.get(thing, 0)
+            if before | claim != before:
+                if before:
+                    replaced[thing] = before
+                own[thing] = more[thing] = claim | before
+        claimed.remove(self, replaced)
+        return more
 
     def leave(self) -> None:
         """Give up all claims, and let the writes behind go on that wait for no other."""
@@ -164,8 +176,7 @@ class Place:
             if self._scope is None:
                 return
             claimed = queue.stacks[self._scope]
-            for thing, claim in self._claims.items():
-                claimed.remove(self, thing, claim)
+            claimed.remove(self, self._claims)
             if claimed.empty:
                 del queue.stacks[self._scope]
             self._scope = None
@@ -202,34 +213,31 @@ class _Claimed:
         """True if there are no claims."""
         return not (self._guards or self._creates or self._changes)
 
-    def conflicting(self, thing: Hashable, claim: int) -> Collection[Place]:
-        """Return the places whose claims on a thing are not compatible with a claim."""
-        guards = None if claim == GUARD else self._guards.get(thing)
-        creates = None if claim == CREATE else self._creates.get(thing)
-        changes = self._changes.get(thing)
-        if not (guards or creates or changes):
-            return ()
-        return [*(guards or ()), *(creates or ()), *(changes or ())]
+    def add(self, place: Place, claims: Mapping[Hashable, int]) -> set[Place]:
+        """Add claims; return the places whose claims on the same things are not compatible."""
+        others = _NOBODY
+        guards, creates, changes = self._guards, self._creates, self._changes
+        for thing, claim in claims.items():
+            places = changes if claim == CHANGE else guards if claim == GUARD else creates
+            if claim != CREATE and thing in creates:
+                others = others.union(creates[thing])
+            if claim != GUARD and thing in guards:
+                others = others.union(guards[thing])
+            if thing in changes:
+                others = others.union(changes[thing])
+            if thing in places:
+                places[thing][place] = None
+            else:
+                places[thing] = {place: None}
+        return others
 
-    def add(self, place: Place, thing: Hashable, claim: int) -> None:
-        """Add a claim."""
-        places = self._of(claim)
-        held = places.get(thing)
-        if held is None:
-            places[thing] = {place: None}
-        else:
-            held[place] = None
-
-    def remove(self, place: Place, thing: Hashable, claim: int) -> None:
-        """Remove a claim."""
-        places = self._of(claim)
-        held = places[thing]
-        if len(held) == 1:
-            del places[thing]
-        else:
-            del held[place]
-
-    def _of(self, claim: int) -> _Places:
-        if claim == GUARD:
-            return self._guards
-        return self._creates if claim == CREATE else self._changes
+    def remove(self, place: Place, claims: Mapping[Hashable, int]) -> None:
+        """Remove claims."""
+        guards, creates, changes = self._guards, self._creates, self._changes
+        for thing, claim in claims.items():
+            places = changes if claim == CHANGE else guards if claim == GUARD else creates
+            held = places[thing]
+            if len(held) == 1:
+                del places[thing]
+            else:
+                del held[place]

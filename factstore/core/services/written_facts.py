@@ -25,6 +25,11 @@ class WrittenFacts:
     @classmethod
     def of(cls, done: Committed[tuple[FactResult, ...]]) -> Self:
         """Return the results with the facts as they were stored."""
+        for result in done.outcome:
+            if result.fact is not None and not result.fact.revision:
+                break
+        else:
+            return cls(done.outcome, done.revision)
         puts = done.transaction.puts if done.transaction else ()
         written = {put.path: put for put in puts}
         results = []

@@ -171,6 +171,8 @@ class ActionRuns(Contained):
 
     def take_changed(self, stack: Stack) -> list[Scope]:
         """Return the scopes of what has changed since the last call."""
+        if not self._changed:
+            return []
         changed, self._changed = self._changed, set()
         return [Scope(stack.project_id, f"{stack.name}//{name}") for name in changed]
 

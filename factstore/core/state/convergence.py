@@ -15,6 +15,8 @@ from factstore.core.state.containment import Contained, contained
 from factstore.core.state.deletions import Deletions
 from factstore.core.state.read_set_index import Contents, ReadSetIndex
 
+_NONE: frozenset[str] = frozenset()
+
 
 class Convergence(Contained):
     """The targets of a stack's members, and what they have applied.
@@ -180,6 +182,8 @@ class Convergence(Contained):
 
     def take_concerned(self) -> frozenset[str]:
         """Return the digests of the read sets that were concerned since the last call."""
+        if not self._concerned:
+            return _NONE
         concerned = frozenset(self._concerned)
         self._concerned.clear()
         return concerned

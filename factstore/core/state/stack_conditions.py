@@ -170,6 +170,11 @@ class StackConditions:
             self._find_or_make(leaf)
         self.load(view, pause)
 
+    @property
+    def has_new(self) -> bool:
+        """True if there are counters that :meth:`load` has to load."""
+        return bool(self._new)
+
     def load(self, view: View, pause: Callable[[], object] = lambda: None) -> None:
         """Count what is in the stack with the new counters, all of them in one pass."""
         if not self._new:
@@ -200,10 +205,11 @@ class StackConditions:
 
         Counters that nobody uses are discarded.
         """
-        for shared in self._unused:
-            if not shared.users:
-                self._remove(shared)
-        self._unused.clear()
+        if self._unused:
+            for shared in self._unused:
+                if not shared.users:
+                    self._remove(shared)
+            self._unused.clear()
         if not self._changed:
             return set()
         users = {user for shared in self._changed for user in shared.users}

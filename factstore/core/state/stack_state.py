@@ -200,7 +200,8 @@ class StackState(StackContents):
         self.actions.evaluate()
         self.pending_waiters.track_new(self)
         self.alarms.track_new()
-        self.conditions.load(ConditionView(self))
+        if self.conditions.has_new:
+            self.conditions.load(ConditionView(self))
         changed = self.conditions.take_changed()
         self.pending_waiters.evaluate(self, changed, revision)
         self.alarms.evaluate(self, changed, revision)

@@ -76,28 +76,27 @@ class State:
             for mutation in others:
                 if isinstance(mutation, DeletionAuthor):  # several if writes were batched
                     authors.setdefault(mutation.stack_id, []).append(mutation)
-            changes: dict[tuple[Scope, str], list[Change]] = {}
+            changes: dict[StackState, list[Change]] = {}
             touched: dict[StackState, None] = {}
             for mutation in step.mutations:
                 stack_state, change = self._apply_one(mutation, authors, step.revision)
                 if stack_state is not None:
                     touched[stack_state] = None
                     if change is not None:
-                        key = (stack_state.stack.scope, stack_state.stack.id)
-                        changes.setdefault(key, []).append(change)
+                        changes.setdefault(stack_state, []).append(change)
             concerned: dict[Scope, frozenset[str]] = {}
             for stack_state in touched:
                 self._evaluate(stack_state, step.revision)
                 scope, digests = stack_state.stack.scope, stack_state.convergence.take_concerned()
-                concerned[scope] = concerned.get(scope, frozenset()) | digests
+                concerned[scope] = concerned[scope] | digests if scope in concerned else digests
                 concerned.update(dict.fromkeys(stack_state.take_changed(), frozenset()))
             if any(map(concerns_notifiers, others)):
                 concerned[SERVICE] = frozenset()
             self.revision = step.revision
-            events = [
-                Event(scope, stack_id, step.revision, tuple(stack_changes))
-                for (scope, stack_id), stack_changes in changes.items()
-            ]
+            events = []
+            for stack_state, found in changes.items():
+                stack = stack_state.stack
+                events.append(Event(stack.scope, stack.id, step.revision, tuple(found)))
             return StepResult(tuple(events), concerned)
 
     def _evaluate(self, stack_state: StackState, revision: int) -> None:

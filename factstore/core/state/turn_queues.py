@@ -76,6 +76,8 @@ class TurnQueues(Contained):
 
     def take_changed(self, stack: Stack) -> list[Scope]:
         """Return the scopes of the queues that have changed since the last call."""
+        if not self._changed:
+            return []
         changed, self._changed = self._changed, set()
         return [queue_scope(stack.scope, queue) for queue in changed]
 

@@ -22,6 +22,7 @@ _COMPARE_KEY, _COMPARE_END = b"\x1a", b"\x82\x04"
 _RESULTS = {"==": b"", "<": b"\x08\x02"}
 _TARGETS = {"create": b"\x10\x01", "mod": b"\x10\x02", "value": b"\x10\x03"}
 _MOD_OF_KEY = _TARGETS["mod"] + _COMPARE_KEY
+_REVISION_BYTES = len(_MOD_OF_KEY) + 2  # of a compare, besides its key and its revision
 _OPERANDS = {"create": b"\x28", "mod": b"\x30", "value": b"\x3a"}
 
 
@@ -44,20 +45,25 @@ def encode_operations(operations: Iterable[Operation]) -> bytes:
 
 def encode_revision(key: bytes, revision: int) -> bytes:
     """Return the part of a request that states a compare of a key's revision."""
+    number = _VARINTS[revision] if revision < _KNOWN else _kept_varint(revision)
     size = len(key)
-    compare = b"%b%b%b\x30%b" % (_MOD_OF_KEY, _varint(size), key, _varint(revision))
+    whole = size + len(number) + _REVISION_BYTES
+    if whole < _KNOWN - 1:
+        length = _VARINTS[whole + (size > 127)]
+        return b"".join((_COMPARE, length, _MOD_OF_KEY, _VARINTS[size], key, b"\x30", number))
+    compare = b"%b%b%b\x30%b" % (_MOD_OF_KEY, _varint(size), key, number)
     return b"%b%b%b" % (_COMPARE, _varint(len(compare)), compare)
 
 
 def encode_put(key: bytes, value: bytes, lease: int = 0) -> bytes:
     """Return the part of a request that states a put."""
-    put = b"\x0a%b%b" % (_varint(len(key)), key)
+    put = b"".join((_KEY, _varint(len(key)), key))
     if value:
-        put = b"%b\x12%b%b" % (put, _varint(len(value)), value)
+        put = b"".join((put, _SECOND, _varint(len(value)), value))
     if lease:
         put += _LEASE + _varint(lease)
     size = _varint(len(put))
-    return b"%b%b%b%b%b" % (_SUCCESS, _varint(1 + len(size) + len(put)), _PUT, size, put)
+    return b"".join((_SUCCESS, _varint(1 + len(size) + len(put)), _PUT, size, put))
 
 
 def encode_attempt(txns: Sequence[Txn], fence: Fence) -> bytes:
@@ -134,9 +140,7 @@ def _sized(value: bytes) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    if number < _KNOWN:
-        return _VARINTS[number]
-    return _make_varint(number)
+    return _VARINTS[number] if number < _KNOWN else _make_varint(number)
 
 
 def _make_varint(number: int) -> bytes:
@@ -146,6 +150,9 @@ def _make_varint(number: int) -> bytes:
         number >>= 7
     return bytes((*parts, number))
 
+
+# The facts that were written at once have the same revision.
+_kept_varint = lru_cache(4096)(_make_varint)
 
 _KNOWN = 1024
 _VARINTS = [_make_varint(number) for number in range(_KNOWN)]
