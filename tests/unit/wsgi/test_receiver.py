@@ -14,7 +14,7 @@ import pytest
 
 from factstore.wsgi.fast_path.fast_path import VERSIONS, Response
 from factstore.wsgi.fast_path.http_request import Reader, Request
-from factstore.wsgi.server import connections, receiver
+from factstore.wsgi.server import connections, loop_receiver
 from factstore.wsgi.server.connection import Connection
 from tests.raw_http import request_bytes
 from tests.unit.wsgi.test_connection import PATIENCE, SOON, Worker
@@ -163,7 +163,7 @@ def test_a_large_body_is_counted_while_it_is_handled_in_the_loop(
 ) -> None:
     path.starts_writes = True
     client, _ = serve(worker, path)
-    target, size = "/v1/stacks/s/batch", receiver.COUNTED_BYTES
+    target, size = "/v1/stacks/s/batch", loop_receiver.COUNTED_BYTES
     for number, (length, expected) in enumerate(((size, size), (size - 1, 0)), 1):
         client.sendall(request_bytes("POST", target, body=b"1" * length))
         begun(path, number)
@@ -248,7 +248,7 @@ class Parked:
     """
 
     def __init__(self, worker: Worker, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(receiver, "PARK_SECONDS", -1.0)
+        monkeypatch.setattr(loop_receiver, "PARK_SECONDS", -1.0)
         monkeypatch.setattr(connections, "EXPIRY_SECONDS", -1.0)
         self._worker = worker
         self.served: list[bytes] = []
