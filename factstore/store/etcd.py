@@ -3,8 +3,6 @@
 All keys are below one root, so that one watch reports every revision of the service.  Every transaction
 and every read of the newest revision includes the epoch key.  So the service notices that the store was
 wiped or replaced before it uses any of its contents.
-
-The module is longer than 300 lines because it has all calls of the port.
 """
 
 from __future__ import annotations
@@ -29,32 +27,27 @@ from factstore.store import codec
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher
-from factstore.store.compaction_turn import try_compaction_turn
 from factstore.store.decoding import Decoder
-from factstore.store.etcd_leases import EtcdLeases
+from factstore.store.etcd_maintenance import EtcdMaintenance
 from factstore.store.fact_txns import FactTxns
 from factstore.store.followed import Followed
-from factstore.store.head import Head
 from factstore.store.key_builder import FENCE_SLOTS
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
 from factstore.store.past import PastReader
-from factstore.store.purge import Purge
 from factstore.store.started_commit import BatchedCommit
 from factstore.store.txn import compares_for, operations_for, split_pulses
 from factstore.store.types import (
     Compacted,
     Compare,
-    DeleteKeys,
     LeaseExpired,
-    PutKey,
     Txn,
 )
 
 LOG = logging.getLogger(__name__)
 
 
-class EtcdBackend(EtcdLeases):
+class EtcdBackend(EtcdMaintenance):
     """A backend that stores facts and records in etcd.
 
     :param window: the number of past revisions that a new worker follows, if etcd still has them.
@@ -74,7 +67,6 @@ class EtcdBackend(EtcdLeases):
         on_purge: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(client, keyspace, clock)
-        self._head = Head(client, keyspace)
         self._own_facts = OwnFacts()
         self._decoder = Decoder(keyspace, self._own_facts)
         self._fact_txns = FactTxns(keyspace)
@@ -94,7 +86,6 @@ class EtcdBackend(EtcdLeases):
         self._stream: WatchStream | None = None
         self._has_earlier_receipts = False
         self._past = PastReader(client, keyspace, self._decoder)
-        self._purge = Purge(client, keyspace, clock)
         self.followed = Followed(client, keyspace)
         self._on_purge = on_purge
 
@@ -265,38 +256,6 @@ class EtcdBackend(EtcdLeases):
     def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
         """Return all records of a kind at a revision, ordered by name."""
         return self._past.records(stack, kind, revision, deadline)
-
-    # Maintenance
-
-    def bump_revision(self, deadline: float) -> int:
-        """Write the sentinel, so that the watch reports a revision after those of other clients.
-
-        If the store is full, a note about a former deletion is deleted instead.
-        """
-        same = Compare(self._keys.epoch, "value", "==", self._head.store_id)
-        try:
-            put = PutKey(self._keys.sentinel, b"")
-            txn = Txn([same], [put])
-            _, revision = self._client.transact(txn, deadline, repeatable=True)
-        except StorageFull:
-            notes = self._client.get(*self._keys.all_acts, limit=1, deadline=deadline).items
-            if not notes:
-                raise
-            delete = DeleteKeys(notes[0].key)
-            _, revision = self._client.transact(Txn([same], [delete]), deadline=deadline)
-        return revision
-
-    def purge_deleted(self, deadline: float) -> None:
-        """Delete the data of deleted stacks, in small transactions."""
-        self._purge.run(deadline)
-
-    def compact(self, revision: int, deadline: float) -> None:
-        """Compact the history before a revision."""
-        self._client.compact(revision, deadline=deadline)
-
-    def try_compaction_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
-        """See :func:`~factstore.store.compaction_turn.try_compaction_turn`."""
-        return try_compaction_turn(self._client, self._keys, seen, deadline)
 
     @property
     def alive(self) -> bool:
