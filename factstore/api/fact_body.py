@@ -66,6 +66,8 @@ def fact_to_put(path: str, body: Mapping[str, Any]) -> Put:
 
     :raises Invalid: see :meth:`Put.of`.
     """
+    if len(body) == 1:
+        return Put.plain(path, body["value"])
     return Put.of(
         path,
         body["value"],

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from factstore.store.types import DeleteKeys, GetKey, Txn
+from factstore.store.types import MESSAGE_BYTES, DeleteKeys, GetKey, Txn
 
 LOG = logging.getLogger(__name__)
 
@@ -42,7 +42,11 @@ class Entry:
     def __init__(self, txn: Txn, deadline: float, ended: Callable[[], object]) -> None:
         """:param ended: called when it has an outcome."""
         self.txn, self.deadline = txn, deadline
-        self.size, self.bytes, self.only_deletes = txn.size, txn.bytes, txn.only_deletes
+        if txn.message:  # of puts, or of guards to confirm
+            self.size = max(len(txn.compares), len(txn.operations))
+            self.bytes, self.only_deletes = len(txn.message) + MESSAGE_BYTES, False
+        else:
+            self.size, self.bytes, self.only_deletes = txn.size, txn.bytes, txn.only_deletes
         self.has_ended = self.succeeded = False
         self.revision = 0
         self.error: Exception | None = None
@@ -140,6 +144,8 @@ class ConflictSet:
 
 def next_batch(waiting: deque[Entry]) -> list[Entry]:
     """Take the next batch in order of arrival; transactions that conflict or do not fit stay."""
+    if len(waiting) == 1:
+        return [waiting.popleft()]
     batch: list[Entry] = []
     remaining: list[Entry] = []
     conflicts = ConflictSet()

@@ -122,15 +122,17 @@ class CommitBatcher:
 
         :raises Unavailable: the service is stopping.
         """
-        with self._lock:
-            if self._stopping:
-                raise Unavailable("the service is stopping.")
-            self._waiting.append(entry)
-            if self._loop is None:
+        if self._stopping:
+            raise Unavailable("the service is stopping.")
+        if self._loop is None:
+            with self._lock:
+                self._waiting.append(entry)
                 self._wanted.set()
-                return
-            begins, self._running = not self._running, True
-        if begins:
+            return
+        # Where there is a loop, nothing else runs until this returns.
+        self._waiting.append(entry)
+        if not self._running:
+            self._running = True
             self._loop.defer(self._begin)
 
     def give_up(self, entry: Entry) -> None:

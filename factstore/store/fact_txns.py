@@ -89,7 +89,7 @@ class FactTxns:
             compares.append(Compare(key, "mod", "==", revision))
             parts.append(encode_revision(key, revision))
         if not tree.is_empty:
-            others = tree_compares(commit, self._keys)
+            others = tree_compares(tree, folder, commit.base_revision)
             compares += others
             parts.append(encode_compares(others))
         if not commit.puts:

@@ -135,10 +135,11 @@ class MirroredStore(PassedCalls):
     def join_revision(self, revision: int, reached: Callable[[], object]) -> None:
         """Call *reached* when the state has reached a revision or was read again."""
         with self._lock:
-            if revision not in self._waiting:
-                self._waiting[revision] = []
+            waiting = self._waiting.get(revision)
+            if waiting is None:
+                waiting = self._waiting[revision] = []
                 heapq.heappush(self._awaited, revision)
-            self._waiting[revision].append(reached)
+            waiting.append(reached)
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""

@@ -53,6 +53,18 @@ class VisibleCommit:
     :param seconds: for which a durable write is not acknowledged if the state does not include it.
     """
 
+    __slots__ = (
+        "_clock",
+        "_ended",
+        "_inner",
+        "_observe_lag",
+        "_revision",
+        "_seconds",
+        "_visible",
+        "_written",
+        "started",
+    )
+
     def __init__(
         self,
         start: Callable[[CommitEnded], StartedCommit | None],

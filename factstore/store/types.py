@@ -111,6 +111,10 @@ class GetKey(NamedTuple):
 Operation = PutKey | DeleteKeys | GetKey
 
 
+MESSAGE_BYTES = 64
+"""About the bytes of a transaction in a batch, besides its compares and operations."""
+
+
 @quick_dataclass(frozen=True, slots=True)
 class Txn:
     """Operations that are applied if all compares succeed.
@@ -141,10 +145,10 @@ class Txn:
     def bytes(self) -> int:
         """Return the approximate size of the request in bytes."""
         if self.message:
-            return len(self.message) + 64
+            return len(self.message) + MESSAGE_BYTES
         keys = sum(len(compare.key) + len(compare.end) + 24 for compare in self.compares)
         puts = (len(o.key) + len(o.value) for o in self.operations if isinstance(o, PutKey))
-        return keys + sum(puts) + 64
+        return keys + sum(puts) + MESSAGE_BYTES
 
 
 class WatchEvent(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from factstore.notify.notifier import NotifierStatus
-from factstore.wsgi.middleware.metrics import Tally
+from factstore.wsgi.middleware.tally import Tally
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

@@ -225,6 +225,12 @@ class Put:
         text, named = canonical(value), check_readers(readers, sensitive=sensitive)
         return cls(path, text, kind, ttl, member, generation, sensitive, named)
 
+    @classmethod
+    def plain(cls, path: str, value: Any) -> Put:
+        """Return a checked request that states only a value, as :meth:`of` does."""
+        check_value_depth(value)
+        return cls(path, canonical(value))
+
     def same_as(self, fact: Fact, lease: int) -> bool:
         """Return True if storing this over *fact* would change nothing that a reader could see.
 

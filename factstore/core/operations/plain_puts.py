@@ -142,7 +142,7 @@ def _tree(
             if folder in facts or folder in new:
                 return None
             above.add(folder)
-        if any(stack_state.below(path)):  # of which there may be many
+        if not stack_state.is_empty_below(path):
             return None
     room = GUARDS - OWN_GUARDS - others
     if len(above) + len(new) + len(revisions) <= room:
@@ -155,12 +155,13 @@ def _fits(quota: Quota, stack_state: StackState, facts: int, size: int) -> bool:
     if facts <= 0 and size <= 0:
         return True
     project = stack_state.project
-    return all(
-        limit == UNLIMITED or used <= limit
-        for limit, used in (
-            (quota.facts, project.facts + facts),
-            (quota.bytes, project.bytes + size),
-            (quota.facts_per_stack, stack_state.count + facts),
-            (quota.bytes_per_stack, stack_state.bytes + size),
+    return (
+        (quota.facts == UNLIMITED or project.facts + facts <= quota.facts)
+        and (quota.bytes == UNLIMITED or project.bytes + size <= quota.bytes)
+        and (
+            quota.facts_per_stack == UNLIMITED or stack_state.count + facts <= quota.facts_per_stack
+        )
+        and (
+            quota.bytes_per_stack == UNLIMITED or stack_state.bytes + size <= quota.bytes_per_stack
         )
     )

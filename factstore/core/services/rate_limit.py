@@ -145,8 +145,10 @@ class RateLimiter:
     def answered(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> None:
         """Charge the body of a response."""
         units = body_bytes // RESPONSE_BYTES_A_UNIT
+        if not units:
+            return
         allowed = self._allowances(project_id)
-        if units and allowed.requests_per_second != UNLIMITED:
+        if allowed.requests_per_second != UNLIMITED:
             with self._lock:
                 self._filled((project_id, heartbeat), allowed).tokens -= units
 

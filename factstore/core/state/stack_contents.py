@@ -147,6 +147,12 @@ class StackContents:
             yield prefix
         yield from self.below(prefix, after)
 
+    def is_empty_below(self, folder: str) -> bool:
+        """Return True if there is no path below a folder."""
+        start, paths = f"{folder}/", self.paths
+        at = bisect_left(paths, start)
+        return at == len(paths) or not paths[at].startswith(start)
+
     def count_below(self, folder: str) -> int:
         """Return the number of facts below a folder."""
         after = f"{folder}0"  # the character after the slash

@@ -20,6 +20,7 @@ class Call(NamedTuple):
     """A request and its caller.
 
     :param began: the time at which the request was read.
+    :param flow: in which it waits for its turn.
     :param begin_stream: prepares the connection for a stream; None in the loop.
     :param attend: lets a function be called if the client goes before the response; only in the loop.
     :param begins_streams: True if the connection can begin a stream in the loop.
@@ -29,6 +30,7 @@ class Call(NamedTuple):
     identity: Identity
     request_id: str
     began: float
+    flow: Flow
     begin_stream: Callable[[Watcher], ContinueStream | None] | None = None
     attend: Attend | None = None
     begins_streams: bool = False
@@ -37,11 +39,6 @@ class Call(NamedTuple):
     def scope(self) -> Scope:
         """The stack of the request."""
         return Scope(self.identity.project_id, self.request.stack)
-
-    @property
-    def flow(self) -> Flow:
-        """The flow of the request."""
-        return self.identity.project_id, self.request.noun == "heartbeat"
 
     @property
     def writes(self) -> bool:

@@ -134,11 +134,12 @@ class FastPath:
             self._scheduler.note(identity.project_id)
             return self.reads.start(request, identity, began, respond)
         start = self._operations[request.noun].start
-        call = Call(request, identity, new_request_id(), began, None, attend, begins_streams)
+        flow = identity.project_id, request.noun == "heartbeat"
+        call = Call(request, identity, new_request_id(), began, flow, None, attend, begins_streams)
         if start is None or not self._charge(call):
             return False
         self._responds[call.request_id] = respond
-        if self._scheduler.join_shared(call.flow, partial(self._start_late, call, start)):
+        if self._scheduler.join_shared(flow, partial(self._start_late, call, start)):
             if call.writes:  # the stack is not quiet, although nothing changes while it waits
                 self._running.begin(call.scope, call.request_id)
             return True
@@ -216,7 +217,8 @@ class FastPath:
         identity = self._identity(request, local=local)
         if identity is None:
             return None
-        call = Call(request, identity, new_request_id(), began, begin_stream)
+        flow = identity.project_id, request.noun == "heartbeat"
+        call = Call(request, identity, new_request_id(), began, flow, begin_stream)
         if self._scheduler.age(call.flow) > MAX_DELAY_SECONDS or not self._charge(call):
             return None
         return self._serve_charged(call, self._operations[request.noun].handle)

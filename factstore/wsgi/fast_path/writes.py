@@ -93,12 +93,12 @@ class Writes:
         elif result.outcome == "unchanged":
             lines.append(("Factstore-Unchanged", "true"))
         lines += [
-            ("Factstore-Cursor", str(Cursor(epoch, written.revision))),
+            ("Factstore-Cursor", f"{epoch}.{written.revision}"),
             *etag_headers(fact.etag(epoch)),
         ]
         status = 201 if result.outcome == "created" else 200
         # The text is not kept with the fact: few facts that are written are read from this worker.
-        return Answer(status, lines, [revealed_fact_text(fact, fact.text, epoch), "\n"])
+        return Answer(status, lines, [f"{revealed_fact_text(fact, fact.text, epoch)}\n"])
 
     def batch(self, call: Call) -> Answer | None:
         """Store several facts."""
@@ -136,7 +136,7 @@ class Writes:
         epoch = self._services.epoch
         lines = [
             ("Content-Type", JSON),
-            ("Factstore-Cursor", str(Cursor(epoch, written.revision))),
+            ("Factstore-Cursor", f"{epoch}.{written.revision}"),
         ]
         return Answer(200, lines, [batch_text(written, epoch), "\n"])
 

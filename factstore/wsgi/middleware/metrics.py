@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -27,6 +26,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from factstore.api.services import ROUTE, WAITED
 from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.middleware.tally import Tally
 from factstore.wsgi.ops.multiprocess_metrics import VARIABLE
 
 CLIENT_GONE = "499 Client Closed Request"  # as nginx counts them; nobody reads this response
@@ -37,6 +37,7 @@ NO_ROUTE = "none"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 _ETCD_BUCKETS = (0.0005, *_BUCKETS)
+_LAGS = 10_000  # that wait to be tallied; an append needs no lock, and there is one for each write
 PUBLISH_SECONDS = 0.25
 """After which other workers can read what was tallied."""
 
@@ -68,37 +69,6 @@ _STORE_GAUGES = {
 }
 
 
-class Tally:
-    """Counts that cost little to add to, because the library's cost some microseconds each.
-
-    :param bounds: of the histogram's buckets.
-    """
-
-    __slots__ = ("_bounds", "_buckets", "_seconds", "count", "size")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._buckets = [0] * (len(bounds) + 1)
-        self._seconds = 0.0
-        self.count = self.size = 0
-
-    def add(self, size: int, seconds: float | None) -> None:
-        """Add one; None for a duration that is not counted."""
-        self.count += 1
-        self.size += size
-        if seconds is not None:
-            self._seconds += seconds
-            self._buckets[bisect_left(self._bounds, seconds)] += 1
-
-    def publish(self, histogram: Any) -> None:
-        """Add the durations to a histogram."""
-        # The library has no public way to add several at once.
-        for bucket, count in zip(histogram._buckets, self._buckets, strict=True):
-            if count:
-                bucket.inc(count)
-        histogram._sum.inc(self._seconds)
-
-
 class Metrics:
     """The metrics of this process."""
 
@@ -106,6 +76,7 @@ class Metrics:
         self._tallies: dict[tuple[str, str, int], Tally] = {}
         self._call_tallies: dict[str, Tally] = {}
         self._lag_tally = Tally(_ETCD_BUCKETS)
+        self._lags: list[float] = []  # to tally
         self._lock = threading.Lock()
         self._registry = CollectorRegistry()
         options: dict[str, Any] = {"registry": self._registry, "namespace": "factstore"}
@@ -213,6 +184,7 @@ class Metrics:
             self._fast_path_requests.inc(tally.count)
             self._response_bytes.inc(tally.size)
             tally.publish(self._request_seconds.labels(method, route))
+        self._tally_lags()
         with self._lock:
             calls, self._call_tallies = self._call_tallies, {}
             lags, self._lag_tally = self._lag_tally, Tally(_ETCD_BUCKETS)
@@ -222,8 +194,15 @@ class Metrics:
 
     def observe_lag(self, seconds: float) -> None:
         """Record how long the watch took to deliver a write."""
+        self._lags.append(seconds)
+        if len(self._lags) >= _LAGS:
+            self._tally_lags()
+
+    def _tally_lags(self) -> None:
         with self._lock:
-            self._lag_tally.add(0, seconds)
+            lags, self._lags = self._lags, []
+            for seconds in lags:
+                self._lag_tally.add(0, seconds)
 
     def count_write_retry(self) -> None:
         """Count an attempt to write that has to be repeated."""
