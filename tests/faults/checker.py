@@ -312,7 +312,8 @@ def _content(
         truth = Counter(expected.get(item.revision, ()))
         got = Counter(item.changes)
         if not truth:
-            yield Violation("phantom", f"the store did nothing here at {item.revision}")
+            detail = f"the store did nothing here at {item.revision}: {item.changes}"
+            yield Violation("phantom", detail)
         elif got != truth:
             kind = "split" if not got - truth else "wrong"
             detail = f"event {item.revision}: {_difference(got, truth)}"

@@ -90,12 +90,15 @@ def _attempt(operation: Operation) -> Attempt:
 def _check_deletions(
     operations: Iterable[Operation], history: History, revisions: Revisions
 ) -> Iterator[Violation]:
-    """Yield the acknowledged deletions that no revision after their start contains."""
+    """Yield the acknowledged deletions that no revision after their start contains.
+
+    A full store has no room for the author of a deletion, which then looks like an expiry.
+    """
     deleted: dict[tuple[Scope, str | None], list[int]] = {}
     for scope, events in history.events.items():
         for revision, changes in events.items():
             for change in changes:
-                if change.type == "fact.delete":
+                if change.type in ("fact.delete", "fact.expire"):
                     deleted.setdefault((scope, change.path), []).append(revision)
     for operation in operations:
         if operation.kind != "delete" or operation.outcome != "done":
