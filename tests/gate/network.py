@@ -45,7 +45,7 @@ class Network:
         self._refused: set[Flow] = set()
         self._slow: dict[Flow, tuple[float, float]] = {}
         self._changed = asyncio.Event()
-        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
+        self._transports: WeakSet[asyncio.WriteTransport] = WeakSet()  # the loop keeps open ones
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
 
@@ -74,7 +74,7 @@ class Network:
             task = asyncio.current_task()
             assert task is not None
             self._tasks.add(task)
-            self._writers.add(writer)
+            self._transports.add(writer.transport)
             with contextlib.suppress(asyncio.CancelledError, OSError):  # at the end of the run
                 port = writer.get_extra_info("peername")[1]
                 name = source if isinstance(source, str) else source(port)
@@ -145,15 +145,19 @@ class Network:
         self._loop.run_forever()
         for server in self._servers:
             server.close()
-        for writer in list(self._writers):
-            writer.transport.abort()  # also of connections that end, and whose last bytes nobody reads
+        self._turn()  # connections that were just accepted are served, and so closed
+        for transport in list(self._transports):
+            transport.abort()  # also those that are closing, and whose last bytes nobody reads
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         pending = asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True)
         self._loop.run_until_complete(pending)
-        for _ in range(TURNS):  # transports close in the turns after
-            self._loop.run_until_complete(asyncio.sleep(0))
+        self._turn()  # transports close in the turns after
         self._loop.close()
+
+    def _turn(self) -> None:
+        for _ in range(TURNS):
+            self._loop.run_until_complete(asyncio.sleep(0))
 
     async def _serve(
         self,
@@ -171,7 +175,7 @@ class Network:
                 answers, requests = await asyncio.wait_for(opening, CONNECT_SECONDS)
             except (OSError, TimeoutError):
                 continue
-            self._writers.add(requests)
+            self._transports.add(requests.transport)
             made = _Connection(source, target, [writer, requests])
             self._connections.add(made)
             try:
