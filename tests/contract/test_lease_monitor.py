@@ -17,6 +17,7 @@ from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
 from factstore.core.operations.pulses import EndPulses
 from factstore.core.services import lease_monitor
 from tests.contract.membership import changes_since, join, refusal
+from tests.contract.waiting import arm, decided, state_of
 from tests.contract.world import EtcdWorld, Worker, author, soon
 from tests.eventually import eventually
 
@@ -251,3 +252,46 @@ def test_the_ends_of_one_stack_do_not_wait_for_the_many_of_another(
     eventually(all_ended)
     assert other.stack in ended[:2]
     assert ended.count(scope.stack) == len(many) / 2
+
+
+@pytest.mark.usefixtures("elected")
+def test_a_waiter_whose_timeout_was_restarted_outlives_a_former_leader(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    one, two = after_election(etcd_world.worker()), after_election(etcd_world.worker())
+    three = {"facts": "n/*", "present": True, "count": 3}
+    arm(one, scope, "w", success=three, timeout=TTL, extend_on_progress=True)
+    lease = one.waiters.get(scope, "w").waiter.timer
+    began = one.store.last_renewal(lease)
+    one.put(scope, "n/1")
+    for worker in (one, two):
+        eventually(lambda w=worker: w.store.last_renewal(lease) > began)
+    stop_pulses(etcd_world, [lease])
+    eventually(lambda: beats(one, scope, lease))
+    assert state_of(two, scope, "w") == "pending"
+    # Without progress, it ends in the usual way.
+    forget(one)
+    forget(two)
+    stop_pulses(etcd_world, [lease])
+    assert decided(two, scope, "w").state == "timed_out"
+    eventually(lambda: not one.store.renew_lease(lease, soon()))
+
+
+@pytest.mark.usefixtures("elected")
+@pytest.mark.parametrize("again", [True, False], ids=["armed-again", "deleted"])
+def test_the_timer_of_an_extended_waiter_leaves_no_lease_behind(
+    etcd_world: EtcdWorld, scope: Scope, again: bool
+) -> None:
+    worker = etcd_world.worker()
+    absent = {"facts": "n", "present": True}
+    arm(worker, scope, "w", success=absent, timeout=TTL, extend_on_progress=True)
+    lease = worker.waiters.get(scope, "w").waiter.timer
+    if again:
+        arm(worker, scope, "w", success=absent, timeout=TTL + 1, extend_on_progress=True)
+    else:
+        worker.waiters.delete(scope, "w", author())
+    assert not worker.store.renew_lease(lease, soon())
+    state = worker.store.refresh(soon())
+    owned = state.stack_state(scope).leases.owners  # type: ignore[union-attr]
+    assert len(owned) == again
+    assert lease not in owned

@@ -70,7 +70,8 @@ class ArmWaiter(Operation[ArmResult]):
             request_id=self.author.request_id,
         )
         timer = Timer(self.name)
-        lease = LeaseRequest(self.definition.timeout)
+        # A former leader of etcd would revoke a lease of whose renewals it does not know.
+        lease = LeaseRequest(self.definition.timeout, monitored=self.definition.extend_on_progress)
         return Draft(
             ArmResult(waiter, "armed" if known else "created"),
             records=(waiter, timer, room),

@@ -1,6 +1,6 @@
 """Ends monitored leases whose pulse has stopped, unless they were renewed in time after all.
 
-etcd revokes the lease of a pulse when its time is over, and then the member or the fact has to go.
+etcd revokes the lease of a pulse when its time is over, and then the member, fact or timer has to go.
 But a leader of etcd that was paused, and continues, revokes leases of whose renewals it does not know.
 This can only happen to leases that were created before the last election.  So if the term is still the
 one in which a pulse was created, it has really stopped.  Otherwise each worker restores the pulses that

@@ -1,4 +1,4 @@
-"""The leases of a stack's members and facts: the facts bound to members, and the leases' pulses."""
+"""The leases of a stack's members, facts and waiters: the facts bound to members, and the pulses."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.pulse import Pulse, is_monitored
 from factstore.core.model.record import Record, RecordKey
+from factstore.core.model.waiter import Timer, Waiter
 
 
 class Owner(NamedTuple):
-    """The path of a fact with a ttl, or the key of a member, which may have departed.
+    """The path of a fact with a ttl, or the key of a member, which may have departed, or of a timer.
 
     :param ttl: 0 if the lease is only there to end.
     """
@@ -23,7 +24,7 @@ class Owner(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class StackLeases:
-    """The leases of the members and facts of one stack.
+    """The leases of the members, facts and timers of one stack.
 
     :param paths: the paths of facts bound to members, by the members' leases.
     :param owners: the owners of monitored leases.
@@ -66,6 +67,18 @@ class StackLeases:
     def drop_member(self, member: Member) -> None:
         """Remove a member."""
         self._disown(member.lease)
+
+    def put_waiter(self, waiter: Waiter, former: Record | None) -> None:
+        """Add the timer of a pending waiter, in place of that of a former arming."""
+        if isinstance(former, Waiter):
+            if former.timer == waiter.timer:
+                return
+            self.drop_waiter(former)
+        self._own(waiter.timer, Owner(RecordKey(Timer, waiter.name), waiter.timeout))
+
+    def drop_waiter(self, waiter: Waiter) -> None:
+        """Remove the timer of a waiter."""
+        self._disown(waiter.timer)
 
     def put(self, pulse: Pulse) -> None:
         """Add a pulse, or one that has ended."""

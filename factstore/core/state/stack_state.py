@@ -67,6 +67,7 @@ class StackState(StackContents):
             case Signal():
                 self.pending_waiters.note_signal(record, record.record_key.name, exists=True)
             case Waiter():
+                self.leases.put_waiter(record, former)
                 return self.pending_waiters.put(record, former)
             case Alarm():
                 return self.alarms.put(record, former)
@@ -118,6 +119,7 @@ class StackState(StackContents):
             case Pulse():
                 self.leases.drop(record, revision)
             case Waiter(name):
+                self.leases.drop_waiter(record)
                 self.pending_waiters.forget(name)
             case Timer(waiter):
                 self.pending_waiters.schedule(waiter)
