@@ -44,12 +44,21 @@ class Faults:
         beside: Beside | None = None,
     ) -> None:
         self._world = world
-        if beside is not None:
-            self._identity, self._deliveries = beside.identity, beside.deliveries
+        self._beside = beside
         self._chance = chance
         self._members = members
         self._lag = lag
         self.restarts = 0
+
+    @property
+    def _identity(self) -> Identity:
+        assert self._beside is not None
+        return self._beside.identity
+
+    @property
+    def _deliveries(self) -> Deliveries:
+        assert self._beside is not None
+        return self._beside.deliveries
 
     def _wait(self, seconds: float) -> None:
         threading.Event().wait(seconds)
@@ -172,13 +181,13 @@ class Faults:
     # Workers
 
     def worker_killed(self) -> None:
-        """F14: with kill -9, in the middle of streams and batches."""
-        service = self._world.services[self._chance.choice(SERVICES)]
-        before = set(service.workers())
-        service.kill_worker()
-        eventually(lambda: set(service.workers()) - before, 60)
-        service.wait_ready()
-        self.restarts += 1
+        """F14: one worker after the other, with kill -9, in the middle of streams and batches."""
+        for service in self._world.services.values():
+            before = set(service.workers())
+            service.kill_worker()
+            eventually(lambda s=service, b=before: set(s.workers()) - b, 60)
+            service.wait_ready()
+            self.restarts += 1
 
     def worker_paused(self) -> None:
         """A service does not run for longer than the shortest ttl."""
@@ -190,7 +199,10 @@ class Faults:
 
     def rolling_restart(self) -> None:
         """F15: one service after the other, with SIGTERM."""
-        for service in self._world.services.values():
+        services = [*self._world.services.values()]
+        if self._beside is not None:
+            services.append(self._beside.identity.service)
+        for service in services:
             service.stop(15)
             service.start()
             self.restarts += 1
