@@ -1,8 +1,8 @@
 """Delivery to webhooks by a notifier, beside the webhooks of Zaqar where it is installed.
 
 Each write goes to ten webhooks.  The two services run at the same time and are measured in turn.  The
-times are from the response to a write until its event has arrived.  The writers and the receivers run
-in this process, on the same cores.
+times are from the response to a write until its event has arrived.  The writers run in this process,
+and the receivers of each service in one of their own, on the same cores.
 """
 
 from __future__ import annotations
@@ -108,11 +108,12 @@ def measure(
     for thread in threads:
         thread.join()
     lost = _wait(hooks, answered)
+    arrived = hooks.arrived()
     taken = [
-        (number, hooks.arrived[each])
+        (number, arrived[each])
         for number in answered
         for each in hooks_of(number)
-        if each in hooks.arrived
+        if each in arrived
     ]
     times = sorted(max(0.0, at - answered[number]) * 1000 for number, at in taken)
     last = max(at for _, at in taken)
@@ -131,12 +132,12 @@ def measure(
 
 def _wait(hooks: Webhooks, numbers: Iterable[int]) -> int:
     """Wait until all has arrived, or until nothing has for some seconds; return what is missing."""
-    missing = {each for number in numbers for each in hooks_of(number)} - hooks.arrived.keys()
+    missing = {each for number in numbers for each in hooks_of(number)} - hooks.arrived().keys()
     end = time.perf_counter() + PATIENCE
     quiet_until = time.perf_counter() + SETTLE_SECONDS
     while missing and time.perf_counter() < min(end, quiet_until):
         time.sleep(0.05)
-        left = missing - hooks.arrived.keys()
+        left = missing - hooks.arrived().keys()
         if len(left) < len(missing):
             missing, quiet_until = left, time.perf_counter() + SETTLE_SECONDS
     return len(missing)
@@ -145,11 +146,11 @@ def _wait(hooks: Webhooks, numbers: Iterable[int]) -> int:
 def _lost_by_failures(side: Side, hooks: Webhooks, numbers: Numbers) -> int:
     """Return how many of a hundred deliveries never arrive if the receiver fails for a second."""
     publish, published = side.new_publisher(), [numbers.take() for _ in range(100 // HOOKS)]
-    hooks.failing = True
+    hooks.fail(True)
     for number in published:
         publish(number)
     time.sleep(FAILING_SECONDS)
-    hooks.failing = False
+    hooks.fail(False)
     return _wait(hooks, published)
 
 
