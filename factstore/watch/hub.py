@@ -172,11 +172,11 @@ class Hub:
     def read(self, of: Watched, after: int, *, events: int, size: int) -> EventBatch:
         """See :class:`~factstore.core.ports.EventSource`."""
         with self._lock:
-            if after < self._floor(of):
+            found = self._find(of)
+            if after < (found.floor if isinstance(found, Selected) else self._floor(of)):
                 raise CursorExpired(
                     "the history after this cursor is no longer available; list, then watch from there."
                 )
-            found = self._find(of)
             if found is None or found.last_event <= after:
                 return EventBatch((), max(after, self._revision), more=False)
             return found.read(after, self._revision, events=events, size=size)

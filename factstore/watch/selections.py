@@ -62,6 +62,8 @@ class Selected:
             parts.append(
                 channel.events[start : start + events + 2]
             )  # a later revision shows *more*
+        if len(parts) == 1 and len(parts[0]) == 1:  # the usual case of a reader that follows
+            return EventBatch((parts[0][0],), max(after, upto), more=False)
         taken: list[Event] = []
         total = 0
         for found in by_revision(merge(*parts, key=_revision)):
