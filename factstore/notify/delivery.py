@@ -28,7 +28,6 @@ from factstore.notify.parts import Parts
 from factstore.notify.progress import (
     LONGEST_PAUSE,
     Attempt,
-    after_attempt,
     after_fault,
     after_test,
     has_failed_for,
@@ -168,7 +167,7 @@ class Delivery:
                 self._wait(left)
             else:
                 self._challenge(subscription)
-        elif subscription.tests != self._journal.progress.tests:
+        elif subscription.tests != self._journal.tests:
             self._test(subscription)
         elif subscription.state != "active":
             self._wait(math.inf)
@@ -181,15 +180,14 @@ class Delivery:
 
     def _follow_changes(self, subscription: Subscription) -> None:
         """Continue elsewhere after a replay, and read again with another filter."""
-        progress = self._journal.progress
-        if subscription.replays != progress.replays:
-            self._journal.progress = replace(
-                progress, replays=subscription.replays, cursor=subscription.start, attempts=0
-            )
+        journal = self._journal
+        if subscription.replays != journal.replays:
+            journal.replay(subscription)
             self._read_again()
         elif not self._outbox.serves(subscription):
             self._read_again()
-        self._journal.progress = in_state(self._journal.progress, subscription.state)
+        if journal.attempts:
+            journal.progress = in_state(journal.progress, subscription.state)
 
     def _read_again(self) -> None:
         self._outbox.restart(self._subscription, Cursor.parse(self._journal.progress.cursor))
@@ -203,7 +201,7 @@ class Delivery:
         if outcome.error is None and not messages.is_confirmed(outcome.body, token):
             refused = Outcome(outcome.status, "the target did not return the challenge")
             attempt = replace(attempt, outcome=refused)
-        self._journal.progress = after_attempt(self._journal.progress, attempt)
+        self._journal.record(attempt)
         if attempt.outcome.error is None:
             self._set_state("active", None)
         else:
@@ -222,7 +220,7 @@ class Delivery:
         gap = message.events[-1].type == messages.GAP
         attempt = self._attempt(message, "gap" if gap else "events")
         outcome = attempt.outcome
-        self._journal.progress = progress = after_attempt(self._journal.progress, attempt)
+        self._journal.record(attempt)
         if outcome.error is None:
             self._parts.observer.delivered_events(len(message.events))
             self._outbox.delivered()
@@ -231,8 +229,9 @@ class Delivery:
             self._journal.save_if_due(self._subscription)
         elif outcome.gone:
             self._end("disabled", "The target answered with status 410: it wants no more messages.")
-        elif has_failed_for(progress, attempt.at, self._parts.suspend_after):
-            reason = f"Every delivery failed since {progress.failing_since}: {outcome.error}."
+        elif has_failed_for(self._journal.progress, attempt.at, self._parts.suspend_after):
+            since = self._journal.progress.failing_since
+            reason = f"Every delivery failed since {since}: {outcome.error}."
             self._end("suspended", reason)
         else:
             self._fail(subscription, outcome)
@@ -248,9 +247,9 @@ class Delivery:
         pause = self._outbox.fill(subscription)
         if pause is None:
             return
-        idle_at, progress = self._outbox.idle_at, self._journal.progress
-        if idle_at is not None and progress.cursor != str(idle_at):
-            self._journal.progress = replace(progress, cursor=str(idle_at))
+        idle_at = self._outbox.idle_at
+        if idle_at is not None:
+            self._journal.move(idle_at)
         self._wait(pause, listening=True)
 
     def _attempt(self, message: Message, kind: DeliveryKind) -> Attempt:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.delivery import DELIVERIES_KEPT, Delivery, DeliveryKind, DeliveryState
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.subscription import SubscriptionState
 from factstore.notify.messages import Message
 from factstore.notify.targets.base import Outcome
@@ -48,7 +51,7 @@ def has_failed_for(state: DeliveryState, at: str, seconds: float) -> bool:
     return seconds_between(state.failing_since, at) >= seconds
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt to deliver a message.
 
@@ -88,6 +91,56 @@ def after_attempt(state: DeliveryState, attempt: Attempt) -> DeliveryState:
     )
 
 
+class Success(NamedTuple):
+    """A first attempt that succeeded, without its message, which may be large."""
+
+    id: str
+    kind: DeliveryKind
+    at: str
+    events: int
+    status: int | None
+    latency_ms: int
+    cursor: Cursor | None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Success:
+        """Return what remains of an attempt."""
+        message = attempt.message
+        return cls(
+            message.id,
+            attempt.kind,
+            attempt.at,
+            len(message.events),
+            attempt.outcome.status,
+            round(attempt.seconds * 1000),
+            message.cursor,
+        )
+
+
+def after_successes(state: DeliveryState, successes: Sequence[Success]) -> DeliveryState:
+    """Return the progress after messages that were delivered at the first attempt.
+
+    It is that of :func:`after_attempt` after each, but makes only the entries that the log keeps.
+    """
+    newest: list[Success] = []
+    for success in successes:
+        if newest and newest[-1].id == success.id:
+            newest.pop()
+        newest.append(success)
+    log = state.log
+    for success in newest[-DELIVERIES_KEPT:]:
+        identifier, kind, at, events, status, latency_ms, _ = success
+        entry = Delivery(identifier, kind, at, 1, events, True, status, latency_ms, None)
+        log = _with_entry(log, entry)
+    cursors = [each.cursor for each in successes if each.cursor is not None]
+    return replace(
+        state,
+        log=log,
+        cursor=str(cursors[-1]) if cursors else state.cursor,
+        delivered=state.delivered + len(successes),
+    )
+
+
 def after_fault(state: DeliveryState, at: str, error: Exception) -> DeliveryState:
     """Return the progress after the notifier failed to make or to send a message."""
     return replace(
@@ -124,7 +177,7 @@ def _challenged(state: DeliveryState) -> bool:
 
 
 def _log(state: DeliveryState, attempt: Attempt, attempts: int) -> tuple[str, ...]:
-    """Return the log after an attempt, which replaces an earlier one of the same message."""
+    """Return the log after an attempt."""
     entry = Delivery(
         id=attempt.message.id,
         kind=attempt.kind,
@@ -136,7 +189,11 @@ def _log(state: DeliveryState, attempt: Attempt, attempts: int) -> tuple[str, ..
         latency_ms=round(attempt.seconds * 1000),
         error=attempt.outcome.error,
     )
-    log = state.log
+    return _with_entry(state.log, entry)
+
+
+def _with_entry(log: tuple[str, ...], entry: Delivery) -> tuple[str, ...]:
+    """Return the log with an entry, which replaces an earlier one of the same message."""
     if log and entry.id in log[0] and json.loads(log[0])["id"] == entry.id:
         log = log[1:]
     return entry.text, *log[: DELIVERIES_KEPT - 1]
