@@ -33,7 +33,7 @@ def send_once(
     deadline = Deadline(TOTAL_SECONDS, allowed_until, clock.monotonic)
     deadline.left()
     try:
-        outcome = sender.send(message, parts.secrets(project_id, subscription), deadline)
+        outcome = sender.send(message, parts.secrets(project_id, subscription, at), deadline)
     except SealBroken as error:
         outcome = Outcome(error=f"{error.detail} Or rotate the secret, with an overlap of 0.")
     seconds = clock.monotonic() - began

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event, by_revision
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection
 from factstore.core.model.subscription import Subscription
@@ -20,7 +20,7 @@ EVENTS_AT_ONCE = 64
 BYTES_AT_ONCE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Revision:
     """The wanted events of one revision."""
 
@@ -88,6 +88,9 @@ class EventReader:
                 self._store, self._events, self._selection, self._at, EVENTS_AT_ONCE, BYTES_AT_ONCE
             )
             wanted = [kept for event in batch.events if (kept := self._wanted.apply(event))]
+            if len(wanted) == 1:  # the usual case
+                self.waiting.append(Revision(wanted, Cursor(self._at.epoch, wanted[0].revision)))
+                wanted = []
             for events in by_revision(wanted):
                 self.waiting.append(Revision(events, Cursor(self._at.epoch, events[0].revision)))
             self._at = Cursor(self._at.epoch, batch.upto)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from factstore.notify.deadline import Deadline, TimedOut
@@ -33,17 +31,15 @@ class HostSlots:
         self._lock = threading.Lock()
         self._slots: dict[tuple[str, str], _Slots] = {}
 
-    @contextmanager
-    def taken(self, project_id: str, host: str, deadline: Deadline) -> Iterator[None]:
-        """Take a slot; wait for one if all are taken. Raises TimedOut or SendingEnded."""
-        key = project_id, host
-        self._take(key, deadline)
-        try:
-            yield
-        finally:
-            self._release(key)
+    def taken(self, project_id: str, host: str, deadline: Deadline) -> Taken:
+        """Return a context manager that takes a slot, and waits for one if all are taken.
 
-    def _take(self, key: tuple[str, str], deadline: Deadline) -> None:
+        It raises TimedOut or SendingEnded.
+        """
+        return Taken(self, (project_id, host), deadline)
+
+    def take(self, key: tuple[str, str], deadline: Deadline) -> None:
+        """Take a slot. Raises TimedOut or SendingEnded."""
         left = deadline.left()
         with self._lock:
             slots = self._slots.setdefault(key, _Slots())
@@ -62,7 +58,8 @@ class HostSlots:
         if waits:
             raise TimedOut
 
-    def _release(self, key: tuple[str, str]) -> None:
+    def release(self, key: tuple[str, str]) -> None:
+        """Release a slot that was taken."""
         with self._lock:
             slots = self._slots[key]
             if slots.waiting:
@@ -71,3 +68,20 @@ class HostSlots:
             slots.taken -= 1
             if not slots.taken:
                 del self._slots[key]
+
+
+class Taken:
+    """A slot for the duration of a ``with`` block; a generator would cost each delivery more."""
+
+    __slots__ = ("_deadline", "_key", "_slots")
+
+    def __init__(self, slots: HostSlots, key: tuple[str, str], deadline: Deadline) -> None:
+        self._slots = slots
+        self._key = key
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        self._slots.take(self._key, self._deadline)
+
+    def __exit__(self, *error: object) -> None:
+        self._slots.release(self._key)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 TYPE = "org.openstack.factstore"
 CHANGE, GAP, TEST, CHALLENGE = (f"{TYPE}.{each}" for each in ("change", "gap", "test", "challenge"))
@@ -18,7 +18,7 @@ Render = Callable[[Sequence[Event], str], Iterable[str]]
 """Returns the events of one revision, in a store of an epoch, as JSON: the data of ``/v1/events``."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CloudEvent:
     """One event.
 
@@ -44,7 +44,7 @@ class CloudEvent:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Message:
     """Events that are delivered together, at least one.
 

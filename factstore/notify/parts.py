@@ -61,9 +61,8 @@ class Parts:
     changed: Callable[[], object]
     pace: SavePace = field(default_factory=SavePace)
 
-    def secrets(self, project_id: str, subscription: Subscription) -> tuple[str, ...]:
-        """Return the secrets with which messages are signed now. Raises SealBroken."""
-        now = self.clock.timestamp()
+    def secrets(self, project_id: str, subscription: Subscription, now: str) -> tuple[str, ...]:
+        """Return the secrets with which messages are signed at a moment. Raises SealBroken."""
         return signing_secrets(self.encryption, self._project(project_id), subscription, now)
 
     def challenge(self, project_id: str, subscription: Subscription) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import io
 import re
+from functools import lru_cache
 from typing import Any, Protocol
 
 from factstore.notify.byte_stream import ByteStream, TooMuchReceived
@@ -30,6 +31,10 @@ class Response(Protocol):
     @property
     def status(self) -> int:
         """The status, 200 or more."""
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the whole body has been received, so that :meth:`read` does not wait."""
 
     @property
     def retry_after(self) -> float | None:
@@ -60,7 +65,15 @@ def begin(stream: ByteStream) -> Response:
 
 def _simple_response(stream: ByteStream, data: bytes) -> Response | None:
     """Return the response if its whole header has been received and has nothing unusual."""
-    head = _SIMPLE.match(data)
+    end = data.find(b"\r\n\r\n") + 4
+    found = _simple_head(data[:end]) if end > 3 else None
+    return None if found is None else _SimpleResponse(stream, *found, data[end:])
+
+
+@lru_cache(256)  # within a second, a server sends the same header again and again
+def _simple_head(data: bytes) -> tuple[int, int] | None:
+    """Return the status and the length of the body, if a header has nothing unusual."""
+    head = _SIMPLE.fullmatch(data)
     if head is None:
         return None
     length: bytes | None = None
@@ -75,7 +88,7 @@ def _simple_response(stream: ByteStream, data: bytes) -> Response | None:
     status = int(head[1])
     if length is None or status in _WITHOUT_BODY:
         return None
-    return _SimpleResponse(stream, status, int(length), data[head.end() :])
+    return status, int(length)
 
 
 class _SimpleResponse:
@@ -86,6 +99,10 @@ class _SimpleResponse:
         self._stream = stream
         self._length = length
         self._body = body
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self._body) >= min(self._length, BODY_BYTES)
 
     def read(self) -> tuple[bytes, bool]:
         body, wanted = self._body, min(self._length, BODY_BYTES)
@@ -101,6 +118,8 @@ class _SimpleResponse:
 
 
 class _OtherResponse:
+    is_complete = False
+
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status = response.status
         text = response.getheader("Retry-After", "")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.target import Target
 from factstore.notify.byte_stream import ByteStream, SocketStream, TlsStream, TooMuchReceived
 from factstore.notify.deadline import Deadline, TimedOut
@@ -38,7 +39,7 @@ class ConnectionLost(RequestFailed):
     """The connection ended before the response, as one that was idle for long may do."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Answer:
     """The response of a server.
 
@@ -189,7 +190,8 @@ class Connection:
             raise ConnectionLost("the connection was lost before the response") from None
         except http.client.HTTPException:
             raise RequestFailed("the response is not HTTP") from None
-        self._stream.deadline = deadline if reads_body else deadline.within(BODY_SECONDS)
+        if not (reads_body or response.is_complete):
+            self._stream.deadline = deadline.within(BODY_SECONDS)
         read, self.reusable = response.read()
         return Answer(response.status, read, response.retry_after)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.target import Target
 from factstore.notify.deadline import Deadline, TimedOut
 from factstore.notify.host_slots import HostSlots
@@ -21,7 +22,7 @@ from factstore.notify.web_client import (
 GONE = 410
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of one attempt.
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from factstore.client.webhook import InvalidSignature, verify_webhook
 from factstore.notify.signature import signed_headers
@@ -27,6 +32,14 @@ def test_the_signature_of_the_specification_s_example_is_reproduced() -> None:
         "webhook-timestamp": str(SENT_AT),
         "webhook-signature": SIGNATURE,
     }
+
+
+@given(st.binary(max_size=200), st.binary(max_size=300))
+def test_the_signature_is_the_hmac_for_keys_of_any_length(key: bytes, body: bytes) -> None:
+    secret = f"whsec_{base64.b64encode(key).decode()}"
+    signature = signed_headers("id", 5, body, [secret])["webhook-signature"]
+    expected = hmac.digest(key, b"id.5." + body, "sha256")
+    assert signature == f"v1,{base64.b64encode(expected).decode()}"
 
 
 def test_a_message_is_verified_with_either_secret_while_they_are_rotated() -> None:
