@@ -126,7 +126,7 @@ class Facts:
                 now = clock.monotonic()
                 if now >= end:
                     raise WaitTimeout(
-                        f"Fact {path!r} did not exist within {timeout:g} s. {error.detail}",
+                        f"Fact {path!r} did not exist within {timeout:g} s: {error.detail}",
                         status=error.status,
                         code=error.code,
                         request_id=error.request_id,

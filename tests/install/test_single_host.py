@@ -19,6 +19,7 @@ from tests.docs.pages import ROOT, code
 from tests.docs.shell import Shell, titles_of_blocks
 
 PAGE = "install/index.rst"
+CHANGED = ("etc", "opt", "var", "usr/local")
 HOST = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -27,7 +28,7 @@ NEW_HOST = f"""
 ip link set lo up
 mkdir layers
 mount -t tmpfs tmpfs layers
-for name in etc opt var usr/local; do
+for name in {" ".join(CHANGED)}; do
     layer=$PWD/layers/$name
     mkdir -p $layer/upper $layer/work
     mount -t overlay -o lowerdir=/$name,upperdir=$layer/upper,workdir=$layer/work overlay /$name
@@ -110,6 +111,10 @@ def release(directory: Path, version: str) -> None:
 @pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="the page is for Debian")
 def test_a_service_on_one_host_is_installed_restored_and_upgraded(tmp_path: Path) -> None:
     assert os.geteuid() == 0, "this needs root: sudo make test-install"
+    hidden = [f"/{name}" for name in CHANGED if tmp_path.is_relative_to(f"/{name}")]
+    assert not hidden, (
+        f"the host would not see {tmp_path}: set TMPDIR to a directory outside of {hidden}"
+    )
     assert code(PAGE, "console") == []  # such a block would not be run
     clone(tmp_path)
     fetch_wheels(tmp_path)
