@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from factstore.core.model.transaction import Transaction
-from factstore.core.operations.operation import Committed, Draft, Operation
+from factstore.core.operations.operation import Draft, Operation
 from factstore.core.ports import StartedCommit
 
 T = TypeVar("T")
@@ -28,10 +28,3 @@ class Attempt(Generic[T]):
     revision: int | None = None
     error: Exception | None = None
     commit: StartedCommit | None = None
-
-    @property
-    def committed(self) -> Committed[T] | None:
-        """The durable write, or None if the operation has to be resumed."""
-        if self.revision is None:
-            return None
-        return Committed(self.draft.outcome, self.revision, self.transaction)

@@ -6,12 +6,14 @@ While the store does not answer, nothing changes, and yet the stack is not quiet
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock
+
+STACKS = 10_000
+"""The number of stacks without running writes that are remembered."""
 
 
 class RunningWrites:
@@ -19,21 +21,22 @@ class RunningWrites:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
         self._began: dict[Scope, dict[object, float]] = {}
+
+    # Each step here is atomic, which costs less than a lock for each write.
 
     def begin(self, scope: Scope, write: object, at: float | None = None) -> None:
         """Note a write that begins; *at* an instant in the past if it is continued."""
-        began = self._clock.monotonic() if at is None else at
-        with self._lock:
-            self._began.setdefault(scope, {})[write] = began
+        began = self._began.get(scope)
+        if began is None:
+            if len(self._began) >= STACKS:
+                self._began = {of: each for of, each in list(self._began.items()) if each}
+            began = self._began.setdefault(scope, {})
+        began[write] = self._clock.monotonic() if at is None else at
 
     def end(self, scope: Scope, write: object) -> None:
         """Note that a write has ended, unless it had already."""
-        with self._lock:
-            began = self._began.get(scope, {})
-            if began.pop(write, None) is not None and not began:
-                del self._began[scope]
+        self._began.get(scope, {}).pop(write, None)
 
     @contextmanager
     def running(self, scope: Scope, at: float | None = None) -> Iterator[None]:
@@ -50,6 +53,5 @@ class RunningWrites:
 
         A write that was continued counts as oldest once those that began before that have ended.
         """
-        with self._lock:
-            began = self._began.get(scope)
-            return next(iter(began.values())) if began else math.inf
+        began = list(self._began.get(scope, {}).values())
+        return began[0] if began else math.inf

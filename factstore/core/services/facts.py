@@ -224,7 +224,9 @@ class FactService(EventService):
 
     def written(self, attempt: FactAttempt) -> WrittenFacts:
         """Return the results of an attempt that has ended; if it failed, carry the write out."""
-        return WrittenFacts.of(attempt.committed or self._transactor.resume(attempt))
+        if attempt.revision is not None:
+            return WrittenFacts.at(attempt.draft.outcome, attempt.revision, attempt.transaction)
+        return WrittenFacts.of(self._transactor.resume(attempt))
 
     def delete(
         self,

@@ -6,6 +6,7 @@ from typing import Self
 
 from factstore.core.model.fact_result import FactResult
 from factstore.core.model.quick_dataclass import quick_dataclass
+from factstore.core.model.transaction import Transaction
 from factstore.core.operations.attempt import Attempt
 from factstore.core.operations.operation import Committed
 
@@ -25,18 +26,25 @@ class WrittenFacts:
     @classmethod
     def of(cls, done: Committed[tuple[FactResult, ...]]) -> Self:
         """Return the results with the facts as they were stored."""
-        for result in done.outcome:
+        return cls.at(done.outcome, done.revision, done.transaction)
+
+    @classmethod
+    def at(
+        cls, outcome: tuple[FactResult, ...], revision: int, transaction: Transaction | None
+    ) -> Self:
+        """Return the results of a write at a revision with the facts as they were stored."""
+        for result in outcome:
             if result.fact is not None and not result.fact.revision:
                 break
         else:
-            return cls(done.outcome, done.revision)
-        puts = done.transaction.puts if done.transaction else ()
+            return cls(outcome, revision)
+        puts = transaction.puts if transaction else ()
         written = {put.path: put for put in puts}
         results = []
-        for result in done.outcome:
+        for result in outcome:
             fact = result.fact
             if fact is not None and not fact.revision and fact.path in written:
-                stored = written[fact.path].at(done.revision)
+                stored = written[fact.path].at(revision)
                 result = FactResult(result.path, result.outcome, stored)
             results.append(result)
-        return cls(tuple(results), done.revision)
+        return cls(tuple(results), revision)

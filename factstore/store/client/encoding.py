@@ -57,13 +57,16 @@ def encode_revision(key: bytes, revision: int) -> bytes:
 
 def encode_put(key: bytes, value: bytes, lease: int = 0) -> bytes:
     """Return the part of a request that states a put."""
-    put = b"".join((_KEY, _varint(len(key)), key))
-    if value:
-        put = b"".join((put, _SECOND, _varint(len(value)), value))
+    key_size, value_size, own_lease = _varint(len(key)), _varint(len(value)), b""
+    whole = 2 + len(key_size) + len(key) + len(value_size) + len(value)
     if lease:
-        put += _LEASE + _varint(lease)
-    size = _varint(len(put))
-    return b"".join((_SUCCESS, _varint(1 + len(size) + len(put)), _PUT, size, put))
+        own_lease = _LEASE + _varint(lease)
+        whole += len(own_lease)
+    size = _varint(whole)
+    around = _varint(1 + len(size) + whole)
+    return b"".join(
+        (_SUCCESS, around, _PUT, size, _KEY, key_size, key, _SECOND, value_size, value, own_lease)
+    )
 
 
 def encode_attempt(txns: Sequence[Txn], fence: Fence) -> bytes:

@@ -81,19 +81,21 @@ class Answer:
 
     def pieces(self, request_id: str) -> Iterable[bytes]:
         """Return the bytes of the response; those of a large one are made when they are needed."""
-        lines = "".join([f"{name}: {value}\r\n" for name, value in self._headers])
-        length = "" if self._texts is None else f"Content-Length: {self.size}\r\n"
-        head = (
-            f"{_STATUS_LINES[self.status]}{_DATES.now()}\r\nConnection: keep-alive\r\n{lines}"
-            f"{_EVERYWHERE}{REQUEST_ID}: {request_id}\r\n{length}\r\n"
-        )
         if self.size <= PIECE_CHARACTERS:
-            return [f"{head}{''.join(self._texts or ())}".encode()]
-        return chain([head.encode()], encoded_pieces(self._texts or ()))
+            return [self.response(request_id)]
+        return chain([self._head(request_id).encode()], encoded_pieces(self._texts or ()))
 
     def response(self, request_id: str) -> bytes:
         """Return the bytes of the response, also those of a large one."""
-        return b"".join(self.pieces(request_id))
+        return f"{self._head(request_id)}{''.join(self._texts or ())}".encode()
+
+    def _head(self, request_id: str) -> str:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self._headers])
+        length = "" if self._texts is None else f"Content-Length: {self.size}\r\n"
+        return (
+            f"{_STATUS_LINES[self.status]}{_DATES.now()}\r\nConnection: keep-alive\r\n{lines}"
+            f"{_EVERYWHERE}{REQUEST_ID}: {request_id}\r\n{length}\r\n"
+        )
 
 
 class Rendered:
