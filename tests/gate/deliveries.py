@@ -65,15 +65,18 @@ class Deliveries:
         """Let the receiver accept messages."""
         self._box.mode = GOOD
 
-    def followed(self, scope: Scope, until: int) -> Followed:
-        """Return the events in the order in which each arrived for the first time."""
+    def followed(self, scope: Scope, until: int, newest: int) -> Followed:
+        """Return the events in the order in which each arrived for the first time.
+
+        :param newest: the revision at which the recording ends; later ones may arrive meanwhile.
+        """
         segment, seen = Segment(self._began), set[int]()
         for receipt in self._box.receipts:
             for event in receipt.events:
                 if not event["type"].endswith(".change"):
                     continue
                 revision = revision_of(event["data"]["cursor"])
-                if revision > self._began and revision not in seen:
+                if self._began < revision <= newest and revision not in seen:
                     seen.add(revision)
                     segment.items.append(Told(revision, read_changes(event["data"]["changes"])))
         segment.items.append(Bookmark(until))

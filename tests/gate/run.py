@@ -65,7 +65,7 @@ class Report:
     deliveries: int = 0
     resets: int = 0
     copies: int = 0
-    recoveries: list[tuple[str, dict[str, float]]] = field(default_factory=list)
+    recoveries: list[tuple[str, dict[str, float], int]] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -82,10 +82,11 @@ class Report:
             f"restarts of workers {self.restarts}, armings {self.armed}, resets {self.resets}",
             f"deliveries compared {self.deliveries}, copies compared {self.copies}",
             f"expiries {len(self.late)}, at most {max(self.late, default=0):.1f} s late",
-            "seconds without a success: writes, reads, writes to etcd itself",
+            "seconds without a success: writes, reads, writes to etcd itself; unknown outcomes",
         ]
-        for name, gaps in self.recoveries:
-            lines.append(f"  {name:28} " + " ".join(f"{gap:6.1f}" for gap in gaps.values()))
+        for name, gaps, unknown in self.recoveries:
+            times = " ".join(f"{gap:6.1f}" for gap in gaps.values())
+            lines.append(f"  {name:28} {times} {unknown:6}")
         lines += [f"BROKEN {each.kind}: {each.detail[:600]}" for each in self.violations[:20]]
         lines += [f"ERROR {each[:600]}" for each in self.complaints[:20]]
         return "\n".join(lines)
@@ -155,7 +156,7 @@ class Run:
     def survive(self, name: str) -> None:
         """Let clients send requests, cause a fault, and wait until they succeed again."""
         self.after(self.size.step)
-        began = time.monotonic()
+        began, unknown = time.monotonic(), self._progress.outcomes["unknown"]
         print(f"{name} after {self._progress.operations} requests", flush=True)
         fault: Callable[[], None] = getattr(self.faults, name)
         fault()
@@ -163,7 +164,8 @@ class Run:
         ended = time.monotonic()
         self.report.faults[name] += 1
         gaps = {each: probe.longest_gap(began, ended) for each, probe in self._probes.items()}
-        self.report.recoveries.append((name, gaps))
+        unknown = self._progress.outcomes["unknown"] - unknown
+        self.report.recoveries.append((name, gaps, unknown))
 
     def after(self, count: int) -> None:
         """Return after so many requests that succeeded."""
@@ -241,7 +243,8 @@ class Run:
             recording.watchers.append(followed)
             recording.known += each.known
         if self._beside is not None:
-            recording.watchers.append(self._beside.deliveries.followed(SCOPE, end))
+            newest = recording.steps[-1][0]
+            recording.watchers.append(self._beside.deliveries.followed(SCOPE, end, newest))
         return recording
 
     def check(self, recording: Recording) -> Report:
