@@ -32,8 +32,7 @@ from factstore.store.types import Fence, Fenced, LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 5.0  # for one call that raises the fence
-PAUSE_SECONDS = 0.05  # after one that failed
+SETTLE_SECONDS = 5.0  # for a call that raises the fence
 
 TransactAll = Callable[[Sequence[Txn], float, Fence], tuple[list[bool], int]]
 BatchEnded = Callable[[tuple[list[bool], int] | Failure | Fenced], object]
@@ -207,7 +206,10 @@ class CommitBatcher:
         return self._lost is not None and self._lost == self._fence.current
 
     def _settle(self) -> None:
-        """Raise the fence if an attempt was lost and others wait; give up if the store is full."""
+        """Raise the fence if an attempt was lost and others wait; a full store needs none.
+
+        If no member can be reached, those that wait are refused at once.
+        """
         while self._waiting and self._is_held and not self._stopping:
             deadline = self._clock.monotonic() + SETTLE_SECONDS
             try:
@@ -215,8 +217,13 @@ class CommitBatcher:
             except StorageFull:
                 self._lost = None
             except FactstoreError as error:
-                LOG.debug("writes wait, because a lost one is not settled yet: %s", error)
-                self._new_wake_up().wait(PAUSE_SECONDS)
+                if self._clock.monotonic() >= deadline:
+                    continue  # some may have arrived just now
+                with self._lock:
+                    waiting = list(self._waiting)
+                    self._waiting.clear()
+                for entry in waiting:
+                    entry.fail(copy(error))
 
     def _run(self) -> None:
         while True:

@@ -514,6 +514,33 @@ def test_after_a_lost_attempt_nothing_is_sent_before_the_fence_is_raised(
     assert not made.alive
 
 
+def test_if_the_fence_cannot_be_raised_those_that_wait_are_refused_at_once(
+    loop: Loop, written: Written
+) -> None:
+    slow = SlowFence(error=Unavailable("no endpoint can be reached"))
+    slow.allowed.set()
+    made = CommitBatcher(written.transact_all, slow.fence(), Clock(), threading.Event, loop)
+    made.start()
+    send(made, written, b"a")
+    loop.turn()
+    loop.batches.pop()[1](Failure.LOST)
+    for number in (1, 2):
+        send(made, written, b"b")
+        loop.turn()
+        eventually(lambda n=number: len(written.ended) == 1 + n)
+        assert isinstance(written.ended[-1].error, Unavailable)
+        eventually(lambda: not made._running)
+    assert loop.batches == []
+    assert written.sent.empty()
+    slow.error = None
+    send(made, written, b"c")
+    loop.turn()
+    eventually(lambda: loop.batches)
+    loop.batches.pop()[1](([True], 9))
+    loop.open = False
+    made.stop()
+
+
 def test_a_lost_attempt_without_followers_holds_the_next_write(
     loop: Loop, written: Written
 ) -> None:
