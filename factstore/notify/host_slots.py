@@ -40,21 +40,24 @@ class HostSlots:
 
     def take(self, key: tuple[str, str], deadline: Deadline) -> None:
         """Take a slot. Raises TimedOut or SendingEnded."""
-        left = deadline.left()
         with self._lock:
-            slots = self._slots.setdefault(key, _Slots())
+            slots = self._slots.get(key)
+            if slots is None:
+                slots = self._slots[key] = _Slots()
             if slots.taken < self._count:
                 slots.taken += 1
                 return
-            passed_on = threading.Event()
+            left, passed_on = deadline.left(), threading.Event()
             slots.waiting.append(passed_on)
         try:
             passed_on.wait(left)
         finally:
-            with self._lock:
-                waits = not passed_on.is_set()
-                if waits:
-                    slots.waiting.remove(passed_on)
+            waits = not passed_on.is_set()
+            if waits:
+                with self._lock:
+                    waits = not passed_on.is_set()
+                    if waits:
+                        slots.waiting.remove(passed_on)
         if waits:
             raise TimedOut
 
