@@ -63,7 +63,7 @@ class EtcdBackend(EtcdMaintenance):
         *,
         window: int,
         timeout: float,
-        new_wake_up: Callable[[], WakeUp] = threading.Event,
+        new_wake_up: Callable[[], WakeUp] | None = None,
         on_purge: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(client, keyspace, clock)
@@ -79,7 +79,7 @@ class EtcdBackend(EtcdMaintenance):
             client.transact_all,
             self._fence,
             clock,
-            new_wake_up,
+            new_wake_up or threading.Event,
             client.loop if client.loop.available else None,
         )
         self._epoch = ""

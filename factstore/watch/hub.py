@@ -37,14 +37,14 @@ class Hub:
     def __init__(
         self,
         limits: HistoryLimits,
-        new_wake_up: Callable[[], WakeUp] = threading.Event,
+        new_wake_up: Callable[[], WakeUp] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._selections = Selections()
         self._history = History(limits, now, self._selections.dropped)
         self._now = now
         self._reset_at = now()
-        self._new_wake_up = new_wake_up
+        self._new_wake_up = new_wake_up or threading.Event
         self._lock = threading.Lock()
         self._channels: dict[Scope, Channel] = {}  # the one that changed last comes last
         self._change_floor = 0

@@ -50,13 +50,13 @@ class Transactor:
         quotas: Quotas,
         new_id: Callable[[], str],
         timeout: float,
-        new_wake_up: Callable[[], WakeUp] = threading.Event,
+        new_wake_up: Callable[[], WakeUp] | None = None,
         on_retry: Callable[[], None] = lambda: None,
         events: EventSource | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._new_wake_up = new_wake_up
+        self._new_wake_up = new_wake_up = new_wake_up or threading.Event
         self._on_retry = on_retry
         self._queue = WriteQueue(clock, new_wake_up)
         self._planner = Planner(clock, quotas, new_id)

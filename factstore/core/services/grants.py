@@ -57,11 +57,11 @@ class GrantService(Service):
         timeout: float,
         transactor: Transactor,
         encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__(store, clock, timeout, transactor)
         self._encryption = encryption
-        self._pause = pause
+        self._pause = pause or time.sleep
         self._fresh_until = 0.0
         self._asked_at = -math.inf  # when the last read of the database began
         self._read_at = -math.inf  # when the last one that has ended began

@@ -34,9 +34,9 @@ class StoreReader:
         keyspace: Keyspace,
         clock: Clock,
         timeout: float,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], None] | None = None,
     ) -> None:
-        self._pause = pause
+        self._pause = pause or time.sleep
         self._client = client
         self._keys = keyspace
         self._clock = clock
