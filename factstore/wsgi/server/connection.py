@@ -16,11 +16,10 @@ import gevent
 from gunicorn.http.errors import LimitRequestHeaders, ParseException
 
 from factstore.wsgi.server.attention import Attention
-from factstore.wsgi.server.receiver import Receiver
+from factstore.wsgi.server.request_source import RequestSource
 
 if TYPE_CHECKING:
     from factstore.api.event_stream import ContinueStream, Watcher
-    from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.fast_path.http_request import Request
     from factstore.wsgi.fast_path.stream_answer import StreamStart
     from factstore.wsgi.server.connections import Connections
@@ -70,15 +69,9 @@ class Connection(Attention):
         """The socket that accepted the connection, and the address of the client."""
         self.release_place: Callable[[], None] | None = None
         """Called after the connection was closed, unless it has a greenlet of its own."""
-        self.receiver: Receiver | None = None
+        self.receiver: RequestSource | None = None
+        """Receives the requests, if the fast path may answer them."""
         connections.add(self)
-
-    def use_fast_path(self, fast_path: FastPath, *, local: bool) -> None:
-        """Answer requests on the fast path where that is possible, and wait for the first in the hub.
-
-        :param local: True if the client has a loopback address.
-        """
-        self.receiver = Receiver(self, fast_path, self._connections, local=local)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

@@ -20,11 +20,11 @@ from gevent.hub import Waiter
 
 from factstore.wsgi.fast_path.http_request import PARTIAL, Request
 from factstore.wsgi.fast_path.stream_answer import StreamStart
+from factstore.wsgi.server.connection import Connection
+from factstore.wsgi.server.connections import Connections
 
 if TYPE_CHECKING:
     from factstore.wsgi.fast_path.fast_path import FastPath
-    from factstore.wsgi.server.connection import Connection
-    from factstore.wsgi.server.connections import Connections
 
 LOG = logging.getLogger(__name__)
 READ_BYTES = 64 * 1024

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from gevent.hub import Waiter
 
 from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.server.connection import Connection
+from factstore.wsgi.server.connections import Connections
 from factstore.wsgi.server.loop_receiver import PARK, Found, LoopReceiver
+
+if TYPE_CHECKING:
+    from factstore.wsgi.fast_path.fast_path import FastPath
 
 
 class Receiver(LoopReceiver):
@@ -71,3 +77,13 @@ class Receiver(LoopReceiver):
     def unread(self, data: bytes) -> None:
         """Take back what gunicorn has read beyond the end of a request."""
         self._data = data + self._data
+
+
+def use_fast_path(
+    connection: Connection, fast_path: FastPath, connections: Connections, *, local: bool
+) -> None:
+    """Answer requests on the fast path where that is possible, and wait for the first in the hub.
+
+    :param local: True if the client has a loopback address.
+    """
+    connection.receiver = Receiver(connection, fast_path, connections, local=local)

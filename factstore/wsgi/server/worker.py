@@ -30,6 +30,7 @@ from factstore.wsgi.server.acceptor import Place, Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection, RequestTimeout
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.patching import entry_points_read_once
+from factstore.wsgi.server.receiver import use_fast_path
 
 if TYPE_CHECKING:
     from factstore.wsgi.fast_path.fast_path import FastPath
@@ -151,7 +152,7 @@ class Worker(GeventWorker):
         connection = Connection(client, self._connections, self._idle_seconds)
         connection.origin = listener, addr
         local = is_loopback(addr[0] if isinstance(addr, tuple) else "")
-        connection.use_fast_path(self._fast_path, local=local)
+        use_fast_path(connection, self._fast_path, self._connections, local=local)
         place = Place(connection.close)
         pool.add(place, blocking=False)
         connection.release_place = partial(pool.discard, place)

@@ -27,6 +27,7 @@ from factstore.wsgi.server.connection import (
 )
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.greenlet_scheduler import GreenletScheduler
+from factstore.wsgi.server.receiver import use_fast_path
 from tests.unit.core.factories import ManualClock
 
 PATIENCE = 10.0
@@ -96,7 +97,7 @@ class Worker:
 
         def accept() -> None:
             connection = Connection(served, self.connections, lambda: self.limits.idle_seconds)
-            connection.use_fast_path(path, local=True)
+            use_fast_path(connection, path, self.connections, local=True)
 
         gevent.get_hub().loop.run_callback(accept)
         return client

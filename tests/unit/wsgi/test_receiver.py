@@ -16,6 +16,7 @@ from factstore.wsgi.fast_path.fast_path import VERSIONS, Response
 from factstore.wsgi.fast_path.http_request import Reader, Request
 from factstore.wsgi.server import connections, loop_receiver
 from factstore.wsgi.server.connection import Connection
+from factstore.wsgi.server.receiver import use_fast_path
 from tests.raw_http import request_bytes
 from tests.unit.wsgi.test_connection import PATIENCE, SOON, Worker
 
@@ -66,7 +67,7 @@ def serve(worker: Worker, path: Path) -> tuple[socket.socket, gevent.Greenlet]:
     """Return a client, and the greenlet that returns what gunicorn gets first."""
 
     def handler(connection: Connection) -> bytes:
-        connection.use_fast_path(path, local=True)  # type: ignore[arg-type]
+        use_fast_path(connection, path, worker.connections, local=True)  # type: ignore[arg-type]
         return connection.recv(8192)
 
     return worker.serve(handler)
@@ -256,7 +257,7 @@ class Parked:
 
         def handler(connection: Connection) -> bytes:
             self.connection = connection
-            connection.use_fast_path(path, local=True)  # type: ignore[arg-type]
+            use_fast_path(connection, path, worker.connections, local=True)  # type: ignore[arg-type]
             return connection.recv(8192)
 
         def serve_next(connection: Connection) -> None:
