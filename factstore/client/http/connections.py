@@ -21,6 +21,7 @@ class Connection(http.client.HTTPConnection):
 
     :ivar proxy: the proxy that it passes, or None.
     :ivar is_reusable: False if it must not be used for another request.
+    :ivar used_at: when its last response ended, in seconds of the monotonic clock.
     """
 
     def __init__(self, opened: socket.socket, origin: Origin, proxy: Proxy | None) -> None:
@@ -30,6 +31,7 @@ class Connection(http.client.HTTPConnection):
         self.origin = origin
         self.proxy = proxy
         self.is_reusable = True
+        self.used_at = 0.0
 
     @property
     def forwards(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import threading
+import time
 import weakref
 from collections.abc import Mapping
 
@@ -14,6 +15,9 @@ from factstore.client.http.responses import Response, lost_by
 from factstore.client.http.trust import Certificates, Trust, certificates_in
 
 _IDLE_CONNECTIONS = 8
+# A server that closes an idle connection just when a request arrives resets it, and the client cannot
+# know whether the request was carried out.  The service closes its own after 75 seconds by default.
+_IDLE_SECONDS = 60.0
 
 
 class HttpSession:
@@ -124,7 +128,8 @@ class HttpSession:
             for connection in reversed(self._idle):
                 if (connection.origin, connection.proxy) == (origin, proxy):
                     self._idle.remove(connection)
-                    if not _is_readable(connection):
+                    idle = time.monotonic() - connection.used_at
+                    if idle < _IDLE_SECONDS and not _is_readable(connection):
                         return connection
                     connection.close()
         opened = open_connection(origin, proxy, self.trust, timeout)
@@ -136,6 +141,7 @@ class HttpSession:
         if connection.sock is None or not connection.is_reusable:
             connection.close()
             return
+        connection.used_at = time.monotonic()
         with self._lock:
             self._idle.append(connection)
             surplus = self._idle[:-_IDLE_CONNECTIONS]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trustme
@@ -325,6 +326,26 @@ def test_a_connection_is_kept_and_replaced_when_the_server_has_closed_it(
     for _ in range(3):
         assert stack.put("a", 1).value == 1
     assert ports[0] == ports[1] != ports[2]
+
+
+def test_a_connection_is_replaced_before_the_service_closes_it(
+    service: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, ports = 1000.0, []
+    monkeypatch.setattr("factstore.client.http.session.time", Mock(monotonic=lambda: now))
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        ports.append(handler.client_address[1])
+        keeping(fact("a", 1))(handler)
+
+    stack = stack_with(service.url, {}, clock)
+    for idle in (0, 59, 59, 61, 74, 1):
+        now += idle
+        service.will(note)
+        assert stack.get("a").value == 1
+    first, _, _, second, third, _ = ports
+    assert ports == [first, first, first, second, third, third]
+    assert len({first, second, third}) == 3
 
 
 def test_a_connection_is_kept_after_a_credential_was_rejected_and_renewed(
