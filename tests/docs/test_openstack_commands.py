@@ -66,6 +66,7 @@ COMMANDS = {
     f"POST {STACK}/grants/{{grant}}/renew": "fact grant renew",
     f"GET {STACK}/members": "fact member list",
     f"GET {MEMBER}": "fact member show",
+    f"GET {MEMBER}/heartbeat": "fact member show",
     f"PUT {MEMBER}": "fact member create",
     f"PATCH {MEMBER}": "fact member set",
     f"DELETE {MEMBER}": "fact member delete",
