@@ -96,9 +96,10 @@ class VisibleCommit:
             self._reach()
 
     def _reach(self) -> None:
-        if self._ended is not None:
+        ended, self._ended, self._inner = self._ended, None, None
+        if ended is not None:
             self._observe_lag(self._clock.monotonic() - self._written)
-            self._finish(self._revision, None)
+            ended(self._revision, None)
 
     def _finish(self, revision: int | None, error: Exception | None) -> None:
         ended, self._ended, self._inner = self._ended, None, None

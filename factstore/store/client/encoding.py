@@ -77,8 +77,13 @@ def encode_attempt(txns: Sequence[Txn], fence: Fence) -> bytes:
     begin, end = _fence(fence)
     if len(txns) == 1:
         return b"%b%b%b" % (begin, encode_transaction(txns[0]), end)
-    parts = [_SUCCESS + _sized(_TXN + _sized(encode_transaction(txn))) for txn in txns]
-    fenced = _SUCCESS + _sized(_TXN + _sized(b"".join([begin, *parts, end])))
+    parts = [begin]
+    for txn in txns:
+        message = encode_transaction(txn)
+        size = _varint(len(message))
+        parts += (_SUCCESS, _varint(1 + len(size) + len(message)), _TXN, size, message)
+    parts.append(end)
+    fenced = _SUCCESS + _sized(_TXN + _sized(b"".join(parts)))
     # etcd does not count nested puts, and would store them beyond its quota.  It counts this one, which
     # is never carried out, because a request without compares always succeeds.
     for txn in txns:
