@@ -1,6 +1,7 @@
 """The plugin under devstack's phases, with real parts and the packages of an OpenStack release.
 
-The Keystone, the clients and the libraries are those that the release's list of constraints names.
+The Keystone, the clients and the libraries are those that the release's list of constraints names, and
+the Heat is that of the release.
 """
 
 from __future__ import annotations
