@@ -22,6 +22,7 @@ from bench import (
     notify,
     reads,
     scaling,
+    waits,
     watch,
     writes,
     zaqar,
@@ -191,6 +192,10 @@ def _history(labs: Labs, report: Report, sizes: Sizes) -> None:
     history.run(report, max(1, sizes.rounds // 2))
 
 
+def _waits(labs: Labs, report: Report, sizes: Sizes) -> None:
+    waits.run(report)
+
+
 def _heat(labs: Labs, report: Report, sizes: Sizes) -> None:
     report.section("Heat: one fact in a launch configuration and in a data bag, one caller")
     with Lab(keystone=True) as guarded:
@@ -239,6 +244,7 @@ PARTS: dict[str, Callable[[Labs, Report, Sizes], None]] = {
     "nodes": _nodes,
     "massdeath": _massdeath,
     "history": _history,
+    "waits": _waits,
     "heat": _heat,
     "zaqar": _zaqar,
     "notify": _notify,
