@@ -22,8 +22,8 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.permissions import Permissions
 from factstore.core.model.value import encode
+from factstore.core.services.compiled_context import Context
 from factstore.core.services.composition import Services
-from factstore.core.services.context import Context
 from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.services.debounce import Debounce

@@ -14,7 +14,7 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
-from factstore.core.services.context import Context
+from factstore.core.services.compiled_context import Context
 from factstore.core.services.context_view import View
 from tests.contract.world import Worker, World, author, soon
 

@@ -11,7 +11,7 @@ from factstore.core.errors import Conflict, Forbidden, NotFound
 from factstore.core.model.fact import Scope
 from factstore.core.model.quota import Quota
 from factstore.core.model.read_set import ReadSet
-from factstore.core.services.context import Context
+from factstore.core.services.compiled_context import Context
 from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.services.debounce import AT_ONCE, Debounce

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_stack_name
 from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.services.compiled_context import Context
 from factstore.core.services.context_cache import Cache
 from factstore.core.services.context_delta import ContextDelta, changes_texts
 from factstore.core.services.context_document import Rendered
@@ -32,34 +32,12 @@ from factstore.core.state.state import State
 
 _CACHED_CHARACTERS = 64 * 1024 * 1024
 _CACHED_DELTAS = 4 * 1024 * 1024  # characters
+_CACHED_ANSWERS = 4096
 _SMALLEST = 1024  # bytes; a delta up to this size is never replaced by the document
 SMALL_CHARACTERS = 128 * 1024  # of a document that may be sent in one piece
 
 WHOLE = View()
 """All facts and members but the results."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """A compiled context.
-
-    :param texts: JSON without revisions or times, so that equal facts make equal texts.
-    :param etag: equal for equal texts, without quotes.
-    :param cursor: the revision of the context; a watch from it receives every later event.
-    :param target: the revision that members have to apply.
-    :param checksum: of the document without the view of a member.
-    """
-
-    texts: tuple[str, ...]
-    etag: str
-    cursor: Cursor
-    target: int
-    checksum: str
-
-    @property
-    def text(self) -> str:
-        """The whole JSON."""
-        return "".join(self.texts)
 
 
 class ContextService(EventReader):
@@ -82,6 +60,9 @@ class ContextService(EventReader):
         self._rendering = threading.Lock()
         self._compiled: Cache[tuple[str, bool, str], Rendered] = Cache(_CACHED_CHARACTERS)
         self._deltas: Cache[tuple[str, bool, str, int], tuple[str, ...]] = Cache(_CACHED_DELTAS)
+        # Many readers ask for the same at one revision.
+        self._unchanged: Cache[tuple[str, Scope, View], Context] = Cache(_CACHED_ANSWERS)
+        self._changes: Cache[tuple[str, bool, str, Cursor], ContextDelta] = Cache(_CACHED_DELTAS)
 
     def get(
         self,
@@ -132,15 +113,20 @@ class ContextService(EventReader):
         self, state: State, scope: Scope, view: View, known: Collection[str]
     ) -> Context | None:
         """Return the context of a state, without its text, if it is cached and its etag is known."""
-        check_stack_name(scope.stack)
-        view.check()
-        with state.read():
-            stack_state = state.stack_state(scope)
-            if stack_state is None:
-                return None
-            if self._compiled.get(view.document_key(stack_state), stack_state.changed) is None:
-                return None
-            context = self._compile(state, scope, view, known)
+        key = self._store.epoch, scope, view
+        context = self._unchanged.get(key, state.revision)
+        if context is None:
+            check_stack_name(scope.stack)
+            view.check()
+            with state.read():
+                stack_state = state.stack_state(scope)
+                if stack_state is None:
+                    return None
+                if self._compiled.get(view.document_key(stack_state), stack_state.changed) is None:
+                    return None
+                context = self._compile(state, scope, view, known)
+            if context is not None and context.etag in known:
+                self._unchanged.put(key, state.revision, context, 1)
         return context if context is not None and context.etag in known else None
 
     def since(
@@ -193,6 +179,10 @@ class ContextService(EventReader):
             context = self._compile(state, scope, view, ())
         is_small = context is not None and sum(map(len, context.texts)) <= SMALL_CHARACTERS
         return context if is_small else None
+
+    def is_published(self, state: State) -> bool:
+        """Return True if :meth:`changes` of a state needs no wait."""
+        return self._events.revision >= state.revision
 
     def waiting(
         self, scope: Scope, since: Cursor, view: View, wait: float, settle: Debounce
@@ -270,6 +260,10 @@ class ContextService(EventReader):
             if stack_state is None or not view.exists(stack_state):
                 return None
             key = view.changes_key(stack_state, since.revision)
+            of = *key[:3], since
+            recent = self._changes.get(of, state.revision)
+            if recent is not None and since.epoch == epoch:
+                return recent
             cursor, changed = Cursor(epoch, state.revision), stack_state.changed
             checksum = view.checksum(stack_state)
             size, count = stack_state.bytes, stack_state.count
@@ -287,4 +281,6 @@ class ContextService(EventReader):
         if length > max(size, _SMALLEST) or self._store.epoch != epoch:
             return None
         fields = f'"since":"{since}","cursor":"{cursor}","checksum":"{checksum}"'
-        return ContextDelta((f"{{{fields},", *changes, "}"), cursor, checksum)
+        delta = ContextDelta((f"{{{fields},", *changes, "}"), cursor, checksum)
+        self._changes.put(of, cursor.revision, delta, len(fields) + length)
+        return delta

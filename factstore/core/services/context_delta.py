@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
@@ -25,6 +26,8 @@ class ContextDelta:
     texts: tuple[str, ...]
     cursor: Cursor
     checksum: str
+    memo: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Renderings that readers cache with the changes."""
 
     @property
     def text(self) -> str:

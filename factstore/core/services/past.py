@@ -21,7 +21,7 @@ from factstore.core.model.member import Declaration, Member
 from factstore.core.model.path import check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.usage import Contents
-from factstore.core.services.context import Context
+from factstore.core.services.compiled_context import Context
 from factstore.core.services.context_document import Rendered
 from factstore.core.services.context_view import View
 from factstore.core.services.event_service import EventService

@@ -10,11 +10,12 @@ from typing import Any
 from factstore.api.context import context_headers, load_query, read_context, view_of
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.media import JSON
+from factstore.api.responses import PIECE_CHARACTERS
 from factstore.api.schemas.context import DEPLOYMENTS
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.cursor import Cursor
+from factstore.core.services.compiled_context import Context
 from factstore.core.services.composition import Services
-from factstore.core.services.context import Context
 from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.services.context_wait import ContextWait
@@ -24,7 +25,12 @@ from factstore.policies import stacks as rules
 from factstore.policies.members import HEARTBEAT
 from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.http_request import split_query
-from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
+from factstore.wsgi.fast_path.http_response import (
+    Answer,
+    Rendered,
+    etag_headers,
+    refusal,
+)
 
 _ANY = {"since": "0123456789abcdef.1", "applied": "0123456789abcdef.1", "member": "c1"}
 """A valid value of each parameter that differs from member to member, or from request to request."""
@@ -40,7 +46,7 @@ class ContextReads:
         self._services = services
         self._authorizer = authorizer
 
-    def read(self, call: Call) -> Answer | None:
+    def read(self, call: Call) -> Answer | Rendered | None:
         """Return the context or its changes, and wait for them, as the query asks."""
         headers, identity = call.request.headers, call.identity
         if headers.length or headers.json:
@@ -119,7 +125,7 @@ class ContextReads:
 
     def read_awaited(
         self, state: State, waiting: ContextWait, waited: bool, call: Call
-    ) -> Answer | None:
+    ) -> Answer | Rendered | None:
         """Return the context or its changes after a wait."""
         try:
             found = self._services.context.answer(state, waiting)
@@ -129,16 +135,29 @@ class ContextReads:
         return self.answer(call, found, waited=waited)
 
     @staticmethod
-    def answer(call: Call, found: Context | ContextDelta, *, waited: bool = False) -> Answer:
+    def answer(
+        call: Call, found: Context | ContextDelta, *, waited: bool = False
+    ) -> Answer | Rendered:
         """Return the answer with a context or its changes."""
-        headers, lines = call.request.headers, context_headers(found)
+        known = call.request.headers.known
+        same = isinstance(found, Context) and (known is None or found.etag in known)
+        kept: Rendered | None = found.memo.get((same, waited))
+        if kept is not None:
+            return kept
+        lines = context_headers(found)
         if isinstance(found, Context):
             lines = [*etag_headers(found.etag), *lines]
-            if headers.known is None or found.etag in headers.known:
-                return Answer(304, lines, None, waited=waited)
         else:
             lines.append(("Cache-Control", "no-store"))
-        return Answer(200, [("Content-Type", JSON), *lines], [*found.texts, "\n"], waited=waited)
+        if same:
+            kept = Rendered(304, lines, None, waited=waited)
+        else:
+            lines = [("Content-Type", JSON), *lines]
+            if sum(map(len, found.texts)) > PIECE_CHARACTERS:
+                return Answer(200, lines, [*found.texts, "\n"], waited=waited)
+            kept = Rendered(200, lines, "".join([*found.texts, "\n"]), waited=waited)
+        found.memo[same, waited] = kept
+        return kept
 
     def _may_read(self, identity: Identity, query: Mapping[str, Any]) -> bool:
         names = (rules.CONTEXT, HEARTBEAT) if query["applied"] else (rules.CONTEXT,)
@@ -147,12 +166,20 @@ class ContextReads:
 
 def _parse(query: str) -> Mapping[str, Any] | None:
     """Return a query as the schema loads it, or None if it has to be left to the view."""
+    # What a member has applied differs from request to request.
+    return _parse_variable(query) if "applied=" in query else _parse_repeated(query)
+
+
+def _parse_variable(query: str) -> Mapping[str, Any] | None:
     values = _VARIABLE.findall(query)
     if not values:
         return _load(query)
     # The services check the values.
     loaded = _load(_VARIABLE.sub(lambda found: f"{found[1]}={_ANY[found[1]]}", query))
     return None if loaded is None else {**loaded, **dict(values)}
+
+
+_parse_repeated = lru_cache(2048)(_parse_variable)
 
 
 @lru_cache(1024)

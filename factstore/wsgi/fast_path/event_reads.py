@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,6 +23,8 @@ from factstore.wsgi.fast_path.http_request import split_query
 from factstore.wsgi.fast_path.loop_waits import join
 from factstore.wsgi.fast_path.loop_writes import Ended
 from factstore.wsgi.fast_path.stream_answer import StreamAnswer, StreamStart
+
+LOG = logging.getLogger(__name__)
 
 
 class EventReads:
@@ -66,13 +68,17 @@ class EventReads:
         """Let the stream begin if it has nothing to deliver yet; otherwise, a greenlet does all."""
         start: StreamStart | None = None
         services, scope = self._services, call.scope
-        with suppress(FactstoreError):  # the greenlet comes to the same refusal, and answers it
+        try:
             at = None if head.error else services.watch.newest(scope, since, head.revision)
             if at is not None:
                 watcher = new_watcher(
                     services, scope, call.identity, wanted, query, call.request_id
                 )
                 start = StreamStart(watcher, at)
+        except FactstoreError:
+            LOG.debug("a greenlet comes to the same refusal, and answers it")
+        except Exception:  # the request must get a response
+            LOG.exception("GET %s failed in the loop.", call.request.target)
         self._ended(call, start)
 
     def watch(self, call: Call) -> StreamAnswer | None:

@@ -102,13 +102,20 @@ class Rendered:
     """A response of which all but its date and the request id is kept.
 
     :param body: of the response; None for a response that has none.
+    :param waited: True if the request waited for a change, so that its duration says nothing.
     """
 
-    __slots__ = ("_end", "_middle", "_start", "size", "status")
+    __slots__ = ("_end", "_middle", "_start", "size", "status", "waited")
 
-    waited = False
-
-    def __init__(self, status: int, headers: Iterable[tuple[str, str]], body: str | None) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        body: str | None,
+        *,
+        waited: bool = False,
+    ) -> None:
+        self.waited = waited
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
         encoded = (body or "").encode()
         self.status, self.size = status, len(encoded)

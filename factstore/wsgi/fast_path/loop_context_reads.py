@@ -7,6 +7,8 @@ Everything else is read in the greenlet of the connection.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from functools import partial
 
 from factstore.core.services.composition import Services
@@ -15,11 +17,14 @@ from factstore.core.services.context_wait import ContextWait
 from factstore.core.state.state import State
 from factstore.store.mirror import MirroredStore
 from factstore.store.read_index import HeadRead
-from factstore.wsgi.fast_path.call import Call
+from factstore.wsgi.fast_path.call import Call, Handle
 from factstore.wsgi.fast_path.context_read import ContextReads
+from factstore.wsgi.fast_path.http_response import Answer, Rendered
 from factstore.wsgi.fast_path.loop_wait import LoopWait
 from factstore.wsgi.fast_path.loop_waits import LoopWaits, join
 from factstore.wsgi.fast_path.loop_writes import Ended
+
+LOG = logging.getLogger(__name__)
 
 
 class LoopContextReads:
@@ -52,26 +57,52 @@ class LoopContextReads:
         if found is None:
             return False
         waiting, leave = found
-        due = partial(self._answer, call, waiting, leave is not None)
+        if leave is None:
+            join(self._store.join_head_read, partial(self._change, call, waiting))
+            return True
+        due = partial(self._answer, call, waiting, True)
         return self._waits.start(LoopWait(call, waiting, leave, due))
 
+    def _change(self, call: Call, waiting: ContextWait, head: HeadRead) -> None:
+        """Answer a read that does not wait for a change, but perhaps for the state."""
+        state, contexts = self._store.state(), self._services.context
+        if head.error is None and state.revision >= head.revision and contexts.is_published(state):
+            self._answer(call, waiting, False, state)
+            return
+        due = partial(self._answer, call, waiting, False)
+        if not self._waits.start(LoopWait(call, waiting, None, due), head):
+            self._ended(call, self._contexts.read)
+
     def _compare(self, call: Call, view: View, head: HeadRead) -> None:
+        self._end(call, partial(self._same, call, view, head))
+
+    def _same(self, call: Call, view: View, head: HeadRead) -> Answer | Rendered | None:
         state, known = self._store.state(), call.request.headers.known or ()
-        if head.error is None and state.revision >= head.revision:
-            context = self._services.context.unchanged(state, call.scope, view, known)
-            if context is not None:
-                self._ended(call, self._contexts.answer(call, context))
-                return
-        self._ended(call, self._contexts.read)
+        if head.error is not None or state.revision < head.revision:
+            return None
+        context = self._services.context.unchanged(state, call.scope, view, known)
+        return None if context is None else self._contexts.answer(call, context)
 
     def _answer(self, call: Call, waiting: ContextWait, waited: bool, state: State | None) -> None:
+        self._end(call, partial(self._changed, call, waiting, waited, state))
+
+    def _changed(
+        self, call: Call, waiting: ContextWait, waited: bool, state: State | None
+    ) -> Answer | Rendered | Handle | None:
         if state is None:
-            self._ended(call, self._contexts.read)
-            return
+            return None
         contexts = self._services.context
         # Many readers that begin together get the same document; a greenlet for each costs more.
         found = contexts.changes(state, waiting) or contexts.small(state, waiting)
         if found is None:  # a large document
-            self._ended(call, partial(self._contexts.read_awaited, state, waiting, waited))
-        else:
-            self._ended(call, self._contexts.answer(call, found, waited=waited))
+            return partial(self._contexts.read_awaited, state, waiting, waited)
+        return self._contexts.answer(call, found, waited=waited)
+
+    def _end(self, call: Call, find: Callable[[], Answer | Rendered | Handle | None]) -> None:
+        """End a read with what is found; otherwise, or after a failure, let a greenlet read."""
+        found: Answer | Rendered | Handle | None = None
+        try:
+            found = find()
+        except Exception:  # the request must get a response
+            LOG.exception("GET %s failed in the loop.", call.request.target)
+        self._ended(call, self._contexts.read if found is None else found)

@@ -100,14 +100,20 @@ class LoopWaits:
         """True if a request waits, or if there are listeners and alarms that none needs any more."""
         return bool(self._started or self._listeners or self._ticks)
 
-    def start(self, wait: LoopWait) -> bool:
-        """Let a request wait; return False if a greenlet has to do it."""
+    def start(self, wait: LoopWait, head: HeadRead | None = None) -> bool:
+        """Let a request wait; return False if a greenlet has to do it.
+
+        :param head: a read of the store's newest revision that has ended; None for a new one.
+        """
         call = wait.call
         self._started[wait] = call.began + self._timeout
         if call.attend is not None:
             call.attend(partial(self._leave_early, wait))
         try:
-            join(self._store.join_head_read, partial(self._begin, wait))
+            if head is None:
+                join(self._store.join_head_read, partial(self._begin, wait))
+            else:
+                self._begin(wait, head)
         except FactstoreError:
             self._forget(wait)
             return False

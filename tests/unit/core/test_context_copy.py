@@ -15,7 +15,8 @@ from factstore.core.model.event import DropFact, DropRecord, Mutation, PutFact, 
 from factstore.core.model.member import Member
 from factstore.core.model.permissions import Permissions
 from factstore.core.model.record import RecordKey
-from factstore.core.services.context import WHOLE, Context
+from factstore.core.services.compiled_context import Context
+from factstore.core.services.context import WHOLE
 from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.state import context_checksum

@@ -24,7 +24,8 @@ from factstore.core.model.event import (
 from factstore.core.model.fact import Scope
 from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import EventBatch
-from factstore.core.services.context import Context, ContextService
+from factstore.core.services.compiled_context import Context
+from factstore.core.services.context import ContextService
 from factstore.core.services.context_view import View
 from factstore.core.services.debounce import AT_ONCE, Debounce, Debouncer
 from factstore.core.services.watch import WatchService

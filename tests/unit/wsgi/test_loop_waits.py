@@ -131,7 +131,47 @@ def test_a_wait_ends_in_time_without_a_change(waits: Waits) -> None:
 
 
 def test_without_a_wait_the_response_is_due_at_once(waits: Waits) -> None:
-    assert delta(waits.start("wait=0")[0])["facts"] == {}
+    for _ in range(2):  # the second one gets what was made for the first one
+        found = waits.start("wait=0")
+        eventually(lambda found=found: bool(found))  # type: ignore[misc]
+        assert delta(found[0])["facts"] == {}
+    waits.published()
+
+
+def test_readers_of_the_same_changes_share_them_only_at_one_revision(
+    worker: Worker, waits: Waits
+) -> None:
+    since = worker.context.get(SCOPE).cursor
+    for value in (2, 2, 3):
+        worker.put(SCOPE, "a", value)
+        waits.published()
+        for view in ("", "&include=results", "&member=m"):
+            found: list[Response] = []
+            raw = request_bytes("GET", f"/v1/stacks/s/context?since={since}{view}")
+            assert waits.path.start(read(raw), found.append, waits.attend, local=True)
+            eventually(lambda found=found: bool(found))  # type: ignore[misc]
+            if view == "&member=m":
+                assert callable(found[0]), "a greenlet answers that there is no such member"
+            else:
+                newest = worker.store.state().revision
+                assert delta(found[0])["facts"] == {"a": value}
+                assert delta(found[0])["cursor"] == f"{since.epoch}.{newest}"
+
+
+@pytest.mark.parametrize("broken", ["changes", "unchanged"])
+def test_a_read_that_fails_in_the_loop_is_left_to_a_greenlet(
+    worker: Worker, waits: Waits, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    context = worker.context.get(SCOPE)
+    monkeypatch.setattr(worker.context, broken, Mock(side_effect=ZeroDivisionError))
+    query, headers = f"?since={context.cursor}", ()
+    if broken == "unchanged":
+        query, headers = "", (f'If-None-Match: "{context.etag}"',)
+    found: list[Response] = []
+    raw = request_bytes("GET", f"/v1/stacks/s/context{query}", *headers)
+    assert waits.path.start(read(raw), found.append, waits.attend, local=True)
+    eventually(lambda: bool(found))
+    assert callable(found[0])
 
 
 def test_a_settled_wait_ends_when_the_stack_is_quiet(worker: Worker, waits: Waits) -> None:
