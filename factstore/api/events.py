@@ -32,6 +32,7 @@ from factstore.core.model.event import by_revision
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.services.debounce import Debounce
+from factstore.core.services.watch import Poll
 from factstore.core.services.watch_filter import Filter
 from factstore.policies import stacks as rules
 
@@ -146,18 +147,19 @@ def _poll(of: Watched, since: Cursor | None, wanted: Filter, query: dict[str, An
         poll = services().watch.poll(
             of, since, wait, wanted, Debounce.of(query["settle"], query["max_settle"])
         )
-    fields = {"next": str(poll.next), "more": poll.more}
-
-    def texts() -> Iterator[str]:
-        events = (
-            event_texts(found, poll.next.epoch, names_stacks=wanted.many)
-            for found in by_revision(poll.events)
-        )
-        return object_texts(fields, {"events": array_texts(events)})
-
-    response = texts_response(texts)
+    response = texts_response(partial(poll_texts, poll, names_stacks=wanted.many))
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def poll_texts(poll: Poll, *, names_stacks: bool = False) -> Iterator[str]:
+    """Yield the parts of the JSON text with the result of a poll."""
+    fields = {"next": str(poll.next), "more": poll.more}
+    events = (
+        event_texts(found, poll.next.epoch, names_stacks=names_stacks)
+        for found in by_revision(poll.events)
+    )
+    return object_texts(fields, {"events": array_texts(events)})
 
 
 def _stream(of: Watched, since: Cursor | None, wanted: Filter, query: dict[str, Any]) -> Response:

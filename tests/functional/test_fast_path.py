@@ -354,6 +354,42 @@ def test_both_ways_refuse_the_same_streams(pair: Pair) -> None:
     assert pair.taken() == before
 
 
+# The queries after "since=", the headers, and True for the polls that the fast path answers.
+POLLS: list[tuple[str, tuple[str, ...], bool]] = [
+    ("&wait=50", (), True),
+    ("&prefix=b&types=fact.put", ("Accept: application/json",), True),
+    ("&types=member.join&wait=1", ("Accept: */*",), True),
+    ("&settle=10&max_settle=20", (), False),
+    ("&prefix=%61", (), False),
+    ("&unknown=1", (), False),
+    ("0&wait=1", (), False),  # newer than the store
+    ("", ("X-Unknown: 1",), False),
+    ("", (STREAM, "Accept: application/json"), False),
+]
+
+
+def test_both_ways_give_the_same_polls(pair: Pair) -> None:
+    stack, servers = "/v1/stacks/polled", (pair.fast, pair.plain)
+    pair.send(request_bytes("PUT", f"{stack}/facts/a", JSON, body=fact(1)), "PUT")
+    since = [exchange(s.url, request_bytes("GET", f"{stack}/context")) for s in servers]
+    cursors = [answer.headers["Factstore-Cursor"] for answer in since]
+    for path, new in (("a", 2), ("b", "x" * 65_000), ("c", 1)):
+        raw = request_bytes("PUT", f"{stack}/facts/{path}", JSON, body=fact(new))
+        pair.send(raw, "PUT")
+    for query, headers, fast in POLLS:
+        before = pair.taken()
+        found, expected = [
+            visible(exchange(server.url, request_bytes("GET", target, *headers)))
+            for server, cursor in zip(servers, cursors, strict=True)
+            for target in [f"{stack}/events?since={cursor}{query}"]
+        ]
+        assert found == expected, query
+        assert pair.taken() - before == fast, query
+    for target in (f"{stack}/events", f"{stack}/events?wait=1", "/v1/stacks/none/events?wait=50"):
+        found, expected = pair.send(request_bytes("GET", target), "GET")
+        assert found == expected, target
+
+
 def test_requests_at_random_give_the_same_answer_however_they_arrive(pair: Pair) -> None:
     drawn = random.Random(7)
     headers = sorted(

@@ -27,6 +27,7 @@ from factstore.core.services.watch_frames import (
     ResetFrame,
 )
 from factstore.core.services.watch_snapshot import snapshot
+from factstore.core.state.state import State
 
 HandOver = Callable[[Cursor], bool]
 """Called when a stream has delivered everything before a cursor.
@@ -167,7 +168,15 @@ class WatchService(EventReader):
         wanted.check()
         deadline = self._clock.monotonic() + self._timeout
         epoch = self._store.epoch  # read before the state, so that a change of epoch is noticed
-        state = self._store.refresh(deadline)
+        return self.position(of, since, epoch, self._store.refresh(deadline))
+
+    def position(self, of: Watched, since: Cursor | None, epoch: str, state: State) -> Cursor:
+        """Return the cursor to read from in a state.
+
+        :param since: None for the state's revision.
+        :raises CursorExpired: the cursor is not one of this store.
+        :raises NotFound: there is no such stack.
+        """
         if isinstance(of, Scope) and state.stack(of) is None:
             raise NotFound(f"there is no stack named {quoted(of.stack)}.")
         if since is None:
@@ -178,6 +187,13 @@ class WatchService(EventReader):
                 "watch from the list's cursor."
             )
         return since
+
+    def take_next(self, of: Watched, epoch: str, page: Page, wanted: Filter) -> None:
+        """Add the next events to a page, without waiting.
+
+        :raises CursorExpired: the history after the page was compacted.
+        """
+        page.take(self._read(of, Cursor(epoch, page.at), *page.room), wanted)
 
     def _read(self, of: Watched, at: Cursor, events: int, size: int) -> EventBatch:
         return read_events(self._store, self._events, of, at, events, size)

@@ -112,11 +112,11 @@ class EventReads:
             return None
         if not self._authorizer(rules.EVENTS, identity, identity.project_id):
             return None
-        return _load(call.request.query)
+        return load_events_query(call.request.query)
 
 
 @lru_cache(1024)
-def _load(query: str) -> dict[str, Any] | None:
+def load_events_query(query: str) -> dict[str, Any] | None:
     """Return a query as the schema loads it, or None if it has to be left to the view."""
     arguments = split_query(query)
     return None if arguments is None else load_query(arguments)

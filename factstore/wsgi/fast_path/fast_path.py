@@ -22,6 +22,7 @@ from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.fast_path.call import Attend, Call, Handle, Operation
 from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.context_read import ContextReads
+from factstore.wsgi.fast_path.event_polls import EventPolls
 from factstore.wsgi.fast_path.event_reads import EventReads
 from factstore.wsgi.fast_path.fact_reads import ROUTE, FactReads
 from factstore.wsgi.fast_path.fact_waits import FactWaits
@@ -84,6 +85,7 @@ class FastPath:
         self._loop_waits = LoopWaits(store, hub, scheduler, clock, timeout, self._end_gone)
         loop_reads = LoopContextReads(store, services, contexts, self._loop_waits, self._end_write)
         fact_waits = FactWaits(services, authorizer, hub, clock, self._loop_waits, self._end_write)
+        polls = EventPolls(services, authorizer, hub, clock, self._loop_waits, self._end_write)
         events = EventReads(store, services, authorizer, self._end_write)
         self._responds: dict[str, Respond] = {}  # by the ids of the requests that have started
         self.begun: Callable[[], object] = lambda: None
@@ -100,6 +102,7 @@ class FastPath:
             "context": Operation(f"{stack}/context", contexts.read, loop_reads.start),
             "wait": Operation(ROUTE, fact_waits.leave, fact_waits.start),
             "events": Operation(f"{stack}/events", events.watch, events.start),
+            "poll": Operation(f"{stack}/events", polls.leave, polls.start),
         }
 
     def parse(self, data: bytes) -> Request | Partial | None:

@@ -48,7 +48,8 @@ PARTIAL = Partial.PARTIAL
 class Request:
     """A complete request.
 
-    :param noun: ``facts``, ``wait`` for a fact, ``batch``, ``heartbeat``, ``context`` or ``events``.
+    :param noun: ``facts``, ``wait`` for a fact, ``batch``, ``heartbeat``, ``context``, ``events`` in a
+        stream, or ``poll`` for events.
     :param path: of a fact; empty in a request about something else.
     :param member: of a heartbeat; empty in other requests.
     :param query: without the question mark.
@@ -145,7 +146,9 @@ class Reader:
         headers = self._read_headers(data[line.end() : end - 2])
         if headers is None or (headers.length and method == b"GET"):
             return None
-        if headers.stream != (noun == "events"):
+        if noun == "events" and not headers.stream:
+            noun = "poll"
+        elif headers.stream != (noun == "events"):
             return None
         head = Request(
             method.decode(),

@@ -22,6 +22,9 @@ from factstore.wsgi.middleware.request_id import HEADER as REQUEST_ID
 LOG = logging.getLogger(__name__)
 
 _EVERYWHERE = "".join(f"{name}: {value}\r\n" for name, value in RESPONSE_HEADERS.items())
+BY_ACCEPT = _EVERYWHERE.replace("Vary: ", "Vary: Accept, ")
+"""The lines of a response that depends on ``Accept``."""
+
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase.upper()}\r\nServer: {SERVER}\r\nDate: "
     for status in HTTPStatus
@@ -48,10 +51,9 @@ _DATES = _Dates()
 def chunked_head(headers: Iterable[tuple[str, str]], request_id: str) -> bytes:
     """Return the head of a response in chunked coding, which depends on ``Accept``."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    everywhere = _EVERYWHERE.replace("Vary: ", "Vary: Accept, ")
     return (
         f"{_STATUS_LINES[200]}{_DATES.now()}\r\nConnection: keep-alive\r\n"
-        f"Transfer-Encoding: chunked\r\n{lines}{everywhere}{REQUEST_ID}: {request_id}\r\n\r\n"
+        f"Transfer-Encoding: chunked\r\n{lines}{BY_ACCEPT}{REQUEST_ID}: {request_id}\r\n\r\n"
     ).encode()
 
 
@@ -61,9 +63,10 @@ class Answer:
     :param headers: other than those of every response.
     :param texts: the body in parts; None for a response that has none.
     :param waited: True if the request waited for a change, so that its duration says nothing.
+    :param everywhere: the lines of headers that all such responses have.
     """
 
-    __slots__ = ("_headers", "_texts", "size", "status", "waited")
+    __slots__ = ("_everywhere", "_headers", "_texts", "size", "status", "waited")
 
     def __init__(
         self,
@@ -72,7 +75,9 @@ class Answer:
         texts: Sequence[str] | None,
         *,
         waited: bool = False,
+        everywhere: str = _EVERYWHERE,
     ) -> None:
+        self._everywhere = everywhere
         self.status = status
         self.waited = waited
         self.size = 0 if texts is None else sum(map(utf8_size, texts))
@@ -94,7 +99,7 @@ class Answer:
         length = "" if self._texts is None else f"Content-Length: {self.size}\r\n"
         return (
             f"{_STATUS_LINES[self.status]}{_DATES.now()}\r\nConnection: keep-alive\r\n{lines}"
-            f"{_EVERYWHERE}{REQUEST_ID}: {request_id}\r\n{length}\r\n"
+            f"{self._everywhere}{REQUEST_ID}: {request_id}\r\n{length}\r\n"
         )
 
 

@@ -1,0 +1,166 @@
+"""Long polls of the events of a stack, which need neither a greenlet nor a thread while they wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from factstore.api.events import filter_of, poll_texts
+from factstore.api.identity import Authorizer
+from factstore.api.media import JSON
+from factstore.api.serializers.events import LARGE_BYTES
+from factstore.core.errors import CursorExpired, FactstoreError
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Scope
+from factstore.core.model.path import check_stack_name
+from factstore.core.ports import Clock, EventSource
+from factstore.core.services.composition import Services
+from factstore.core.services.debounce import Page
+from factstore.core.services.watch import Poll, WatchService
+from factstore.core.services.watch_filter import Filter
+from factstore.core.state.state import State
+from factstore.policies import stacks as rules
+from factstore.wsgi.fast_path.call import Call, Handle
+from factstore.wsgi.fast_path.event_reads import load_events_query
+from factstore.wsgi.fast_path.http_response import BY_ACCEPT, Answer
+from factstore.wsgi.fast_path.loop_wait import LoopWait
+from factstore.wsgi.fast_path.loop_waits import LoopWaits
+from factstore.wsgi.fast_path.loop_writes import Ended
+
+
+class EventPoll:
+    """The wait for events after a cursor.
+
+    :param since: None for the current revision.
+    :param end: the instant at which the wait ends without events.
+    """
+
+    __slots__ = (
+        "_at",
+        "_clock",
+        "_end",
+        "_events",
+        "_page",
+        "_since",
+        "_wanted",
+        "_watch",
+        "scope",
+    )
+
+    settles = False
+
+    def __init__(
+        self,
+        watch: WatchService,
+        events: EventSource,
+        clock: Clock,
+        scope: Scope,
+        since: Cursor | None,
+        wanted: Filter,
+        end: float,
+    ) -> None:
+        self._watch = watch
+        self._events = events
+        self._clock = clock
+        self._since = since
+        self._wanted = wanted
+        self._end = end
+        self._at: Cursor | None = None
+        self._page = Page(0)
+        self.scope = scope
+
+    def read_set(self, state: State) -> str:
+        """Return no digest: any event may be wanted."""
+        return ""
+
+    def seconds_left(self, state: State, epoch: str) -> float:
+        """Return the seconds to wait unless something happens; 0 if the response is due."""
+        if self._at is None:
+            self._at = self._watch.position(self.scope, self._since, epoch, state)
+            self._page = Page(self._at.revision)
+        page = self._page
+        if not page.events:
+            self._watch.take_next(self.scope, self._at.epoch, page, self._wanted)
+            if page.more and not page.events:
+                raise CursorExpired("the loop reads no more events at once than those of a page.")
+        if page.events or self._events.closing:
+            return 0.0
+        return max(0.0, self._end - self._clock.monotonic())
+
+    @property
+    def poll(self) -> Poll:
+        """What was found."""
+        epoch = "" if self._at is None else self._at.epoch
+        return Poll(tuple(self._page.events), Cursor(epoch, self._page.at), self._page.more)
+
+
+class EventPolls:
+    """The handler of long polls.
+
+    :param ended: called when a poll that was started has ended.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        authorizer: Authorizer,
+        events: EventSource,
+        clock: Clock,
+        waits: LoopWaits,
+        ended: Ended,
+    ) -> None:
+        self._services = services
+        self._authorizer = authorizer
+        self._events = events
+        self._clock = clock
+        self._waits = waits
+        self._ended = ended
+
+    @staticmethod
+    def leave(call: Call) -> None:
+        """Leave a poll to its view, because it cannot wait in the loop."""
+
+    def start(self, call: Call) -> bool:
+        """Start to wait for events; return False if the view has to do it."""
+        headers, identity = call.request.headers, call.identity
+        if headers.json or headers.conditional or headers.generation is not None:
+            return False
+        query = load_events_query(call.request.query)
+        if query is None or query["settle"]:
+            return False
+        if not self._authorizer(rules.EVENTS, identity, identity.project_id):
+            return False
+        cursor, wanted = headers.last_event_id or query["since"], filter_of(query, identity)
+        try:
+            since = Cursor.parse(cursor) if cursor else None
+            check_stack_name(call.scope.stack)
+            wanted.check()
+        except FactstoreError:  # the view words the refusal
+            return False
+        seconds: float = query["wait"]
+        end = self._clock.monotonic() + seconds
+        watch = self._services.watch
+        waiting = EventPoll(watch, self._events, self._clock, call.scope, since, wanted, end)
+        leave = self._services.rate_limiter.begin_wait(identity.project_id) if seconds else None
+        due = partial(self._answer, call, waiting, bool(seconds))
+        return self._waits.start(LoopWait(call, waiting, leave, due))
+
+    def _answer(self, call: Call, waiting: EventPoll, waited: bool, state: State | None) -> None:
+        if state is None:
+            self._ended(call, None)
+            return
+        poll = waiting.poll
+        make = partial(_page_answer, poll, waited)
+        is_large = sum(event.size for event in poll.events) > LARGE_BYTES
+        self._ended(call, _handle(make) if is_large else make())
+
+
+def _page_answer(poll: Poll, waited: bool) -> Answer:
+    lines = [("Content-Type", JSON), ("Cache-Control", "no-store")]
+    texts = [*poll_texts(poll), "\n"]
+    return Answer(200, lines, texts, waited=waited, everywhere=BY_ACCEPT)
+
+
+def _handle(make: Callable[[], Answer]) -> Handle:
+    """Return the function that renders an answer in a greenlet."""
+    return lambda call: make()
