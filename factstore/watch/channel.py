@@ -1,4 +1,4 @@
-"""One stack in the hub: its recent events, and the wake-ups of its waiting readers.
+"""One stack in the hub, or a selection of stacks: recent events, and the wake-ups of waiting readers.
 
 The hub holds its lock whenever it uses a channel.
 """
@@ -10,14 +10,12 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from heapq import merge
 
-from factstore.core.model.event import Event
+from factstore.core.model.event import Event, by_revision
 from factstore.core.model.fact import Scope
+from factstore.core.model.stack_selection import StackSelection
 from factstore.core.ports import EventBatch, WakeUp
-
-if TYPE_CHECKING:
-    from factstore.watch.selections import Selected
 
 LOG = logging.getLogger(__name__)
 
@@ -190,6 +188,69 @@ class Channel:
         wake_ups = [*self.take_wake_ups(event=True, end=True), *self.concerned_wake_ups.values()]
         self.concerned_wake_ups.clear()
         return wake_ups
+
+
+@dataclass(slots=True, eq=False)
+class Selected:
+    """The stacks of a selection that have events in memory, and the wake-ups of its readers.
+
+    :param floor: the revision after which the history of all its stacks is complete.
+    :param channels: those with events; the one with the newest event comes last.
+    :param last_event: the revision of the newest event that was added.
+    """
+
+    selection: StackSelection
+    floor: int
+    channels: dict[Scope, Channel] = field(default_factory=dict)
+    last_event: int = 0
+    event_wake_up: WakeUp | None = None
+    readers: int = 0
+    listeners: dict[Listener, str] = field(default_factory=dict)
+
+    def add(self, scope: Scope, channel: Channel) -> None:
+        """Add a stack, or move it to the end because of its newest event."""
+        self.channels.pop(scope, None)
+        self.channels[scope] = channel
+        self.last_event = channel.last_event
+
+    def read(self, after: int, upto: int, *, events: int, size: int) -> EventBatch:
+        """Return the next events after a revision.  A revision is returned as a whole.
+
+        :param upto: the newest revision.
+        :param events: the maximum number of events, unless one revision has more.
+        :param size: the approximate maximum of bytes, unless one revision has more.
+        """
+        parts: list[list[Event]] = []
+        for channel in reversed(self.channels.values()):
+            if channel.last_event <= after:
+                break
+            start = channel.after(after)
+            parts.append(
+                channel.events[start : start + events + 2]
+            )  # a later revision shows *more*
+        if len(parts) == 1 and len(parts[0]) == 1:  # the usual case of a reader that follows
+            return EventBatch((parts[0][0],), max(after, upto), more=False)
+        taken: list[Event] = []
+        total = 0
+        for found in by_revision(merge(*parts, key=_revision)):
+            total += sum(event.size for event in found)
+            if taken and (total > size or len(taken) + len(found) > events):
+                return EventBatch(tuple(taken), taken[-1].revision, more=True)
+            taken += sorted(found, key=_scope)  # in the same order on every worker
+        return EventBatch(tuple(taken), max(after, upto), more=False)
+
+    def take_all_wake_ups(self) -> list[WakeUp]:
+        """Remove and return the wake-up to set, if any."""
+        wake_up, self.event_wake_up = self.event_wake_up, None
+        return [] if wake_up is None else [wake_up]
+
+
+def _revision(event: Event) -> int:
+    return event.revision
+
+
+def _scope(event: Event) -> Scope:
+    return event.scope
 
 
 def call_all(calls: Iterable[Callable[[], object]]) -> None:

@@ -20,9 +20,9 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import EventBatch, Kept, WakeUp
-from factstore.watch.channel import Channel, Listener, call_all
+from factstore.watch.channel import Channel, Listener, Selected, call_all
 from factstore.watch.history import History, HistoryLimits
-from factstore.watch.selections import Selected, Selections
+from factstore.watch.selections import Selections
 
 _UNKNOWN = Channel()
 IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed

@@ -89,7 +89,7 @@ class EventPoll:
 
     @property
     def poll(self) -> Poll:
-        """What was found."""
+        """The events that were found, and the cursor after them."""
         epoch = "" if self._at is None else self._at.epoch
         return Poll(tuple(self._page.events), Cursor(epoch, self._page.at), self._page.more)
 

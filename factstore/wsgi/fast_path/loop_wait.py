@@ -1,16 +1,15 @@
-"""A request that waits in the loop, and the changes for which it waits."""
+"""A request that waits in the loop, the changes for which it waits, and the listener to these."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from factstore.core.model.fact import Scope
 from factstore.core.state.state import State
 from factstore.wsgi.fast_path.call import Call
 
-if TYPE_CHECKING:
-    from factstore.wsgi.fast_path.loop_waits import Listener
+SLICE = 64  # requests that are served before others have their turn
 
 
 class Waiting(Protocol):
@@ -61,3 +60,51 @@ class LoopWait:
         self.listener: Listener | None = None
         self.tick = 0
         self.lags = self.passed = False
+
+
+class Listener:
+    """The requests of a stack that wait for changes that concern one read set.
+
+    :param ends: returns True if no wait of a stack is to wait any longer.
+    :param join_queue: calls a function when it is a project's turn; returns False if that is now.
+    :param look: answers a wait if its response is due, or lets it wait.
+    """
+
+    __slots__ = ("_ends", "_join_queue", "_look", "_pending", "end", "requests", "scope")
+
+    def __init__(
+        self,
+        scope: Scope,
+        ends: Callable[[Scope], bool],
+        join_queue: Callable[[str, Callable[[], None]], bool],
+        look: Callable[[LoopWait], None],
+    ) -> None:
+        self._ends = ends
+        self._join_queue = join_queue
+        self._look = look
+        self.scope = scope
+        self.requests: dict[LoopWait, None] = {}
+        self._pending: list[LoopWait] = []
+        self.end: Callable[[], None] | None = None
+
+    def wake(self) -> None:
+        """Look at all requests again, except at those that wait until the stack is quiet."""
+        served = bool(self._pending)
+        ends = self._ends(self.scope)
+        self._pending = [wait for wait in self.requests if ends or not wait.waiting.settles]
+        if not served:
+            self._serve_next()
+
+    def _serve_next(self) -> None:
+        while self._pending and not self._join_queue(self.scope.project_id, self._serve):
+            self._serve_slice()
+
+    def _serve(self) -> None:
+        self._serve_slice()
+        self._serve_next()
+
+    def _serve_slice(self) -> None:
+        found, self._pending = self._pending[:SLICE], self._pending[SLICE:]
+        for wait in found:
+            if wait.listener is self:
+                self._look(wait)

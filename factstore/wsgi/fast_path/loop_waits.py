@@ -21,49 +21,13 @@ from factstore.store.read_index import HeadRead
 from factstore.watch.hub import Hub
 from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.fact_reads import LAG_SECONDS
-from factstore.wsgi.fast_path.loop_wait import LoopWait
+from factstore.wsgi.fast_path.loop_wait import Listener, LoopWait
 from factstore.wsgi.scheduler import Scheduler
 
 LOG = logging.getLogger(__name__)
 
-SLICE = 64  # requests that are served before others have their turn
 TICKS = 50  # a second; alarms ring at one of them
 SWEEP_SECONDS = 5.0  # between two searches for listeners without requests
-
-
-class Listener:
-    """The requests of a stack that wait for changes that concern one wait set."""
-
-    __slots__ = ("_pending", "_waits", "end", "requests", "scope")
-
-    def __init__(self, waits: LoopWaits, scope: Scope) -> None:
-        self._waits = waits
-        self.scope = scope
-        self.requests: dict[LoopWait, None] = {}
-        self._pending: list[LoopWait] = []
-        self.end: Callable[[], None] | None = None
-
-    def wake(self) -> None:
-        """Look at all requests again, except at those that wait until the stack is quiet."""
-        served = bool(self._pending)
-        ends = self._waits.ends(self.scope)
-        self._pending = [wait for wait in self.requests if ends or not wait.waiting.settles]
-        if not served:
-            self._serve_next()
-
-    def _serve_next(self) -> None:
-        while self._pending and not self._waits.join_queue(self.scope.project_id, self._serve):
-            self._serve_slice()
-
-    def _serve(self) -> None:
-        self._serve_slice()
-        self._serve_next()
-
-    def _serve_slice(self) -> None:
-        found, self._pending = self._pending[:SLICE], self._pending[SLICE:]
-        for wait in found:
-            if wait.listener is self:
-                self._waits.look(wait)
 
 
 class LoopWaits:
@@ -224,7 +188,8 @@ class LoopWaits:
         key = scope, read_set
         listener = self._listeners.get(key)
         if listener is None:
-            listener = self._listeners[key] = Listener(self, scope)
+            listener = Listener(scope, self.ends, self.join_queue, self.look)
+            self._listeners[key] = listener
             listener.end = self._hub.listen(scope, listener.wake, read_set)
         if wait.listener is not listener:
             self._leave(wait)

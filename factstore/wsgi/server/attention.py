@@ -31,6 +31,21 @@ class Attention:
     :ivar half_closed: True if the client has sent its last.
     """
 
+    __slots__ = (
+        "_abandon",
+        "_connections",
+        "_counted",
+        "_gone",
+        "_greenlet",
+        "_request",
+        "_sent_early",
+        "_sock",
+        "_tls",
+        "_waiting",
+        "half_closed",
+        "stream",
+    )
+
     def __init__(self, sock: Any, connections: Connections) -> None:
         self._sock = sock
         self._connections = connections

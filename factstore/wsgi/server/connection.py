@@ -13,10 +13,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import gevent
-from gunicorn.http.errors import LimitRequestHeaders, ParseException
+from gunicorn.http.errors import LimitRequestHeaders
 
 from factstore.wsgi.server.attention import Attention
 from factstore.wsgi.server.request_source import RequestSource
+from factstore.wsgi.server.timeouts import BodyTimeout, RequestTimeout
 
 if TYPE_CHECKING:
     from factstore.api.event_stream import ContinueStream, Watcher
@@ -32,14 +33,6 @@ CURRENT: ContextVar[Connection | None] = ContextVar("connection", default=None)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class RequestTimeout(ParseException):
-    """A header did not arrive in time."""
-
-
-class BodyTimeout(TimeoutError):
-    """A body did not arrive in time."""
-
-
 class _Phase(Enum):
     IDLE = 0
     HEADER = 1
@@ -51,6 +44,21 @@ class Connection(Attention):
 
     :param idle_seconds: returns the time to wait for a request.
     """
+
+    __slots__ = (
+        "_idle_seconds",
+        "_late",
+        "_left",
+        "_limits",
+        "_phase",
+        "_reading",
+        "_room",
+        "_until",
+        "origin",
+        "read_seconds",
+        "receiver",
+        "release_place",
+    )
 
     def __init__(
         self, sock: Any, connections: Connections, idle_seconds: Callable[[], float]

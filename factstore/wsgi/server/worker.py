@@ -27,10 +27,11 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from factstore.wsgi.addresses import is_loopback
 from factstore.wsgi.server.acceptor import Place, Server
-from factstore.wsgi.server.connection import HEADER_BYTES, Connection, RequestTimeout
+from factstore.wsgi.server.connection import HEADER_BYTES, Connection
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.patching import entry_points_read_once
 from factstore.wsgi.server.receiver import use_fast_path
+from factstore.wsgi.server.timeouts import RequestTimeout
 
 if TYPE_CHECKING:
     from factstore.wsgi.fast_path.fast_path import FastPath

@@ -21,13 +21,12 @@ from factstore.wsgi.server import connections, greenlet_scheduler
 from factstore.wsgi.server.connection import (
     CURRENT,
     HEADER_BYTES,
-    BodyTimeout,
     Connection,
-    RequestTimeout,
 )
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.greenlet_scheduler import GreenletScheduler
 from factstore.wsgi.server.receiver import use_fast_path
+from factstore.wsgi.server.timeouts import BodyTimeout, RequestTimeout
 from tests.unit.core.factories import ManualClock
 
 PATIENCE = 10.0
