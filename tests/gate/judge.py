@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.checker import History, Violation, check_watcher
-from tests.gate.lifetimes import check_holds, check_lives, check_waiters
+from tests.gate.lifetimes import check_alarms, check_holds, check_lives, check_waiters
 from tests.gate.linearizability import check_linearizable
 from tests.gate.recording import Recording
 from tests.gate.replay import check_copies, check_operations
@@ -22,6 +22,7 @@ def judge(recording: Recording) -> list[Violation]:
     found += check_copies(recording, history)
     found += check_lives(recording, history)
     found += check_waiters(history)
+    found += check_alarms(history)
     return found + list(check_holds(recording))
 
 

@@ -1,4 +1,4 @@
-"""Compares the ends of members, facts with a ttl, waiters and turns with what was promised."""
+"""Compares the ends of members, facts with a ttl, waiters and turns, and alarms, with promises."""
 
 from __future__ import annotations
 
@@ -102,6 +102,43 @@ def _first_met(values: Values, scope: Scope, fields: dict[str, object], armed: i
     if path is None or wanted is None:
         return None
     return values.first(scope, path, canonical(wanted), armed)
+
+
+def check_alarms(history: History) -> Iterator[Violation]:
+    """Yield alarms whose state the facts do not justify: at each edge, and at the end.
+
+    An alarm is judged if it compares the greatest value of one fact, and until history was lost.
+    """
+    values = Values(history)
+    for scope, records in history.records.items():
+        known: dict[str, dict[str, object]] = {}
+        for _, name, record in records:
+            if name.startswith("alarm:"):
+                former = known.pop(name, None)
+                if record is None:
+                    continue
+                fields = known[name] = record.fields
+                if former is not None and former["state"] != fields["state"]:
+                    at = int(str(fields["decided_revision"]))
+                    yield from _judge_alarm(values, scope, name, fields, at)
+        for name, fields in known.items():
+            yield from _judge_alarm(values, scope, name, fields, history.revision)
+
+
+def _judge_alarm(
+    values: Values, scope: Scope, name: str, fields: dict[str, object], at: int
+) -> Iterator[Violation]:
+    condition = json.loads(str(fields["definition"]))["condition"].get("aggregate", {})
+    path, least = condition.get("facts"), condition.get("at_least")
+    if fields.get("history_lost_at") or least is None or condition["function"] != "max":
+        return
+    value = values.at(scope, path, at)
+    if value is None:
+        return  # without data, it keeps its state
+    state = "alarm" if json.loads(value) >= least else "ok"
+    if state != fields["state"]:
+        detail = f"{name} is {fields['state']}, and {path} was {value} at {at}: {fields}"
+        yield Violation("alarm", detail)
 
 
 def check_holds(recording: Recording) -> Iterator[Violation]:

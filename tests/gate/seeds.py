@@ -141,6 +141,28 @@ def deny_removal(recording: Recording, chance: random.Random) -> None:
     recording.operations[number] = replace(operation, outcome="refused", request_id=request)
 
 
+def miss_edge(recording: Recording, chance: random.Random) -> None:
+    """Let an alarm keep the state that it had before its last edge."""
+    places = {
+        change.key: (at, json.loads(change.value))
+        for at, (_, changes) in enumerate(recording.steps)
+        for change in changes
+        if b"/alarms/" in change.key and change.value is not None
+    }
+    judged = [at for at, fields in places.values() if not fields.get("history_lost_at")]
+    at = chance.choice(sorted(judged))
+    revision, changes = recording.steps[at]
+    recording.steps[at] = (revision, tuple(map(_flipped, changes)))
+
+
+def _flipped(change: RawChange) -> RawChange:
+    if b"/alarms/" not in change.key or change.value is None:
+        return change
+    fields = json.loads(change.value)
+    fields["state"] = "ok" if fields["state"] == "alarm" else "alarm"
+    return RawChange(change.key, json.dumps(fields).encode(), change.lease)
+
+
 SEEDS: dict[str, tuple[Seed, str]] = {
     "drop": (drop, "missing"),
     "duplicate": (duplicate, "duplicate"),
@@ -153,6 +175,7 @@ SEEDS: dict[str, tuple[Seed, str]] = {
     "early expiry": (expire_early, "early"),
     "waiter ended twice": (end_waiter_twice, "ended twice"),
     "removal denied": (deny_removal, "denied"),
+    "alarm that misses an edge": (miss_edge, "alarm"),
 }
 """The bugs, each with the kind of violation by which it has to be found."""
 

@@ -32,6 +32,8 @@ class Simulation:
             self._request(number)
             if number % 10 == 9:
                 self._waiter(number)
+            if number % 20 == 19:
+                self._swing(9 * (number % 40 > 20))
             if number % 30 == 29:
                 self._member(number)
         self._follow()
@@ -98,6 +100,18 @@ class Simulation:
         self._step(RawChange(key, json.dumps(fields).encode()))
         at = self._write("put", path, {path: canonical("go")}, f"go{number}")
         fields |= {"state": "met", "decided_revision": at}
+        self._step(RawChange(key, json.dumps(fields).encode()))
+
+    def _swing(self, load: int) -> None:
+        """Change the fact that an alarm watches, and the alarm after it."""
+        at = self._write("put", "load", {"load": canonical(load)}, f"load{load}-{self._revision}")
+        condition = {"aggregate": {"facts": "load", "function": "max", "at_least": 5}}
+        fields = {
+            "definition": json.dumps({"condition": condition}),
+            "state": "alarm" if load else "ok",
+            "decided_revision": at,
+        }
+        key = f"/root/data/p/{STACK}/alarms/a".encode()
         self._step(RawChange(key, json.dumps(fields).encode()))
 
     def _member(self, number: int) -> None:

@@ -98,8 +98,14 @@ def test_long_gate(tmp_path: Path, seed: int, private_keystone: KeystoneServer) 
         assert report.restarts >= 20
         assert report.deliveries >= 1_000_000
     # The checkers would have found a bug in this very run.
-    chance = random.Random(seed)
+    chance, absent = random.Random(seed), []
     for name, (bug, kind) in SEEDS.items():
         changed = copied(recording)
-        bug(changed, chance)
-        assert kind in {violation.kind for violation in judge(changed)}, name
+        try:
+            bug(changed, chance)
+        except LookupError:
+            absent.append(name)  # nothing happened that the bug could have changed
+        else:
+            assert kind in {violation.kind for violation in judge(changed)}, name
+    print(f"bugs without a place in this run: {absent}")
+    assert len(absent) <= 1
