@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from factstore.core.errors import NotFound, OutcomeUnknown, Unavailable
+from factstore.core.errors import NotFound, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.ports import Backend, Transaction
 from factstore.core.services.written_facts import WrittenFacts
@@ -30,6 +30,7 @@ class Mumbling:
         self._written = written
         self._meanwhile = meanwhile
         self.mumbles = False
+        self.error: Exception = OutcomeUnknown("nobody knows")
         self.forget: Callable[[], object] = lambda: None
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
@@ -39,7 +40,7 @@ class Mumbling:
             return None  # planned on an old state; it will be planned again
         self.mumbles = False
         self._meanwhile()
-        raise OutcomeUnknown("nobody knows")
+        raise self.error
 
     def raise_fence(self, deadline: float) -> int:
         revision = self._backend.raise_fence(deadline)
@@ -182,6 +183,21 @@ def test_a_delete_that_is_acknowledged_happened_once(service: Service) -> None:
     answer = _try(lambda: service.worker.delete(service.scope, "a"))
     if answer is not None:
         assert answer.revision in service.revisions("fact.delete", None)
+
+
+def test_a_full_store_refuses_only_what_it_has_not_applied(written: bool) -> None:
+    service = Service(written, _overwrite)
+    try:
+        service.other.put(service.scope, "a", "before")
+        service.mumble()
+        service.mumbling.error = StorageFull("full")
+        try:
+            answer = service.worker.put(service.scope, "a", "mine")
+        except StorageFull:
+            answer = None
+        _judge(answer, service.revisions("fact.put", '"mine"'))
+    finally:
+        service.stop()
 
 
 def test_an_outcome_stays_unknown_if_its_events_are_not_kept(written: bool) -> None:

@@ -82,7 +82,13 @@ class Settlement:
             found = self._find(state, transaction, deadline)
             if found is not None:
                 return found
-            applied = not guards_still_hold(state, transaction)
+            if guards_still_hold(state, transaction):
+                applied = False
+            else:  # the store has answered, so nothing can be applied later
+                found = self._find_in_events(state, transaction)
+                if found:
+                    return found
+                applied = found is None
         if not applied:
             raise full
         raise OutcomeUnknown(
