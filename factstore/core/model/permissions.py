@@ -85,7 +85,8 @@ class Permissions:
         self._check_member_grant()
         if self.role != "agent":
             raise Forbidden("this grant is read-only; use an agent's grant to write.")
-        if not path.startswith(tuple(f"{folder}/{self.member}/" for folder in OWN_FOLDERS)):
+        folder, _, rest = path.partition("/")
+        if folder not in OWN_FOLDERS or not rest.startswith(f"{self.member}/"):
             folders = " and ".join(f"{folder}/{self.member}/" for folder in OWN_FOLDERS)
             raise Forbidden(f"this member may not write {quoted(path)}; write below {folders}")
 

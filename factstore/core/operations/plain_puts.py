@@ -18,7 +18,7 @@ from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction, TreeGuards
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.grants import guards_on_grant
-from factstore.core.operations.operation import Draft, View
+from factstore.core.operations.operation import Draft
 from factstore.core.operations.tree import tree_guards
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
@@ -86,7 +86,7 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
     record_revisions: dict[RecordKey, int] = {}
     if author.grant:
         try:
-            record_revisions = guards_on_grant(View(state, operation.scope, now), author.grant)
+            record_revisions = guards_on_grant(stack_state, author.grant)
         except FactstoreError:
             return None
     tree = _NO_GUARDS
