@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 import pytest
 
+from tests.functional import bad_headers
 from tests.http import Caller, check_refusal
 from tests.raw_http import Answer, connect, exchange, read_answer, request_bytes
 from tests.service import ApiServer
@@ -201,6 +202,52 @@ def test_a_refused_body_does_not_become_the_next_request(
         while connection.recv(65536):
             pass
     assert api.get(f"{stack}/facts/a").json()["value"] == "mine"
+
+
+ENDLESS = [
+    "a chunk without a size",
+    "a chunk of negative size",
+    "a chunk longer than it says",
+    "a trailer that is none",
+]
+"""Bodies whose end nobody knows."""
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_nothing_is_carried_out_behind_a_body_whose_end_is_unknown(
+    server: ApiServer, api: Caller, stack: str, what: str
+) -> None:
+    api.put(f"{stack}/facts/a", "mine").raise_for_status()
+    headers, body, expected = bad_headers.FRAMINGS[what]
+    with connect(server.url) as connection:
+        connection.sendall(request_bytes("PUT", f"{stack}/facts/a", *headers) + body)
+        answer = read_answer(connection)
+        check(answer, expected)
+        assert answer.headers["Connection"] == "close"
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request_bytes("DELETE", f"{stack}/facts/a"))
+            assert connection.recv(1) == b""
+    assert api.get(f"{stack}/facts/a").json()["value"] == "mine"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("Connection: close",),
+        ("Connection: TE, close", "TE: trailers"),
+        ("Connection: keep-alive,Close",),
+        ("Connection: TE", "TE: trailers", "Connection:\tclose"),
+    ],
+)
+@pytest.mark.parametrize("target", ["/facts/a", "/facts", "/events?wait=0", "/nothing"])
+def test_a_connection_ends_where_one_of_its_options_is_to_close(
+    server: ApiServer, api: Caller, stack: str, options: tuple[str, ...], target: str
+) -> None:
+    api.put(f"{stack}/facts/a", "mine").raise_for_status()
+    with connect(server.url) as connection:
+        connection.sendall(request_bytes("GET", f"{stack}{target}", *options))
+        assert read_answer(connection).headers["Connection"] == "close"
+        assert connection.recv(1) == b""
 
 
 def test_a_request_id_that_a_caller_sends_cannot_break_a_header(

@@ -14,6 +14,7 @@ import gc
 import io
 import mmap
 import ssl
+from collections.abc import Iterable
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -44,10 +45,14 @@ _NO_TIMEOUT = contextlib.nullcontext()
 
 
 class _ChunkedBody(io.RawIOBase):
-    """A chunked body; a malformed chunk counts as a broken connection, not as a failure here."""
+    """The chunked body of a request.
 
-    def __init__(self, body: Any) -> None:
-        self._body = body
+    A malformed chunk counts as a broken connection, not as a failure here.  The connection is closed
+    after the response, because nobody knows where the next request begins (RFC 9112, section 7.1).
+    """
+
+    def __init__(self, request: Any) -> None:
+        self._request, self._body = request, request.body
 
     def readable(self) -> bool:
         return True
@@ -56,6 +61,7 @@ class _ChunkedBody(io.RawIOBase):
         try:
             data: bytes = self._body.read(len(buffer))
         except malformed.ParseException as error:
+            self._request.force_close()
             raise ConnectionResetError(errno.ECONNRESET, "malformed chunk") from error
         buffer[: len(data)] = data
         return len(data)
@@ -78,6 +84,19 @@ def _read_rest(body: Any, seconds: float) -> bool:
                 return True
             discarded += len(piece)
     return False
+
+
+def _asks_to_close(headers: Iterable[tuple[str, str]]) -> bool:
+    """Return True if ``close`` is one of the options in the ``Connection`` headers.
+
+    gunicorn compares the first header as a whole, but it is a list (RFC 9110, section 7.6.1).
+    """
+    return any(
+        option.strip().lower() == "close"
+        for name, value in headers
+        if name == "CONNECTION"
+        for option in value.split(",")
+    )
 
 
 def _concern_every_request(cfg: Any) -> bool:
@@ -189,7 +208,9 @@ class Worker(GeventWorker):
         :raises StopIteration: the connection is to be closed.
         """
         if isinstance(req.body.reader, ChunkedReader):
-            req.body = _ChunkedBody(req.body)
+            req.body = _ChunkedBody(req)
+        if _asks_to_close(req.headers):
+            req.force_close()
         sock.begin_request(req)
         try:
             handled = super().handle_request(listener_name, req, sock, addr)
