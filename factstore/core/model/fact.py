@@ -228,7 +228,8 @@ class Put:
     @classmethod
     def plain(cls, path: str, value: Any) -> Put:
         """Return a checked request that states only a value, as :meth:`of` does."""
-        check_value_depth(value)
+        if type(value) is not str:
+            check_value_depth(value)
         return cls(path, canonical(value))
 
     def same_as(self, fact: Fact, lease: int) -> bool:

@@ -75,6 +75,10 @@ def canonical(value: Any) -> str:
     :raises Invalid: ``json_value`` if it contains NUL or a lone surrogate.
     :raises TooLarge: ``value_too_large`` above 64 KiB.
     """
+    if type(value) is str:  # most values are short texts in ASCII
+        text = _quoted(value)
+        if text.isascii() and len(text) <= VALUE_BYTES and "\\u0000" not in text:
+            return text
     text = canonical_of_any_size(value)
     size = utf8_size(text)
     if size > VALUE_BYTES:

@@ -208,7 +208,10 @@ def _puts(body: Any) -> list[Put] | None:
         fields = operation["put"]
         if not isinstance(fields, dict) or not isinstance(path := fields.pop("path", None), str):
             return None
-        if not is_plain_put(fields):
+        if len(fields) == 1 and "value" in fields:
+            puts.append(Put.plain(path, fields["value"]))
+        elif is_plain_put(fields):
+            puts.append(fact_to_put(path, fields))
+        else:
             return None
-        puts.append(fact_to_put(path, fields))
     return puts
