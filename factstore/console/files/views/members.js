@@ -6,6 +6,7 @@ import {format} from "../lib/json.js";
 import {ago, attempt, badge, block, button, confirm, counted, dialog, empty, terms} from "../lib/parts.js";
 import {duration} from "../lib/time.js";
 import {VirtualList} from "../lib/virtual.js";
+import {showWhy} from "./why.js";
 
 const HEARTBEAT_MS = 5000;
 const ORDER = new Intl.Collator("en", {numeric: true});
@@ -160,7 +161,7 @@ export function membersView(content, context) {
       h("ul", {class: "plain"}, facts.slice(0, 50).map((path) =>
         h("li", null, h("a", {href: context.href("facts", path)}, path.slice(`nodes/${member.name}/`.length))))),
       facts.length > 50 && h("p", {class: "small"}, `and ${facts.length - 50} more`),
-      h("div", {class: "actions"}, button("Actions", () => runs(member)),
+      h("div", {class: "actions"}, button("Actions", () => runs(member)), button("Why it ran", () => showWhy(base, member.name)),
         allowed.has("delete_member") && button("Remove", () => remove(member), {class: "quiet"})));
   }
 
