@@ -31,10 +31,11 @@ from factstore.wsgi.server.acceptor import Place, Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.patching import entry_points_read_once
-from factstore.wsgi.server.receiver import use_fast_path
 from factstore.wsgi.server.timeouts import RequestTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.middleware.problem import Problem
 
@@ -114,6 +115,7 @@ class Worker(GeventWorker):
         self._ready = mmap.mmap(-1, 1)  # shared with the master, in which this runs
         self._connections: Connections | None = None
         self._fast_path: FastPath | None = None
+        self._use_fast_path: Callable[..., None]
 
     @property
     def is_ready(self) -> bool:
@@ -143,7 +145,10 @@ class Worker(GeventWorker):
         from factstore.wsgi.fast_path.fast_path import EXPIRY_SECONDS
         from factstore.wsgi.middleware.metrics import PUBLISH_SECONDS
         from factstore.wsgi.server.greenlet_scheduler import GreenletScheduler
+        from factstore.wsgi.server.receiver import use_fast_path
         from factstore.wsgi.server.streams import Streams
+
+        self._use_fast_path = use_fast_path
 
         known.call_every(PUBLISH_SECONDS, metrics.publish)
         self._fast_path = None if _concern_every_request(self.cfg) else runtime.fast_path
@@ -172,7 +177,7 @@ class Worker(GeventWorker):
         connection = Connection(client, self._connections, self._idle_seconds)
         connection.origin = listener, addr
         local = is_loopback(addr[0] if isinstance(addr, tuple) else "")
-        use_fast_path(connection, self._fast_path, self._connections, local=local)
+        self._use_fast_path(connection, self._fast_path, self._connections, local=local)
         place = Place(connection.close)
         pool.add(place, blocking=False)
         connection.release_place = partial(pool.discard, place)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from importlib import metadata
 
 import pytest
@@ -25,3 +28,20 @@ def test_entry_points_are_the_same_but_read_once(monkeypatch: pytest.MonkeyPatch
         assert not metadata.entry_points(group="nothing")
     assert reads == [{}]
     assert metadata.entry_points is reading
+
+
+BEFORE = """\
+import sys
+import factstore.wsgi.server.gunicorn, factstore.wsgi.server.master, factstore.wsgi.server.worker
+print(*sys.modules)
+"""
+# They keep what gevent replaces: locals of threads, locks, sleep, or sockets.
+PATCHED_FIRST = re.compile(
+    r"(flask|grpc|keystonemiddleware|oslo_context|requests|urllib3|factstore\.(api|core\.services|store|watch))\b"
+)
+
+
+def test_what_a_worker_imports_before_it_is_patched_keeps_nothing_that_is_patched() -> None:
+    argv = [sys.executable, "-W", "error", "-c", BEFORE]
+    imported = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in imported if PATCHED_FIRST.match(name)] == []
