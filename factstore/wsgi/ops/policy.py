@@ -61,9 +61,11 @@ class PolicyAuthorizer:
         if now >= self._expires_at or len(self._decisions) >= CACHE_SIZE:
             self._decisions = {}
             self._expires_at = now + CACHE_SECONDS
+        # A thousand members have as many grants, about which the rules decide by their role.
+        user_id = "" if identity.permissions.grant else identity.user_id
         key = (
             rule,
-            identity.user_id,
+            user_id,
             identity.project_id,
             identity.roles,
             identity.permissions.role,
@@ -71,12 +73,13 @@ class PolicyAuthorizer:
         )
         decision = self._decisions.get(key)
         if decision is None:
-            decision = self._decisions[key] = self._decide(rule, identity, project_id)
+            decision = self._decide(rule, identity, project_id, user_id)
+            self._decisions[key] = decision
         return decision
 
-    def _decide(self, rule: str, identity: Identity, project_id: str) -> bool:
+    def _decide(self, rule: str, identity: Identity, project_id: str, user_id: str) -> bool:
         credentials = {
-            "user_id": identity.user_id,
+            "user_id": user_id,
             "project_id": identity.project_id,
             "roles": list(identity.roles),
             "grant": identity.permissions.role if identity.permissions.grant else "",

@@ -1,0 +1,55 @@
+"""Decisions by policy, and for whom they are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from factstore.api.identity import Identity
+from factstore.core.model.permissions import Permissions
+from factstore.policies import facts as rules
+from factstore.wsgi import configuration
+from factstore.wsgi.ops.policy import CACHE_SECONDS, PolicyAuthorizer
+from tests.unit.core.factories import ManualClock
+
+PROJECT = "p"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def authorizer(tmp_path: Path, clock: ManualClock) -> PolicyAuthorizer:
+    config = tmp_path / "factstore.conf"
+    config.write_text("[oslo_policy]\npolicy_file = policy.yaml\n", encoding="utf-8")
+    (tmp_path / "policy.yaml").write_text(
+        f'"{rules.GET}": "user_id:alice or grant:agent"\n', encoding="utf-8"
+    )
+    return PolicyAuthorizer(configuration.read([str(config)]), clock)
+
+
+def holder(number: int, role: str) -> Identity:
+    permissions = Permissions(role, f"m{number}", None, f"g{number}")  # type: ignore[arg-type]
+    return Identity(f"grant:g{number}", PROJECT, (), stack="s", permissions=permissions)
+
+
+def test_holders_of_grants_with_one_role_share_a_decision_and_users_do_not(
+    authorizer: PolicyAuthorizer, clock: ManualClock
+) -> None:
+    decide = authorizer._decide
+    with patch.object(authorizer, "_decide", side_effect=decide) as decided:
+        for number in range(50):
+            assert authorizer(rules.GET, holder(number, "agent"), PROJECT)
+            assert not authorizer(rules.GET, holder(number, "reader"), PROJECT)
+        assert decided.call_count == 2
+        assert authorizer(rules.GET, Identity("alice", PROJECT, ()), PROJECT)
+        assert not authorizer(rules.GET, Identity("bob", PROJECT, ()), PROJECT)
+        assert not authorizer(rules.GET, Identity("", PROJECT, ()), PROJECT)
+        assert decided.call_count == 5
+        clock.advance(CACHE_SECONDS)
+        assert authorizer(rules.GET, holder(1, "agent"), PROJECT)
+        assert decided.call_count == 6
