@@ -14,7 +14,7 @@ from tests.gate.recording import Hold, Recording
 from tests.gate.seeds import SEEDS, copied
 from tests.gate.simulation import KEYS, Simulation
 
-RUNS = 10
+RUNS = 6
 
 
 @pytest.fixture(scope="module")
