@@ -136,7 +136,7 @@ class Run:
             StreamWatcher("stream", urls, STACK, cursor=cursor),
             PollWatcher("poll of two stacks", urls[::-1], both, cursor=cursor),
         ]
-        prefixes = ["", "nodes/n1", "nodes"]
+        prefixes = ["", "nodes/n1", "", "nodes"]
         self.client_watchers = [
             ClientWatcher(world, STACK, number, cursor, prefixes[number % len(prefixes)])
             for number in range(size.watchers)

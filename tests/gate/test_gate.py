@@ -26,7 +26,7 @@ from tests.gate.seeds import SEEDS, copied
 from tests.gate.world import running
 
 OPERATIONS = 5000
-ENOUGH = 103_000, 62, 21
+ENOUGH = 106_000, 62, 21
 """Requests, faults and restarts of workers after which the long gate ends before its time."""
 MINUTES = float(os.environ.get("FACTSTORE_GATE_MINUTES", "0"))
 
