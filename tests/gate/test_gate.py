@@ -26,6 +26,8 @@ from tests.gate.seeds import SEEDS, copied
 from tests.gate.world import running
 
 OPERATIONS = 5000
+WHOLE = 30
+"""Minutes of a run that has to be complete."""
 ENOUGH = 106_000, 62, 21
 """Requests, faults and restarts of workers after which the long gate ends before its time."""
 MINUTES = float(os.environ.get("FACTSTORE_GATE_MINUTES", "0"))
@@ -67,7 +69,7 @@ def test_short_gate(tmp_path: Path, seed: int) -> None:
 @pytest.mark.skipif(not MINUTES, reason="make gate-long runs it")
 @pytest.mark.timeout(7200)
 def test_long_gate(tmp_path: Path, seed: int, private_keystone: KeystoneServer) -> None:
-    step = int(1600 * min(1.0, MINUTES / 50))  # a shorter run tries as many kinds of faults
+    step = int(500 * min(1.0, MINUTES / WHOLE))  # a shorter run tries as many kinds of faults
     size = Size(clients=16, watchers=16, members=8, conditions=4, step=step)
     began, chance = time.monotonic(), random.Random(seed)
     options = {"notify": ALLOWED}
@@ -89,7 +91,7 @@ def test_long_gate(tmp_path: Path, seed: int, private_keystone: KeystoneServer) 
         print(report, flush=True)
         restore_older_backup(world)
         report.faults["restored_older_backup"] += 1
-    is_whole = MINUTES >= 50  # a shorter run has more faults for its requests
+    is_whole = MINUTES >= WHOLE  # a shorter run has more faults for its requests
     passes(report, 0.01 if is_whole else 0.05)
     if is_whole:
         assert report.operations >= 100_000
