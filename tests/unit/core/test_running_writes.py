@@ -8,6 +8,7 @@ import pytest
 
 from factstore.core.errors import OutcomeUnknown, PreconditionFailed
 from factstore.core.model.fact import Scope
+from factstore.core.operations import running_writes
 from factstore.core.operations.running_writes import RunningWrites
 from tests.unit.core.factories import SCOPE, ManualClock
 
@@ -37,3 +38,13 @@ def test_a_write_that_fails_has_ended(error: Exception) -> None:
     with pytest.raises(type(error)), running.running(SCOPE):
         raise error
     assert running.oldest(SCOPE) == math.inf
+
+
+def test_stacks_without_running_writes_do_not_accumulate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_writes, "STACKS", 10)
+    running = RunningWrites(ManualClock())
+    running.begin(OTHER, "write", 1.0)
+    for number in range(100):
+        with running.running(Scope(SCOPE.project_id, f"s{number}")):
+            assert running.oldest(OTHER) == 1.0
+    assert len(running._began) <= 10
