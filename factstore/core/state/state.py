@@ -177,9 +177,9 @@ class State:
 
     def fact(self, scope: Scope, path: str) -> Fact | None:
         """Return a fact, or None if it or its stack does not exist."""
-        with self._lock:
-            stack_state = self._stacks.get(scope)
-            return stack_state.facts.get(path) if stack_state else None
+        # One fact needs no lock: what half a step has changed already is in the store.
+        stack_state = self._stacks.get(scope)
+        return stack_state.facts.get(path) if stack_state else None
 
     def contents(self, scope: Scope, prefix: str = "") -> Contents | None:
         """Return a stack's members, and facts at and below *prefix*; None if it does not exist."""
