@@ -26,6 +26,7 @@ from factstore.store.started_commit import VisibleCommit
 FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
 SILENT_SECONDS = 1.0  # for which the watch may not report a revision of the service itself
 WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
+FILL_SECONDS = 20.0  # for the watch to report the history, once the store was read
 VISIBLE_SECONDS = 1.0  # the most that an acknowledgement waits for the state; the write is durable
 
 
@@ -55,6 +56,7 @@ class MirroredStore(PassedCalls):
         self._state: State | None = None
         self._epoch = ""
         self._spare_watch_until = 0.0
+        self._fills = True  # until the state was current for the first time
         self._head_reads = ReadIndex(backend.head, clock, new_wake_up, backend.start_head)
         self._bumps = ReadIndex(backend.bump_revision, clock, new_wake_up)
         self._fences = ReadIndex(backend.raise_fence, clock, new_wake_up)
@@ -67,6 +69,7 @@ class MirroredStore(PassedCalls):
         state.load(opening.mutations, opening.lost_at)
         with self._lock:
             self._state, self._epoch = state, opening.epoch
+            self._fills, self._spare_watch_until = True, self._clock.monotonic() + FILL_SECONDS
             waiting, self._waiting = self._waiting, {}
             self._awaited.clear()
         for reached in [each for calls in waiting.values() for each in calls]:
@@ -110,9 +113,12 @@ class MirroredStore(PassedCalls):
         try:
             head = self._head_reads.read(deadline)
             soon = min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)
-            return self._wait_for_revision(head, soon) or self._follow_foreign(head, deadline)
+            state = self._wait_for_revision(head, soon) or self._follow_foreign(head, deadline)
         except CursorExpired as error:
             raise _replaced() from error
+        if self._fills:
+            self._fills, self._spare_watch_until = False, 0.0
+        return state
 
     def join_head_read(self, ended: Callable[[], object]) -> HeadRead:
         """Return the next read of the backend's newest revision, without waiting for it.
@@ -211,7 +217,8 @@ class MirroredStore(PassedCalls):
     def _interrupt(self) -> None:
         """Let the backend open its watch again, unless the watch may have been opened just now."""
         # After an outage many readers lose patience one after the other, and none of them may end the
-        # watch that opens because of an earlier one.
+        # watch that opens because of an earlier one.  A watch that reads a long history is not broken
+        # either, while a busy machine leaves this process little time.
         now = self._clock.monotonic()
         if now >= self._spare_watch_until:
             self._spare_watch_until = now + WATCH_SECONDS

@@ -29,7 +29,7 @@ from factstore.store.etcd import EtcdBackend
 from factstore.store.idle_leases import IdleLeases
 from factstore.store.keyspace import Keyspace
 from factstore.store.maintenance import Maintenance
-from factstore.store.mirror import MirroredStore
+from factstore.store.mirror import FILL_SECONDS, MirroredStore
 from factstore.store.types import Credentials
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
@@ -85,12 +85,11 @@ class Runtime:
         self.services.wait_monitor.start()
 
     def catch_up(self, seconds: float) -> bool:
-        """Wait until the state is current; return False if the store has not been read by then."""
-        deadline = self.clock.monotonic() + seconds
+        """Wait until the state is current; return False if the store has not been read in time."""
         if not self.pump.wait_ready(seconds):
             return False
         with suppress(FactstoreError):  # requests wait, too
-            self.store.refresh(deadline)
+            self.store.refresh(self.clock.monotonic() + FILL_SECONDS)
         return True
 
     @property

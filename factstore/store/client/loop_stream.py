@@ -74,6 +74,8 @@ class LoopWatch(WatchStream):
         if not (heard or self.closed):
             self._forget_token()
             self._useless()
+        if self.closed:
+            raise Unavailable("the watch was silent, and has been closed")
         raise Unavailable("the watch broke: its connection was closed, or etcd has ended it")
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.event import PutFact, PutStack, Step
 from factstore.core.ports import Snapshot, Transaction
 from factstore.core.state.state import State
-from factstore.store.mirror import MirroredStore
+from factstore.store.mirror import FILL_SECONDS, MirroredStore
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 
 
@@ -149,6 +149,14 @@ def test_a_silent_watch_is_restarted_and_the_reader_notified(
     store._head_reads.read = lambda deadline: 7  # type: ignore[method-assign]
     store._bumps.read = lambda deadline: 8  # type: ignore[method-assign]
     store.load(Snapshot(EPOCH, 5, []))
+    # The watch may have a long history to report first.
+    with pytest.raises(Unavailable):
+        store.refresh(clock.now + FILL_SECONDS - 1)
+    assert backend.interrupts == 0
+    store.apply(Step(8, ()))
+    assert store.refresh(clock.now + 1).revision == 8
+    # Once the state was current, it may be silent for a second.
+    store._bumps.read = store._head_reads.read = lambda deadline: 9  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
         store.refresh(clock.now + 2)
     assert backend.interrupts == 1
@@ -160,6 +168,22 @@ def test_a_silent_watch_is_restarted_and_the_reader_notified(
     with pytest.raises(Unavailable):
         store.refresh(clock.now + 1)
     assert backend.interrupts == 2
+
+
+def test_a_watch_that_reports_no_history_for_too_long_is_restarted(
+    backend: Scripted, clock: ManualClock
+) -> None:
+    def passing() -> Passing:
+        made = Passing()
+        made.clock = clock
+        return made
+
+    store = MirroredStore(backend, clock, passing)  # type: ignore[arg-type]
+    store._bumps.read = store._head_reads.read = lambda deadline: 7  # type: ignore[method-assign]
+    store.load(Snapshot(EPOCH, 5, []))
+    with pytest.raises(Unavailable):
+        store.refresh(clock.now + FILL_SECONDS + 2)
+    assert backend.interrupts == 1
 
 
 def test_a_fenced_state_includes_the_revision_of_the_fence(
