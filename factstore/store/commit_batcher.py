@@ -27,6 +27,7 @@ from factstore.core.errors import (
 from factstore.core.ports import Clock, WakeUp
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
+from factstore.store.client.errors import not_sent
 from factstore.store.commit_batch import Entry, next_batch
 from factstore.store.types import Fence, Fenced, LeaseExpired, Txn
 
@@ -141,7 +142,7 @@ class CommitBatcher:
             if waits:
                 self._waiting.remove(entry)
         if waits:
-            entry.fail(Unavailable("the store did not answer in time."))
+            entry.fail(not_sent())
         else:
             entry.fail(_unknown())
 

@@ -22,6 +22,7 @@ from factstore.store.client.endpoint import Endpoint
 from factstore.store.client.errors import (
     describe,
     is_stale_token,
+    not_sent,
     raise_known_error,
     was_never_sent,
 )
@@ -105,7 +106,7 @@ class Calls:
             if hedged:
                 return self._send(call, request, deadline, reads, short, hedged)
             if not self._room.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                raise Unavailable("etcd did not answer in time.")
+                raise not_sent()
             try:
                 return self._send(call, request, deadline, reads, short)
             finally:
@@ -140,7 +141,7 @@ class Calls:
             endpoint = self._endpoints[tried]
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Unavailable("etcd did not answer in time.")
+                raise Unavailable("etcd did not answer in time.") if failures else not_sent()
             if short:
                 usual = READ_SECONDS if reads else WRITE_SECONDS
                 share = min(left, self._patience.seconds(usual))

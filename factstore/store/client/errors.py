@@ -48,6 +48,14 @@ def raise_known_error(error: Any) -> None:
         raise error
 
 
+def not_sent() -> Unavailable:
+    """Return the error of a call whose time ended while it waited in this process for others."""
+    return Unavailable(
+        "the time of the request ended while it waited in the service, and nothing was sent to etcd. "
+        "Send the request again."
+    )
+
+
 def was_never_sent(error: Any) -> bool:
     """Return True if the request cannot have reached an endpoint."""
     unavailable = error.code() == grpc.StatusCode.UNAVAILABLE
