@@ -28,6 +28,7 @@ from factstore.store.client.errors import (
 )
 from factstore.store.client.hedge import Hedge
 from factstore.store.client.patience import READ_SECONDS, WRITE_SECONDS, Patience
+from factstore.store.client.slots import Slots
 from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Calls:
         self._patience = Patience(len(endpoints))
         self._current = 0
         self._answered = [0.0] * len(endpoints)  # when each has last answered what needs a leader
-        self._room = threading.Semaphore(ORDINARY_CALLS)
+        self._slots = Slots(ORDINARY_CALLS)
         self._token = ""
         self._closed = False
         self._lock = threading.Lock()
@@ -105,12 +106,12 @@ class Calls:
         with self._open():
             if hedged:
                 return self._send(call, request, deadline, reads, short, hedged)
-            if not self._room.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            if not self._slots.acquire(max(0.0, deadline - time.monotonic())):
                 raise not_sent()
             try:
                 return self._send(call, request, deadline, reads, short)
             finally:
-                self._room.release()
+                self._slots.release()
 
     def _send(
         self,
