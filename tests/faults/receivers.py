@@ -59,12 +59,12 @@ class Receivers:
     def __init__(self) -> None:
         self.boxes: dict[str, Box] = defaultdict(Box)
         self.elsewhere = 0
-        self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.port = 0
 
     def __enter__(self) -> Receivers:
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         assert self._ready.wait(60)
         return self

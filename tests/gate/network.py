@@ -38,7 +38,6 @@ class Network:
     """Links, served by a thread of their own; a context manager that runs it."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
         self._connections: set[_Connection] = set()
         self._held: set[Flow] = set()
@@ -50,6 +49,7 @@ class Network:
         self._servers: list[asyncio.Server] = []
 
     def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         return self
 
