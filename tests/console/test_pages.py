@@ -219,6 +219,7 @@ def test_no_text_of_anybody_becomes_markup(
         with case("an event"):
             page.open(at(console.url, "stacks", stack, "events"))
             page.wait("document.querySelector('#connection').dataset.state === 'live'")
+            page.shows("No event has arrived")  # the view is that of the events by now
             api.put(f"/v1/stacks/{stack}/facts/nodes/c1/note", MARKUP)
             page.click(".virtual .row")
             page.shows(MARKUP)

@@ -13,7 +13,8 @@ const CHANGES = 50;
 export function factPanel(context) {
   const {model, base, allowed} = context;
   const element = h("aside", {class: "detail card", "aria-label": "Fact"});
-  let path = "", secret = null, history = null, asked = 0;
+  const past = h("div");
+  let path = "", secret = null, history = null, asked = 0, shown = null;
 
   async function loadHistory() {
     const turn = (asked += 1);
@@ -25,7 +26,7 @@ export function factPanel(context) {
       if (turn !== asked) return;
       history = {changes: [], problem: error.message};
     }
-    draw();
+    drawHistory();  // and nothing else: a button that is being pressed stays
   }
 
   async function reveal() {
@@ -42,12 +43,12 @@ export function factPanel(context) {
   }
 
   function draw() {
-    const fact = model.facts.get(path);
+    const fact = shown = model.facts.get(path);
     element.hidden = !path;
     if (!path) return;
     const back = h("a", {class: "back", href: context.href("facts")}, "All facts");
     if (!fact) {
-      show(element, back, h("h2", null, path), empty("This fact does not exist now."), timeline());
+      show(element, back, h("h2", null, path), empty("This fact does not exist now."), past);
       return;
     }
     const shownSecret = fact.sensitive && secret?.etag === fact.etag;
@@ -67,13 +68,12 @@ export function factPanel(context) {
         ["Time to live", fact.ttl && !fact.member ? `${fact.ttl} s` : null],
         ["Readers", fact.readers.join(", ")],
       ]),
-      timeline());
+      past);
   }
 
-  function timeline() {
-    if (!history) return h("h3", null, "History");
-    const {changes} = history;
-    return [h("h3", null, "History"),
+  function drawHistory() {
+    const changes = history?.changes ?? [];
+    show(past, h("h3", null, "History"), history && [
       history.problem && empty(history.problem),
       !history.problem && !changes.length && empty("No recent change is known."),
       h("ol", {class: "timeline"}, changes.map((change, at) => {
@@ -85,7 +85,7 @@ export function factPanel(context) {
           change.fact && difference(before ? valueText(before) : valueText(change.fact), valueText(change.fact),
             `Change ${changes.length - at}`));
       })),
-      history.more && h("p", {class: "small"}, "Older changes are not shown.")];
+      history.more && h("p", {class: "small"}, "Older changes are not shown.")]);
   }
 
   return {
@@ -95,13 +95,14 @@ export function factPanel(context) {
       path = wanted;
       secret = history = null;
       draw();
+      drawHistory();
       element.scrollTop = 0;
       if (path) loadHistory();
     },
-    update: (changed, paths) => {
-      if (!path || !(paths.has(path) || changed.has("tree"))) return;
+    update: (_, paths) => {
+      if (!path) return;
       if (paths.has(path)) loadHistory();
-      draw();
+      if (paths.has(path) || model.facts.get(path) !== shown) draw();
     },
   };
 }
