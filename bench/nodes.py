@@ -20,7 +20,7 @@ from bench.lab import Lab, cpu_microseconds, resident_kib
 
 SIZES = [100, 1000]
 JOIN = 50
-STEPS = ["--join", str(JOIN), "--patience", "20"]
+STEPS = ["--join", str(JOIN), "--patience", "5"]
 KILLED_AFTER = (2.0, 4.0)  # seconds until the worker and, after that, etcd is killed
 PROGRAM = Path(__file__).parents[1] / "examples" / "slurm" / "simulate.py"
 
