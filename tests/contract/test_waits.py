@@ -504,7 +504,7 @@ def test_a_circle_of_templates_has_more_time_because_their_agents_still_publish(
     now += 89
     look(worker)
     assert (reports(worker, scope, before), state_of(worker, scope, "w")) == ([], "pending")
-    now += 1
+    now += 2
     look(worker)
     (report,) = reports(worker, scope, before)
     ended = decided(worker, scope, "w").reason
