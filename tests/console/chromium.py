@@ -194,12 +194,16 @@ class Page:
     def click(self, selector: str, text: str | None = None) -> None:
         """Click the middle of an element, of several the first one with a text."""
         place = self.wait(
-            f"""(() => {{
+            f"""(async () => {{
               const found = [...document.querySelectorAll({json.dumps(selector)})].find((each) =>
                 {json.dumps(text)} === null || each.textContent.trim() === {json.dumps(text)});
               if (!found || found.disabled) return null;
               found.scrollIntoView({{block: "nearest"}});
+              const before = found.getBoundingClientRect();
+              // What arrives can move it, or draw another one in its place.
+              await new Promise((done) => setTimeout(done, 100));
               const box = found.getBoundingClientRect();
+              if (box.x !== before.x || box.y !== before.y) return null;
               return box.width ? [box.x + box.width / 2, box.y + box.height / 2] : null;
             }})()"""
         )
