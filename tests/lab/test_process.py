@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,18 @@ def test_a_child_can_be_started_again_after_its_end(child: Child, log: Path) -> 
     child.start(SLEEP, log_path=log)
     assert child.running
     assert child.pid != first
+
+
+def test_threads_may_look_at_a_child_while_it_ends(child: Child, log: Path) -> None:
+    def look(_: int) -> int:
+        while (status := child.poll()) is None:
+            pass
+        return status
+
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(20):
+            child.start(("true",), log_path=log)
+            assert set(threads.map(look, range(4))) == {0}
 
 
 def test_a_program_that_does_not_exist_is_an_error_at_start(child: Child, log: Path) -> None:

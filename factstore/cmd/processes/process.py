@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -46,14 +47,15 @@ class Child:
     only the process itself, so a process that forks must stop its own children. While the supervisor
     lives, it kills the rest of the process group as soon as it notices that the process has exited.
 
-    ``fileno`` supports :mod:`selectors`: readable means that the process has exited. The class is not
-    thread-safe.
+    ``fileno`` supports :mod:`selectors`: readable means that the process has exited. Any thread may
+    read ``running`` and call :meth:`poll`; everything else belongs to one thread.
     """
 
     def __init__(self, name: str, *, death_signal: signal.Signals = signal.SIGKILL) -> None:
         self.name = name
         self.death_signal = death_signal
         self._process: Process | None = None
+        self._reaping = threading.RLock()
         self._exit_fd = -1
         self._log: Path | None = None
         self._log_start = 0
@@ -120,12 +122,16 @@ class Child:
 
     def poll(self) -> int | None:
         """Return the exit status (negative for a signal), or None while running or before the start."""
-        if self._process is None or self._process.returncode is not None:
-            return None if self._process is None else self._process.returncode
-        # Do not reap yet: until then, the id of the group cannot be reused.
-        if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            self._signal_group(signal.SIGKILL)
-        return self._process.poll()
+        process = self._process
+        if process is None:
+            return None
+        with self._reaping:  # nobody else may reap it between the two steps
+            if process.returncode is not None:
+                return process.returncode
+            # Do not reap yet: until then, the id of the group cannot be reused.
+            if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                self._signal_group(signal.SIGKILL)
+            return process.poll()
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Return the exit status, or None if the process still runs after ``timeout`` seconds."""
@@ -232,9 +238,10 @@ class Child:
         return self._process
 
     def _signal_group(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+        with self._reaping:
+            if self._process is not None and self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, number)
 
     def _close(self) -> None:
         if self._exit_fd >= 0:
