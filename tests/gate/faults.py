@@ -8,14 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.eventually import eventually
+from tests.faults.plain_http import Answer, Caller, fact_url
+from tests.faults.readiness import ask, put
 from tests.gate.deliveries import Deliveries
 from tests.gate.identity import Identity
 from tests.gate.members import TTL, LiveMember
 from tests.gate.network import both
-from tests.gate.world import SERVICES, World
+from tests.gate.world import QUOTA, SERVICES, World
+from tests.service import ApiServer
 
 LONGER = TTL + 2.5
 """Seconds of a pause: more than the shortest ttl."""
+LARGE = fact_url("large", "fact")
+LARGE_TEXT = "x" * 60_000
+ROOM = 2 * 1024 * 1024
+"""Bytes that are left for the writes of a project before the database is full."""
 FAILURES = ("error", "hang", "reset", "busy")
 
 
@@ -136,10 +143,19 @@ class Faults:
         self._world.witness.defragment(self._world.cluster.leader())
 
     def store_full(self) -> None:
-        """F8: the members accept only deletions."""
-        self._world.witness.set_alarm(full=True)
+        """F8: writes of a project use up the quota of the database; only deletions are accepted."""
+        service, witness = self._world.services["a"], self._world.witness
+        put(service, "large", "fact", "small")
+        witness.fill(QUOTA - ROOM)
+        eventually(lambda: self._put_large(service).status == 503 and witness.alarms(), 120)
+        assert {alarm["alarm"] for alarm in witness.alarms()} == {"NOSPACE"}
         self._wait(6)
-        self._world.witness.set_alarm(full=False)
+        assert ask(service, "DELETE", LARGE).status == 204
+        witness.free_space()
+
+    def _put_large(self, service: ApiServer) -> Answer:
+        with Caller(service.url) as caller:
+            return caller.call("PUT", LARGE, {"value": f"{self._chance.random()}{LARGE_TEXT}"})
 
     # Links of the services
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,9 @@ from tests.eventually import eventually
 from tests.faults.checker import RawChange
 from tests.faults.etcd_gateway import RawEtcd
 from tests.gate.recording import Step
+
+FILLER = base64.b64encode(b"/filler").decode()
+FILLER_BYTES = 1_000_000
 
 
 class Steps:
@@ -31,6 +36,7 @@ class Witness:
     """Raw watches of all members."""
 
     def __init__(self, members: Sequence[EtcdServer]) -> None:
+        self._members = members
         self._raws = [RawEtcd(member.endpoint) for member in members]
         self._seen = [Steps() for _ in members]
 
@@ -61,11 +67,33 @@ class Witness:
             60,
         )
 
-    def set_alarm(self, *, full: bool) -> None:
-        """Let the members raise or disarm their alarm about space, as if their quota were used up."""
-        action = "ACTIVATE" if full else "DEACTIVATE"
-        body = {"action": action, "memberID": "1", "alarm": "NOSPACE"}
-        eventually(lambda: _tries(lambda: self.raw.call("/v3/maintenance/alarm", body)), 60)
+    def fill(self, size: int) -> None:
+        """Let the database grow to a size in bytes, by a key that the service does not know."""
+        # The size that etcd reports lags behind, so it is read only once.
+        present = int(self.raw.call("/v3/maintenance/status", {})["dbSize"])
+        for _ in range((size - present) // FILLER_BYTES):
+            value = base64.b64encode(os.urandom(FILLER_BYTES)).decode()
+            self.raw.call("/v3/kv/put", {"key": FILLER, "value": value})
+        self.raw.call("/v3/kv/deleterange", {"key": FILLER})
+
+    def alarms(self) -> list[dict[str, str]]:
+        """Return the alarms that members have raised."""
+        found: list[dict[str, str]] = []
+
+        def look() -> None:
+            found[:] = self.raw.call("/v3/maintenance/alarm", {"action": "GET"}).get("alarms", [])
+
+        eventually(lambda: _tries(look), 60)
+        return found
+
+    def free_space(self) -> None:
+        """Do what etcd's documentation demands when a store is full: compact, defragment, disarm."""
+        self.compact(self.catch_up())
+        for member in self._members:
+            self.defragment(member)
+        for alarm in self.alarms():
+            body = {**alarm, "action": "DEACTIVATE"}
+            eventually(lambda b=body: _tries(lambda: self.raw.call("/v3/maintenance/alarm", b)), 60)
 
     def agreed(self) -> list[Step]:
         """Return the revisions of the store once all members have returned the same."""
