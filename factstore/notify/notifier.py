@@ -55,7 +55,9 @@ class Notifier:
         self._not_before: dict[str, float] = {}
         self._shares: dict[str, str | None] = {}
         self._names: frozenset[str] = frozenset()
-        self._registered = 0
+        self._registered = self._registered_at = (
+            0  # the lease, and the revision of the record on it
+        )
         self._seen = 0
         self._stopping = False
         self._stopped = parts.concurrency.new_signal()
@@ -102,6 +104,10 @@ class Notifier:
     def _round(self) -> None:
         """Start and stop deliveries, so that this notifier owns its share."""
         parts = self._parts
+        if self._was_removed():
+            LOG.warning("etcd has revoked the lease too early; other notifiers may deliver")
+            parts.lease.abandon()
+            self.lost()
         if parts.lease.id != self._registered or not self._registered:
             self._register()
         if parts.lease.allowed_until() <= parts.clock.monotonic():
@@ -130,6 +136,13 @@ class Notifier:
                     self._deliveries[identifier] = delivery
                     delivery.start()
 
+    def _was_removed(self) -> bool:
+        """Return True if the record of this notifier was deleted, although its lease is renewed."""
+        state = self._parts.store.state()
+        if not self._registered or state.revision < self._registered_at:
+            return False
+        return state.record(SERVICE, RecordKey(NotifierRecord, self._parts.name)) is None
+
     def _known(self) -> list[tuple[str, Subscription]]:
         return self._parts.store.state().unnamed_records(Subscription)
 
@@ -147,8 +160,8 @@ class Notifier:
         record = NotifierRecord(
             name=parts.name, host=self._host, started_at=parts.clock.timestamp()
         )
-        parts.transactor.run(RegisterNotifier(record, parts.lease.id))
-        self._registered = parts.lease.id
+        done = parts.transactor.run(RegisterNotifier(record, parts.lease.id))
+        self._registered, self._registered_at = parts.lease.id, done.revision
         LOG.info("notifier %s is registered", parts.name)
 
     def lost(self) -> None:

@@ -1,7 +1,8 @@
 """A notifier's lease: while it lasts, no other notifier owns the same subscriptions.
 
 etcd counts the time of a lease from when it has received a renewal, the notifier from before it sent
-the renewal.  So the notifier ends its requests before another one can begin.
+the renewal.  So the notifier ends its requests before another one can begin.  A leader of etcd that was
+paused can revoke a lease early; the notifier then stops when it sees that its record was deleted.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class NotifierLease:
 
     def _renew(self, lease: int) -> None:
         pause = RENEW_SECONDS
-        while not self._stopped.wait(pause) and not self._stopped.is_set():
+        while not self._stopped.wait(pause) and not self._stopped.is_set() and self.id == lease:
             sent_at = self._clock.monotonic()
             try:
                 renewed = self._store.renew_lease(lease, sent_at + self._timeout)
@@ -72,6 +73,8 @@ class NotifierLease:
                 LOG.exception("the lease could not be renewed; trying again")
                 pause = RETRY_SECONDS
                 continue
+            if self.id != lease:
+                return
             if not renewed:
                 self._until = -math.inf
                 LOG.warning("the lease has expired; other notifiers deliver its subscriptions")
@@ -79,6 +82,10 @@ class NotifierLease:
                 return
             self._until = sent_at + TTL - MARGIN_SECONDS
             pause = RENEW_SECONDS
+
+    def abandon(self) -> None:
+        """Stop sending and renewing, because etcd has revoked the lease before its time was over."""
+        self.id, self._until = 0, -math.inf
 
     def end(self) -> None:
         """Revoke the lease, so that others take over at once."""

@@ -28,11 +28,12 @@ from factstore.core.operations.subscription_changes import (
     RequestTest,
 )
 from factstore.core.operations.subscription_secrets import new_secret
-from factstore.notify import delivery, messages
+from factstore.notify import delivery, messages, notifier_lease
 from factstore.notify.notifier import Notifier
 from factstore.notify.targets.base import TargetSender
 from tests.contract.membership import join
 from tests.contract.notifiers import (
+    OK,
     SCOPE,
     Counts,
     Receiver,
@@ -44,7 +45,7 @@ from tests.contract.notifiers import (
     subscription,
 )
 from tests.contract.test_waits import look
-from tests.contract.world import EtcdWorld, Worker, World, author, new_scope
+from tests.contract.world import EtcdWorld, Worker, World, author, new_scope, soon
 from tests.eventually import eventually
 from tests.sealing_keys import make_keys, sealing_with
 
@@ -405,6 +406,37 @@ def test_lost_events_are_reported_as_a_gap(world: World, receiver: Receiver) -> 
         eventually(lambda: receiver.paths()[-1:] == ["after"], LONG)
         cursors = [Cursor.parse(event["data"]["cursor"]) for event in receiver.events()[1:]]
         assert cursors == sorted(cursors)
+    finally:
+        notifier.stop()
+
+
+def test_a_notifier_whose_lease_was_revoked_early_stops_and_owns_its_share_again(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a leader of etcd does that was paused and does not know of the renewals.
+    monkeypatch.setattr(notifier_lease, "TTL", 600)
+    monkeypatch.setattr(notifier_lease, "RENEW_SECONDS", 500.0)  # no renewal reveals it
+    worker = world.worker()
+    notifier, scope = start_notifier(worker), new_scope()
+    try:
+        found = subscribe(worker, receiver.url, stacks=[scope.stack])
+        becomes(worker, found.id, "active")
+        receiver.status = None  # a request runs that must end
+        worker.put(scope, "f0", 0)
+        eventually(lambda: receiver.paths() == ["f0"], LONG)
+        receiver.status = OK
+        (before,) = worker.store.state().records(SERVICE, NotifierRecord)
+        worker.store.revoke_lease(before.lease, soon())
+        for number in range(1, 4):
+            worker.put(scope, f"f{number}", number)
+        eventually(lambda: receiver.paths() == ["f0", "f1", "f2", "f3"], LONG)
+        (after,) = worker.store.state().records(SERVICE, NotifierRecord)
+        assert after.lease != before.lease
+        assert notifier.status().owned == 1
+        ids: dict[str, set[str]] = {}
+        for event in receiver.events()[1:]:
+            ids.setdefault(event["data"]["cursor"], set()).add(event["id"])
+        assert [len(each) for each in ids.values()] == [1, 1, 1, 1]
     finally:
         notifier.stop()
 
