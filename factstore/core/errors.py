@@ -25,6 +25,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+LIST_AGAIN = "list, then watch from the list's cursor"
+"""The remedy for an expired cursor of a watch."""
+
 OPERATOR_SECONDS = 60  # the time after which an operator may have repaired something
 
 
@@ -88,9 +91,17 @@ class PreconditionFailed(FactstoreError):
 
 
 class CursorExpired(FactstoreError):
-    """The history after a cursor was compacted or never existed in this store."""
+    """The history after a cursor was compacted or never existed in this store.
+
+    :param cause: what happened, without the remedy: a stream that restarts itself names another one.
+    :param remedy: what the caller has to do.
+    """
 
     code = "cursor_expired"
+
+    def __init__(self, cause: str, remedy: str | None = None) -> None:
+        super().__init__(cause if remedy is None else f"{cause}; {remedy}.")
+        self.cause = cause
 
 
 class Throttled(FactstoreError):

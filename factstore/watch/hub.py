@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
-from factstore.core.errors import CursorExpired
+from factstore.core.errors import LIST_AGAIN, CursorExpired
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
@@ -175,7 +175,7 @@ class Hub:
             found = self._find(of)
             if after < (found.floor if isinstance(found, Selected) else self._floor(of)):
                 raise CursorExpired(
-                    "the history after this cursor is no longer available; list, then watch from there."
+                    "the history after this cursor is no longer available", LIST_AGAIN
                 )
             if found is None or found.last_event <= after:
                 return EventBatch((), max(after, self._revision), more=False)

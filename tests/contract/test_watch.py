@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import pytest
 
-from factstore.core.errors import CursorExpired, Invalid, NotFound
+from factstore.core.errors import LIST_AGAIN, CursorExpired, Invalid, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection, Watched
+from factstore.core.services.watch import SNAPSHOT_FOLLOWS
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import (
     BookmarkFrame,
@@ -260,19 +261,30 @@ def test_a_stream_without_its_history_is_reset_or_refused_as_requested(
     last = [first.put(scope, "a", n).revision for n in range(1, 4)][-1]
     first.backend.compact(last, soon())
     late = world.worker()
-    with pytest.raises(CursorExpired):
+    refusals = []
+    with pytest.raises(CursorExpired) as refused:
         late.watch.stream(watched, start, False, of(watched), False)
-    with pytest.raises(CursorExpired):
+    refusals.append(refused.value)
+    with pytest.raises(CursorExpired) as refused:
         late.watch.poll(watched, start, 0, of(watched))
+    refusals.append(refused.value)
+    assert {LIST_AGAIN in refusal.detail for refusal in refusals} == {True}
     frames = stream(late, watched, start)
-    assert isinstance(next(frames), ResetFrame)
+    _check_reset(next(frames))
     assert paths(next(frames)) == ["a"]
     bookmark = next(frames)
     assert isinstance(bookmark, BookmarkFrame)
     late.put(scope, "b")
     assert changes(next(frames)) == ["fact.put b"]
     for cursor in (Cursor("0" * 16, 1), start._replace(revision=last + 1000)):
-        assert isinstance(next(stream(late, watched, cursor)), ResetFrame)
+        _check_reset(next(stream(late, watched, cursor)))
+
+
+def _check_reset(frame: Frame) -> None:
+    """Check that a frame tells the reader to use the snapshot, not to list."""
+    assert isinstance(frame, ResetFrame)
+    assert frame.detail.endswith(f"; {SNAPSHOT_FOLLOWS}.")
+    assert LIST_AGAIN not in frame.detail
 
 
 def test_a_reader_that_falls_behind_is_disconnected_with_its_cursor(
@@ -289,8 +301,7 @@ def test_a_reader_that_falls_behind_is_disconnected_with_its_cursor(
     rest = list(frames)
     assert isinstance(rest[-1], GoodbyeFrame)
     assert [frame for frame in rest if isinstance(frame, ChangeFrame)] == [], "a gap was not told"
-    again = stream(worker, watched, seen.cursor)
-    assert isinstance(next(again), ResetFrame)
+    _check_reset(next(stream(worker, watched, seen.cursor)))
 
 
 def test_the_deletion_of_a_stack_ends_its_streams_and_no_others(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from factstore.core.errors import CursorExpired
+from factstore.core.errors import LIST_AGAIN, CursorExpired
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event, by_revision
 from factstore.core.model.stack_selection import Watched
@@ -153,5 +153,5 @@ def read_events(
     """
     batch = source.read(of, at.revision, events=events, size=size)
     if store.epoch != at.epoch:  # it changes before the new store is read
-        raise CursorExpired("the store was replaced; list, then watch from the list's cursor.")
+        raise CursorExpired("the store was replaced", LIST_AGAIN)
     return batch

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from factstore.core.errors import CursorExpired, NotFound
+from factstore.core.errors import LIST_AGAIN, CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
@@ -28,6 +28,9 @@ from factstore.core.services.watch_frames import (
 )
 from factstore.core.services.watch_snapshot import snapshot
 from factstore.core.state.state import State
+
+SNAPSHOT_FOLLOWS = "discard everything received before, and use the snapshot that follows"
+"""The remedy in a stream for an expired cursor."""
 
 HandOver = Callable[[Cursor], bool]
 """Called when a stream has delivered everything before a cursor.
@@ -120,7 +123,7 @@ class WatchService(EventReader):
         except CursorExpired as error:
             if not reset:
                 raise
-            expired = error.detail
+            expired = f"{error.cause}; {SNAPSHOT_FOLLOWS}."
         if expired is not None or (since is None and initial):
             return self._restarted(of, wanted, expired, settle, hand_over)
         return self.follow(of, at, wanted, settle, hand_over)
@@ -183,8 +186,7 @@ class WatchService(EventReader):
             return Cursor(epoch, state.revision)
         if since.epoch != epoch or since.revision > state.revision:
             raise CursorExpired(
-                "the cursor is from another epoch of the store, or newer than the store; list, then "
-                "watch from the list's cursor."
+                "the cursor is from another epoch of the store, or newer than the store", LIST_AGAIN
             )
         return since
 
