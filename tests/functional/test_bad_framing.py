@@ -82,6 +82,55 @@ def test_a_client_that_never_sends_the_rest_loses_its_connection(
             assert connection.recv(1) == b""  # within the time limit of this test's connection
 
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+ASKS = ("Expect: 100-continue", "Content-Type: application/json")
+UNWANTED = {
+    "a body that is too large": ("PUT", "/facts/a", f"Content-Length: {2 * MIB}", "413 too_large"),
+    "a place that does not exist": ("PUT", "/nowhere", "Content-Length: 5", "404 not_found"),
+    "a method that is not allowed": (
+        "DELETE",
+        "/facts",
+        "Content-Length: 5",
+        "405 method_not_allowed",
+    ),
+    "a path that is invalid": ("PUT", "/facts/%00", "Content-Length: 5", "400 path_invalid"),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "length", "expected"), UNWANTED.values(), ids=UNWANTED)
+def test_a_client_that_asks_first_does_not_send_a_body_that_is_refused(
+    server: ApiServer, stack: str, method: str, path: str, length: str, expected: str
+) -> None:
+    with connect(server.url) as connection:
+        connection.sendall(request_bytes(method, f"{stack}{path}", *ASKS, length))
+        assert connection.recv(len(CONTINUE), socket.MSG_PEEK)[9:12] == expected[:3].encode()
+        answer = read_answer(connection)
+        check(answer, expected)
+        assert answer.headers["Connection"] == "close"
+        connection.sendall(b"12345")  # it may do so all the same
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_client_that_asks_first_sends_the_body_when_it_is_read_and_keeps_its_connection(
+    server: ApiServer, stack: str, chunked: bool
+) -> None:
+    length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 14"
+    body = b'{"value": "x"}'
+    raw = request_bytes("PUT", f"{stack}/facts/a", *ASKS, length)
+    with connect(server.url) as connection:
+        for status in (HTTPStatus.CREATED, HTTPStatus.OK):
+            connection.sendall(raw)
+            assert connection.recv(len(CONTINUE), socket.MSG_WAITALL) == CONTINUE
+            connection.sendall(b"e\r\n" + body + b"\r\n0\r\n\r\n" if chunked else body)
+            assert connection.recv(12, socket.MSG_PEEK)[9:12] == str(status.value).encode()
+            assert read_answer(connection).status == status
+        connection.sendall(request_bytes("GET", f"{stack}/facts/a", ASKS[0]))
+        assert connection.recv(12, socket.MSG_PEEK)[9:12] == b"200"
+        assert read_answer(connection).json()["value"] == "x"
+
+
 FRAMINGS = {
     "a header folded over lines": (("X-Folded: a\r\n b",), {0, 200, 400}),
     "a space before the colon": (("X-Odd : 1",), {0, 200, 400}),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.server.early_bytes import EarlyBytes
 
 if TYPE_CHECKING:
     from factstore.wsgi.server.connections import Connections
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 PING = b": ping\n\n"
 
 
-class Attention:
+class Attention(EarlyBytes):
     """A connection that notices when its client hangs up.
 
     :ivar stream: the stream of server-sent events that is the response.
@@ -38,8 +39,6 @@ class Attention:
         "_gone",
         "_greenlet",
         "_request",
-        "_sent_early",
-        "_sock",
         "_tls",
         "_waiting",
         "half_closed",
@@ -47,7 +46,7 @@ class Attention:
     )
 
     def __init__(self, sock: Any, connections: Connections) -> None:
-        self._sock = sock
+        super().__init__(sock)
         self._connections = connections
         self._tls = isinstance(sock, ssl.SSLSocket)
         current = gevent.getcurrent()
@@ -55,7 +54,6 @@ class Attention:
         self._request: Any = None
         self._abandon: Callable[[], None] | None = None  # of a request that waits in the loop
         self.stream: Stream | None = None
-        self._sent_early = 0  # bytes of the response's first line
         self._waiting = False
         self.half_closed = False
         self._gone = False
@@ -87,11 +85,6 @@ class Attention:
 
     def expire_attention(self) -> None:
         """Note that a request waits in the loop for long."""
-
-    def take_early(self) -> int:
-        """Return the number of bytes of a response that were sent while its request waited."""
-        early, self._sent_early = self._sent_early, 0
-        return early
 
     def notice(self, *, gone: bool) -> None:
         """Note, in the hub, that the client has sent FIN or, if *gone*, RST."""

@@ -126,7 +126,7 @@ class Connection(Attention):
     def end_stream(self) -> None:
         """Note that the response has been sent; the next request can follow."""
         self._phase, self._late, self._waiting = _Phase.IDLE, False, False
-        self._request = self.stream = None
+        self._request, self.stream, self._interim = None, None, b""
 
     # The greenlet that serves the connection
 
@@ -174,6 +174,7 @@ class Connection(Attention):
         if not self._until:
             self._until = time.monotonic() + self.read_seconds
             self._room = PIECE_BYTES
+        self._request_body()
         data = self._recv_next(size)
         self._room -= len(data)
         if self._phase is _Phase.BODY:
@@ -258,7 +259,7 @@ class Connection(Attention):
         if self._gone:
             self.count_gone()
             raise BrokenPipeError(errno.EPIPE, "the client has gone")
-        rest = memoryview(data)
+        rest, self._interim = memoryview(data), b""
         if self._sent_early:
             rest, self._sent_early = rest[self._sent_early :], 0
         self._sock.settimeout(self._limits.write_seconds)

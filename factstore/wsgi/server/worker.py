@@ -9,12 +9,9 @@ Malformed HTTP never reaches the application; gunicorn's own worker answers it w
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
-import io
 import mmap
 import ssl
-from collections.abc import Iterable
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +20,7 @@ import gevent
 from gevent.pool import Pool
 from gunicorn import util
 from gunicorn.http import errors as malformed
-from gunicorn.http.body import Body, ChunkedReader
+from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
 from factstore.wsgi.addresses import is_loopback
@@ -31,6 +28,12 @@ from factstore.wsgi.server.acceptor import Place, Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.patching import entry_points_read_once
+from factstore.wsgi.server.request_body import (
+    ChunkedBody,
+    asks_to_close,
+    close_if_unread,
+    read_rest,
+)
 from factstore.wsgi.server.timeouts import RequestTimeout
 
 if TYPE_CHECKING:
@@ -41,63 +44,7 @@ if TYPE_CHECKING:
 
 LATE_SECONDS = 1.0  # time for the request of a connection that was accepted while stopping
 LINGER_SECONDS = 2.0  # limits for reading the rest of a request that was answered early
-LINGER_BYTES = 8 * 1024 * 1024
 _NO_TIMEOUT = contextlib.nullcontext()
-
-
-class _ChunkedBody(io.RawIOBase):
-    """The chunked body of a request.
-
-    A malformed chunk counts as a broken connection, not as a failure here.  The connection is closed
-    after the response, because nobody knows where the next request begins (RFC 9112, section 7.1).
-    """
-
-    def __init__(self, request: Any) -> None:
-        self._request, self._body = request, request.body
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            data: bytes = self._body.read(len(buffer))
-        except malformed.ParseException as error:
-            self._request.force_close()
-            raise ConnectionResetError(errno.ECONNRESET, "malformed chunk") from error
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _read_rest(body: Any, seconds: float) -> bool:
-    """Read and discard the rest of a body that was answered early; return False if it is cut."""
-    # Closing a connection with unread data resets it. A client that is still sending may then never
-    # read the response, and a proxy returns 502.
-    if isinstance(body, Body) and getattr(body.reader, "length", None) == 0:
-        return True
-    discarded = 0
-    with (
-        contextlib.suppress(OSError, malformed.ParseException),
-        gevent.Timeout(seconds, False),
-    ):
-        while discarded < LINGER_BYTES:
-            piece = body.read(64 * 1024)
-            if not piece:
-                return True
-            discarded += len(piece)
-    return False
-
-
-def _asks_to_close(headers: Iterable[tuple[str, str]]) -> bool:
-    """Return True if ``close`` is one of the options in the ``Connection`` headers.
-
-    gunicorn compares the first header as a whole, but it is a list (RFC 9110, section 7.6.1).
-    """
-    return any(
-        option.strip().lower() == "close"
-        for name, value in headers
-        if name == "CONNECTION"
-        for option in value.split(",")
-    )
 
 
 def _concern_every_request(cfg: Any) -> bool:
@@ -213,20 +160,21 @@ class Worker(GeventWorker):
         :raises StopIteration: the connection is to be closed.
         """
         if isinstance(req.body.reader, ChunkedReader):
-            req.body = _ChunkedBody(req)
-        if _asks_to_close(req.headers):
+            req.body = ChunkedBody(req)
+        if asks_to_close(req.headers):
             req.force_close()
+        close_if_unread(req, sock)
         sock.begin_request(req)
         try:
             handled = super().handle_request(listener_name, req, sock, addr)
             if sock.left:
                 raise StopIteration
-            if not _read_rest(req.body, sock.read_seconds):
+            if not read_rest(req.body, sock.read_seconds):
                 raise StopIteration
             return handled
         except StopIteration:  # gunicorn closes the connection after this response
             if not sock.left:
-                _read_rest(req.body, LINGER_SECONDS)
+                read_rest(req.body, LINGER_SECONDS)
             raise
         finally:
             sock.end_request()
