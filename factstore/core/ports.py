@@ -73,7 +73,7 @@ class Backend(LeaseStore, Protocol):
         """Return a snapshot after which no history has been compacted."""
 
     def follow(self, after: int) -> Iterator[Step]:
-        """Yield every step after a revision in order, and wait indefinitely for the next.
+        """Return all steps after a revision in order; the iterator waits indefinitely for the next.
 
         :raises CursorExpired: the history was compacted or belongs to another epoch; open again.
         :raises Unavailable: the connection was lost; follow again.

@@ -13,6 +13,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.event import DeletionAuthor, Step
@@ -25,12 +26,13 @@ from factstore.core.operations.idempotency import earlier_receipt
 from factstore.core.ports import Clock, CommitEnded, Snapshot, StartedCommit, WakeUp
 from factstore.store import codec
 from factstore.store.attempt_fence import AttemptFence
-from factstore.store.client import EtcdClient, WatchStream
+from factstore.store.client import EtcdClient
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.decoding import Decoder
 from factstore.store.etcd_maintenance import EtcdMaintenance
 from factstore.store.fact_txns import FactTxns
 from factstore.store.followed import Followed
+from factstore.store.history_watch import HistoryWatch
 from factstore.store.key_builder import FENCE_SLOTS
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
@@ -83,7 +85,7 @@ class EtcdBackend(EtcdMaintenance):
             client.loop if client.loop.available else None,
         )
         self._epoch = ""
-        self._stream: WatchStream | None = None
+        self._stream: HistoryWatch | None = None
         self._has_earlier_receipts = False
         self._past = PastReader(client, keyspace, self._decoder)
         self.followed = Followed(client, keyspace)
@@ -111,16 +113,21 @@ class EtcdBackend(EtcdMaintenance):
             return Snapshot(self._epoch, start - 1, mutations, lost_at)
 
     def follow(self, after: int) -> Iterator[Step]:
-        """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
-        if self.head(self._deadline()) < after:
+        """Return every step after a revision; see :class:`~factstore.core.ports.Backend`."""
+        head = self.head(self._deadline())
+        if head < after:
             raise CursorExpired(
                 "etcd is at an older revision than before; it was restored or replaced"
             )
         if after < self._compacted_revision():
             raise CursorExpired("etcd has compacted the history")
         everything = self._keys.everything
-        stream = self._client.watch(everything.start, everything.end, after + 1)
-        self._stream = stream
+        watch = partial(self._client.watch, everything.start, everything.end)
+        self._stream = HistoryWatch(watch, after + 1, head)
+        return self._steps(self._stream)
+
+    def _steps(self, stream: HistoryWatch) -> Iterator[Step]:
+        """Yield the steps of a watch."""
         try:
             for events in stream:
                 mutations = tuple(self._decoder.mutations(events))

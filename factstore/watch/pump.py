@@ -30,6 +30,7 @@ class Pump:
         self._hub = hub
         self._stopping = threading.Event()
         self._ready = threading.Event()
+        self._following = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -57,6 +58,10 @@ class Pump:
         """Wait until the state has been loaded; return False after *timeout* seconds."""
         return self._ready.wait(timeout)
 
+    def wait_following(self, timeout: float) -> bool:
+        """Wait until the backend has begun to follow; return False after *timeout* seconds."""
+        return self._following.wait(timeout)
+
     def _run(self) -> None:
         backoff = BACKOFF_FIRST
         at: int | None = None
@@ -65,7 +70,9 @@ class Pump:
                 if at is None:
                     at = self._open()
                 before = at
-                for step in self._backend.follow(at):
+                steps = self._backend.follow(at)
+                self._following.set()
+                for step in steps:
                     if step.revision > at:  # a lagging etcd member may repeat steps
                         result = self._state.apply(step)
                         self._hub.publish(step.revision, result.events, result.touched)

@@ -14,7 +14,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from oslo_config import cfg
 
-from factstore.wsgi import configuration, deploy, runtime, runtime_registry
+from factstore.wsgi import configuration, runtime, runtime_registry
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.concurrency import blocking, slots_of
 from factstore.wsgi.ops import logs
@@ -22,6 +22,7 @@ from factstore.wsgi.ops import logs
 LOG = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
+FOLLOWING_SECONDS = 1.0  # for etcd to be asked for what the worker follows
 
 _lock = threading.Lock()
 _pipeline: WSGIApplication | None = None
@@ -38,8 +39,17 @@ def start(slots: Callable[[cfg.ConfigOpts], int]) -> WSGIApplication:
             conf = configuration.read(register_more=logs.register)
             logs.set_up(conf)
             built = runtime.build(conf, SystemClock(), blocking=blocking(slots(conf)))
-            pipeline = deploy.pipeline(conf, built)
             built.start()
+            try:
+                # The rest is imported while etcd collects the changes that the worker has to follow.
+                # No greenlet runs meanwhile, so etcd has to be asked before.
+                built.pump.wait_following(FOLLOWING_SECONDS)
+                from factstore.wsgi import deploy
+
+                pipeline = deploy.pipeline(conf, built)
+            except BaseException:
+                built.stop()
+                raise
             runtime_registry.set_runtime(built)
             atexit.register(built.stop)
             if built.catch_up(READY_SECONDS):

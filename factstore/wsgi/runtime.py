@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
@@ -35,12 +35,14 @@ from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.connection_limits import ConnectionLimits
-from factstore.wsgi.fast_path.fast_path import FastPath
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import limits
 from factstore.wsgi.ops.gauges import gauges
 from factstore.wsgi.ops.memory import FreeMemory
 from factstore.wsgi.scheduler import Scheduler, ThreadScheduler
+
+if TYPE_CHECKING:
+    from factstore.wsgi.fast_path.fast_path import FastPath
 
 MIB = 1024 * 1024
 

@@ -8,6 +8,7 @@ from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.event import DropFact, Step
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend, Transaction
+from factstore.store import history_watch
 from tests.contract.world import (
     PROJECT,
     make_stack,
@@ -29,6 +30,18 @@ def test_following_begins_after_any_revision_and_misses_and_repeats_nothing(
     assert [step.revision for step in whole] == made
     for n, after in enumerate([first, *made[:-1]]):
         assert steps(backend, after, made[-1]) == whole[n:]
+
+
+def test_a_long_history_is_read_in_parts_and_nothing_is_missed_or_repeated(
+    backend: Backend, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_watch, "PART", 3)
+    made = [put_all(backend, stack, new_fact("p", str(n)), new_fact(f"q{n}")) for n in range(20)]
+    following = backend.follow(stack.created)
+    assert [next(following).revision for _ in made] == made
+    for n in range(20, 30):  # the last of the parts is followed from here
+        revision = put_all(backend, stack, new_fact("p", str(n)))
+        assert next(following).revision == revision
 
 
 def test_following_waits_for_the_next_revision(backend: Backend, stack: Stack) -> None:
