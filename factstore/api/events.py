@@ -19,7 +19,7 @@ from factstore.api.event_stream import (
     Watcher,
     open_stream,
 )
-from factstore.api.identity import Identity, access
+from factstore.api.identity import access
 from factstore.api.media import JSON, preferred
 from factstore.api.raw_json import array_texts, object_texts
 from factstore.api.responses import texts_response
@@ -29,6 +29,7 @@ from factstore.api.services import services, waiting
 from factstore.core.errors import Forbidden
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import by_revision
+from factstore.core.model.permissions import Permissions
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.services.debounce import Debounce
@@ -71,7 +72,7 @@ class Events(MethodView):
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Watch a stack: as a stream with Accept: text/event-stream, otherwise by long polls."""
         scope = access().scope(rules.EVENTS, stack)
-        return _watch(scope, filter_of(query, access().identity()), query)
+        return _watch(scope, filter_of(query, access().identity().permissions.reach), query)
 
 
 @blueprint.route("/v1/events")
@@ -103,7 +104,7 @@ class AllEvents(MethodView):
         if project_id != identity.project_id:
             access().check(rules.ALL_EVENTS_ANY, project_id or "*")  # no project has this id
         patterns = StackPatterns.of(names_of(query["stacks"]))
-        wanted = replace(filter_of(query, identity), many=True)
+        wanted = replace(filter_of(query, identity.permissions.reach), many=True)
         return _watch(StackSelection(project_id, patterns), wanted, query)
 
 
@@ -126,12 +127,14 @@ def load_query(arguments: Mapping[str, str]) -> dict[str, Any] | None:
     return loaded
 
 
-def filter_of(query: Mapping[str, Any], identity: Identity) -> Filter:
-    """Return the filter for which a query asks."""
+def filter_of(query: Mapping[str, Any], reach: Permissions) -> Filter:
+    """Return the filter for which a query asks.
+
+    :param reach: of the caller's permissions.
+    """
     types, prefixes, groups, alarms = (
         names_of(query[name]) for name in ("types", "prefix", "group", "alarm")
     )
-    reach = identity.permissions.reach
     return Filter(prefixes, frozenset(types), reach, groups, alarms=alarms)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 
 def host_name(host: str) -> str:
@@ -19,6 +20,7 @@ def is_address(host: str) -> bool:
     return True
 
 
+@lru_cache(1024)
 def is_loopback(address: str) -> bool:
     """Return True if an address is of the loopback interface, or empty as that of a Unix socket.
 

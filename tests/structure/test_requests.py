@@ -9,9 +9,9 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from factstore.api.events import filter_of, load_query
-from factstore.api.identity import Identity
 from factstore.api.openapi import SECURITY
 from factstore.conf import cors
+from factstore.core.model.permissions import OWNER
 from tests.cases import cases
 from tests.structure.application import (
     AGENT,
@@ -137,7 +137,7 @@ def test_an_unknown_field_is_refused_with_the_known_ones(app: Flask) -> None:
 def test_a_watch_is_filtered_by_the_names_of_alarms() -> None:
     query = load_query({"alarm": "busy,idle", "prefix": "nodes"})
     assert query is not None
-    wanted = filter_of(query, Identity("user", "project", ("member",)))
+    wanted = filter_of(query, OWNER)
     assert (wanted.alarms, wanted.prefixes) == (("busy", "idle"), ("nodes",))
 
 

@@ -75,6 +75,11 @@ class Follower:
         return Cursor(self._epoch, self._page.at)
 
     @property
+    def revision(self) -> int:
+        """The revision of the position."""
+        return self._page.at
+
+    @property
     def holds(self) -> bool:
         """True if there are events that were read, and are not due yet."""
         return bool(self._page.events)

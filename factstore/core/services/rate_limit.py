@@ -267,15 +267,18 @@ class RateLimiter:
                 )
             keys = [(kind,), *bounds]
             self._blocked += 1
-            self._open.update(keys)
+            for key in keys:
+                self._open[key] += 1
             if more:
                 self._open[of_patterns] += more
 
         def leave() -> None:
             with self._lock:
                 self._blocked -= 1
-                self._open.subtract(keys)
-                self._open[of_patterns] -= more
+                if more:
+                    self._open[of_patterns] -= more
+                for key in keys:
+                    self._open[key] -= 1
                 for key in (*keys, of_patterns):
                     if not self._open[key]:
                         del self._open[key]

@@ -158,10 +158,11 @@ class WatchService(EventReader):
         epoch, state = self._store.epoch, self._store.state()
         if state.revision < head or state.stack(scope) is None:
             return None
-        at = Cursor(epoch, state.revision) if since is None else since
-        if at.epoch != epoch or at.revision > state.revision:
+        if since is None:  # no later revision has been published
+            return Cursor(epoch, state.revision)
+        if since.epoch != epoch or since.revision > state.revision:
             return None
-        batch = self._read(scope, at, 1, PAGE_BYTES)
+        batch = self._read(scope, since, 1, PAGE_BYTES)
         return None if batch.events else Cursor(epoch, batch.upto)
 
     def _start(self, of: Watched, since: Cursor | None, wanted: Filter) -> Cursor:

@@ -165,9 +165,8 @@ class State:
 
     def stack(self, scope: Scope) -> Stack | None:
         """Return the record of a stack, or None if it does not exist."""
-        with self._lock:
-            stack_state = self.stack_state(scope)
-            return stack_state.stack if stack_state else None
+        stack_state = self.stack_state(scope)  # without the lock, as one fact
+        return stack_state.stack if stack_state else None
 
     def stacks(self, project_id: str, after: str = "", limit: int | None = None) -> list[Stack]:
         """Return at most *limit* stacks of a project after a name, ordered by name; None for all."""

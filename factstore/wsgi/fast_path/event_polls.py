@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from factstore.api.events import filter_of, poll_texts
+from factstore.api.events import poll_texts
 from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
 from factstore.api.serializers.events import LARGE_BYTES
 from factstore.core.errors import CursorExpired, FactstoreError
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
-from factstore.core.model.path import check_stack_name
 from factstore.core.ports import Clock, EventSource
 from factstore.core.services.composition import Services
 from factstore.core.services.debounce import Page
@@ -21,7 +20,7 @@ from factstore.core.services.watch_filter import Filter
 from factstore.core.state.state import State
 from factstore.policies import stacks as rules
 from factstore.wsgi.fast_path.call import Call, Handle
-from factstore.wsgi.fast_path.event_reads import load_events_query
+from factstore.wsgi.fast_path.event_reads import find_filter, load_events_query
 from factstore.wsgi.fast_path.http_response import BY_ACCEPT, Answer
 from factstore.wsgi.fast_path.loop_wait import LoopWait
 from factstore.wsgi.fast_path.loop_waits import LoopWaits
@@ -130,12 +129,13 @@ class EventPolls:
             return False
         if not self._authorizer(rules.EVENTS, identity, identity.project_id):
             return False
-        cursor, wanted = headers.last_event_id or query["since"], filter_of(query, identity)
+        wanted = find_filter(call.request.query, identity.permissions.reach)
+        if wanted is None or not call.request.names_valid:  # the view words the refusal
+            return False
+        cursor = headers.last_event_id or query["since"]
         try:
             since = Cursor.parse(cursor) if cursor else None
-            check_stack_name(call.scope.stack)
-            wanted.check()
-        except FactstoreError:  # the view words the refusal
+        except FactstoreError:
             return False
         seconds: float = query["wait"]
         end = self._clock.monotonic() + seconds

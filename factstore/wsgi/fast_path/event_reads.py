@@ -12,7 +12,7 @@ from factstore.api.events import filter_of, load_query
 from factstore.api.identity import Authorizer
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.path import check_stack_name
+from factstore.core.model.permissions import Permissions
 from factstore.core.services.composition import Services
 from factstore.core.services.watch_filter import Filter
 from factstore.policies import stacks as rules
@@ -47,12 +47,12 @@ class EventReads:
         if query is None or query["initial"]:
             return False
         cursor = call.request.headers.last_event_id or query["since"]
-        wanted = filter_of(query, call.identity)
+        wanted = find_filter(call.request.query, call.identity.permissions.reach)
+        if wanted is None or not call.request.names_valid:  # the view words the refusal
+            return False
         try:
             since = Cursor.parse(cursor) if cursor else None
-            check_stack_name(call.scope.stack)
-            wanted.check()
-        except FactstoreError:  # the view words the refusal
+        except FactstoreError:
             return False
         join(self._store.join_head_read, partial(self._begin, call, query, since, wanted))
         return True
@@ -94,7 +94,7 @@ class EventReads:
                 call.scope,
                 identity,
                 since,
-                filter_of(query, identity),
+                filter_of(query, identity.permissions.reach),
                 query,
                 call.request_id,
                 call.begin_stream,
@@ -120,3 +120,20 @@ def load_events_query(query: str) -> dict[str, Any] | None:
     """Return a query as the schema loads it, or None if it has to be left to the view."""
     arguments = split_query(query)
     return None if arguments is None else load_query(arguments)
+
+
+@lru_cache(1024)
+def find_filter(query: str, reach: Permissions) -> Filter | None:
+    """Return the filter for which a valid query asks, or None if that is not valid.
+
+    Equal queries have the same filter, so it is found fast where it is part of a key.
+    """
+    loaded = load_events_query(query)
+    if loaded is None:
+        return None
+    wanted = filter_of(loaded, reach)
+    try:
+        wanted.check()
+    except FactstoreError:
+        return None
+    return wanted

@@ -48,13 +48,19 @@ class _Dates:
 _DATES = _Dates()
 
 
-def chunked_head(headers: Iterable[tuple[str, str]], request_id: str) -> bytes:
-    """Return the head of a response in chunked coding, which depends on ``Accept``."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    return (
-        f"{_STATUS_LINES[200]}{_DATES.now()}\r\nConnection: keep-alive\r\n"
-        f"Transfer-Encoding: chunked\r\n{lines}{BY_ACCEPT}{REQUEST_ID}: {request_id}\r\n\r\n"
-    ).encode()
+class ChunkedHead:
+    """The head of a response in chunked coding, which depends on ``Accept``."""
+
+    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        self._middle = (
+            f"\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n{lines}{BY_ACCEPT}"
+            f"{REQUEST_ID}: "
+        )
+
+    def of(self, request_id: str) -> bytes:
+        """Return the bytes of the head."""
+        return f"{_STATUS_LINES[200]}{_DATES.now()}{self._middle}{request_id}\r\n\r\n".encode()
 
 
 class Answer:

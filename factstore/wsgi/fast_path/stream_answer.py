@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from factstore.api.event_stream import FIRST, HEADERS, STREAM, StreamBody, Watcher
 from factstore.core.model.cursor import Cursor
 from factstore.wsgi.fast_path.chunks import LAST_CHUNK, chunk
-from factstore.wsgi.fast_path.http_response import chunked_head
+from factstore.wsgi.fast_path.http_response import ChunkedHead
 
-_HEADERS = (("Content-Type", STREAM), *HEADERS)
+_HEAD = ChunkedHead((("Content-Type", STREAM), *HEADERS))
+_FIRST_CHUNK = chunk(FIRST)
 
 
 class StreamAnswer:
@@ -25,7 +26,7 @@ class StreamAnswer:
     def pieces(self, request_id: str) -> Iterator[bytes]:
         """Yield the bytes of the response."""
         try:
-            yield chunked_head(_HEADERS, request_id)
+            yield _HEAD.of(request_id)
             for piece in self._body:
                 yield chunk(piece)
             if not self._body.ended:
@@ -57,4 +58,4 @@ class StreamStart:
     @property
     def head(self) -> bytes:
         """The first bytes of the response."""
-        return chunked_head(_HEADERS, self.watcher.request_id) + chunk(FIRST)
+        return _HEAD.of(self.watcher.request_id) + _FIRST_CHUNK

@@ -98,7 +98,8 @@ class Listener:
 
         :return: False if the stream has to try again later, None if it needs another listener.
         """
-        self.wake()  # to the newest revision, to which the stream has read
+        if cursor.revision > self._follower.revision:
+            self.wake()  # to the newest revision, to which the stream has read
         if self.closed:
             return None
         if self._audience is not None:
@@ -107,7 +108,7 @@ class Listener:
             return True
         if self._follower.holds:
             return None
-        if cursor.revision > self._follower.cursor.revision:
+        if cursor.revision > self._follower.revision:
             return False
         self._admit(stream)
         return True
@@ -179,7 +180,7 @@ class Listener:
         for cursor, stream in joining:
             if stream.listener is not self:
                 continue
-            if self._follower.holds or cursor.revision > self._follower.cursor.revision:
+            if self._follower.holds or cursor.revision > self._follower.revision:
                 stream.pull(b"", cursor)
             else:  # since its cursor there was no event that was not sent before it joined
                 self._admit(stream)
