@@ -25,6 +25,7 @@ from tests.gate.conditions import Conditions
 from tests.gate.faults import Beside, Faults
 from tests.gate.followers import ClientWatcher, CopyKeeper
 from tests.gate.judge import judge
+from tests.gate.known_faults import explanations
 from tests.gate.lifetimes import latenesses
 from tests.gate.members import LiveMember
 from tests.gate.probes import probes
@@ -57,6 +58,7 @@ class Size:
 class Report:
     """The numbers of a run."""
 
+    etcd: str = ""
     operations: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -77,7 +79,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"operations {self.operations}: {dict(self.outcomes)}, unknown {self.unknown:.2%}",
+            f"etcd {self.etcd}, {self.operations} operations, {self.unknown:.2%} unknown",
+            f"outcomes {dict(self.outcomes)}",
             f"faults {sum(self.faults.values())} of {len(self.faults)} kinds: {dict(self.faults)}",
             f"restarts of workers {self.restarts}, armings {self.armed}, resets {self.resets}",
             f"deliveries compared {self.deliveries}, copies compared {self.copies}",
@@ -87,7 +90,10 @@ class Report:
         for name, gaps, unknown in self.recoveries:
             times = " ".join(f"{gap:6.1f}" for gap in gaps.values())
             lines.append(f"  {name:28} {times} {unknown:6}")
-        lines += [f"BROKEN {each.kind}: {each.detail[:600]}" for each in self.violations[:20]]
+        for each in self.violations[:20]:
+            lines.append(f"BROKEN {each.kind}: {each.detail[:600]}")
+            known = explanations(each, self.etcd, self.faults)
+            lines += [f"  can be due to etcd {self.etcd}: {text}" for text in known]
         lines += [f"ERROR {each[:600]}" for each in self.complaints[:20]]
         return "\n".join(lines)
 
@@ -250,6 +256,7 @@ class Run:
     def check(self, recording: Recording) -> Report:
         """Compare everything, and return the report."""
         report, history = self.report, recording.history()
+        report.etcd = self.world.cluster.members[0].version()
         report.operations = self._progress.operations
         report.outcomes = self._progress.outcomes
         report.restarts = self.faults.restarts

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.faults import checker
+from tests.faults.checker import Violation
+from tests.gate.faults import LONG
 from tests.gate.judge import Judged, judge
+from tests.gate.known_faults import KNOWN
 from tests.gate.lifetimes import check_holds
 from tests.gate.linearizability import Call, check_key
 from tests.gate.recording import Hold, Recording
+from tests.gate.run import Report
 from tests.gate.seeds import SEEDS, copied
 from tests.gate.simulation import KEYS, Simulation
 
@@ -47,6 +54,37 @@ def test_a_copy_that_differs_from_the_store_is_found(recordings: list[Recording]
     right = Judged(recordings[0], recordings[0].history())
     assert {violation.kind for violation in judge(changed)} == {"copy"}
     assert {violation.kind for violation in judge(changed, right)} == {"copy"}
+
+
+@pytest.mark.parametrize(
+    ("version", "faults", "explained"),
+    [
+        ("3.4.23", ["leader_paused"], True),
+        ("3.4.23", ["leader_killed"], False),
+        ("3.4.19", ["leader_paused"], False),
+        ("3.4.42", ["leader_paused"], False),
+        ("3.5.30", ["leader_paused"], False),
+        ("3.6.0-rc.1", ["leader_paused"], False),
+    ],
+)
+def test_a_stale_read_is_reported_beside_the_fault_of_etcd_that_can_cause_it(
+    version: str, faults: list[str], explained: bool
+) -> None:
+    report = Report(etcd=version, violations=[Violation("illegal", "a read")])
+    report.faults.update(faults)
+    assert ("etcd's 20418" in str(report)) is explained
+    assert "BROKEN illegal: a read" in str(report)
+
+
+def test_known_faults_name_violations_and_faults_that_exist() -> None:
+    for known in KNOWN:
+        assert known.causes <= set(LONG), known.text
+        assert known.first < known.fixed, known.text
+        assert known.first[:2] == known.fixed[:2], known.text
+    sources = "".join(path.read_text() for path in Path(__file__).parent.glob("[!k]*.py"))
+    sources += Path(checker.__file__).read_text()
+    for kind in {kind for known in KNOWN for kind in known.kinds}:
+        assert re.search(rf'"{kind}"', sources), kind
 
 
 def test_a_turn_that_two_members_hold_is_found() -> None:

@@ -76,6 +76,16 @@ class Witness:
             self.raw.call("/v3/kv/put", {"key": FILLER, "value": value})
         self.raw.call("/v3/kv/deleterange", {"key": FILLER})
 
+    def replace_member(self, leader: EtcdServer, name: str, peer: str) -> None:
+        """Let a member leave the cluster, and let one without data join in its place."""
+        raw = RawEtcd(leader.endpoint)
+        members = raw.call("/v3/cluster/member/list", {})["members"]
+        (former,) = (each["ID"] for each in members if each.get("name") == name)
+        for path, body in (("remove", {"ID": former}), ("add", {"peerURLs": [peer]})):
+            eventually(
+                lambda p=path, b=body: _tries(lambda: raw.call(f"/v3/cluster/member/{p}", b))
+            )
+
     def alarms(self) -> list[dict[str, str]]:
         """Return the alarms that members have raised."""
         found: list[dict[str, str]] = []

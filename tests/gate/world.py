@@ -20,9 +20,9 @@ from tests.service import ApiServer
 
 SERVICES = ("a", "b")
 CLIENTS = "clients"
-QUOTA = 48 * 1024 * 1024
+QUOTA = 32 * 1024 * 1024
 """Bytes of the database of each member of etcd."""
-QUOTA_ARGS = ("--quota-backend-bytes", str(QUOTA))
+ETCD_ARGS = ("--quota-backend-bytes", str(QUOTA), "--snapshot-count", "1000")
 PATIENT = ("--heartbeat-interval", "200", "--election-timeout", "2000")
 """Because this process forwards what members send to each other, and is busy with its clients."""
 
@@ -50,7 +50,7 @@ class World:
         """The URLs at which members of etcd reach each other."""
         self.cluster = EtcdCluster(
             directory / "etcd",
-            extra_args=(*QUOTA_ARGS, *(PATIENT if links_peers else ())),
+            extra_args=(*ETCD_ARGS, *(PATIENT if links_peers else ())),
             peer_url=self._link_peer if links_peers else self._own_peer,
         )
         self.members = {member.name: member for member in self.cluster.members}

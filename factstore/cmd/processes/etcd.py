@@ -100,10 +100,14 @@ class EtcdServer:
     def peer_url(self) -> str:
         return f"http://{LOOPBACK}:{self.peer_port}"
 
-    def start(self) -> None:
-        """Start etcd and return at once. Raises ChildError."""
+    def start(self, *, joins: bool = False) -> None:
+        """Start etcd and return at once. Raises ChildError.
+
+        ``joins`` is for a member without data of a cluster that exists.
+        """
         private_directory(self.data_dir)  # etcd insists on 0700
-        self.child.start(self._argv(), log_path=self.log_path, env=_environment())
+        argv = self._argv("existing" if joins else "new")
+        self.child.start(argv, log_path=self.log_path, env=_environment())
 
     def wait_ready(self, deadline: float = 15.0, pause: Pause = time.sleep) -> None:
         """Wait until etcd answers a read that needs a quorum. Raises ChildError."""
@@ -155,7 +159,7 @@ class EtcdServer:
         answer: dict[str, Any] = self._probe.json("/v3/maintenance/status", {})
         return answer
 
-    def _argv(self) -> list[str]:
+    def _argv(self, state: str) -> list[str]:
         peers = ",".join(f"{name}={url}" for name, url in self._peers.items())
         return [
             self._binary,
@@ -166,7 +170,7 @@ class EtcdServer:
             *("--listen-peer-urls", self.peer_url),
             *("--initial-advertise-peer-urls", self.peer_url),
             *("--initial-cluster", peers),
-            *("--initial-cluster-state", "new"),
+            *("--initial-cluster-state", state),
             # 3.4 defaults to the older logger; newer versions support only zap.
             *("--logger", "zap"),
             *("--log-outputs", "stderr"),
