@@ -193,29 +193,32 @@ class Page:
 
     def click(self, selector: str, text: str | None = None) -> None:
         """Click the middle of an element, of several the first one with a text."""
-        place = self.wait(
+        place = self.place(selector, text)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.mouse(kind, place)
+
+    def place(self, selector: str, text: str | None = None) -> list[float]:
+        """Return the middle of an element that does not move, of several the first one with a text."""
+        found: list[float] = self.wait(
             f"""(async () => {{
               const found = [...document.querySelectorAll({json.dumps(selector)})].find((each) =>
                 {json.dumps(text)} === null || each.textContent.trim() === {json.dumps(text)});
               if (!found || found.disabled) return null;
               found.scrollIntoView({{block: "nearest"}});
               const before = found.getBoundingClientRect();
-              // What arrives can move it, or draw another one in its place.
+              // What arrives can move it.
               await new Promise((done) => setTimeout(done, 100));
               const box = found.getBoundingClientRect();
               if (box.x !== before.x || box.y !== before.y) return null;
               return box.width ? [box.x + box.width / 2, box.y + box.height / 2] : null;
             }})()"""
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call(
-                "Input.dispatchMouseEvent",
-                type=kind,
-                x=place[0],
-                y=place[1],
-                button="left",
-                clickCount=1,
-            )
+        return found
+
+    def mouse(self, kind: str, place: list[float]) -> None:
+        """Press or release the button of the mouse at a place."""
+        x, y = place
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def fill(self, selector: str, text: str) -> None:
         """Replace the text of an input, as typing does."""

@@ -9,6 +9,8 @@ import pytest
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from tests.console.chromium import Chromium, Page
+from tests.console.contents import MARKUP, fill
+from tests.http import Caller
 from tests.service import ApiServer, check_log
 
 CONSOLE = {"console": {"enabled": "true"}}
@@ -37,6 +39,18 @@ def console(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api"), options=CONSOLE) as server:
         yield server
         check_log(server)
+
+
+@pytest.fixture(scope="session")
+def api(console: ApiServer) -> Iterator[Caller]:
+    with Caller(console.url) as caller:
+        yield caller
+
+
+@pytest.fixture(scope="session")
+def stack(api: Caller) -> str:
+    """A stack with something of every kind, of which every text is markup."""
+    return fill(api, MARKUP)
 
 
 @pytest.fixture(scope="session")

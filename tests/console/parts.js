@@ -1,8 +1,8 @@
 // Tests of the console's modules that need no service; the result is the list of what is wrong.
 (async () => {
   const from = (name) => import(new URL(`lib/${name}.js`, document.baseURI));
-  const [tree, diff, json, layout, stream, model] =
-    await Promise.all(["tree", "diff", "json", "layout", "stream", "model"].map(from));
+  const [tree, diff, json, layout, stream, model, dom] =
+    await Promise.all(["tree", "diff", "json", "layout", "stream", "model", "dom"].map(from));
   const wrong = [];
   const equal = (name, found, wanted) => {
     const [one, other] = [found, wanted].map((each) => JSON.stringify(each));
@@ -119,5 +119,42 @@
   equal("facts", [...copy.facts.keys()], ["d"]);
   equal("events", copy.log.filter((each) => each.cursor).map((each) => each.cursor), ["e.6", "e.7"]);
   equal("the reset is shown", copy.log.filter((each) => each.changes[0].type === "reset").length, 1);
+
+  // What is drawn again is what was asked for, and equal parts stay the same elements.
+  const {h, redraw} = dom, pressed = [];
+  const box = document.body.appendChild(h("section"));
+  const draw = (names, text) => redraw(box, h("p", {class: text || null}, "All ", h("b", null, text)), names.map((name) =>
+    h("article", {"data-key": name}, h("details", null, h("summary", null, text), name),
+      h("button", {onclick: () => pressed.push(`${name} ${text}`)}, "Go"))), text && "the end");
+  const parts = () => new Map([...box.querySelectorAll("article")].map((each) => [each.dataset.key, each]));
+  for (let turn = 0; turn < 200; turn += 1) {
+    const names = [..."abcdefgh"].filter(() => random(3)).sort(() => random(2) - 0.5), text = turn % 5 ? `t${turn}` : "";
+    const before = parts(), buttons = [...box.querySelectorAll("button")];
+    const focused = buttons.length ? buttons[random(buttons.length)] : null;
+    focused?.focus();
+    draw(names, text);
+    const fresh = names.map((name) => `${text}${name}Go`).join("");
+    equal(`turn ${turn}`, [box.textContent, box.firstChild.className], [`All ${text}${fresh}${text && "the end"}`, text]);
+    for (const [name, element] of parts()) {
+      if (before.has(name) && before.get(name) !== element) wrong.push(`turn ${turn}: ${name} is another element`);
+    }
+    if (focused?.isConnected && document.activeElement !== focused) wrong.push(`turn ${turn}: the focus is lost`);
+  }
+  draw(["a", "b"], "one");
+  const [opened] = box.querySelectorAll("details"), [button] = box.querySelectorAll("button");
+  opened.open = true;
+  draw(["b", "a"], "two");
+  button.click();
+  equal("only the last listener runs", pressed, ["a two"]);
+  equal("details stay open", opened.isConnected && opened.open, true);
+  redraw(box, h("a", {href: "#/one"}, "x"), h("button", null, "Edit"));
+  const others = [...box.children];
+  redraw(box, h("a", {href: "#/two"}, "x"), h("button", null, "Delete"));
+  equal("a link or a button does not become another one", others.filter((each) => each.isConnected), []);
+  const own = h("i", {"data-key": "own"}, "own");
+  redraw(box, h("p", null, own));
+  redraw(box, h("p", null, own), own.cloneNode());
+  equal("an element of the caller is shown itself", own.isConnected, true);
+  box.remove();
   return wrong;
 })()

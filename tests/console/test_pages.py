@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import axe_core_python
 import pytest
 
 from factstore.cmd.processes.accounts import PERSONAS
@@ -16,6 +12,7 @@ from factstore.cmd.processes.ports import free_port, is_free
 from factstore.cmd.processes.process import Child
 from tests.cases import cases
 from tests.console.chromium import Page
+from tests.console.contents import MARKUP, VIEWS, at, fill
 from tests.eventually import eventually
 from tests.examples.browser import browser
 from tests.http import Caller, fresh_stack
@@ -24,88 +21,6 @@ from tests.relay import Relay
 from tests.service import ApiServer
 
 pytestmark = pytest.mark.skipif(browser() is None, reason="there is no Chromium")
-
-VIEWS = (
-    *("", "facts", "facts/nodes/c1/ip", "members", "members/c1", "waiters", "alarms"),
-    *("configurations", "actions", "turns", "events"),
-)
-MARKUP = "<img src=x onerror=window.hit=1><script>window.hit=1</script>"
-AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
-
-
-@pytest.fixture(scope="module")
-def api(console: ApiServer) -> Iterator[Caller]:
-    with Caller(console.url) as caller:
-        yield caller
-
-
-def at(server: str, *names: str) -> str:
-    """Return the URL of a page of the console."""
-    return f"{server}/console/#/{'/'.join(names)}"
-
-
-def fill(api: Caller, text: str) -> str:
-    """Make a stack with something of every kind, and a text wherever one can be; return its name."""
-    stack = fresh_stack()
-    base = f"/v1/stacks/{stack}"
-
-    def put(path: str, body: object) -> Any:
-        answer = api("PUT", base + path, json=body)
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
-
-    put("", {"description": text, "keep_values": 5})
-    for name, group in (("head", "head"), ("c1", "compute"), ("c2", "compute")):
-        put(f"/members/{name}", {"group": group, "ttl": 3600, "attributes": {text: [text]}})
-        put(f"/facts/nodes/{name}/ip", {"value": text})
-    put("/facts/nodes/c1/ip", {"value": {text: [1, text]}, "kind": "observed"})
-    put("/facts/config/key", {"value": text, "sensitive": True})
-    put("/facts/config/mode", {"value": text, "kind": "parameter"})
-    every = {"every_member": {"group": "compute", "fact": "ready", "equals": text, "at_least": 1}}
-    put("/waiters/cluster", {"success": every, "timeout": 3600})
-    put("/waiters/signals", {"success": {"signals": 1}, "failure": None})
-    failed = {"status": "FAILURE", "reason": text, "data": text, "id": text}
-    api.post(f"{base}/waiters/signals/signal", json=failed).raise_for_status()
-    put("/alarms/load", {"condition": {"facts": "nodes/*/ip", "equals": text}})
-    put(
-        "/alarms/average",
-        {
-            "condition": {
-                "aggregate": {"function": "avg", "fact": "load", "group": "compute", "at_least": 1}
-            }
-        },
-    )
-    put("/facts/nodes/c1/load", {"value": 0.5})
-    made = put(
-        "/configurations/c1/app", {"group": "script", "config": text, "options": {text: text}}
-    )
-    put(
-        "/configurations/c1/app/result",
-        {
-            "id": made["id"],
-            "state": "failed",
-            "status_code": 1,
-            "stdout": text,
-            "stderr": text,
-            "reason": text,
-            "message": text,
-            "outputs": {text: text},
-        },
-    )
-    put("/configurations/c2/app", {"group": "script", "depends_on": ["c1/app"]})
-    action = api.post(
-        f"{base}/actions", json={"hook": "script", "config": text, "group": "compute"}
-    )
-    assert action.ok, action.text
-    put("/turns/rolling/c1", {"max_parallel": 1})
-    put("/turns/rolling/c2", {"max_parallel": 1})
-    return stack
-
-
-@pytest.fixture(scope="module")
-def stack(api: Caller) -> str:
-    """A stack with something of every kind, of which every text is markup."""
-    return fill(api, MARKUP)
 
 
 def test_a_change_is_shown_at_once_with_its_history(
@@ -121,7 +36,8 @@ def test_a_change_is_shown_at_once_with_its_history(
     page.js(
         "window.seen = new Promise((resolve) => new MutationObserver(() =>"
         " document.querySelector('.detail .value')?.textContent.includes('10.0.0.9') && resolve(true))"
-        ".observe(document.querySelector('.detail'), {childList: true, subtree: true})); 0"
+        ".observe(document.querySelector('.detail'),"
+        " {childList: true, characterData: true, subtree: true})); 0"
     )
     api.put(f"{facts}/nodes/head/ip", "10.0.0.9")
     api.put(f"{facts}/nodes/new/ip", 9007199254740993)
@@ -233,6 +149,70 @@ def test_no_text_of_anybody_becomes_markup(
     assert page.js("window.hit") is None
     assert page.js("document.querySelectorAll('img, main script, dialog script').length") == 0
     api.delete(f"/v1/subscriptions/{made.json()['id']}")
+
+
+OPERATED = "main a, main button, main summary, main input, main [tabindex]"
+"""What people press or focus."""
+
+
+def test_what_people_press_or_focus_stays_while_data_arrive(
+    page: Page, console: ApiServer, api: Caller
+) -> None:
+    stack = fill(api, "x")
+    base = f"/v1/stacks/{stack}"
+    action = f"actions/{api.get(f'{base}/actions').json()['actions'][0]['id']}/results/c1"
+    cursor = api.get(f"{base}/facts").json()["cursor"]
+    waits = {"group": "script", "depends_on": ["c1/other"]}
+    # A view, a part of it that appears last, a change, and a text that appears because of it.
+    changes = (
+        ("facts/nodes/c1/ip", ".timeline .diff", "facts/nodes/c1/ip", {"value": "new"}, '"new"'),
+        ("members/c1", ".detail li a", "facts/nodes/c1/a", {"value": 1}, "Facts (3)"),
+        ("members/c1", ".detail code", "members/c1/heartbeat", {"applied": cursor}, cursor),
+        ("waiters", ".cards button", "facts/nodes/c1/ready", {"value": "x"}, "1 of 2"),
+        ("alarms", ".cards button", "facts/nodes/c1/load", {"value": 0.75}, "0.75"),
+        ("configurations", "button.run", "configurations/c1/more", {"group": "script"}, "more:"),
+        ("actions", ".cards button", action, {"state": "complete"}, "1 of 2"),
+        ("turns", ".cards li a", "turns/rolling/head", {"max_parallel": 1}, "head"),
+        ("", "details.card summary", "configurations/c2/more", waits, "7 waits"),
+    )
+    page.open(at(console.url, "stacks", stack))
+    page.wait("document.querySelector('#connection').dataset.state === 'live'")
+    with cases() as case:
+        for view, part, path, body, shown in changes:
+            with case(f"{view}: {path}"):
+                page.js(f"location.hash = '#/stacks/{stack}/{view}'")
+                page.wait(f"document.querySelector({part!r})")
+                assert shown not in page.text()
+                page.js(
+                    "for (const each of document.querySelectorAll('details')) each.open = true;"
+                    f"window.noted = [...document.querySelectorAll({OPERATED!r})]; 0"
+                )
+                method = "POST" if path.endswith("heartbeat") else "PUT"
+                answer = api(method, f"{base}/{path}", json=body)
+                assert answer.ok, answer.text
+                page.shows(shown)
+                assert page.js("noted.filter((e) => !e.isConnected).map((e) => e.outerHTML)") == []
+                assert page.js("document.querySelectorAll('details:not([open])').length") == 0
+
+
+def test_a_press_selects_the_row_below_it_although_rows_move(
+    page: Page, console: ApiServer, api: Caller
+) -> None:
+    stack = fresh_stack()
+    facts = f"/v1/stacks/{stack}/facts"
+    api.put(f"{facts}/first", 0)
+    page.open(at(console.url, "stacks", stack, "events"))
+    page.wait("document.querySelector('#connection').dataset.state === 'live'")
+    page.shows("No event has arrived")
+    api.put(f"{facts}/pressed", 0)
+    page.shows("pressed = 0")
+    place = page.place(".virtual .row")
+    page.mouse("mousePressed", place)
+    for number in range(3):
+        api.put(f"{facts}/later{number}", number)
+    page.shows("later2 = 2")
+    page.mouse("mouseReleased", place)
+    page.wait("document.querySelector('.detail pre').textContent.includes('\"path\": \"pressed\"')")
 
 
 def sign_in(page: Page, keystone: KeystoneServer, persona: str) -> None:
@@ -350,95 +330,6 @@ def test_after_a_loss_of_the_network_no_event_is_missing(
     names = [f"meanwhile{number}" for number in range(20)]
     assert [name for name in names if f"{name} = " not in shown] == []
     assert "reset" not in shown
-
-
-def test_the_pages_fit_a_phone_and_have_no_faults_of_accessibility(
-    page: Page, console: ApiServer, stack: str
-) -> None:
-    views = [at(console.url, "stacks", stack, *view.split("/")) for view in VIEWS]
-    axe = AXE.read_text()
-    with cases() as case:
-        for number, url in enumerate((at(console.url), at(console.url, "subscriptions"), *views)):
-            page.prefer(color_scheme="dark" if number % 2 else "light")
-            page.open(url)
-            page.wait("document.querySelector('main .page')")
-            if "/stacks/" in url:
-                page.wait("document.querySelector('#connection').dataset.state === 'live'")
-                page.wait(
-                    "/ of /.test(document.querySelector('[data-figure=converged]').textContent)"
-                )
-            page.js("new Promise((resolve) => setTimeout(resolve, 0))")
-            with case(f"{url} on a phone"):
-                page.resize(360, 740, mobile=True)
-                page.wait("innerWidth === 360")
-                wide = page.js(
-                    "[...document.querySelectorAll('body *')].filter((e) => e.clientWidth"
-                    " && !e.closest('.tabs, pre, table') && e.getBoundingClientRect().right > 361)"
-                    ".map((e) => e.className + e.textContent.slice(0, 40))"
-                )
-                assert wide == []
-                assert page.js("document.documentElement.scrollWidth") <= 360
-                page.resize(1280, 800)
-                page.wait("innerWidth === 1280")
-            for scheme, rules in (("light", EVERYTHING), ("dark", COLOURS)):
-                page.prefer(color_scheme=scheme)
-                with case(f"{url} {scheme}"):
-                    assert faults(page, axe, rules) == []
-    # The search itself works: it finds a text that is too pale, and a button without a name.
-    page.js(
-        "(() => { const pale = document.createElement('p'); pale.textContent = 'pale';"
-        " pale.style.color = '#777'; pale.style.background = '#888';"
-        " document.querySelector('main').append(pale, document.createElement('button')); })()"
-    )
-    assert {each[0] for each in faults(page, axe)} == {"color-contrast", "button-name"}
-
-
-EVERYTHING = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-COLOURS = {"type": "rule", "values": ["color-contrast"]}  # only these differ between light and dark
-
-
-def faults(page: Page, axe: str, rules: object = EVERYTHING) -> list[list[str]]:
-    """Return what axe-core finds, of WCAG 2.1 A and AA."""
-    if page.js("typeof axe") == "undefined":
-        page.js(f"{axe}; 0")
-    found = page.js(
-        f"axe.run(document, {{runOnly: {json.dumps(rules)}, resultTypes: ['violations']}})"
-        ".then((found) => JSON.stringify(found.violations.map((each) =>"
-        " [each.id, each.nodes.slice(0, 3).map((node) => [node.html, node.failureSummary])])))"
-    )
-    return list(json.loads(found))
-
-
-def test_the_keyboard_is_enough(page: Page, console: ApiServer, stack: str) -> None:
-    page.open(at(console.url, "stacks", stack, "facts"))
-    page.shows("facts")
-    page.wait("document.querySelector('[role=treeitem]')")
-    reached = []
-    for _ in range(30):
-        page.press("Tab")
-        reached.append(
-            page.js(
-                "document.activeElement.getAttribute('role') || document.activeElement.textContent"
-            )
-        )
-        if reached[-1] == "tree":
-            break
-    assert reached[0] == "Skip to the content"
-    assert reached[-1] == "tree"
-    active = "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))"
-    assert page.js(f"{active}.textContent").endswith("config2")
-    page.press("ArrowLeft")  # closes the folder
-    page.wait(f"{active}.getAttribute('aria-expanded') === 'false'")
-    page.press("ArrowRight")
-    page.wait(f"{active}.getAttribute('aria-expanded') === 'true'")
-    page.press("ArrowDown")
-    page.press("Enter")
-    page.wait("location.hash.endsWith('/facts/config/key')")
-    page.wait("document.querySelector('.detail h2').textContent === 'config/key'")
-    page.click(".detail button", "Edit")
-    page.wait("document.querySelector('dialog').contains(document.activeElement)")
-    page.press("Escape")
-    page.wait("!document.querySelector('dialog') && document.activeElement.textContent === 'Edit'")
 
 
 def test_the_parts_compute_what_they_promise(page: Page, console: ApiServer) -> None:

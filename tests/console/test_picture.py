@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.console.chromium import Page
-from tests.console.test_pages import at
+from tests.console.contents import at
 from tests.examples.browser import browser
 from tests.grants import issue
 from tests.http import Caller, fresh_stack
@@ -44,12 +44,6 @@ PIXELS = """
 """
 """Counts the pixels of the picture that have a colour of the page; or blue ones near a place, because
 ripples fade."""
-
-
-@pytest.fixture(scope="module")
-def api(console: ApiServer) -> Iterator[Caller]:
-    with Caller(console.url) as caller:
-        yield caller
 
 
 def join(api: Caller, base: str, *names: str) -> dict[str, str]:

@@ -28,8 +28,7 @@ export function ago(timestamp, prefix = "") {
 /** Return a bar for a part of a whole. */
 export function bar(value, whole, label) {
   const share = whole > 0 ? Math.min(1, value / whole) : 0;
-  const inner = h("span", {class: "fill"});
-  inner.style.setProperty("inline-size", `${share * 100}%`);
+  const inner = h("span", {class: "fill", style: {"inline-size": `${share * 100}%`}});
   return h("span", {class: "bar", role: "progressbar", "aria-label": label, "aria-valuemin": 0,
     "aria-valuemax": whole, "aria-valuenow": Math.min(value, whole)}, inner);
 }
@@ -37,7 +36,7 @@ export function bar(value, whole, label) {
 /** Return names and values as a list of terms; entries with null values are left out. */
 export function terms(entries) {
   return h("dl", {class: "terms"}, entries.filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+    .map(([name, value]) => h("div", {"data-key": name}, h("dt", null, name), h("dd", null, value))));
 }
 
 /** Return a text block that scrolls; it can be focused, so that the keyboard scrolls it, too. */

@@ -1,6 +1,6 @@
 // A list of any length of which only the visible rows are elements, and which the keyboard operates.
 
-import {h} from "./dom.js";
+import {h, redraw} from "./dom.js";
 
 const MARGIN = 8; // rows above and below the visible ones
 const MOST_PIXELS = 8_000_000; // browsers cannot show taller elements
@@ -18,6 +18,7 @@ export class VirtualList {
   #elements = new Map();
   #active = 0;
   #frame = 0;
+  #pressed = null;
 
   constructor(options) {
     this.options = options;
@@ -26,6 +27,7 @@ export class VirtualList {
     this.element = h("div", {
       role: options.role, "aria-label": options.label, tabindex: 0, class: `virtual ${options.class ?? ""}`,
       onscroll: () => this.#later(), onkeydown: (event) => this.#key(event),
+      onpointerdown: (event) => { this.#pressed = {row: this.#rowAt(event), x: event.clientX, y: event.clientY}; },
       onclick: (event) => this.#click(event),
     }, this.spacer);
     this.observer = new ResizeObserver(() => this.#later());
@@ -118,7 +120,7 @@ export class VirtualList {
       }
       element.classList.toggle("selected", Boolean(attributes.selected));
       element.classList.toggle("heading", Boolean(attributes.heading));
-      element.replaceChildren(...[options.render(row, index)].flat().filter(Boolean));
+      redraw(element, options.render(row, index));
     }
   }
 
@@ -135,10 +137,21 @@ export class VirtualList {
   }
 
   #click(event) {
+    const {row, x, y} = this.#pressed ?? {};
+    this.#pressed = null;
+    // Rows can move between the press and the release. A program, such as a screen reader, clicks without a press.
+    const still = row && Math.hypot(event.clientX - x, event.clientY - y) < this.options.rowHeight / 2;
+    const chosen = still ? row : this.#rowAt(event);
+    if (!chosen) return;
+    const {key} = this.options;
+    const at = key ? this.#rows.findIndex((each) => key(each) === key(chosen)) : this.#rows.indexOf(chosen);
+    if (at >= 0) this.#activate(at);
+    this.options.onselect?.(chosen, event);
+  }
+
+  #rowAt(event) {
     const element = event.target.closest(".row");
-    if (!element) return;
-    this.#activate(Number(element.dataset.index));
-    this.options.onselect?.(this.active, event);
+    return element && this.#rows[Number(element.dataset.index)];
   }
 
   #key(event) {

@@ -1,7 +1,7 @@
 // The configurations of a stack and their results, as a timeline for each member.
 
 import {call, url} from "../lib/api.js";
-import {h, settled, show} from "../lib/dom.js";
+import {h, redraw, settled, show} from "../lib/dom.js";
 import {format} from "../lib/json.js";
 import {ago, attempt, badge, block, dialog, button, empty, kindOf, terms} from "../lib/parts.js";
 import {duration} from "../lib/time.js";
@@ -26,14 +26,10 @@ export function configurationsView(content, context) {
     "aria-label": "Search configurations", oninput: draw});
   const count = h("span", {class: "count", role: "status"});
   show(content, h("div", {class: "bar-top"}, search, count), nothing, rows);
-  let found = [], known = "";
+  let found = [];
 
   async function load() {
-    const answer = await call("GET", `${base}/configurations`);
-    const text = JSON.stringify(answer);
-    if (text === known) return;
-    known = text;
-    found = answer.configurations;
+    found = (await call("GET", `${base}/configurations`)).configurations;
     draw();
   }
   const later = settled(300, () => attempt(load));
@@ -68,18 +64,15 @@ export function configurationsView(content, context) {
     const {result} = each;
     const label = `${each.name}: ${each.state.replaceAll("_", " ")}`;
     const element = button([h("span", {class: "mark", "aria-hidden": "true"}), label], () => detail(each),
-      {class: `run ${kindOf(each.state)}`, title: result?.message || each.waits_for.join(", ")});
+      {"data-key": "run", class: `run ${kindOf(each.state)}`, title: result?.message || each.waits_for.join(", ")});
     if (result && span) {
       const start = (Date.parse(result.started_at) - span.begin) / span.length;
       const end = ((result.ended_at ? Date.parse(result.ended_at) : now) - span.begin) / span.length;
-      const lane = h("span", {class: "lane", "aria-hidden": "true"});
-      const line = h("span", {class: "stretch"});
-      line.style.setProperty("inset-inline-start", `${start * 100}%`);
-      line.style.setProperty("inline-size", `max(3px, ${(end - start) * 100}%)`);
-      lane.append(line);
-      return h("li", null, element, lane);
+      const style = {"inset-inline-start": `${start * 100}%`, "inline-size": `max(3px, ${(end - start) * 100}%)`};
+      return h("li", {"data-key": each.name}, element,
+        h("span", {class: "lane", "aria-hidden": "true"}, h("span", {class: "stretch", style})));
     }
-    return h("li", null, element, h("span", {class: "small"}, each.waits_for.length ? `waits for ${each.waits_for.join(", ")}` : ""));
+    return h("li", {"data-key": each.name}, element, h("span", {class: "small"}, each.waits_for.length ? `waits for ${each.waits_for.join(", ")}` : ""));
   }
 
   function draw() {
@@ -91,8 +84,8 @@ export function configurationsView(content, context) {
     for (const each of wanted) members.set(each.member, [...(members.get(each.member) ?? []), each]);
     nothing.hidden = found.length > 0;
     count.textContent = found.length ? `${wanted.length} of ${found.length}` : "";
-    show(rows, span && h("p", {class: "small"}, `The lines span ${duration(span.length / 1000)}.`),
-      [...members].slice(0, MEMBERS).map(([member, list]) => h("section", {class: "card lanes"},
+    redraw(rows, span && h("p", {class: "small"}, `The lines span ${duration(span.length / 1000)}.`),
+      [...members].slice(0, MEMBERS).map(([member, list]) => h("section", {class: "card lanes", "data-key": member},
         h("h2", null, h("a", {href: context.href("members", member)}, member)),
         h("ol", null, list.map((each) => run(each, span, now))))),
       members.size > MEMBERS && h("p", null, `${members.size - MEMBERS} more members are not shown. Search for them.`));

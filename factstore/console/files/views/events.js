@@ -1,6 +1,6 @@
 // The stream as it arrives, newest first; it can be paused, and nothing is lost meanwhile.
 
-import {h, show} from "../lib/dom.js";
+import {h, setText, show} from "../lib/dom.js";
 import {format, preview} from "../lib/json.js";
 import {block, button, counted, empty} from "../lib/parts.js";
 import {VirtualList} from "../lib/virtual.js";
@@ -74,7 +74,7 @@ export function eventsView(content, context) {
     list.refresh();
     nothing.hidden = log.length > 0;
     list.element.hidden = log.length === 0;
-    pause.textContent = paused ? "Continue" : "Pause";
+    setText(pause, paused ? "Continue" : "Pause");
     pause.setAttribute("aria-pressed", String(Boolean(paused)));
     const later = paused ? model.received - (paused.at(-1)?.number ?? 0) : 0;
     count.textContent = paused ? `paused, ${counted(later, "later event")}` : counted(model.received, "event");

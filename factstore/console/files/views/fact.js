@@ -1,7 +1,7 @@
 // The selected fact: its value, its author, its history, and what policy allows to do with it.
 
 import {call, url} from "../lib/api.js";
-import {h, show} from "../lib/dom.js";
+import {h, redraw, show} from "../lib/dom.js";
 import {format} from "../lib/json.js";
 import {ago, attempt, block, button, confirm, empty, terms} from "../lib/parts.js";
 import {difference, valueText} from "../lib/values.js";
@@ -13,8 +13,7 @@ const CHANGES = 50;
 export function factPanel(context) {
   const {model, base, allowed} = context;
   const element = h("aside", {class: "detail card", "aria-label": "Fact"});
-  const past = h("div");
-  let path = "", secret = null, history = null, asked = 0, shown = null;
+  let path = "", secret = null, history = null, asked = 0;
 
   async function loadHistory() {
     const turn = (asked += 1);
@@ -26,7 +25,7 @@ export function factPanel(context) {
       if (turn !== asked) return;
       history = {changes: [], problem: error.message};
     }
-    drawHistory();  // and nothing else: a button that is being pressed stays
+    draw();
   }
 
   async function reveal() {
@@ -43,17 +42,17 @@ export function factPanel(context) {
   }
 
   function draw() {
-    const fact = shown = model.facts.get(path);
+    const fact = model.facts.get(path);
     element.hidden = !path;
     if (!path) return;
     const back = h("a", {class: "back", href: context.href("facts")}, "All facts");
     if (!fact) {
-      show(element, back, h("h2", null, path), empty("This fact does not exist now."), past);
+      redraw(element, back, h("h2", null, path), empty("This fact does not exist now."), timeline());
       return;
     }
     const shownSecret = fact.sensitive && secret?.etag === fact.etag;
     const protectedFact = fact.kind === "parameter" && !allowed.has("put_parameter");
-    show(element, back, h("h2", null, path),
+    redraw(element, back, h("h2", null, path),
       block(shownSecret ? format(secret.value, 2) : valueText(fact), "Value", "value"),
       h("div", {class: "actions"},
         fact.sensitive && !shownSecret && button("Show value", reveal),
@@ -68,24 +67,24 @@ export function factPanel(context) {
         ["Time to live", fact.ttl && !fact.member ? `${fact.ttl} s` : null],
         ["Readers", fact.readers.join(", ")],
       ]),
-      past);
+      timeline());
   }
 
-  function drawHistory() {
+  function timeline() {
     const changes = history?.changes ?? [];
-    show(past, h("h3", null, "History"), history && [
+    return [h("h3", null, "History"), history && [
       history.problem && empty(history.problem),
       !history.problem && !changes.length && empty("No recent change is known."),
       h("ol", {class: "timeline"}, changes.map((change, at) => {
         const before = changes[at + 1]?.fact ?? null;
-        return h("li", {class: change.type.split(".")[1]},
+        return h("li", {class: change.type.split(".")[1], "data-key": change.cursor},
           h("p", null, h("strong", null, {"fact.put": change.fact ? "put" : "put a value that was not kept", "fact.delete": "deleted", "fact.expire": "expired"}[change.type]),
             change.fact && [" ", ago(change.fact.updated_at)], change.by && ` by ${change.by}`),
           change.request_id && h("p", {class: "small"}, change.request_id),
           change.fact && difference(before ? valueText(before) : valueText(change.fact), valueText(change.fact),
             `Change ${changes.length - at}`));
       })),
-      history.more && h("p", {class: "small"}, "Older changes are not shown.")]);
+      history.more && h("p", {class: "small"}, "Older changes are not shown.")]];
   }
 
   return {
@@ -94,15 +93,15 @@ export function factPanel(context) {
       if (wanted === path) return;
       path = wanted;
       secret = history = null;
+      show(element); // the buttons of another fact are others
       draw();
-      drawHistory();
       element.scrollTop = 0;
       if (path) loadHistory();
     },
-    update: (_, paths) => {
-      if (!path) return;
+    update: (changed, paths) => {
+      if (!path || !(paths.has(path) || changed.has("tree"))) return;
       if (paths.has(path)) loadHistory();
-      if (paths.has(path) || model.facts.get(path) !== shown) draw();
+      draw();
     },
   };
 }

@@ -1,7 +1,7 @@
 // The members of a stack by group, and the member that is selected.
 
 import {call, url} from "../lib/api.js";
-import {h, setText, show} from "../lib/dom.js";
+import {h, redraw, setText, show} from "../lib/dom.js";
 import {format} from "../lib/json.js";
 import {ago, attempt, badge, block, button, confirm, counted, dialog, empty, terms} from "../lib/parts.js";
 import {duration} from "../lib/time.js";
@@ -101,7 +101,7 @@ export function membersView(content, context) {
     showHeartbeat();
   }
 
-  const beat = h("span");
+  const beat = h("span", {"data-key": "heartbeat"});
   function showHeartbeat() {
     const member = model.members.get(selected);
     if (!member) return;
@@ -136,13 +136,13 @@ export function membersView(content, context) {
     if (!selected) return;
     const back = h("a", {class: "back", href: context.href("members")}, "All members");
     if (!member) {
-      show(panel, back, h("h2", null, selected), empty("This member has departed or expired. The events have the reason."));
+      redraw(panel, back, h("h2", null, selected), empty("This member has departed or expired. The events have the reason."));
       return;
     }
     const found = followers.get(member.name);
     const facts = [...model.facts.keys()].filter((path) => path.startsWith(`nodes/${member.name}/`));
     showHeartbeat();
-    show(panel, back, h("h2", null, member.name, " ", badge(member.state)),
+    redraw(panel, back, h("h2", null, member.name, " ", badge(member.state)),
       terms([
         ["Group", member.group],
         ["Joined", ago(member.joined_at)],
@@ -159,7 +159,7 @@ export function membersView(content, context) {
       h("h3", null, "Attributes"), block(format(member.attributes, 2), "Attributes"),
       h("h3", null, `Facts (${facts.length})`),
       h("ul", {class: "plain"}, facts.slice(0, 50).map((path) =>
-        h("li", null, h("a", {href: context.href("facts", path)}, path.slice(`nodes/${member.name}/`.length))))),
+        h("li", {"data-key": path}, h("a", {href: context.href("facts", path)}, path.slice(`nodes/${member.name}/`.length))))),
       facts.length > 50 && h("p", {class: "small"}, `and ${facts.length - 50} more`),
       h("div", {class: "actions"}, button("Actions", () => runs(member)), button("Why it ran", () => showWhy(base, member.name)),
         allowed.has("delete_member") && button("Remove", () => remove(member), {class: "quiet"})));
@@ -180,6 +180,7 @@ export function membersView(content, context) {
       if (wanted !== selected) {
         selected = wanted;
         heartbeat = null;
+        show(panel); // the buttons of another member are others
         loadHeartbeat();
         if (selected) loadReadSet();
       }

@@ -1,7 +1,7 @@
 // The stack at a glance: its members by group, who waits for whom, and changes as they spread.
 
 import {call} from "../lib/api.js";
-import {eachFrame, h, setText, show} from "../lib/dom.js";
+import {eachFrame, h, redraw, setText, show} from "../lib/dom.js";
 import {edgesOf, goalOf, layOut, nameOf, nodeAt, radiusOf} from "../lib/layout.js";
 import {ownerOf} from "../lib/model.js";
 import {Painter} from "../lib/painter.js";
@@ -69,11 +69,11 @@ export function pictureView(content, context) {
   function list() {
     const found = waits.value;
     if (!found?.waits.length) {
-      listed.replaceChildren();
+      show(listed);
       return;
     }
     const line = (step) => `${nameOf(step.who)} waits for ${goalOf(step.for)}`;
-    show(listed,
+    redraw(listed,
       found.circles.map((circle) => h("section", {class: "card bad"},
         h("h2", null, `A circle of ${circle.members?.length || circle.steps.length}`),
         h("ol", null, circle.steps.slice(0, MOST_LISTED).map((step) =>

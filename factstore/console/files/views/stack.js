@@ -1,7 +1,7 @@
 // One stack: its events, a summary that is always visible, and a view for each noun.
 
 import {url} from "../lib/api.js";
-import {eachFrame, h, setText, show} from "../lib/dom.js";
+import {eachFrame, h, redraw, setText, show} from "../lib/dom.js";
 import {Model} from "../lib/model.js";
 import {bar, button, counted} from "../lib/parts.js";
 import {Conditions, Side} from "../lib/side.js";
@@ -81,7 +81,7 @@ export function stackPage(main, names, {session, chip}) {
     if (found) {
       const whole = found.members.length, done = whole - found.lagging.length;
       figures.converged.parentElement.dataset.kind = found.converged ? "good" : whole ? "busy" : "";
-      show(figures.converged, `${done} of ${whole} `, whole > 0 && bar(done, whole, "Converged members"));
+      redraw(figures.converged, `${done} of ${whole} `, whole > 0 && bar(done, whole, "Converged members"));
     } else figure("converged", "–");
     const waiters = [...model.waiters.values()];
     const failed = waiters.filter((each) => ["failed", "timed_out"].includes(each.state)).length;
@@ -107,7 +107,7 @@ export function stackPage(main, names, {session, chip}) {
     else if (model.state === "ended") text = model.detail;
     else if (model.detail) text = model.detail;
     notice.hidden = !text;
-    show(notice, text, (model.deleted || model.state === "missing") && h("a", {href: "#/"}, " Show all stacks"));
+    redraw(notice, text, (model.deleted || model.state === "missing") && h("a", {href: "#/"}, " Show all stacks"));
   }
 
   function move(names) {

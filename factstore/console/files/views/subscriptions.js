@@ -3,6 +3,7 @@
 import {call, list, url} from "../lib/api.js";
 import {h, show} from "../lib/dom.js";
 import {ago, attempt, badge, button, dialog, empty, terms} from "../lib/parts.js";
+import {keyedCards} from "./waiters.js";
 
 const REFRESH_MS = 5000;
 
@@ -34,7 +35,7 @@ async function deliveries(subscription) {
 
 function card(subscription) {
   const {delivery} = subscription;
-  return h("article", {class: "card"},
+  return [
     h("h2", null, subscription.name || subscription.id, " ", health(subscription)),
     terms([
       ["Target", subscription.target],
@@ -47,23 +48,23 @@ function card(subscription) {
       ["Last error", delivery.last_error],
       ["Next attempt", delivery.next_attempt_at],
     ]),
-    button("Deliveries", () => deliveries(subscription)));
+    button("Deliveries", () => deliveries(subscription)),
+  ];
 }
 
 /** Show the page. */
 export function subscriptionsPage(main, {session, chip}) {
   document.title = "Subscriptions · factstore";
   const cards = h("div", {class: "cards"});
-  let known = "";
+  const nothing = empty("The project has no subscriptions.");
+  nothing.hidden = true;
   async function load() {
     const found = await list("v1/subscriptions", "subscriptions");
-    const text = JSON.stringify(found);
-    if (text === known) return; // a new card would take the focus away
-    known = text;
-    show(cards, found.length ? found.map(card) : empty("The project has no subscriptions."));
+    nothing.hidden = found.length > 0;
+    keyedCards(cards, found, (each) => each.id, card);
   }
   show(main, h("div", {class: "page"}, h("div", {class: "bar-top"}, h("h1", null, "Subscriptions")),
-    session.allowed.includes("list_subscriptions") ? cards : empty("Policy does not allow you to list subscriptions.")));
+    session.allowed.includes("list_subscriptions") ? [nothing, cards] : empty("Policy does not allow you to list subscriptions.")));
   chip("plain", "");
   if (!session.allowed.includes("list_subscriptions")) return {};
   attempt(load);

@@ -1,7 +1,7 @@
 // The waiters of a stack: their progress, what they miss and what has failed.
 
 import {call, url} from "../lib/api.js";
-import {h, show} from "../lib/dom.js";
+import {h, redraw, show} from "../lib/dom.js";
 import {format} from "../lib/json.js";
 import {ago, badge, bar, block, button, confirm, empty, terms} from "../lib/parts.js";
 import {duration} from "../lib/time.js";
@@ -15,29 +15,18 @@ function names(label, found, kind) {
     found.length > NAMES && ` and ${found.length - NAMES} more`);
 }
 
-/** Keep cards by name, and replace only those whose content differs, so that the focus stays. */
+const texts = new WeakMap(); // of a card: what it was made of
+
+/** Show a card for each item; equal items are not drawn again. */
 export function keyedCards(container, items, key, content) {
   const known = new Map([...container.children].map((each) => [each.dataset.key, each]));
-  const wanted = [];
-  for (const item of items) {
+  redraw(container, items.map((item) => {
     const text = JSON.stringify(item, (_, value) => value?.text ?? value);
-    let card = known.get(key(item));
-    if (!card) {
-      card = h("article", {class: "card"});
-      card.dataset.key = key(item);
-    }
-    if (card.knownText !== text) {
-      const open = card.querySelector("details")?.open;
-      card.knownText = text;
-      show(card, content(item));
-      if (open) card.querySelector("details").open = true;
-    }
-    wanted.push(card);
-  }
-  wanted.forEach((card, at) => {
-    if (container.children[at] !== card) container.insertBefore(card, container.children[at] ?? null);
-  });
-  while (container.children.length > wanted.length) container.lastElementChild.remove();
+    const card = known.get(key(item)) ?? h("article", {class: "card", "data-key": key(item)});
+    if (texts.get(card) !== text) redraw(card, content(item));
+    texts.set(card, text);
+    return card;
+  }));
 }
 
 /** Show the view. */
