@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "doc" / "source" / "images"
 PROGRAM = ROOT / "examples" / "slurm" / "simulate.py"
 PATIENCE = 600.0  # seconds for the nodes
-LARGEST = 200_000  # bytes of a picture
+LARGEST = 400_000  # bytes of a picture; lines that cross each other need most of them
 
 
 def main() -> int:

@@ -68,6 +68,9 @@ def test_the_pages_fit_a_phone_and_have_no_faults_of_accessibility(
                 assert page.js("document.documentElement.scrollWidth") <= 360
                 page.resize(1280, 800)
                 page.wait("innerWidth === 1280")
+            with case(f"{url} scrolls its lists and not the page"):
+                higher = page.js("document.documentElement.scrollHeight - innerHeight")
+                assert higher <= 0 or not page.js("Boolean(document.querySelector('.virtual'))")
             for scheme, rules in (("light", EVERYTHING), ("dark", COLOURS)):
                 page.prefer(color_scheme=scheme)
                 with case(f"{url} {scheme}"):

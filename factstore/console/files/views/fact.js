@@ -12,7 +12,7 @@ const CHANGES = 50;
 /** Return the panel. */
 export function factPanel(context) {
   const {model, base, allowed} = context;
-  const element = h("aside", {class: "detail card", "aria-label": "Fact"});
+  const element = h("aside", {class: "detail card", "aria-label": "Fact", hidden: true});
   let path = "", secret = null, history = null, asked = 0;
 
   async function loadHistory() {
