@@ -82,7 +82,8 @@ def check_refusal(
     assert headers["OpenStack-API-Version"] == "contextualization 1.0"
     assert entry["title"]
     assert entry["detail"]
-    assert entry["links"][0]["rel"] == "help"
+    (link,) = entry["links"]
+    assert (link["rel"], link["href"].rpartition("#")[2]) == ("help", expected.split()[1])
     # RFC 9457, and the message for openstacksdk
     assert body["type"] == f"urn:contextualization:error:{expected.split()[1]}"
     assert {name: body[name] for name in ("title", "status", "detail")}.items() <= entry.items()

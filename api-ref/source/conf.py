@@ -3,12 +3,14 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "doc" / "theme"))
+DOC = Path(__file__).parents[2] / "doc"
+sys.path[:0] = [str(DOC / "theme"), str(DOC / "source" / "_extensions")]
 
 project = "factstore API reference"
 copyright = "the factstore contributors"
 
 extensions = [
+    "error_codes",
     "factstore_theme",
     "os_api_ref",
 ]

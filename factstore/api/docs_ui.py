@@ -1,12 +1,15 @@
-"""A web page that shows the OpenAPI document and can send requests.
+"""Web pages: one that shows the OpenAPI document and can send requests, and one about errors.
 
-It is Swagger UI from the package ``flask-swagger-ui``, of which only the files are used.  Without
-that package there is no page.  All files come from this service, and the content security policy
-forbids others. The page is not part of the API, so the OpenAPI document does not contain it.
+The first is Swagger UI from the package ``flask-swagger-ui``, of which only the files are used.
+Without that package it does not exist.  All files come from this service, and the content security
+policy forbids others. The pages are not part of the API, so the OpenAPI document does not contain them.
 """
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,8 @@ from flask.views import MethodView
 from werkzeug.exceptions import NotFound
 
 from factstore.api.blueprint import Blueprint
+from factstore.api.error_remedies import REMEDIES
+from factstore.api.errors import HELP_PAGE, PREFIX, STATUS
 from factstore.api.schemas.base import NoQuery
 
 PACKAGE = "flask_swagger_ui"
@@ -36,8 +41,9 @@ _SWAGGER_FILES = (
 )
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 
-PATHS = frozenset(_OWN_FILES + _SWAGGER_FILES)
-"""Paths of the page and its files."""
+SWAGGER_PATHS = frozenset(_OWN_FILES + _SWAGGER_FILES)
+"""Paths of Swagger UI's page and its files."""
+PATHS = SWAGGER_PATHS | {HELP_PAGE}
 
 INTRODUCTION = """\
 factstore keeps the facts of a software stack that are known only after its instances exist, such as
@@ -77,8 +83,61 @@ class DocsPage(MethodView):
         return response
 
 
-for path in PATHS:
+for path in SWAGGER_PATHS:
     page.route(path)(DocsPage)
+
+
+@page.route(HELP_PAGE)
+class ErrorsPage(MethodView):
+    """The page about errors, to which each error links."""
+
+    @page.query(NoQuery)
+    @page.request_headers("if_none_match_read")
+    def get(self, query: dict[str, Any]) -> Response:
+        """Send the page."""
+        response = Response(_errors_html(), content_type="text/html; charset=utf-8")
+        response.headers.update(HEADERS)
+        response.add_etag()
+        response.make_conditional(request)
+        return response
+
+
+_ERRORS = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Errors of factstore</title>
+</head>
+<body>
+<h1>Errors of factstore</h1>
+<p>The detail of an error states what is wrong with the request. This page states what to do about
+each code. A code is never reused with another meaning.</p>
+{errors}
+</body>
+</html>
+"""
+_ERROR = """\
+<h2 id="{code}"><code>{prefix}{code}</code></h2>
+<p>{status}: {title}. {remedy}</p>"""
+
+
+@cache
+def _errors_html() -> str:
+    return _ERRORS.format(
+        errors="\n".join(
+            _ERROR.format(
+                code=code,
+                prefix=PREFIX,
+                status=status,
+                title=escape(title),
+                remedy=re.sub(r"``(.+?)``", r"<code>\1</code>", escape(REMEDIES[code])),
+            )
+            for code, (status, title) in STATUS.items()
+        )
+    )
 
 
 def _swagger_ui() -> Path | None:

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from urllib.parse import quote
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
@@ -25,6 +26,7 @@ LOG = logging.getLogger(__name__)
 
 BODY_BYTES = 1024 * 1024
 PREFIX = f"{SERVICE_TYPE}."
+HELP_PAGE = "/v1/docs/errors"
 INTERNAL_ERROR = "The service failed. Its log has the cause, next to this request's id."
 
 STATUS: dict[str, tuple[int, str]] = {
@@ -116,11 +118,17 @@ _BY_STATUS = {
 
 
 def error_body(
-    code: str, detail: str, request_id: str, extra: Mapping[str, object] | None = None
+    code: str,
+    detail: str,
+    request_id: str,
+    extra: Mapping[str, object] | None = None,
+    *,
+    root: str = "",
 ) -> tuple[int, str]:
     """Return the status and the JSON text of an error.
 
     :param code: one of :data:`STATUS`, without the service type.
+    :param root: the prefix below which a proxy serves this service, such as ``/contextualization``.
     """
     status, title = STATUS[code]
     entry = {
@@ -129,7 +137,7 @@ def error_body(
         "status": status,
         "title": title,
         "detail": detail,
-        "links": [{"rel": "help", "href": "/v1/openapi.json"}],
+        "links": [{"rel": "help", "href": f"{root}{HELP_PAGE}#{code}"}],
         **(extra or {}),
     }
     problem = {
@@ -151,7 +159,7 @@ def respond(
 ) -> Response:
     """Return an error as the response to the current request."""
     request_id = request.environ.get("openstack.request_id", "")
-    status, body = error_body(code, detail, request_id, extra)
+    status, body = error_body(code, detail, request_id, extra, root=quote(request.script_root))
     kind = error_type(request.headers.get("Accept", ""))
     response = Response(body, status, content_type=kind)
     response.headers["Cache-Control"] = "no-store"

@@ -9,7 +9,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from factstore.api.errors import STATUS
 from factstore.api.schemas.events import Event
 from factstore.api.schemas.facts import Fact
 from factstore.cmd.processes.etcd import EtcdServer
@@ -85,15 +84,6 @@ def test_the_samples_match_the_answers_of_the_service(
             assert shape(json.loads(kept)) == shape(json.loads(text)), name
         else:
             assert shape(frames(kept)) == shape(frames(text)), name
-
-
-def test_the_table_of_errors_has_every_code_with_its_status_and_title() -> None:
-    rows = re.findall(
-        r"^   \* - ``(\w+)``\n     - (\d+)\n     - (.+?)\. ",
-        (SOURCE / "errors.inc").read_text(),
-        re.MULTILINE,
-    )
-    assert rows == [(code, str(status), title) for code, (status, title) in STATUS.items()]
 
 
 def test_every_status_of_a_call_is_explained_and_no_other() -> None:

@@ -13,6 +13,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from factstore.api import docs_ui
+from factstore.api.error_remedies import REMEDIES
+from factstore.api.errors import STATUS
 from tests.cases import cases
 from tests.http import Caller, fresh_stack, refused
 from tests.service import ApiServer
@@ -38,7 +40,7 @@ def test_the_page_refers_only_to_files_of_this_service(api: Caller, root: str) -
     where = {urljoin(f"https://facts.example{root}{PAGE}", name) for name in named}
     assert {urlsplit(url).netloc for url in where} == {"facts.example"}
     paths = {urlsplit(url).path for url in where}
-    assert paths == {root + path for path in {*docs_ui.PATHS, "/v1/openapi.json"} - {PAGE}}
+    assert paths == {root + path for path in {*docs_ui.SWAGGER_PATHS, "/v1/openapi.json"} - {PAGE}}
 
 
 def test_every_file_of_the_page_is_served_with_its_type_and_policy(api: Caller) -> None:
@@ -110,6 +112,18 @@ def test_every_example_of_a_body_is_accepted_as_it_is(api: Caller) -> None:
         api.delete(f"/v1/subscriptions/{made['id']}").raise_for_status()
 
 
+def test_each_error_links_to_what_to_do_about_it(api: Caller) -> None:
+    entry = refused(api.get("/v1/stacks/none/facts?limit=x"), "400 query_invalid")
+    url, _, place = entry["links"][0]["href"].partition("#")
+    page = api.get(url).text
+    title = re.escape(entry["title"])
+    found = re.search(rf'<h2 id="{place}">.+\n<p>400: {title}. Correct the query parameter', page)
+    assert found is not None
+    assert re.findall(r'<h2 id="(.+?)"><code>contextualization\.\1</code>', page) == list(STATUS)
+    assert REMEDIES.keys() == STATUS.keys()
+    assert not re.findall("`|<p>[^<]*[^.]</p>", page)
+
+
 def test_no_other_file_is_served_beside_the_page(api: Caller) -> None:
     for name in ("", "/", "/swagger-ui.js", "/LICENSE", "/../page.py", "/index.html"):
         refused(api.get(f"{PAGE}/x{name}"), "404 not_found")
@@ -120,7 +134,7 @@ def test_no_other_file_is_served_beside_the_page(api: Caller) -> None:
 
 def test_without_its_package_there_is_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, docs_ui.PACKAGE, None)
-    for path in docs_ui.PATHS:
+    for path in docs_ui.SWAGGER_PATHS:
         answer = application().test_client().get(path)
         assert answer.status_code == 404
         assert "factstore with its extra 'page'" in answer.get_json()["detail"]

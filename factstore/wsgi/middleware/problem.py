@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
+from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from factstore.api.errors import error_body
@@ -17,11 +19,13 @@ class Problem:
     """An error answer; as a WSGI application it gives that answer to any request.
 
     :param headers: without ``Content-Type``.
+    :param below: returns the same answer of a service that a proxy serves below a prefix.
     """
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    below: Callable[[str], Problem]
 
     @property
     def status_line(self) -> str:
@@ -34,8 +38,10 @@ class Problem:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Send the answer."""
-        start_response(self.status_line, self.headers_for(environ.get("HTTP_ACCEPT", "")))
-        return [self.body]
+        root = quote(environ.get("SCRIPT_NAME", ""))
+        found = self.below(root) if root else self
+        start_response(found.status_line, found.headers_for(environ.get("HTTP_ACCEPT", "")))
+        return [found.body]
 
 
 def problem(
@@ -52,7 +58,18 @@ def problem(
     :param extra: more members of the error.
     :param headers: more headers, such as ``Retry-After``.
     """
-    status, text = error_body(code, detail, request_id, extra)
+    return _problem(code, detail, request_id, extra, headers, "")
+
+
+def _problem(
+    code: str,
+    detail: str,
+    request_id: str,
+    extra: Mapping[str, object] | None,
+    headers: Mapping[str, str] | None,
+    root: str,
+) -> Problem:
+    status, text = error_body(code, detail, request_id, extra, root=root)
     body = text.encode()
     return Problem(
         status,
@@ -63,4 +80,5 @@ def problem(
             *(headers or {}).items(),
         ],
         body,
+        partial(_problem, code, detail, request_id, extra, headers),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from unittest.mock import Mock
+from urllib.parse import quote
 
 import pytest
 import webob
@@ -15,19 +16,25 @@ from factstore.api.services import Services
 from factstore.wsgi.middleware.problem import problem
 
 
-def from_the_application(path: str, accept: str) -> webob.Response:
+def from_the_application(path: str, accept: str, root: str) -> webob.Response:
     app = create_app(Mock(spec=Services), Mock())
-    environ = {"openstack.request_id": "req-1"}
+    environ = {"openstack.request_id": "req-1", "SCRIPT_NAME": root}
     return Request.blank(path, environ=environ, accept=accept).get_response(app)
 
 
+@pytest.mark.parametrize("root", ["", "/a prefix"])
 @pytest.mark.parametrize("media_type", ["application/json", "application/problem+json"])
-def test_an_error_has_the_body_and_headers_of_the_applications_own(media_type: str) -> None:
-    own = from_the_application("/nowhere", media_type)
+def test_an_error_has_the_body_and_headers_of_the_applications_own(
+    media_type: str, root: str
+) -> None:
+    own = from_the_application("/nowhere", media_type, root)
     assert own.headers["Content-Type"] == media_type
     code, detail = "not_found", own.json["detail"]
     refuse = problem(code, detail, "req-1")
-    answer = Request.blank("/nowhere", accept=media_type).get_response(refuse)
+    environ = {"SCRIPT_NAME": root}
+    answer = Request.blank("/nowhere", environ=environ, accept=media_type).get_response(refuse)
+    (link,) = own.json["errors"][0]["links"]
+    assert link == {"rel": "help", "href": f"{quote(root)}/v1/docs/errors#not_found"}
     assert answer.status_int == own.status_int
     assert answer.json == own.json
     assert dict(answer.headers) == dict(own.headers)
