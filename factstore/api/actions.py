@@ -9,6 +9,7 @@ from flask import Response
 from flask.views import MethodView
 
 from factstore.api import conditional, paging
+from factstore.api.blocking_read import blocking_read
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, WRITE
@@ -29,11 +30,11 @@ from factstore.api.serializers.actions import (
     member_actions_texts,
     own_action_text,
 )
-from factstore.api.services import services, waiting
+from factstore.api.services import services
 from factstore.core.model.action import ActionRequest
 from factstore.core.model.configuration_result import ConfigurationResult
 from factstore.core.model.value import encode
-from factstore.core.state.action_view import ActionView, MemberRun
+from factstore.core.state.action_view import MemberRun
 from factstore.policies import actions as rules
 
 blueprint = Blueprint("actions", __name__, description="Hooks that members run once, now.")
@@ -51,20 +52,7 @@ class ActionList(MethodView):
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List the actions of a stack; with wait, wait until the list changes."""
         scope = access().scope(rules.LIST, stack)
-        known = conditional.known_tags()
-
-        def is_known(views: tuple[ActionView, ...]) -> bool:
-            return known is None or etag_of(actions_texts(views)) in known
-
-        with waiting(scope.project_id, query["wait"]):
-            found = services().actions.list(
-                scope,
-                wait=query["wait"],
-                unless=is_known,
-                stale=query["consistency"] == "stale",
-            )
-        texts = partial(actions_texts, found)
-        return conditional_response(texts, etag_of(texts()), known)
+        return blocking_read(scope, query, partial(services().actions.list, scope), actions_texts)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.ActionBody)
@@ -108,25 +96,15 @@ class ActionItem(MethodView):
         """Show an action; with wait, wait until it has ended or it differs."""
         caller = access()
         scope = caller.scope(rules.GET, stack)
-        known, stale = conditional.known_tags(), query["consistency"] == "stale"
         if not caller.permissions.unrestricted:
+            known, stale = conditional.known_tags(), query["consistency"] == "stale"
             run = services().actions.own_run(scope, action, caller.permissions, stale=stale)
             text = own_action_text(run)
             return conditional_response(lambda: (text,), etag_of((text,)), known)
-
-        def is_known(found: ActionView) -> bool:
-            return known is None or etag_of((action_text(found),)) in known
-
-        with waiting(scope.project_id, query["wait"]):
-            found = services().actions.get(
-                scope,
-                action,
-                wait=query["wait"],
-                unless=None if known == frozenset() else is_known,
-                stale=stale,
-            )
-        text = action_text(found)
-        return conditional_response(lambda: (text,), etag_of((text,)), known)
+        read = partial(services().actions.get, scope, action)
+        return blocking_read(
+            scope, query, read, lambda found: (action_text(found),), until_decided=True
+        )
 
     @blueprint.query(NoQuery)
     @blueprint.error_codes("path_invalid", "not_found", *WRITE)
@@ -245,18 +223,5 @@ class MemberActions(MethodView):
         caller = access()
         scope = caller.scope(rules.GET, stack)
         caller.permissions.check_run(member)
-        known = conditional.known_tags()
-
-        def is_known(runs: tuple[MemberRun, ...]) -> bool:
-            return known is None or etag_of(member_actions_texts(runs)) in known
-
-        with waiting(scope.project_id, query["wait"]):
-            found = services().actions.of_member(
-                scope,
-                member,
-                wait=query["wait"],
-                unless=is_known,
-                stale=query["consistency"] == "stale",
-            )
-        texts = partial(member_actions_texts, found)
-        return conditional_response(texts, etag_of(texts()), known)
+        read = partial(services().actions.of_member, scope, member)
+        return blocking_read(scope, query, read, member_actions_texts)

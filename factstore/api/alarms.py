@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response
 from flask.views import MethodView
 
 from factstore.api import conditional, paging
+from factstore.api.blocking_read import blocking_read
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, PAGED, WRITE
 from factstore.api.responses import (
-    conditional_response,
     etag_of,
     missing,
     page_response,
@@ -23,12 +24,11 @@ from factstore.api.responses import (
 from factstore.api.schemas import alarms as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.alarms import alarm_summary_text, alarm_text
-from factstore.api.services import charge_conditions, services, waiting
+from factstore.api.services import charge_conditions, services
 from factstore.core.errors import NotFound
 from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.condition import leaves
 from factstore.core.model.precondition import ABSENT
-from factstore.core.services.alarms import AlarmView
 from factstore.policies import alarms as rules
 
 blueprint = Blueprint(
@@ -64,24 +64,13 @@ class AlarmItem(MethodView):
     def get(self, query: dict[str, Any], stack: str, alarm: str) -> Response:
         """Read an alarm; with wait, wait until its state changes or it differs."""
         scope = access().scope(rules.GET, stack)
-        known = conditional.known_tags()
-
-        def is_known(found: AlarmView) -> bool:
-            return known is None or etag_of([alarm_text(found)]) in known
-
+        read = partial(services().alarms.get, scope, alarm)
         try:
-            with waiting(scope.project_id, query["wait"]):
-                found = services().alarms.get(
-                    scope,
-                    alarm,
-                    wait=query["wait"],
-                    unless=None if known == frozenset() else is_known,
-                    stale=query["consistency"] == "stale",
-                )
+            return blocking_read(
+                scope, query, read, lambda found: (alarm_text(found),), until_decided=True
+            )
         except NotFound as error:
             return missing(error, query["wait"])
-        texts = [alarm_text(found)]
-        return conditional_response(lambda: texts, etag_of(texts), known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.AlarmBody)

@@ -9,23 +9,21 @@ from flask import Response
 from flask.views import MethodView
 
 from factstore.api import conditional
+from factstore.api.blocking_read import blocking_read
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, WRITE
 from factstore.api.responses import (
-    conditional_response,
-    etag_of,
     json_response,
     set_location,
 )
 from factstore.api.schemas import configurations as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.configurations import configuration_text, configurations_texts
-from factstore.api.services import services, waiting
+from factstore.api.services import services
 from factstore.core.model.configuration import ConfigurationDefinition, result_path
 from factstore.core.model.configuration_result import ConfigurationResult
 from factstore.core.model.precondition import ABSENT
-from factstore.core.state.configuration_view import ConfigurationView
 from factstore.policies import configurations as rules
 
 blueprint = Blueprint(
@@ -36,18 +34,8 @@ blueprint = Blueprint(
 def _list(stack: str, member: str, query: dict[str, Any]) -> Response:
     caller = access()
     scope = caller.scope(rules.LIST, stack)
-    known = conditional.known_tags()
-    with waiting(scope.project_id, query["wait"]):
-        found = services().configurations.list(
-            scope,
-            member,
-            wait=query["wait"],
-            unless=lambda each: known is None or etag_of(configurations_texts(each)) in known,
-            stale=query["consistency"] == "stale",
-            permissions=caller.permissions,
-        )
-    texts = partial(configurations_texts, found)
-    return conditional_response(texts, etag_of(texts()), known)
+    read = partial(services().configurations.list, scope, member, permissions=caller.permissions)
+    return blocking_read(scope, query, read, configurations_texts)
 
 
 @blueprint.route("/v1/stacks/<stack>/configurations")
@@ -91,22 +79,15 @@ class ConfigurationItem(MethodView):
         """Show a configuration; with wait, wait until it has ended or it differs."""
         caller = access()
         scope = caller.scope(rules.GET, stack)
-        known = conditional.known_tags()
-
-        def is_known(found: ConfigurationView) -> bool:
-            return known is None or etag_of((configuration_text(found),)) in known
-
-        with waiting(scope.project_id, query["wait"]):
-            found = services().configurations.get(
-                scope,
-                f"{member}/{configuration}",
-                wait=query["wait"],
-                unless=None if known == frozenset() else is_known,
-                stale=query["consistency"] == "stale",
-                permissions=caller.permissions,
-            )
-        text = configuration_text(found)
-        return conditional_response(lambda: (text,), etag_of((text,)), known)
+        read = partial(
+            services().configurations.get,
+            scope,
+            f"{member}/{configuration}",
+            permissions=caller.permissions,
+        )
+        return blocking_read(
+            scope, query, read, lambda found: (configuration_text(found),), until_decided=True
+        )
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.ConfigurationBody)

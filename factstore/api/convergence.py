@@ -8,15 +8,13 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from factstore.api import conditional
+from factstore.api.blocking_read import blocking_read
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ
-from factstore.api.responses import conditional_response, etag_of
 from factstore.api.schemas import convergence as schemas
 from factstore.api.serializers.members import convergence_texts
-from factstore.api.services import services, waiting
-from factstore.core.services.convergence import Convergence
+from factstore.api.services import services
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint(
@@ -36,19 +34,10 @@ class ConvergenceItem(MethodView):
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Show which members lag; with wait, wait until none lags or the list changes."""
         scope = access().scope(rules.CONVERGENCE, stack)
-        known = conditional.known_tags()
-
-        def is_known(found: Convergence) -> bool:
-            return known is None or etag_of(convergence_texts(found)) in known
-
-        with waiting(scope.project_id, query["wait"]):
-            found = services().convergence.get(
-                scope,
-                group=query["group"],
-                include_draining=query["include_draining"],
-                wait=query["wait"],
-                unless=None if known == frozenset() else is_known,
-                stale=query["consistency"] == "stale",
-            )
-        texts = partial(convergence_texts, found)
-        return conditional_response(texts, etag_of(texts()), known)
+        read = partial(
+            services().convergence.get,
+            scope,
+            group=query["group"],
+            include_draining=query["include_draining"],
+        )
+        return blocking_read(scope, query, read, convergence_texts, until_decided=True)

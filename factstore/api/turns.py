@@ -9,10 +9,11 @@ from flask import Response
 from flask.views import MethodView
 
 from factstore.api import conditional
+from factstore.api.blocking_read import blocking_read
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, WRITE
-from factstore.api.responses import conditional_response, etag_of, json_response, set_location
+from factstore.api.responses import json_response, set_location
 from factstore.api.schemas import turns as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.turns import turn_text, turns_texts
@@ -25,17 +26,7 @@ blueprint = Blueprint("turns", __name__, description="Places of members in a sta
 
 
 def _list(scope: Scope, queue: str, query: dict[str, Any]) -> Response:
-    known = conditional.known_tags()
-    with waiting(scope.project_id, query["wait"]):
-        found = services().turns.list(
-            scope,
-            queue,
-            wait=query["wait"],
-            unless=lambda turns: known is None or etag_of(turns_texts(turns)) in known,
-            stale=query["consistency"] == "stale",
-        )
-    texts = partial(turns_texts, found)
-    return conditional_response(texts, etag_of(texts()), known)
+    return blocking_read(scope, query, partial(services().turns.list, scope, queue), turns_texts)
 
 
 @blueprint.route("/v1/stacks/<stack>/turns")
@@ -78,18 +69,8 @@ class TurnItem(MethodView):
     def get(self, query: dict[str, Any], stack: str, queue: str, member: str) -> Response:
         """Show a turn; with wait, wait until it changes."""
         scope = access().scope(rules.GET, stack)
-        known = conditional.known_tags()
-        with waiting(scope.project_id, query["wait"]):
-            found = services().turns.get(
-                scope,
-                queue,
-                member,
-                wait=query["wait"],
-                unless=lambda turn: known is None or etag_of((turn_text(turn),)) in known,
-                stale=query["consistency"] == "stale",
-            )
-        text = turn_text(found)
-        return conditional_response(lambda: (text,), etag_of((text,)), known)
+        read = partial(services().turns.get, scope, queue, member)
+        return blocking_read(scope, query, read, lambda found: (turn_text(found),))
 
     @blueprint.query(schemas.TakeQuery)
     @blueprint.arguments(schemas.TurnBody, required=False)

@@ -10,11 +10,11 @@ from flask.views import MethodView
 from werkzeug.exceptions import UnsupportedMediaType
 
 from factstore.api import conditional, paging
+from factstore.api.blocking_read import blocking_read
 from factstore.api.blueprint import Blueprint, read_body
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, PAGED, WRITE
 from factstore.api.responses import (
-    conditional_response,
     etag_of,
     missing,
     page_response,
@@ -25,7 +25,7 @@ from factstore.api.responses import (
 from factstore.api.schemas import waiters as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.waiters import waiter_summary_text, waiter_texts
-from factstore.api.services import charge_conditions, services, waiting
+from factstore.api.services import charge_conditions, services
 from factstore.core.errors import NotFound
 from factstore.core.model.definition import Definition
 from factstore.core.model.precondition import ABSENT
@@ -77,24 +77,11 @@ class WaiterItem(MethodView):
     def get(self, query: dict[str, Any], stack: str, waiter: str) -> Response:
         """Read a waiter; with wait, wait until it is decided, makes progress or differs."""
         scope = access().scope(rules.GET, stack)
-        known = conditional.known_tags()
-
-        def is_known(found: WaiterView) -> bool:
-            return known is None or etag_of(waiter_texts(found)) in known
-
+        read = partial(services().waiters.get, scope, waiter)
         try:
-            with waiting(scope.project_id, query["wait"]):
-                found = services().waiters.get(
-                    scope,
-                    waiter,
-                    wait=query["wait"],
-                    unless=None if known == frozenset() else is_known,
-                    stale=query["consistency"] == "stale",
-                )
+            return blocking_read(scope, query, read, waiter_texts, until_decided=True)
         except NotFound as error:
             return missing(error, query["wait"])
-        texts = partial(waiter_texts, found)
-        return conditional_response(texts, etag_of(texts()), known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.WaiterBody)

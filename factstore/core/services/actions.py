@@ -25,9 +25,7 @@ from factstore.core.operations.actions import (
 )
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.operation import Committed, stack_missing
-from factstore.core.operations.transactor import Transactor
-from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.event_service import EventService
+from factstore.core.services.event_service import NamingService
 from factstore.core.state.action_runs import (
     action_scope,
     all_actions_scope,
@@ -38,23 +36,8 @@ from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 
 
-class ActionService(EventService):
-    """The service for actions.
-
-    :param new_id: returns a unique id for a new action.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        events: EventSource,
-        clock: Clock,
-        timeout: float,
-        transactor: Transactor,
-        new_id: Callable[[], str],
-    ) -> None:
-        super().__init__(store, events, clock, timeout, transactor)
-        self._new_id = new_id
+class ActionService(NamingService):
+    """The service for actions."""
 
     def create(
         self,

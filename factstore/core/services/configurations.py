@@ -28,9 +28,7 @@ from factstore.core.operations.configurations import (
     configuration_missing,
 )
 from factstore.core.operations.operation import Committed, stack_missing
-from factstore.core.operations.transactor import Transactor
-from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.event_service import EventService
+from factstore.core.services.event_service import NamingService
 from factstore.core.state.configuration_changes import configurations_scope
 from factstore.core.state.configuration_view import ConfigurationView
 from factstore.core.state.configurations import (
@@ -43,23 +41,8 @@ from factstore.core.state.configurations import (
 from factstore.core.state.state import State
 
 
-class ConfigurationService(EventService):
-    """The service for configurations.
-
-    :param new_id: returns a unique id for a new definition.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        events: EventSource,
-        clock: Clock,
-        timeout: float,
-        transactor: Transactor,
-        new_id: Callable[[], str],
-    ) -> None:
-        super().__init__(store, events, clock, timeout, transactor)
-        self._new_id = new_id
+class ConfigurationService(NamingService):
+    """The service for configurations."""
 
     def list(
         self,

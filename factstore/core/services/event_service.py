@@ -57,3 +57,23 @@ class EventService(EventReader, Service):
     ) -> None:
         Service.__init__(self, store, clock, timeout, transactor)
         self._events = events
+
+
+class NamingService(EventService):
+    """The base of the services for nouns whose records have unique ids.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    :param new_id: returns a unique id for a new record.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        timeout: float,
+        transactor: Transactor,
+        new_id: Callable[[], str],
+    ) -> None:
+        super().__init__(store, events, clock, timeout, transactor)
+        self._new_id = new_id

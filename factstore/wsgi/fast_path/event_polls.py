@@ -6,14 +6,12 @@ from collections.abc import Callable
 from functools import partial
 
 from factstore.api.events import poll_texts
-from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
 from factstore.api.serializers.events import LARGE_BYTES
 from factstore.core.errors import CursorExpired, FactstoreError
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock, EventSource
-from factstore.core.services.composition import Services
 from factstore.core.services.debounce import Page
 from factstore.core.services.watch import Poll, WatchService
 from factstore.core.services.watch_filter import Filter
@@ -23,8 +21,7 @@ from factstore.wsgi.fast_path.call import Call, Handle
 from factstore.wsgi.fast_path.event_reads import find_filter, load_events_query
 from factstore.wsgi.fast_path.http_response import BY_ACCEPT, Answer
 from factstore.wsgi.fast_path.loop_wait import LoopWait
-from factstore.wsgi.fast_path.loop_waits import LoopWaits
-from factstore.wsgi.fast_path.loop_writes import Ended
+from factstore.wsgi.fast_path.wait_handler import WaitHandler
 
 
 class EventPoll:
@@ -93,31 +90,8 @@ class EventPoll:
         return Poll(tuple(self._page.events), Cursor(epoch, self._page.at), self._page.more)
 
 
-class EventPolls:
-    """The handler of long polls.
-
-    :param ended: called when a poll that was started has ended.
-    """
-
-    def __init__(
-        self,
-        services: Services,
-        authorizer: Authorizer,
-        events: EventSource,
-        clock: Clock,
-        waits: LoopWaits,
-        ended: Ended,
-    ) -> None:
-        self._services = services
-        self._authorizer = authorizer
-        self._events = events
-        self._clock = clock
-        self._waits = waits
-        self._ended = ended
-
-    @staticmethod
-    def leave(call: Call) -> None:
-        """Leave a poll to its view, because it cannot wait in the loop."""
+class EventPolls(WaitHandler):
+    """The handler of long polls."""
 
     def start(self, call: Call) -> bool:
         """Start to wait for events; return False if the view has to do it."""
@@ -141,7 +115,7 @@ class EventPolls:
         end = self._clock.monotonic() + seconds
         watch = self._services.watch
         waiting = EventPoll(watch, self._events, self._clock, call.scope, since, wanted, end)
-        leave = self._services.rate_limiter.begin_wait(identity.project_id) if seconds else None
+        leave = self._begin_wait(call, seconds)
         due = partial(self._answer, call, waiting, bool(seconds))
         return self._waits.start(LoopWait(call, waiting, leave, due))
 

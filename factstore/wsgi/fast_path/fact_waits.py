@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
 from factstore.api.schemas.field_types import WAIT_LIMIT
 from factstore.api.serializers.facts import fact_text
@@ -14,15 +13,13 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_path, check_stack_name
 from factstore.core.ports import Clock, EventSource
 from factstore.core.services.blocked_reads import reader_of
-from factstore.core.services.composition import Services
 from factstore.core.services.readable_facts import fact_missing
 from factstore.core.state.state import State
 from factstore.policies import facts as rules
 from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
 from factstore.wsgi.fast_path.loop_wait import LoopWait
-from factstore.wsgi.fast_path.loop_waits import LoopWaits
-from factstore.wsgi.fast_path.loop_writes import Ended
+from factstore.wsgi.fast_path.wait_handler import WaitHandler
 
 
 class FactWait:
@@ -65,31 +62,8 @@ class FactWait:
         return max(0.0, self._end - self._clock.monotonic())
 
 
-class FactWaits:
-    """The handler of reads that wait.
-
-    :param ended: called when a read that was started has ended.
-    """
-
-    def __init__(
-        self,
-        services: Services,
-        authorizer: Authorizer,
-        events: EventSource,
-        clock: Clock,
-        waits: LoopWaits,
-        ended: Ended,
-    ) -> None:
-        self._services = services
-        self._authorizer = authorizer
-        self._events = events
-        self._clock = clock
-        self._waits = waits
-        self._ended = ended
-
-    @staticmethod
-    def leave(call: Call) -> None:
-        """Leave a read to its view, because it cannot wait in the loop."""
+class FactWaits(WaitHandler):
+    """The handler of reads that wait."""
 
     def start(self, call: Call) -> bool:
         """Start to wait for a fact; return False if its view has to do it."""
@@ -107,7 +81,7 @@ class FactWaits:
             return False
         end = self._clock.monotonic() + seconds
         waiting = FactWait(self._events, self._clock, call.scope, request.path, known, end)
-        leave = self._services.rate_limiter.begin_wait(identity.project_id) if seconds else None
+        leave = self._begin_wait(call, seconds)
         if leave is not None and not known:
             leave = self._noting(leave, call)
         due = partial(self._answer, call, bool(seconds))

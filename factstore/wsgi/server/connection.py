@@ -1,4 +1,4 @@
-"""A client's connection: its requests, and bounds on how long it may stand still."""
+"""A client's connection: its requests, and bounds on how long it may stall."""
 
 from __future__ import annotations
 
