@@ -24,7 +24,7 @@ def test_the_snippets_of_the_page_form_a_stack(
     resources: dict[str, Any] = {}
     for block in code(PAGE, "yaml"):
         resources |= yaml.safe_load(block)
-    assert resources.keys() == {"bag", "token_told", "token", "worker"}
+    assert resources.keys() == {"bag", "token_published", "token", "worker"}
     stack = owner.create(
         name,
         {
@@ -36,7 +36,7 @@ def test_the_snippets_of_the_page_form_a_stack(
         expect="",
     )
     bag = facts.stack(name)
-    waiting = eventually(lambda: owner.resource(stack, "token_told").physical_resource_id)
+    waiting = eventually(lambda: owner.resource(stack, "token_published").physical_resource_id)
     assert bag.waiter(waiting).show().state == "pending"
     assert bag.get("cluster/size").value == 3
     bag.put("nodes/head/join-token", "abc")
