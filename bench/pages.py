@@ -1,4 +1,4 @@
-"""The pages with the figures: RESULTS.md, the tables of the README and of the guide, and the plots."""
+"""The pages with the figures: RESULTS.md, the tables of the README and of the guides, and the plots."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bench.report import Part, Section
 RESULTS = Path(__file__).with_name("RESULTS.md")
 README = Path(__file__).parents[1] / "README.md"
 CAPACITY = README.parent / "doc" / "source" / "admin" / "capacity-figures.inc"
+HEAT = README.parent / "doc" / "source" / "how-to" / "heat-figures.inc"
 BEGIN = "<!-- The table is written by `make bench BENCHARGS=--write`. -->"
 END = "<!-- End of the table. -->"
 
@@ -29,6 +30,8 @@ def write(parts: Mapping[str, Part]) -> None:
     RESULTS.write_text("\n".join(results(parts, list(dict.fromkeys(charts)))) + "\n")
     figures = {name: number for part in parts.values() for name, number in part.figures.items()}
     CAPACITY.write_text("\n".join(capacity.table(figures)) + "\n")
+    if "heat" in parts:
+        HEAT.write_text("\n".join(comparison(parts["heat"])) + "\n")
     README.write_text(with_table(README.read_text(), table(figures)))
 
 
@@ -48,6 +51,13 @@ def with_table(text: str, rows: list[str]) -> str:
     if not (mark and end):
         raise ValueError(f"the page does not have the lines {BEGIN!r} and {END!r}")
     return "\n".join([before + BEGIN, "", *rows, "", END + after])
+
+
+def comparison(heat: Part) -> Iterator[str]:
+    """Yield the lines of the guide that compares a data bag with a launch configuration."""
+    yield from (".. code-block:: text", "")
+    for line in heat.sections[0].lines[:3]:
+        yield f"   {line.partition(' (pairs')[0]}"
 
 
 def results(parts: Mapping[str, Part], charts: list[str]) -> Iterator[str]:

@@ -132,3 +132,4 @@ def test_the_written_pages_are_those_of_the_data() -> None:
     assert pages.CAPACITY.read_text() == "\n".join(capacity.table(figures)) + "\n"
     text = (ROOT / "README.md").read_text()
     assert pages.with_table(text, readme.table(figures)) == text
+    assert pages.HEAT.read_text() == "\n".join(pages.comparison(parts["heat"])) + "\n"
