@@ -9,6 +9,7 @@ import pytest
 
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend
+from tests.contract.membership import join
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, make_stack, new_scope
 
 
@@ -62,3 +63,10 @@ def backend(world: World) -> Backend:
 @pytest.fixture
 def stack(backend: Backend, scope: Scope) -> Stack:
     return make_stack(backend, scope)
+
+
+@pytest.fixture
+def members(worker: Worker, scope: Scope) -> None:
+    """Two members, a and b."""
+    for name in ("a", "b"):
+        join(worker, scope, name)

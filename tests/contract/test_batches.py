@@ -221,6 +221,6 @@ def test_only_one_of_many_concurrent_equal_requests_is_carried_out(
         return written.revision, written.results[0].outcome
 
     asked = [threads.submit(request, at) for at in (worker, other) * 6]
-    answers = {answer.result(20) for answer in asked}
+    answers = {answer.result(60) for answer in asked}
     assert len(answers) == 1
     assert worker.facts.get(scope, "p").version == 1

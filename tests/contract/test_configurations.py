@@ -80,7 +80,7 @@ def test_of_two_writes_that_would_make_a_circle_together_one_is_refused(
         keys = [f"m{at}/r{n}" for at in range(3)]
 
         def write(at: int, together: Barrier = together, keys: list[str] = keys) -> str:
-            together.wait(20)
+            together.wait(60)
             try:
                 put(workers[at % 2], scope, keys[at], keys[(at + 1) % 3])
             except Conflict as error:
@@ -223,11 +223,11 @@ def test_a_reader_waits_for_the_end_and_an_agent_for_what_is_due(
     first, other = put(worker, scope, "a/x"), world.worker()
     put(worker, scope, "b/x", "a/x")
     service = other.services.configurations
-    reading = other.waiting(threads, service.get, scope, "a/x", wait=30)
+    reading = other.waiting(threads, service.get, scope, "a/x", wait=100)
     report(worker, scope, "a/x", first)
-    assert reading.result(30).state == "complete"
+    assert reading.result(60).state == "complete"
     due = service.list(
-        scope, "b", wait=30, unless=lambda views: views[0].state != "due", permissions=AGENT
+        scope, "b", wait=100, unless=lambda views: views[0].state != "due", permissions=AGENT
     )
     assert [each.state for each in due] == ["due"]
 

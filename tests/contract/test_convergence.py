@@ -22,7 +22,7 @@ def test_a_heartbeat_makes_no_revision_and_wakes_no_reader(
     first = join(worker, scope)
     head = worker.backend.head(soon())
     reading = worker.waiting(
-        threads, worker.context.get, scope, wait=30, unless={worker.context.get(scope).etag}
+        threads, worker.context.get, scope, wait=100, unless={worker.context.get(scope).etag}
     )
     for _ in range(10):
         worker.members.heartbeat(scope, "c1", first.member.generation, None)
@@ -30,7 +30,7 @@ def test_a_heartbeat_makes_no_revision_and_wakes_no_reader(
     assert worker.backend.head(soon()) == head
     assert not reading.done()
     worker.put(scope, "p")
-    reading.result(10)
+    reading.result(60)
 
 
 def applied(worker: Worker, scope: Scope, name: str = "c1") -> int | None:
@@ -143,7 +143,7 @@ def test_reports_are_recorded_soon_together(
     late = worker.put(scope, "p", 1).revision
     for name in names:
         worker.members.report(scope, name, None, worker.facts.cursor(late))
-    assert worker.convergence.get(scope, wait=30).reached
+    assert worker.convergence.get(scope, wait=100).reached
 
 
 def test_reports_of_other_incarnations_and_cursors_of_other_stores_are_not_recorded(
@@ -166,7 +166,7 @@ def test_reports_of_other_incarnations_and_cursors_of_other_stores_are_not_recor
     reports.run_once()
     assert applied(worker, scope) is None
     worker.members.report(scope, "c1", generation, Cursor(epoch, head))
-    assert worker.convergence.get(scope, wait=30).reached
+    assert worker.convergence.get(scope, wait=100).reached
 
 
 def test_reports_are_kept_while_the_store_does_not_answer(
@@ -228,11 +228,11 @@ def test_a_reader_waits_until_the_stack_has_converged(
     join(worker, scope, "c1")
     joined = join(worker, scope, "c2")
     other = world.worker()
-    waiting = threads.submit(worker.convergence.get, scope, wait=30)
+    waiting = threads.submit(worker.convergence.get, scope, wait=100)
     for each, name in ((worker, "c1"), (other, "c2")):
         assert not waiting.done()
         each.members.heartbeat(scope, name, None, worker.facts.cursor(joined.revision))
-    assert waiting.result(10).reached
+    assert waiting.result(60).reached
 
 
 def test_a_departed_member_does_not_lag(
@@ -240,11 +240,11 @@ def test_a_departed_member_does_not_lag(
 ) -> None:
     join(worker, scope, "c1")
     join(worker, scope, "c2")
-    waiting = threads.submit(worker.convergence.get, scope, wait=30)
+    waiting = threads.submit(worker.convergence.get, scope, wait=100)
     worker.members.depart(scope, "c2", "left", None, author())
     target = worker.convergence.get(scope).target
     worker.members.heartbeat(scope, "c1", None, target)
-    found = waiting.result(10)
+    found = waiting.result(60)
     assert found.reached
     assert [f.member.name for f in found.members] == ["c1"]
 
@@ -255,11 +255,11 @@ def test_a_draining_member_does_not_hold_the_stack_back(
     join(worker, scope, "c1")
     join(worker, scope, "c2")
     other = world.worker()
-    waiting = threads.submit(other.convergence.get, scope, wait=30)
+    waiting = threads.submit(other.convergence.get, scope, wait=100)
     worker.members.set_state(scope, "c2", "draining", None, author())
     target = worker.convergence.get(scope).target
     worker.members.heartbeat(scope, "c1", None, target)
-    found = waiting.result(10)
+    found = waiting.result(60)
     assert found.reached
     assert [f.member.name for f in found.members] == ["c1"]
     every = other.convergence.get(scope, include_draining=True)

@@ -198,7 +198,7 @@ def test_an_agent_and_its_owner_that_join_concurrently_become_one_declared_membe
         name = f"c{n}"
         declaring = threads.submit(declare, worker, scope, name, declared=f"heat:{n}")
         joining = threads.submit(join, other, scope, name)
-        declaring.result(20), joining.result(20)
+        declaring.result(60), joining.result(60)
         member = worker.members.get(scope, name)
         assert (member.declared, member.ttl) == (f"heat:{n}", 600)
         assert member.generation == joining.result().member.generation
@@ -374,7 +374,7 @@ def test_joining_during_a_departure_leaves_a_consistent_state(
         declare(worker, scope, name)
         joining = threads.submit(join, other, scope, name)
         departing = threads.submit(worker.members.depart, scope, name, "left", None, author())
-        joined, departed = joining.result(20), departing.result(20)
+        joined, departed = joining.result(60), departing.result(60)
         if joined.revision < departed:
             assert joined.outcome == "adopted"
             assert name not in names(worker, scope)
@@ -392,8 +392,8 @@ def test_adopting_during_a_stack_deletion_happens_before_it_or_in_a_new_stack(
         scope = new_scope()
         declare(worker, scope)
         deleting = threads.submit(worker.stacks.delete, scope, author())
-        joined = threads.submit(join, other, scope).result(20)
-        deleting.result(20)
+        joined = threads.submit(join, other, scope).result(60)
+        deleting.result(60)
         worker.store.refresh(soon())
         if joined.outcome == "adopted":
             with pytest.raises(NotFound):
@@ -421,7 +421,7 @@ def test_declaring_during_a_stack_deletion_never_restores_the_stack(
         deleting = threads.submit(worker.stacks.delete, scope, author())
         with suppress(NotFound):
             other.members.join(scope, "c2", request, author())
-        deleting.result(20)
+        deleting.result(60)
         worker.store.refresh(soon())
         with pytest.raises(NotFound):
             worker.stacks.get(scope)
@@ -449,7 +449,7 @@ def test_a_declared_member_whose_agent_fell_silent_is_awaited_again_on_every_wor
     worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(ready.revision))
     assert worker.convergence.get(scope).reached
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
-    (event,) = threads.submit(other.watch.poll, scope, cursor, 30, Filter()).result(40).events
+    (event,) = threads.submit(other.watch.poll, scope, cursor, 100, Filter()).result(60).events
     assert [(c.type, c.path, c.reason) for c in event.changes] == [
         ("fact.expire", "nodes/c1/ip", None),
         ("member.change", None, "expired"),
@@ -510,7 +510,7 @@ def test_an_owner_removes_a_declared_member_with_its_declaration(
     declare(worker, scope, "c2", declared="heat:2")
     join(worker, scope, "c2", ttl=5)
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
-    threads.submit(worker.watch.poll, scope, cursor, 30, Filter()).result(40)
+    threads.submit(worker.watch.poll, scope, cursor, 100, Filter()).result(60)
     worker.members.depart(scope, "c2", "scaled_in", None, author(), "heat:2")  # it is awaited
     assert names(worker, scope) == names(world.worker(), scope) == []
 
@@ -521,7 +521,7 @@ def test_an_awaited_member_may_be_changed_by_its_owner(
     declare(worker, scope)
     join(worker, scope, ttl=5)
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
-    threads.submit(worker.watch.poll, scope, cursor, 30, Filter()).result(40)
+    threads.submit(worker.watch.poll, scope, cursor, 100, Filter()).result(60)
     assert declare(worker, scope).outcome == "unchanged"
     changed = declare(worker, scope, group="gpu")
     assert (changed.outcome, changed.member.group) == ("updated", "gpu")

@@ -97,7 +97,7 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
     assert received == sorted(facts.values()), "events were lost, repeated or reordered"
     assert follow(other, scope, start, last) == received
     worker.hub.close()
-    listening.result(20)
+    listening.result(60)
 
 
 def test_while_etcd_is_down_requests_fail_by_their_deadline_and_recover_by_themselves(
@@ -171,13 +171,13 @@ def test_a_wiped_etcd_is_another_epoch_for_every_reader_and_writer(
     cursor = worker.watch.cursor(last)
     page = worker.facts.list(scope, limit=1)
     frames = worker.watch.stream(scope, cursor, False, ALL, True)
-    polling = worker.waiting(threads, worker.watch.poll, scope, cursor, 30, ALL)
+    polling = worker.waiting(threads, worker.watch.poll, scope, cursor, 100, ALL)
     private_etcd.kill()
     private_etcd.wipe()
     private_etcd.start()
     private_etcd.wait_ready()
     with pytest.raises(CursorExpired):
-        polling.result(30)
+        polling.result(60)
     received = [frame for frame in frames if not isinstance(frame, PingFrame)]
     assert [type(frame) for frame in received] == [GoodbyeFrame]
     assert worker.store.epoch != epoch
@@ -334,7 +334,7 @@ def test_a_write_interrupted_by_a_kill_is_stored_once_or_not_at_all(
     private_etcd.kill()
     private_etcd.start()
     private_etcd.wait_ready()
-    results = [done.result(30) for done in writing]
+    results = [done.result(60) for done in writing]
     last = retried(lambda: worker.put(scope, "last").revision)
     there = {f.path: f for f in worker.facts.list(scope, limit=1000).items}
     for n, received in enumerate(results):

@@ -80,27 +80,27 @@ def test_a_reader_waits_for_a_fact_that_is_missing(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     worker.put(scope, "other")
-    waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=30)
+    waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=100)
     worker.put(scope, "another")
     worker.put(scope, "p", "here")
-    assert waiting.result(10).text == '"here"'
+    assert waiting.result(60).text == '"here"'
 
 
 def test_a_reader_waits_for_a_fact_in_a_stack_that_is_missing(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=30)
+    waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=100)
     worker.stacks.put(scope, "", author())
     worker.put(scope, "p", "here")
-    assert waiting.result(10).text == '"here"'
+    assert waiting.result(60).text == '"here"'
 
 
 def test_a_reader_waits_on_one_worker_for_a_write_through_another(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=30)
+    waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=100)
     world.worker().put(scope, "p", "here")
-    assert waiting.result(10).text == '"here"'
+    assert waiting.result(60).text == '"here"'
 
 
 def test_a_reader_waits_until_a_fact_changes(
@@ -108,12 +108,12 @@ def test_a_reader_waits_until_a_fact_changes(
 ) -> None:
     known = worker.put(scope, "p", 1).revision
     waiting = worker.waiting(
-        threads, worker.facts.get, scope, "p", wait=30, unless=lambda fact: fact.revision == known
+        threads, worker.facts.get, scope, "p", wait=100, unless=lambda fact: fact.revision == known
     )
     worker.put(scope, "p", 1)
     worker.put(scope, "q", 1)
     changed = worker.put(scope, "p", 2).revision
-    assert waiting.result(10).revision == changed
+    assert waiting.result(60).revision == changed
 
 
 @pytest.mark.parametrize("what", ["fact", "batch", "stack"])
@@ -122,7 +122,7 @@ def test_a_deletion_ends_a_wait_for_a_change(
 ) -> None:
     worker.put(scope, "p", 1)
     waiting = worker.waiting(
-        threads, worker.facts.get, scope, "p", wait=30, unless=lambda fact: True
+        threads, worker.facts.get, scope, "p", wait=100, unless=lambda fact: True
     )
     if what == "fact":
         worker.delete(scope, "p")
@@ -131,7 +131,7 @@ def test_a_deletion_ends_a_wait_for_a_change(
     else:
         worker.stacks.delete(scope, author())
     with pytest.raises(NotFound):
-        waiting.result(10)
+        waiting.result(60)
 
 
 def test_a_missing_fact_is_reported_at_once(worker: Worker, scope: Scope) -> None:
@@ -202,10 +202,10 @@ def test_facts_with_a_ttl_live_as_long_as_they_are_renewed_and_never_end_early(
     moved = worker.put(scope, "changed", 2, ttl=3600)
     assert moved.results[0].outcome == "updated"
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
-    expiring = threads.submit(worker.watch.poll, scope, cursor, 30, Filter())
+    expiring = threads.submit(worker.watch.poll, scope, cursor, 100, Filter())
     while wait([expiring], RENEWAL_SECONDS).not_done:
         assert worker.put(scope, "renewed", 1, ttl=5).results[0].outcome == "unchanged"
-    (event,) = expiring.result(10).events
+    (event,) = expiring.result(60).events
     assert [(c.type, c.path, c.by) for c in event.changes] == [("fact.expire", "left", None)]
     assert event.changes[0].previous is not None
     assert event.changes[0].previous.text == "1"

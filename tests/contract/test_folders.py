@@ -151,7 +151,7 @@ def test_the_folder_is_empty_at_the_revision_although_others_write(
     fill(worker, scope, 5)
     writing = threads.submit(lambda: [other.put(scope, f"f/new-{n}") for n in range(40)])
     done = clear(worker, scope)
-    writing.result(30)
+    writing.result(60)
     stored: set[str] = set()
     for revision, changes in events_since(worker, scope, head):
         if revision <= done.revision:

@@ -285,10 +285,10 @@ def test_a_silent_member_and_its_facts_expire_in_one_revision(
     last = worker.members.set_state(scope, "lost", "ready", None, author())
     worker.members.heartbeat(scope, "lost", None, worker.facts.cursor(last.revision))
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
-    expiring = threads.submit(worker.watch.poll, scope, cursor, 30, Filter())
+    expiring = threads.submit(worker.watch.poll, scope, cursor, 100, Filter())
     while wait([expiring], RENEWAL_SECONDS).not_done:
         worker.members.heartbeat(scope, "kept", kept.member.generation, None)
-    (event,) = expiring.result(10).events
+    (event,) = expiring.result(60).events
     assert [(c.type, c.path, c.by) for c in event.changes] == [
         ("fact.expire", "nodes/lost/ip", None),
         ("member.expire", None, None),

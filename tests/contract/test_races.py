@@ -39,7 +39,7 @@ def race(threads: ThreadPoolExecutor, *writes: object) -> list[str]:
         together.wait(60)
         return write()  # type: ignore[operator, no-any-return]
 
-    return [done.result(30) for done in [threads.submit(run, write) for write in writes]]
+    return [done.result(60) for done in [threads.submit(run, write) for write in writes]]
 
 
 @pytest.mark.parametrize("shared", [False, True])

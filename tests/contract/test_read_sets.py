@@ -268,7 +268,7 @@ def test_only_changes_that_concern_the_read_set_wake_a_member(
     other.store.refresh(soon())
     assert not waiting.done()
     at = worker.put(scope, "late", 1).revision
-    found = waiting.result(10)
+    found = waiting.result(60)
     assert found.cursor.revision >= at
     assert '"kpi":2' in found.text, "the copy stays exact"
 
@@ -279,12 +279,12 @@ def test_a_settled_member_is_not_kept_waiting_by_other_changes(
     join(worker, scope)
     copy = Copy(worker, scope, reads(worker, scope, "a").read_set)
     worker.put(scope, "a", 1)
-    settled = threads.submit(copy.poll, 30, Debounce(0.5, 30))
+    settled = threads.submit(copy.poll, 100, Debounce(0.5, 30))
     for value in range(1000):
         if settled.done():
             break
         worker.put(scope, "kpi", value)
-    assert '"a":1' in settled.result(10).text
+    assert '"a":1' in settled.result(60).text
 
 
 def test_a_read_set_that_is_not_current_wakes_its_member_for_everything(
@@ -295,7 +295,7 @@ def test_a_read_set_that_is_not_current_wakes_its_member_for_everything(
     waiting = copy.waiting(threads)
     reads(worker, scope, "a", "b")
     worker.put(scope, "b")
-    assert '"b":1' in waiting.result(10).text
+    assert '"b":1' in waiting.result(60).text
     worker.put(scope, "c")
     assert '"c":1' in copy.poll(30).text
 
@@ -312,7 +312,7 @@ def test_the_end_of_the_member_or_its_stack_wakes_it(
     else:
         worker.stacks.delete(scope, author())
     with pytest.raises(NotFound):
-        waiting.result(10)
+        waiting.result(60)
 
 
 def test_results_count_for_a_member_that_includes_them(worker: Worker, scope: Scope) -> None:

@@ -147,22 +147,22 @@ def test_a_reader_waits_for_the_context_to_change(
 ) -> None:
     worker.put(scope, "p", 1)
     known = worker.context.get(scope)
-    waiting = worker.waiting(threads, worker.context.get, scope, wait=30, unless=[known.etag])
+    waiting = worker.waiting(threads, worker.context.get, scope, wait=100, unless=[known.etag])
     worker.put(scope, "results/c1/x", 1)
     worker.put(scope, "p", 1)
     worker.put(scope, "p", 2)
-    assert json.loads(waiting.result(10).text)["facts"] == {"p": 2}
+    assert json.loads(waiting.result(60).text)["facts"] == {"p": 2}
     waiting = worker.waiting(
-        threads, worker.context.get, scope, wait=30, unless=[worker.context.get(scope).etag]
+        threads, worker.context.get, scope, wait=100, unless=[worker.context.get(scope).etag]
     )
     worker.stacks.delete(scope, author())
     with pytest.raises(NotFound):
-        waiting.result(10)
+        waiting.result(60)
 
 
 def test_a_reader_waits_for_a_stack_to_have_a_context(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    waiting = worker.waiting(threads, worker.context.get, scope, wait=30)
+    waiting = worker.waiting(threads, worker.context.get, scope, wait=100)
     worker.put(scope, "p", 1)
-    assert json.loads(waiting.result(10).text)["facts"] == {"p": 1}
+    assert json.loads(waiting.result(60).text)["facts"] == {"p": 1}

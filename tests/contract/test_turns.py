@@ -90,10 +90,10 @@ def test_a_request_waits_until_the_turn_is_given_back_on_another_worker(
     world: World, worker: Worker, scope: Scope, members: list[str], threads: ThreadPoolExecutor
 ) -> None:
     take(worker, scope, "a")
-    reading = worker.waiting(threads, take, worker, scope, "b", wait=30)
+    reading = worker.waiting(threads, take, worker, scope, "b", wait=100)
     worker.put(scope, "p")  # another change of the stack
     give_back(world.worker(), scope, "a")
-    taken = reading.result(10)
+    taken = reading.result(60)
     assert (taken.queued.holds, taken.queued.position) == (True, 1)
 
 
@@ -101,9 +101,9 @@ def test_the_lost_lease_of_a_holder_hands_its_turn_over(
     world: World, worker: Worker, scope: Scope, members: list[str], threads: ThreadPoolExecutor
 ) -> None:
     held = take(worker, scope, "a")
-    reading = worker.waiting(threads, take, worker, scope, "b", wait=30)
+    reading = worker.waiting(threads, take, worker, scope, "b", wait=100)
     world.backend().revoke_lease(held.queued.turn.lease, soon())
-    assert reading.result(10).queued.holds
+    assert reading.result(60).queued.holds
     with pytest.raises(NotFound):
         give_back(worker, scope, "a")
 
@@ -112,10 +112,10 @@ def test_a_departure_hands_the_turn_over_and_ends_the_members_own_request(
     worker: Worker, scope: Scope, members: list[str], threads: ThreadPoolExecutor
 ) -> None:
     take(worker, scope, "a")
-    waiting = worker.waiting(threads, take, worker, scope, "b", wait=30)
+    waiting = worker.waiting(threads, take, worker, scope, "b", wait=100)
     worker.members.depart(scope, "b", "left", None, author())
     with pytest.raises(NotFound):
-        waiting.result(10)
+        waiting.result(60)
     take(worker, scope, "c")
     worker.members.depart(scope, "a", "left", None, author())
     worker.store.refresh(soon())
@@ -144,10 +144,10 @@ def test_a_waiting_request_ends_with_its_stack(
     worker: Worker, scope: Scope, members: list[str], threads: ThreadPoolExecutor
 ) -> None:
     take(worker, scope, "a")
-    waiting = worker.waiting(threads, take, worker, scope, "b", wait=30)
+    waiting = worker.waiting(threads, take, worker, scope, "b", wait=100)
     worker.stacks.delete(scope, author())
     with pytest.raises(NotFound):
-        waiting.result(10)
+        waiting.result(60)
 
 
 def test_only_members_that_have_joined_take_turns(worker: Worker, scope: Scope) -> None:
@@ -239,7 +239,7 @@ def test_no_revision_ever_has_more_holders_than_permitted(world: World, scope: S
         worker, name = workers[number % 2], names[number]
         for round_number in range(4):
             generation = join(worker, scope, name).member.generation
-            taken = take(worker, scope, name, permitted, generation=generation, wait=30)
+            taken = take(worker, scope, name, permitted, generation=generation, wait=100)
             assert taken.queued.holds
             if (number + round_number) % 3:
                 give_back(worker, scope, name, generation)

@@ -70,7 +70,7 @@ def test_conditions_that_two_workers_set_together_do_not_exceed_their_bound(
     def write(at: int) -> str:
         conditions = [{"facts": "a/*", "match": f"*{at}.{n}*"} for n in range(16)]
         condition, chosen = {"any": conditions}, workers[at // 2 % 2]
-        together.wait(20)
+        together.wait(60)
         try:
             if at % 2:
                 definition = AlarmDefinition.of({"condition": condition})
@@ -264,7 +264,7 @@ def test_a_waiter_armed_while_a_fact_is_put_is_met_in_either_order(
         success = {"facts": f"f{n}", "present": True}
         arming = threads.submit(arm, workers[n % 2], scope, f"w{n}", success)
         workers[n // 2 % 2].put(scope, f"f{n}")
-        arming.result(20)
+        arming.result(60)
     for n in range(30):
         assert decided(workers[1], scope, f"w{n}").state == "met"
     assert counts(workers[0], scope, start) == {f"w{n}": 1 for n in range(30)}
@@ -356,24 +356,24 @@ def test_a_wait_ends_when_the_waiter_is_created_progresses_and_ends(
     here, there = workers
     two = {"facts": "n/*", "present": True, "count": 2}
     here.put(scope, "start")
-    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=20)
+    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=100)
     arm(there, scope, success=two)
-    assert reading.result(20).progress.satisfied == 0
-    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=20)
+    assert reading.result(60).progress.satisfied == 0
+    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=100)
     there.put(scope, "n/1")
-    assert reading.result(20).progress.satisfied == 1
-    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=20)
+    assert reading.result(60).progress.satisfied == 1
+    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=100)
     there.put(scope, "n/2")
-    met = reading.result(20)
+    met = reading.result(60)
     assert met.progress.satisfied == 2
     decided(here, scope)
-    assert here.waiters.get(scope, "w", wait=20).waiter.state == "met"  # at once
+    assert here.waiters.get(scope, "w", wait=100).waiter.state == "met"  # at once
     reading = here.waiting(
-        threads, here.waiters.get, scope, "w", wait=20, unless=lambda shown: True
+        threads, here.waiters.get, scope, "w", wait=100, unless=lambda shown: True
     )
     there.waiters.delete(scope, "w", author())
     with pytest.raises(NotFound):
-        reading.result(20)
+        reading.result(60)
 
 
 # Facts and arming in all orders

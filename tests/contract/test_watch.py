@@ -97,7 +97,7 @@ def test_a_poll_without_a_cursor_begins_now(
     worker.put(scope, "a")
     waiting = worker.waiting(threads, worker.watch.poll, watched, None, 30, of(watched))
     written = worker.put(scope, "b")
-    answer = waiting.result(10)
+    answer = waiting.result(60)
     assert [event.revision for event in answer.events] == [written.revision]
     assert answer.next == worker.watch.cursor(written.revision)
 
@@ -121,7 +121,7 @@ def test_an_event_reaches_a_reader_on_another_worker_with_its_author(
     waiting = worker.waiting(threads, worker.watch.poll, scope, None, 30, ALL)
     by = author("bob")
     world.worker().facts.batch(scope, [Put.of("q", 1), Delete("p")], [], by)
-    (event,) = waiting.result(10).events
+    (event,) = waiting.result(60).events
     put, delete = event.changes
     assert (put.type, put.path, put.by, put.request_id) == ("fact.put", "q", "bob", by.request_id)
     assert (delete.type, delete.path, delete.by) == ("fact.delete", "p", "bob")
@@ -140,7 +140,7 @@ def test_a_reader_receives_only_the_requested_changes(
     worker.delete(scope, "n/10")
     worker.put(scope, "n/1", 2)
     worker.delete(scope, "n/1")
-    (event,) = waiting.result(10).events
+    (event,) = waiting.result(60).events
     assert [(c.type, c.path) for c in event.changes] == [("fact.delete", "n/1")]
 
 
@@ -179,7 +179,7 @@ def test_a_poll_ends_when_the_service_stops(
     written = worker.put(scope, "a").revision
     waiting = worker.waiting(threads, worker.watch.poll, watched, None, 30, of(watched))
     worker.hub.close()
-    answer = waiting.result(10)
+    answer = waiting.result(60)
     assert answer.events == ()
     assert answer.next.revision >= written
 

@@ -131,7 +131,7 @@ def test_streams_and_waiting_requests_of_a_project_are_limited(limited: Limited)
         eventually(is_accepted)
     with ThreadPoolExecutor(2) as threads:
         waiting = [
-            threads.submit(Caller(api.url).get, f"{stack}/facts/{path}?wait=40") for path in "bc"
+            threads.submit(Caller(api.url).get, f"{stack}/facts/{path}?wait=50") for path in "bc"
         ]
         eventually(lambda: api.get("/v1/limits").json()["usage"]["waiting_requests"] == 2)
         for path in ("facts/d?wait=1", "context?wait=1", "events?wait=1"):
@@ -141,7 +141,7 @@ def test_streams_and_waiting_requests_of_a_project_are_limited(limited: Limited)
         assert api.get(f"{stack}/facts/a").status_code == HTTPStatus.OK
         for path in "bc":
             api.put(f"{stack}/facts/{path}", 1)
-        assert {done.result(30).status_code for done in waiting} == {HTTPStatus.OK}
+        assert {done.result(45).status_code for done in waiting} == {HTTPStatus.OK}
     assert api.get("/v1/limits").json()["usage"]["waiting_requests"] == 0
 
 

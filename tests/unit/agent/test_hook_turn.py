@@ -109,18 +109,18 @@ def test_a_turn_that_is_held_after_the_wait_has_ended_is_given_back(
 
     def hold(handler: BaseHTTPRequestHandler) -> None:
         asked.set()
-        assert ended.wait(10)
+        assert ended.wait(60)
         answer(201, turn())(handler)
 
     joined.turn.request()
     service.will(hold, answer(204))
     polling = threading.Thread(target=joined.turn.poll, args=[1])
     polling.start()
-    assert asked.wait(10)
+    assert asked.wait(60)
     joined.turn.end()
     assert calls(service) == [f"PUT {TURN}"]
     ended.set()
-    polling.join(10)
+    polling.join(60)
     assert calls(service) == [f"PUT {TURN}", f"DELETE {TURN}"]
     assert not joined.turn.held
 

@@ -113,7 +113,7 @@ def test_a_stopped_worker_runs_no_more_tasks() -> None:
     worker.request(worker.add("second", second))
     thread = threading.Thread(target=worker.run)
     thread.start()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     assert second.runs == 0
 
@@ -124,7 +124,7 @@ def test_a_waiting_worker_can_be_stopped_by_another_thread() -> None:
     thread = threading.Thread(target=worker.run)
     thread.start()
     worker.stop()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 

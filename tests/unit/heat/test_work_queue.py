@@ -42,7 +42,7 @@ class Processor:
             self.active.add(stack)
             self.most = max(self.most, len(self.active))
             self.seen.append([request.resource_name for request in requests])
-        self.release.wait(10)
+        self.release.wait(60)
         with self._lock:
             self.active.discard(stack)
 

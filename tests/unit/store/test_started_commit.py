@@ -30,7 +30,7 @@ class Etcd:
         self, txns: Sequence[Txn], deadline: float, fence: Fence
     ) -> tuple[list[bool], int]:
         self.arrived.set()
-        assert self.permitted.wait(10)
+        assert self.permitted.wait(60)
         if isinstance(self.answer, Exception):
             raise self.answer
         succeeded, revision = self.answer
@@ -62,7 +62,7 @@ def test_a_transaction_ends_with_its_revision_or_its_error(
     batcher = CommitBatcher(etcd.transact_all, FENCE, ManualClock(), threading.Event)
     batcher.start()
     BatchedCommit(batcher, TXN, 9e9, outcome)
-    assert outcome.ended.wait(10)
+    assert outcome.ended.wait(60)
     error = answer if isinstance(answer, Unavailable) else None
     assert outcome.found == [(expected, error)]
     batcher.stop()
@@ -73,7 +73,7 @@ def test_a_transaction_that_takes_too_long_ends_as_it_would_for_one_that_waits()
     batcher = CommitBatcher(etcd.transact_all, FENCE, ManualClock(), threading.Event)
     batcher.start()
     commits = [BatchedCommit(batcher, TXN, 1005.0, sent)]
-    assert etcd.arrived.wait(10)
+    assert etcd.arrived.wait(60)
     commits.append(BatchedCommit(batcher, TXN, 1005.0, waiting))
     for now in (1004.0, 1006.0, 1007.0):
         assert not (sent.found or waiting.found) or now == 1007.0

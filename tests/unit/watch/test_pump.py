@@ -91,7 +91,7 @@ def run(backend: Scripted, hub: Hub, reader: Recorder | None = None) -> Recorder
     pump = Pump(backend, reader, hub)  # type: ignore[arg-type]
     pump.start()
     try:
-        assert backend.silent.wait(10)
+        assert backend.silent.wait(60)
         assert pump.wait_ready(0)
     finally:
         pump.stop()
@@ -154,7 +154,7 @@ def test_waiting_readers_are_woken_by_a_reload(hub: Hub) -> None:
         eventually(lambda: any(c.readers for c in hub._channels.values()))  # type: ignore[attr-defined]
 
     run(Scripted([4, 20], [5, wait_first, GONE], []), hub)
-    waiting.join(10)
+    waiting.join(60)
     assert woken == [True]
 
 
@@ -177,7 +177,7 @@ def test_it_is_not_ready_before_the_state_was_read(hub: Hub) -> None:
 
     class Slow(Scripted):
         def open(self) -> Snapshot:
-            assert released.wait(10)
+            assert released.wait(60)
             return super().open()
 
     backend = Slow([4], [])
@@ -193,7 +193,7 @@ def test_the_pump_stops_while_the_watch_is_silent(hub: Hub) -> None:
     backend = Scripted([4], [5])
     pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
     pump.start()
-    assert backend.silent.wait(10)
+    assert backend.silent.wait(60)
     pump.stop()
     assert pump._thread is not None  # type: ignore[attr-defined]
     assert not pump._thread.is_alive()  # type: ignore[attr-defined]
@@ -206,14 +206,14 @@ def test_the_pump_stops_even_if_it_is_interrupted_just_before_it_follows(hub: Hu
         def follow(self, after: int) -> Iterator[Step]:
             if not self.asked.count(after):
                 self.silent.set()
-                assert self.interrupted.wait(10)
+                assert self.interrupted.wait(60)
                 self.interrupted.clear()
             yield from super().follow(after)
 
     backend = Uninterrupted([4], [])
     pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
     pump.start()
-    assert backend.silent.wait(10)
+    assert backend.silent.wait(60)
     pump.stop()
     assert not pump._thread.is_alive()  # type: ignore[attr-defined, union-attr]
 
