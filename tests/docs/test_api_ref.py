@@ -86,6 +86,15 @@ def test_the_samples_match_the_answers_of_the_service(
             assert shape(frames(kept)) == shape(frames(text)), name
 
 
+def test_no_parameter_or_status_of_a_call_is_listed_twice() -> None:
+    for page in SOURCE.glob("*.inc"):
+        for listed in re.findall(
+            r"^\.\. rest_.+\n\n((?:   .+\n)+)", page.read_text(), re.MULTILINE
+        ):
+            rows = listed.splitlines()
+            assert len(rows) == len(set(rows)), (page.name, rows)
+
+
 def test_every_status_of_a_call_is_explained_and_no_other() -> None:
     assert STATUSES.keys() == set().union(*(call.statuses() for call in calls().values()))
 
