@@ -1,4 +1,4 @@
-"""What to do about each error, for the page of the service and for the documentation.
+"""The remedy of each error, for the page of the service and for the documentation.
 
 The detail of an error names the cause in the request; these texts state what any caller can do.
 """

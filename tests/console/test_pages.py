@@ -152,7 +152,7 @@ def test_no_text_of_anybody_becomes_markup(
 
 
 OPERATED = "main a, main button, main summary, main input, main [tabindex]"
-"""What people press or focus."""
+"""The elements that people press or focus."""
 
 
 def test_what_people_press_or_focus_stays_while_data_arrive(

@@ -1,4 +1,4 @@
-"""What a deployer reports of a run: bounded, as valid text, and without secrets."""
+"""The results that a deployer reports: bounded, as valid text, and without secrets."""
 
 from __future__ import annotations
 
