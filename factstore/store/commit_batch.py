@@ -21,6 +21,9 @@ LOG = logging.getLogger(__name__)
 # it, and the size of the largest.
 BATCH_SIZE = 127
 BATCH_BYTES = 1024 * 1024
+# The answers to a batch arrive at once, and those of others wait until the worker has dealt with them.
+SHARE = 16
+"""The most transactions of one project in a batch while several projects use the worker."""
 
 
 class Entry:
@@ -142,27 +145,83 @@ class ConflictSet:
         return at < len(self.ordered) and self.ordered[at] < end
 
 
-def next_batch(waiting: deque[Entry]) -> list[Entry]:
-    """Take the next batch in order of arrival; transactions that conflict or do not fit stay."""
-    if len(waiting) == 1:
-        return [waiting.popleft()]
-    batch: list[Entry] = []
-    remaining: list[Entry] = []
-    conflicts = ConflictSet()
-    room, largest = BATCH_BYTES, 1
-    while waiting and len(batch) + 1 + largest <= BATCH_SIZE:
-        entry = waiting.popleft()
-        fits = entry.bytes <= room and len(batch) + 1 + max(largest, entry.size) <= BATCH_SIZE
-        # A full store refuses a batch with puts, but still accepts deletions.
-        alike = not batch or batch[0].only_deletes == entry.only_deletes
-        if batch and (not fits or not alike or conflicts.conflicts_with(entry.txn)):
-            remaining.append(entry)  # it is the first of the next batch
-            continue
-        batch.append(entry)
-        if not fits:
-            break
-        conflicts.add(entry.txn)
-        room -= entry.bytes
-        largest = max(largest, entry.size)
-    waiting.extendleft(reversed(remaining))
-    return batch
+class WaitingEntries:
+    """The transactions that wait for a batch, in a queue for each project."""
+
+    __slots__ = ("_queues",)
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[Entry]] = {}  # none is empty
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def add(self, entry: Entry) -> None:
+        """Add a transaction behind the others of its project."""
+        queue = self._queues.get(entry.txn.project_id)
+        if queue is None:
+            queue = self._queues[entry.txn.project_id] = deque()
+        queue.append(entry)
+
+    def remove(self, entry: Entry) -> bool:
+        """Remove a transaction; return False if it does not wait."""
+        queue = self._queues.get(entry.txn.project_id)
+        if queue is None or entry not in queue:
+            return False
+        queue.remove(entry)
+        if not queue:
+            del self._queues[entry.txn.project_id]
+        return True
+
+    def take_all(self) -> list[Entry]:
+        """Take all transactions."""
+        queues, self._queues = self._queues, {}
+        return [entry for queue in queues.values() for entry in queue]
+
+    def next_batch(self, share: int = BATCH_SIZE) -> list[Entry]:
+        """Take the next batch; the transactions that conflict with it or do not fit stay.
+
+        The projects take turns, so that none waits behind all transactions of another one.  Those of a
+        project are taken in the order of their arrival.
+
+        :param share: the most transactions of one project.
+        """
+        if len(self) == 1:
+            return self.take_all()
+        batch: list[Entry] = []
+        conflicts = ConflictSet()
+        room, largest = BATCH_BYTES, 1
+        taken: dict[str, int] = {}
+        skipped: dict[str, list[Entry]] = {}
+        turns = deque(self._queues)
+        while turns and len(batch) + 1 + largest <= BATCH_SIZE and room > 0:
+            project_id = turns.popleft()
+            queue = self._queues[project_id]
+            while queue:
+                entry = queue.popleft()
+                fits = (
+                    entry.bytes <= room and len(batch) + 1 + max(largest, entry.size) <= BATCH_SIZE
+                )
+                # A full store refuses a batch with puts, but still accepts deletions.
+                alike = not batch or batch[0].only_deletes == entry.only_deletes
+                if batch and (not fits or not alike or conflicts.conflicts_with(entry.txn)):
+                    skipped.setdefault(project_id, []).append(entry)
+                    continue
+                batch.append(entry)
+                taken[project_id] = taken.get(project_id, 0) + 1
+                conflicts.add(entry.txn)
+                room -= entry.bytes
+                largest = max(largest, entry.size)
+                if taken[project_id] < share:
+                    turns.append(project_id)
+                break
+        for project_id, entries in skipped.items():
+            self._queues[project_id].extendleft(reversed(entries))  # the first of the next batch
+        for project_id in taken:  # others are the first of the next batch
+            queue = self._queues.pop(project_id)
+            if queue:
+                self._queues[project_id] = queue
+        return batch

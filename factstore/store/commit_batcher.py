@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
@@ -28,7 +27,7 @@ from factstore.core.ports import Clock, WakeUp
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
 from factstore.store.client.errors import not_sent
-from factstore.store.commit_batch import Entry, next_batch
+from factstore.store.commit_batch import BATCH_SIZE, SHARE, Entry, WaitingEntries
 from factstore.store.types import Fence, Fenced, LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
@@ -57,6 +56,7 @@ class CommitBatcher:
     :param transact_all: sends transactions as one, and returns which of them succeeded.
     :param fence: of all attempts.
     :param loop: sends batches if that is possible; what it refuses is left to the thread.
+    :param shared: returns True while several projects write.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class CommitBatcher:
         clock: Clock,
         new_wake_up: Callable[[], WakeUp],
         loop: Loop | None = None,
+        shared: Callable[[], bool] = lambda: False,
     ) -> None:
         self._loop = loop
         self._lost: Fence | None = None  # that of an attempt without an answer, until it is raised
@@ -76,7 +77,8 @@ class CommitBatcher:
         self._clock = clock
         self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
-        self._waiting: deque[Entry] = deque()
+        self._shared = shared
+        self._waiting = WaitingEntries()
         self._wanted = new_wake_up()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -126,11 +128,11 @@ class CommitBatcher:
             raise Unavailable("the service is stopping.")
         if self._loop is None:
             with self._lock:
-                self._waiting.append(entry)
+                self._waiting.add(entry)
                 self._wanted.set()
             return
         # Where there is a loop, nothing else runs until this returns.
-        self._waiting.append(entry)
+        self._waiting.add(entry)
         if not self._running:
             self._running = True
             self._loop.defer(self._begin)
@@ -138,13 +140,14 @@ class CommitBatcher:
     def give_up(self, entry: Entry) -> None:
         """End an entry that has no outcome yet with the error of one that takes too long."""
         with self._lock:
-            waits = entry in self._waiting
-            if waits:
-                self._waiting.remove(entry)
+            waits = self._waiting.remove(entry)
         if waits:
             entry.fail(not_sent())
         else:
             entry.fail(_unknown())
+
+    def _next_batch(self) -> list[Entry]:
+        return self._waiting.next_batch(SHARE if self._shared() else BATCH_SIZE)
 
     # In the loop
 
@@ -154,7 +157,7 @@ class CommitBatcher:
             if self._is_held and self._waiting and not self._stopping:
                 self._wanted.set()  # the thread raises the fence, and continues
                 return
-            batch = next_batch(self._waiting)
+            batch = self._next_batch()
             if not batch:
                 self._running = False
                 if self._stopping:
@@ -221,8 +224,7 @@ class CommitBatcher:
                 if self._clock.monotonic() >= deadline:
                     continue  # some may have arrived just now
                 with self._lock:
-                    waiting = list(self._waiting)
-                    self._waiting.clear()
+                    waiting = self._waiting.take_all()
                 for entry in waiting:
                     entry.fail(copy(error))
 
@@ -236,7 +238,7 @@ class CommitBatcher:
                 batch, self._left = self._left, []
                 left = bool(batch)
                 if not self._running:
-                    batch = next_batch(self._waiting)
+                    batch = self._next_batch()
                 if self._loop is not None or not self._waiting:
                     if self._stopping and not (batch or self._waiting or self._running):
                         return

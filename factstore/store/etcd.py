@@ -55,6 +55,7 @@ class EtcdBackend(EtcdMaintenance):
     :param window: the number of past revisions that a new worker follows, if etcd still has them.
     :param timeout: seconds for calls without a deadline.
     :param on_purge: called when a stack was deleted, whose data :meth:`purge_deleted` deletes.
+    :param shared: returns True while several projects use this worker.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class EtcdBackend(EtcdMaintenance):
         timeout: float,
         new_wake_up: Callable[[], WakeUp] | None = None,
         on_purge: Callable[[], None] = lambda: None,
+        shared: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(client, keyspace, clock)
         self._own_facts = OwnFacts()
@@ -83,6 +85,7 @@ class EtcdBackend(EtcdMaintenance):
             clock,
             new_wake_up or threading.Event,
             client.loop if client.loop.available else None,
+            shared,
         )
         self._epoch = ""
         self._stream: HistoryWatch | None = None
@@ -223,7 +226,8 @@ class EtcdBackend(EtcdMaintenance):
                 self._own_facts.add(commit.stack.id, commit.puts, found.operations)
             return found
         compares = compares_for(commit, self._keys, self._head.store_id)
-        return Txn(compares, operations_for(commit, self._keys))
+        operations = operations_for(commit, self._keys)
+        return Txn(compares, operations, project_id=commit.stack.project_id)
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         """Return the receipt that an earlier version stored outside the stack, or None.

@@ -94,13 +94,13 @@ class FactTxns:
             parts.append(encode_compares(others))
         if not commit.puts:
             parts.append(self._confirmation_message)
-            return Txn(compares, (self._confirmation,), b"".join(parts))
+            return Txn(compares, (self._confirmation,), b"".join(parts), stack.project_id)
         operations: list[Operation] = []
         for fact in commit.puts:
             key, value = keys.get(fact.path) or folder + fact.path.encode(), codec.encode_fact(fact)
             operations.append(_new(PutKey, (key, value, fact.lease)))
             parts.append(encode_put(key, value, fact.lease))
-        return Txn(compares, operations, b"".join(parts))
+        return Txn(compares, operations, b"".join(parts), stack.project_id)
 
     def _record(self, common: _Common, record: RecordKey) -> bytes:
         if len(common.records) >= _RECORDS:

@@ -120,11 +120,13 @@ class Txn:
     """Operations that are applied if all compares succeed.
 
     :param message: the message that states them, if it is known already.
+    :param project_id: the project for which they are made; empty for the service itself.
     """
 
     compares: Sequence[Compare]
     operations: Sequence[Operation]
     message: bytes = field(default=b"", compare=False, repr=False)
+    project_id: str = ""
 
     @property
     def size(self) -> int:

@@ -213,6 +213,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
         timeout=etcd.timeout,
         new_wake_up=new_wake_up,
         on_purge=lambda: runtime.maintenance.wake(),
+        shared=lambda: scheduler.shared,
     )
     store = MirroredStore(
         backend,

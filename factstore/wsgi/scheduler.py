@@ -54,6 +54,10 @@ class Scheduler(Protocol):
         """Return the seconds for which the first waiting request of a flow has waited."""
 
     @property
+    def shared(self) -> bool:
+        """True while several projects use the worker."""
+
+    @property
     def waiting(self) -> int:
         """The number of requests that wait for their turn."""
 
@@ -62,6 +66,7 @@ class ThreadScheduler:
     """Leaves it to the operating system to divide the time among the threads."""
 
     waiting = 0
+    shared = False
 
     def start(self, flow: Flow) -> bool:
         """Return at once."""

@@ -81,7 +81,7 @@ class FastPath:
         self._reader = Reader(VERSIONS)
         self.reads = FactReads(store, services, authorizer, metrics, timeout)
         writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
-        self._loop_writes = LoopWrites(services, writes, self._end_write)
+        self._loop_writes = LoopWrites(services, writes, scheduler.join_shared, self._end_write)
         self._loop_waits = LoopWaits(store, hub, scheduler, clock, timeout, self._end_gone)
         loop_reads = LoopContextReads(store, services, contexts, self._loop_waits, self._end_write)
         fact_waits = FactWaits(services, authorizer, hub, clock, self._loop_waits, self._end_write)

@@ -13,6 +13,7 @@ from functools import partial
 
 from factstore.core.services.composition import Services
 from factstore.core.services.written_facts import FactAttempt, WrittenFacts
+from factstore.wsgi.fair_queue import Flow
 from factstore.wsgi.fast_path.call import Call, Handle
 from factstore.wsgi.fast_path.http_response import Answer, Rendered
 from factstore.wsgi.fast_path.stream_answer import StreamStart
@@ -29,11 +30,19 @@ Ended = Callable[[Call, Answer | Rendered | StreamStart | Handle | None], None]
 class LoopWrites:
     """The handlers of writes that are started in the loop.
 
+    :param join_queue: calls a function when it is a flow's turn; returns False if that is now.
     :param ended: called when a write that was started has ended.
     """
 
-    def __init__(self, services: Services, writes: Writes, ended: Ended) -> None:
+    def __init__(
+        self,
+        services: Services,
+        writes: Writes,
+        join_queue: Callable[[Flow, Callable[[], object]], bool],
+        ended: Ended,
+    ) -> None:
         self._services = services
+        self._join_queue = join_queue
         self._writes = writes
         self._ended = ended
         self._attempts: dict[int, FactAttempt] = {}
@@ -83,6 +92,12 @@ class LoopWrites:
 
     def _end_puts(self, call: Call, made: MakeAnswer, attempt: FactAttempt) -> None:
         self._attempts.pop(id(attempt), None)
+        # The answers to a batch of writes are due at once, and others wait until they have been made.
+        answer = partial(self._answer_puts, call, made, attempt)
+        if not self._join_queue(call.flow, answer):
+            answer()
+
+    def _answer_puts(self, call: Call, made: MakeAnswer, attempt: FactAttempt) -> None:
         answer: Answer | Handle | None = None
         if attempt.revision is not None:
             try:

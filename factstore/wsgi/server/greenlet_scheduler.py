@@ -78,6 +78,11 @@ class GreenletScheduler:
         return self._queue.age(flow)
 
     @property
+    def shared(self) -> bool:
+        """True while several projects use the worker."""
+        return self._queue.shared
+
+    @property
     def waiting(self) -> int:
         """The number of requests that wait for their turn."""
         return len(self._queue)

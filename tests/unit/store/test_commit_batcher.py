@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -16,7 +15,14 @@ from hypothesis import strategies as st
 from factstore.core.errors import OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
-from factstore.store.commit_batch import BATCH_BYTES, BATCH_SIZE, ConflictSet, Entry, next_batch
+from factstore.store.commit_batch import (
+    BATCH_BYTES,
+    BATCH_SIZE,
+    SHARE,
+    ConflictSet,
+    Entry,
+    WaitingEntries,
+)
 from factstore.store.commit_batcher import BatchEnded, CommitBatcher
 from factstore.store.types import (
     Compare,
@@ -61,9 +67,22 @@ def entry(txn: Txn) -> Entry:
 
 def taken(*txns: Txn) -> tuple[list[Txn], list[Txn]]:
     """Return the first batch, and the transactions that remain for later batches."""
-    waiting = deque(entry(each) for each in txns)
-    batch = [each.txn for each in next_batch(waiting)]
-    return batch, [each.txn for each in waiting]
+    waiting = waiting_entries(*txns)
+    batch = [each.txn for each in waiting.next_batch()]
+    return batch, [each.txn for each in waiting.take_all()]
+
+
+def waiting_entries(*txns: Txn) -> WaitingEntries:
+    waiting = WaitingEntries()
+    for each in txns:
+        waiting.add(entry(each))
+    return waiting
+
+
+def of_project(name: str, number: int) -> Txn:
+    """Return a put of a project."""
+    key = b"%b/%d" % (name.encode(), number)
+    return Txn((Compare(key, "mod", "==", 0),), (PutKey(key, b"v"),), project_id=name)
 
 
 def test_writes_of_different_keys_share_a_transaction() -> None:
@@ -138,10 +157,52 @@ def test_the_size_of_a_waiting_transaction_is_computed_once(
     computed = []
     size = Txn.bytes.fget
     monkeypatch.setattr(Txn, "bytes", property(lambda txn: computed.append(txn) or size(txn)))
-    waiting = deque(entry(put(b"same")) for _ in range(5))
+    waiting = waiting_entries(*(put(b"same") for _ in range(5)))
     while waiting:
-        assert len(next_batch(waiting)) == 1
+        assert len(waiting.next_batch()) == 1
     assert len(computed) == 5
+
+
+def test_a_write_does_not_wait_behind_a_thousand_of_another_project() -> None:
+    loud = [of_project("loud", number) for number in range(1000)]
+    waiting = waiting_entries(*loud, of_project("quiet", 0))
+    assert [each.txn.project_id for each in waiting.next_batch()][:3] == ["loud", "quiet", "loud"]
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=120), st.integers(1, 20))
+def test_projects_share_batches_in_turns_and_no_write_is_lost_or_overtaken_by_its_projects(
+    projects: list[str], share: int
+) -> None:
+    arrivals = [of_project(name, number) for number, name in enumerate(projects)]
+    waiting, sent = waiting_entries(*arrivals), list[Txn]()
+    while waiting:
+        before = {name for name in "abc" if len(sent) < len(arrivals)} & {
+            txn.project_id for txn in arrivals if txn not in sent
+        }
+        batch = [each.txn for each in waiting.next_batch(share)]
+        counts = {name: sum(txn.project_id == name for txn in batch) for name in before}
+        assert all(1 <= count <= share for count in counts.values())
+        assert {txn.project_id for txn in batch[: len(before)]} == before, "each has its turn"
+        sent += batch
+    for name in "abc":
+        own = [txn for txn in arrivals if txn.project_id == name]
+        assert [txn for txn in sent if txn.project_id == name] == own
+    assert len(waiting) == 0
+    assert len(sent) == len(arrivals)
+
+
+def test_a_project_that_had_no_place_in_a_full_batch_is_the_first_in_the_next_one() -> None:
+    full, late = sized(b"z", BATCH_SIZE), of_project("late", 0)
+    waiting = waiting_entries(full, put(b"a"), late)
+    assert [each.txn for each in waiting.next_batch()] == [full]
+    assert [each.txn for each in waiting.next_batch()] == [late, put(b"a")]
+
+
+def test_only_a_waiting_transaction_can_be_removed() -> None:
+    waiting, known, other = WaitingEntries(), entry(put(b"a")), entry(put(b"b"))
+    waiting.add(known)
+    assert [waiting.remove(each) for each in (other, known, known)] == [False, True, False]
+    assert not waiting
 
 
 txns = st.builds(
@@ -411,6 +472,24 @@ def batcher(loop: Loop, written: Written) -> Iterator[CommitBatcher]:
 def send(batcher: CommitBatcher, written: Written, *keys: bytes) -> None:
     for key in keys:
         batcher.send(Noted(put(key), written))
+
+
+def test_while_projects_share_the_worker_each_has_a_part_of_a_batch(
+    loop: Loop, written: Written
+) -> None:
+    shares = [False]
+    made = CommitBatcher(
+        written.transact_all, fence(), Clock(), threading.Event, loop, lambda: shares[0]
+    )
+    for number in range(3 * SHARE):
+        made.send(Noted(of_project("loud", number), written))
+    shares[0] = True
+    loop.turn()
+    made.send(Noted(of_project("quiet", 0), written))
+    shares[0] = False
+    loop.batches[0][1](([True] * SHARE, 1))
+    assert [len(txns) for txns, _ in loop.batches] == [SHARE, 2 * SHARE + 1]
+    assert loop.batches[1][0][1] == of_project("quiet", 0)
 
 
 def test_writes_of_one_turn_and_those_during_a_batch_are_sent_together(

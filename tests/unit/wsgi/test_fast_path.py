@@ -50,7 +50,7 @@ from factstore.wsgi.fast_path.http_request import (
 from factstore.wsgi.fast_path.request_headers import BODY_BYTES, Headers
 from factstore.wsgi.fast_path.stream_answer import StreamStart
 from factstore.wsgi.fast_path.writes import Writes
-from factstore.wsgi.scheduler import ThreadScheduler
+from factstore.wsgi.scheduler import Scheduler, ThreadScheduler
 from tests.contract.world import PROJECT, MemoryWorld, Worker, author, new_scope
 from tests.raw_http import request_bytes
 from tests.unit.core.factories import ManualClock
@@ -200,7 +200,12 @@ def worker() -> Iterator[Worker]:
     world.close()
 
 
-def fast_path(worker: Worker, identity: Identity | None, denied: str = "") -> FastPath:
+def fast_path(
+    worker: Worker,
+    identity: Identity | None,
+    denied: str = "",
+    scheduler: Scheduler | None = None,
+) -> FastPath:
     """Return the fast path for one caller, whom policy allows all but one rule."""
     return FastPath(
         worker.store,
@@ -209,7 +214,7 @@ def fast_path(worker: Worker, identity: Identity | None, denied: str = "") -> Fa
         worker.services,
         lambda rule, identity, project_id: rule != denied,
         lambda headers, local: identity,
-        ThreadScheduler(),
+        scheduler or ThreadScheduler(),
         Mock(),
         5.0,
     )
@@ -581,6 +586,17 @@ def test_a_write_waits_for_its_turn_behind_those_of_other_projects(
         assert status(found[0]) == 201
     else:
         assert found == [None], "the greenlet does it"
+
+
+def test_a_write_waits_for_its_turn_to_be_answered(worker: Worker, loop: Loop) -> None:
+    turns = list[Callable[[], object]]()
+    join = Mock(return_value=False)
+    found = running(fast_path(worker, OWNER, scheduler=Mock(join_shared=join)), put(1))
+    join.side_effect = lambda flow, run: turns.append(run) or True
+    loop.write()
+    assert found == []
+    turns.pop()()
+    assert (status(found[0]), turns) == (201, [])
 
 
 def test_a_failure_after_the_write_is_answered(
