@@ -14,9 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
+from tests.functional.test_metrics import scrape, value
 from tests.functional.test_streams import refused as stream_refused
 from tests.functional.test_streams import watch
 from tests.http import Caller, refused
@@ -172,10 +174,20 @@ def test_a_stream_that_was_not_begun_leaves_nothing_counted(limited: Limited) ->
 
 def test_a_client_above_its_rate_is_delayed_and_then_refused(limited: Limited) -> None:
     api = limited(requests_per_second=4, burst=10)
+    assert api.put("/v1/stacks/s", json={}).ok
+
+    def send(number: int) -> requests.Response:
+        own = Caller(api.url)  # the fast path delays its requests itself
+        fast = number % 2
+        return own.put(f"/v1/stacks/s/facts/f{number}", 1) if fast else own.get("/v1/stacks")
+
     with ThreadPoolExecutor(60) as threads:
-        answers = list(threads.map(lambda _: Caller(api.url).get("/v1/stacks"), range(60)))
-    served = [answer for answer in answers if answer.status_code == HTTPStatus.OK]
-    turned_away = [answer for answer in answers if answer.status_code != HTTPStatus.OK]
+        answers = list(threads.map(send, range(60)))
+    served = [answer for answer in answers if answer.ok]
+    turned_away = [answer for answer in answers if not answer.ok]
+    made = sum(answer.status_code == HTTPStatus.CREATED for answer in answers)
+    assert made >= 6
+    eventually(lambda: value(scrape(api), "fast_path_requests_total") == made)
     assert len(served) >= 30  # a burst, and those that were delayed for 5 seconds at most
     assert turned_away
     for answer in turned_away:

@@ -224,11 +224,18 @@ class RateLimiter:
 
         :raises Throttled: ``worker_busy``.
         """
-        leave = self._enter("delayed_requests", {})
+        leave = self.begin_delay()
         try:
             yield
         finally:
             leave()
+
+    def begin_delay(self) -> Callable[[], None]:
+        """Count one more delayed request; return a function to call once when it continues.
+
+        :raises Throttled: ``worker_busy``.
+        """
+        return self._enter("delayed_requests", {})
 
     def _enter(
         self,

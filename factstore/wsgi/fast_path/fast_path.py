@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 
 from factstore import SERVICE_TYPE
@@ -22,6 +23,7 @@ from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.fast_path.call import Attend, Call, Handle, Operation
 from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.context_read import ContextReads
+from factstore.wsgi.fast_path.delay import seconds_to_delay, sleep
 from factstore.wsgi.fast_path.event_polls import EventPolls
 from factstore.wsgi.fast_path.event_reads import EventReads
 from factstore.wsgi.fast_path.fact_reads import ROUTE, FactReads
@@ -222,18 +224,20 @@ class FastPath:
             return None
         flow = identity.project_id, request.noun == "heartbeat"
         call = Call(request, identity, new_request_id(), began, flow, begin_stream)
-        if self._scheduler.age(call.flow) > MAX_DELAY_SECONDS or not self._charge(call):
+        if self._scheduler.age(call.flow) > MAX_DELAY_SECONDS:
             return None
-        return self._serve_charged(call, self._operations[request.noun].handle)
+        delay = seconds_to_delay(self._services.rate_limiter, call)
+        if delay is None:
+            return None
+        return self._serve_charged(call, self._operations[request.noun].handle, delay)
 
-    def _serve_charged(self, call: Call, handle: Handle) -> Pieces | None:
+    def _serve_charged(self, call: Call, handle: Handle, delay: float = 0.0) -> Pieces | None:
         request, identity = call.request, call.identity
         context = LogContext(call.request_id, None)
         set_caller(identity.user_id, identity.project_id, identity.roles)
         answer: Answer | Rendered | StreamAnswer | None
         try:
-            self._wait(call)
-            answer = handle(call)
+            answer = handle(call) if self._wait(call, delay) else None
             if answer is None:
                 self._cancel(call)
                 return None
@@ -250,13 +254,13 @@ class FastPath:
         self._count(call, answer)
         return answer.pieces(call.request_id)
 
-    def _wait(self, call: Call) -> None:
-        """Wait until it is the turn of a request."""
-        if not call.writes:
+    def _wait(self, call: Call, delay: float) -> bool:
+        """Wait until it is the turn of a request; return False if too many are delayed already."""
+        with self._running.running(call.scope) if call.writes else nullcontext():
+            if delay and not sleep(self._services.rate_limiter, self._scheduler, delay):
+                return False
             self._scheduler.start(call.flow)
-            return
-        with self._running.running(call.scope):
-            self._scheduler.start(call.flow)
+        return True
 
     def _response(self, call: Call, answer: Answer | Rendered) -> bytes:
         try:

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from unittest.mock import Mock, patch
 
 import pytest
@@ -26,10 +27,11 @@ from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
 from factstore.core.model.transaction import Transaction
 from factstore.core.ports import CommitEnded
-from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
+from factstore.core.services.rate_limit import MAX_DELAY_SECONDS, Allowance, RateLimiter
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
 from factstore.policies import stacks as stack_rules
+from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.fast_path.callers import (
     TOKEN_SECONDS,
@@ -400,14 +402,45 @@ def test_bodies_are_counted_and_charged_without_their_headers(
 def test_a_request_that_the_fast_path_does_not_answer_is_not_charged(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, limiter = fast_path(worker, OWNER), Mock()
+    path, limiter = fast_path(worker, OWNER), Mock(request=Mock(return_value=0.0))
     monkeypatch.setattr(path, "_services", Mock(rate_limiter=limiter))
     assert path.serve(read(request_bytes("PUT", FACT, JSON, body=b"[]")), local=True) is None
-    charge = limiter.request_at_once.call_args
+    charge = limiter.request.call_args
     assert limiter.cancel.call_args == charge
     monkeypatch.setattr(path, "_scheduler", Mock(age=Mock(return_value=MAX_DELAY_SECONDS + 1)))
     assert path.serve(read(SERVED["put"][0]), local=True) is None, "the queue is too long"
-    limiter.request_at_once.assert_called_once()
+    limiter.request.assert_called_once()
+
+
+def test_a_request_above_the_rate_is_delayed_and_one_far_above_it_is_left_to_the_throttle(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, clock = Mock(age=Mock(return_value=0.0)), ManualClock()
+    path = fast_path(worker, OWNER, scheduler=scheduler)
+    allowed = Allowance(requests_per_second=1, burst=1)
+    limiter = RateLimiter(lambda project_id: allowed, clock, blocking=1)
+    monkeypatch.setattr(path, "_services", replace(worker.services, rate_limiter=limiter))
+    written = worker.services.transactor.running
+    waiting = list[float]()
+
+    def sleep(seconds: float) -> None:
+        waiting.append(seconds)
+        assert limiter.open_in("delayed_requests") == 1
+        assert written.oldest(Scope(PROJECT, "s")) < math.inf, "the stack is not quiet meanwhile"
+        assert path.serve(read(put(1)), local=True) is None, "only one can be delayed"
+
+    scheduler.sleep.side_effect = sleep
+    codes = [status(b"".join(path.serve(read(put(value)), local=True) or ())) for value in range(7)]
+    assert (codes, waiting) == ([201, *[200] * 6], [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert path.serve(read(put(9)), local=True) is None
+    clock.advance(60)
+    assert path.serve(read(put(9)), local=True) is not None, "a refusal costs nothing"
+    scheduler.sleep.side_effect = ClientGone
+    assert path.serve(read(put(10)), local=True) is not None
+    with pytest.raises(ClientGone):
+        path.serve(read(put(11)), local=True)
+    assert limiter.open_in("delayed_requests") == 0
+    assert written.oldest(Scope(PROJECT, "s")) == math.inf
 
 
 # Writes that are started in the loop
