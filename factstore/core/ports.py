@@ -41,11 +41,11 @@ class WakeUp(Protocol):
     def wait(self, timeout: float | None = None) -> object: ...
 
 
-class StartedCommit(Protocol):
-    """A commit that was started without waiting."""
+class Started(Protocol):
+    """A commit or a refresh that was started without waiting."""
 
     def expire(self, now: float) -> None:
-        """End the commit if it takes too long."""
+        """End it if it takes too long."""
 
 
 CommitEnded = Callable[[int | None, Exception | None], object]
@@ -99,7 +99,7 @@ class Backend(LeaseStore, Protocol):
 
     def start_commit(
         self, commit: Transaction, deadline: float, ended: CommitEnded
-    ) -> StartedCommit | None:
+    ) -> Started | None:
         """Start :meth:`commit` without waiting; return None if that is not possible."""
 
     def raise_fence(self, deadline: float) -> int:
@@ -169,6 +169,15 @@ class Store(LeaseStore, Protocol):
     def refresh(self, deadline: float) -> State:
         """Return a state that is no older than the database's head at the time of this call."""
 
+    def start_refresh(
+        self, timeout: float, ended: Callable[[State | None], object]
+    ) -> Started | None:
+        """Start :meth:`refresh` without waiting; return None if that is not possible.
+
+        :param timeout: seconds after which it fails.
+        :param ended: called with the state, or with None if :meth:`refresh` has to be called.
+        """
+
     def fence(self, deadline: float) -> State:
         """Ensure that no earlier attempt to write is applied from now on.
 
@@ -181,7 +190,7 @@ class Store(LeaseStore, Protocol):
 
     def start_commit(
         self, commit: Transaction, deadline: float, ended: CommitEnded
-    ) -> StartedCommit | None: ...
+    ) -> Started | None: ...
 
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float

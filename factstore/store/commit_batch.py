@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from factstore.store.types import MESSAGE_BYTES, DeleteKeys, GetKey, Txn
+from factstore.store.types import MESSAGE_BYTES, DeleteKeys, Txn
 
 LOG = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Entry:
     def __init__(self, txn: Txn, deadline: float, ended: Callable[[], object]) -> None:
         """:param ended: called when it has an outcome."""
         self.txn, self.deadline = txn, deadline
-        if txn.message:  # of puts, or of guards to confirm
+        if txn.message:  # of puts
             self.size = max(len(txn.compares), len(txn.operations))
             self.bytes, self.only_deletes = len(txn.message) + MESSAGE_BYTES, False
         else:
@@ -113,8 +113,6 @@ class ConflictSet:
         """Return True if a transaction must not be in the same batch."""
         written, compared, ranges = self.written, self.compared, self.compared_ranges
         for operation in txn.operations:
-            if isinstance(operation, GetKey):
-                continue
             if isinstance(operation, DeleteKeys) and operation.end:
                 return True  # the deletion of a range is always sent alone
             key = operation.key
@@ -128,10 +126,9 @@ class ConflictSet:
     def add(self, txn: Txn) -> None:
         """Add the keys of a transaction."""
         for operation in txn.operations:
-            if not isinstance(operation, GetKey):
-                self.written.add(operation.key)
-                if self.ordered is not None:
-                    insort(self.ordered, operation.key)
+            self.written.add(operation.key)
+            if self.ordered is not None:
+                insort(self.ordered, operation.key)
         for compare in txn.compares:
             if compare.end:
                 self.compared_ranges.add(compare.key, compare.end)

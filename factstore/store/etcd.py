@@ -23,7 +23,7 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.idempotency import earlier_receipt
-from factstore.core.ports import Clock, CommitEnded, Snapshot, StartedCommit, WakeUp
+from factstore.core.ports import Clock, CommitEnded, Snapshot, Started, WakeUp
 from factstore.store import codec
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import EtcdClient
@@ -194,7 +194,7 @@ class EtcdBackend(EtcdMaintenance):
 
     def start_commit(
         self, commit: Transaction, deadline: float, ended: CommitEnded
-    ) -> StartedCommit | None:
+    ) -> Started | None:
         """Start :meth:`commit` without waiting, unless it deletes a stack."""
         if commit.epoch not in ("", self._epoch) or commit.drops_stack:
             return None
@@ -222,8 +222,7 @@ class EtcdBackend(EtcdMaintenance):
     def _txn(self, commit: Transaction) -> Txn:
         found = self._fact_txns.make(commit, self._head.store_id)
         if found is not None:
-            if commit.puts:
-                self._own_facts.add(commit.stack.id, commit.puts, found.operations)
+            self._own_facts.add(commit.stack.id, commit.puts, found.operations)
             return found
         compares = compares_for(commit, self._keys, self._head.store_id)
         operations = operations_for(commit, self._keys)

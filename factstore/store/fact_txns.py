@@ -1,4 +1,4 @@
-"""Transactions that store facts in a stack that exists, or confirm guards, with their messages.
+"""Transactions that store facts in a stack that exists, with their messages.
 
 These are most writes.  The result is that of :func:`~factstore.store.txn.compares_for` and
 :func:`~factstore.store.txn.operations_for`, in a third of the time: what all writes of a stack have in
@@ -15,13 +15,12 @@ from factstore.core.model.transaction import Transaction
 from factstore.store import codec
 from factstore.store.client.encoding import (
     encode_compares,
-    encode_operations,
     encode_put,
     encode_revision,
 )
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import stack_compares, tree_compares
-from factstore.store.types import Compare, GetKey, Operation, PutKey, Txn
+from factstore.store.types import Compare, Operation, PutKey, Txn
 
 _STACKS = 4096  # of which the common part is remembered
 _RECORDS = 64  # of a stack, whose keys are remembered
@@ -50,8 +49,6 @@ class FactTxns:
     def __init__(self, keys: Keyspace) -> None:
         self._keys = keys
         self._stacks: dict[str, _Common] = {}
-        self._confirmation = GetKey(keys.epoch)
-        self._confirmation_message = encode_operations([self._confirmation])
 
     def make(self, commit: Transaction, store_id: bytes) -> Txn | None:
         """Return a transaction, or None if it does more than to store facts in a stack that exists.
@@ -69,7 +66,7 @@ class FactTxns:
             or commit.removes
             or commit.cleared_waiters
             or commit.author is not None
-            or not (fact_revisions or commit.record_revisions)
+            or not commit.puts
         ):
             return None
         common = self._stacks.get(stack.id)
@@ -92,9 +89,6 @@ class FactTxns:
             others = tree_compares(tree, folder, commit.base_revision)
             compares += others
             parts.append(encode_compares(others))
-        if not commit.puts:
-            parts.append(self._confirmation_message)
-            return Txn(compares, (self._confirmation,), b"".join(parts), stack.project_id)
         operations: list[Operation] = []
         for fact in commit.puts:
             key, value = keys.get(fact.path) or folder + fact.path.encode(), codec.encode_fact(fact)

@@ -15,15 +15,15 @@ from functools import partial
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.event import Step, StepResult
 from factstore.core.model.transaction import Transaction
-from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, StartedCommit, WakeUp
+from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, Started, WakeUp
 from factstore.core.services.time_slice import TimeSlice
 from factstore.core.state.condition_preparation import prepare_conditions
 from factstore.core.state.state import State
 from factstore.store.passed_calls import PassedCalls
 from factstore.store.read_index import HeadRead, ReadIndex
 from factstore.store.started_commit import VisibleCommit
+from factstore.store.started_refresh import FOREIGN_SECONDS, CallbackRefresh
 
-FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
 SILENT_SECONDS = 1.0  # for which the watch may not report a revision of the service itself
 WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
 FILL_SECONDS = 20.0  # for the watch to report the history, once the store was read
@@ -120,6 +120,17 @@ class MirroredStore(PassedCalls):
             self._fills, self._spare_watch_until = False, 0.0
         return state
 
+    def start_refresh(
+        self, timeout: float, ended: Callable[[State | None], object]
+    ) -> Started | None:
+        """Start :meth:`refresh` without waiting; see :class:`~factstore.core.ports.Store`."""
+        started = CallbackRefresh(self, self._clock.monotonic(), timeout, ended)
+        try:
+            started.start()
+        except Unavailable:
+            return None
+        return started
+
     def join_head_read(self, ended: Callable[[], object]) -> HeadRead:
         """Return the next read of the backend's newest revision, without waiting for it.
 
@@ -150,7 +161,7 @@ class MirroredStore(PassedCalls):
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""
         revision = self._backend.commit(commit, deadline)
-        if revision is not None and commit.writes:
+        if revision is not None:
             written = self._clock.monotonic()
             self._wait_for_revision(revision, min(deadline, written + VISIBLE_SECONDS))
             self._observe_lag(self._clock.monotonic() - written)
@@ -158,13 +169,10 @@ class MirroredStore(PassedCalls):
 
     def start_commit(
         self, commit: Transaction, deadline: float, ended: CommitEnded
-    ) -> StartedCommit | None:
+    ) -> Started | None:
         """Start :meth:`commit` without waiting; return None if that is not possible."""
-        start = partial(self._backend.start_commit, commit, deadline)
-        if not commit.writes:
-            return start(ended)
         made = VisibleCommit(
-            start,
+            partial(self._backend.start_commit, commit, deadline),
             self._call_when_reached,
             self._clock,
             VISIBLE_SECONDS,

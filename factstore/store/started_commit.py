@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from factstore.core.ports import Clock, CommitEnded, StartedCommit
+from factstore.core.ports import Clock, CommitEnded, Started
 from factstore.store.commit_batch import Entry
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.types import LeaseExpired, Txn
@@ -67,7 +67,7 @@ class VisibleCommit:
 
     def __init__(
         self,
-        start: Callable[[CommitEnded], StartedCommit | None],
+        start: Callable[[CommitEnded], Started | None],
         visible: Callable[[int, Callable[[], object]], bool],
         clock: Clock,
         seconds: float,
@@ -81,7 +81,7 @@ class VisibleCommit:
         self._ended: CommitEnded | None = ended
         self._revision: int | None = None
         self._written = 0.0
-        self._inner: StartedCommit | None = None
+        self._inner: Started | None = None
         inner = start(self._end_write)
         self.started = inner is not None
         if self._ended is not None:

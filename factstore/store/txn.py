@@ -11,7 +11,7 @@ from factstore.core.model.transaction import Transaction, TreeGuards
 from factstore.store import codec
 from factstore.store.key_builder import DELETION_AUTHOR_SLOTS
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey
+from factstore.store.types import Compare, DeleteKeys, Operation, PutKey
 
 PUTS = 100  # in one transaction; etcd takes 128 operations, and there are some of other kinds
 
@@ -78,7 +78,7 @@ def tree_compares(tree: TreeGuards, folder: bytes, base_revision: int) -> list[C
 
 
 def operations_for(commit: Transaction, keys: Keyspace) -> list[Operation]:
-    """Return the operations of a transaction, at least one."""
+    """Return the operations of a transaction."""
     stack = commit.stack
     project_id, stack_id = stack.project_id, stack.id
     operations: list[Operation] = []
@@ -103,7 +103,7 @@ def operations_for(commit: Transaction, keys: Keyspace) -> list[Operation]:
         # A bounded number of slots needs no cleanup; only the watch reads them.
         slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
         operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.author)))
-    return operations or [GetKey(keys.epoch)]
+    return operations
 
 
 def split_pulses(commit: Transaction) -> tuple[Transaction, tuple[Pulse, ...]]:

@@ -102,13 +102,7 @@ class DeleteKeys(NamedTuple):
     end: bytes = b""
 
 
-class GetKey(NamedTuple):
-    """Read a key, which makes a transaction without writes linearizable."""
-
-    key: bytes
-
-
-Operation = PutKey | DeleteKeys | GetKey
+Operation = PutKey | DeleteKeys
 
 
 MESSAGE_BYTES = 64

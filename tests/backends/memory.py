@@ -28,7 +28,7 @@ from factstore.core.model.path import covers
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.record import R
 from factstore.core.model.waiter import Signal
-from factstore.core.ports import Clock, CommitEnded, Snapshot, StartedCommit, Transaction
+from factstore.core.ports import Clock, CommitEnded, Snapshot, Started, Transaction
 from factstore.core.state.state import State
 from tests.backends.leases import MemoryLeases
 
@@ -93,7 +93,7 @@ class MemoryBackend:
 
     def start_commit(
         self, commit: Transaction, deadline: float, ended: CommitEnded
-    ) -> StartedCommit | None:
+    ) -> Started | None:
         """Return None: no call here can be made without waiting."""
         return None
 

@@ -148,7 +148,7 @@ def test_a_generation_in_a_put_is_that_of_its_member(worker: Worker, scope: Scop
 
 
 @pytest.mark.parametrize("what", ["put", "equal put", "delete", "batch", "bound", "state"])
-def test_a_fence_is_compared_in_the_transaction_of_the_write(
+def test_a_fence_is_compared_when_the_write_is_confirmed(
     world: World, worker: Worker, scope: Scope, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write is planned on a state that does not contain the new incarnation yet."""
@@ -156,15 +156,16 @@ def test_a_fence_is_compared_in_the_transaction_of_the_write(
     worker.put(scope, "p", 1)
     stale, other = worker.store.state(), world.worker()
     planned: list[int] = []
-    real = worker.store.commit
+    confirms = "refresh" if what == "equal put" else "commit"
+    real = getattr(worker.store, confirms)
 
-    def commit(*args: object) -> object:
+    def confirm(*args: object) -> object:
         if not planned:
             planned.append(stale.revision)
             join(other, scope)
-        return real(*args)  # type: ignore[arg-type]
+        return real(*args)
 
-    monkeypatch.setattr(worker.store, "commit", commit)
+    monkeypatch.setattr(worker.store, confirms, confirm)
     writes = {
         "put": lambda: worker.put(scope, "p", 2, fences=[old]),
         "equal put": lambda: worker.put(scope, "p", 1, fences=[old]),

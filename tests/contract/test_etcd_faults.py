@@ -22,7 +22,7 @@ from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import ChangeFrame, GoodbyeFrame, PingFrame
 from factstore.store.client import EtcdClient
-from factstore.store.types import GetKey, Txn
+from factstore.store.types import Txn
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, author, new_scope
 from tests.eventually import eventually
 
@@ -214,8 +214,7 @@ class LossyClient(EtcdClient):
     faults: list[str]
 
     def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
-        writes = not all(isinstance(operation, GetKey) for operation in txn.operations)
-        fault = self.faults.pop(0) if writes and self.faults else ""
+        fault = self.faults.pop(0) if self.faults else ""
         if fault == "request":
             raise OutcomeUnknown("the request was lost")
         done = super().transact(txn, deadline)

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.operation import Draft, Operation
-from factstore.core.ports import StartedCommit
+from factstore.core.ports import Started
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ class Attempt(Generic[T]):
     """The first attempt of an operation.
 
     :param deadline: at which the operation gives up.
-    :param revision: at which it was written; None if it was not, or if that is unknown.
+    :param revision: at which it is valid; None if it was not written, or if that is unknown.
     :param error: what the store reported instead of a revision; None if a guard failed.
     """
 
@@ -27,4 +27,4 @@ class Attempt(Generic[T]):
     deadline: float
     revision: int | None = None
     error: Exception | None = None
-    commit: StartedCommit | None = None
+    commit: Started | None = None

@@ -17,6 +17,7 @@ from factstore.core.model.quota import Quotas
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.attempt import Attempt
+from factstore.core.operations.guards import holds
 from factstore.core.operations.leases import WriteLeases
 from factstore.core.operations.operation import Committed, Draft, Operation
 from factstore.core.operations.planner import Planner
@@ -25,6 +26,7 @@ from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.operations.settlement import Settlement
 from factstore.core.operations.write_queue import Place, WriteQueue
 from factstore.core.ports import Clock, EventSource, Store, WakeUp
+from factstore.core.state.state import State
 
 T = TypeVar("T")
 
@@ -105,10 +107,12 @@ class Transactor:
             return None  # a refusal has to be decided on a fresh state
         if transaction is None or draft.uses_leases or operation.idempotency is not None:
             return None
+        attempt = Attempt(operation, draft, transaction, deadline)
+        if not transaction.writes:
+            return self._start_confirming(attempt, ended)
         place = Place(self._queue)
         if not place.enter_at_once(transaction):
             return None
-        attempt = Attempt(operation, draft, transaction, deadline)
         self.running.begin(operation.scope, place)
 
         def end(revision: int | None, error: Exception | None) -> None:
@@ -123,6 +127,19 @@ class Transactor:
             if attempt.commit is None:
                 place.leave()
                 self.running.end(operation.scope, place)
+        return attempt if attempt.commit is not None else None
+
+    def _start_confirming(
+        self, attempt: Attempt[T], ended: Callable[[Attempt[T]], object]
+    ) -> Attempt[T] | None:
+        """Start to look whether an operation that changes nothing is right on a fresh state."""
+
+        def end(state: State | None) -> None:
+            if state is not None and holds(attempt.transaction, state):
+                attempt.revision = state.revision
+            ended(attempt)
+
+        attempt.commit = self._store.start_refresh(self._timeout, end)
         return attempt if attempt.commit is not None else None
 
     def resume(self, attempt: Attempt[T]) -> Committed[T]:
@@ -183,6 +200,17 @@ class Transactor:
                     continue
                 if planned is None:
                     return Committed(draft.outcome, state.revision), draft
+                if not planned.writes:
+                    # What is decided on a fresh state needs no other confirmation.
+                    if not fresh:
+                        state, fresh = self._store.refresh(deadline), True
+                        continue
+                    leases.attach(planned, draft.leases)  # instead of those of an earlier plan
+                    if leases.renew(draft):
+                        return Committed(draft.outcome, state.revision, planned), draft
+                    retries = self._wait_for_retry(retries, deadline)
+                    state = self._store.refresh(deadline)
+                    continue
                 transaction = planned
                 if not place.enter(transaction, deadline):
                     state, fresh = self._store.state(), False
@@ -191,13 +219,9 @@ class Transactor:
                 raise full
             try:
                 transaction = leases.attach(transaction, draft.leases)
-                writes = transaction.writes
-                # Leases are renewed before a write, because nothing may fail after it; a mere
-                # confirmation is renewed after it, because only then is it known that nothing needs to
-                # be written.
-                if not writes or leases.renew(draft):
+                if leases.renew(draft):  # before the write, because nothing may fail after it
                     revision = self._commit(transaction, place, deadline, failure)
-                    if revision is not None and (writes or leases.renew(draft)):
+                    if revision is not None:
                         return Committed(draft.outcome, revision, transaction), draft
             except StorageFull as error:
                 if full is not None:
@@ -205,21 +229,25 @@ class Transactor:
                 # The store still accepts what only deletes: plan again without notes.
                 full, state, fresh = error, self._store.refresh(deadline), True
                 continue
-            if self._clock.monotonic() >= deadline:
-                raise Unavailable(
-                    "other writers kept changing the same data until the deadline; nothing was "
-                    "written. Try again.",
-                    code="contention",
-                )
-            self._on_retry()
-            self._pause(retries)
-            retries += 1
+            retries = self._wait_for_retry(retries, deadline)
             state, fresh = self._store.refresh(deadline), True
 
-    def _pause(self, retries: int) -> None:
-        """Wait for a random time, so that workers do not fail one another in step."""
+    def _wait_for_retry(self, retries: int, deadline: float) -> int:
+        """Wait for a random time, so that workers do not fail one another in step.
+
+        :return: the number of retries.
+        :raises Unavailable: the deadline has passed.
+        """
+        if self._clock.monotonic() >= deadline:
+            raise Unavailable(
+                "other writers kept changing the same data until the deadline; nothing was "
+                "written. Try again.",
+                code="contention",
+            )
+        self._on_retry()
         longest = min(FIRST_PAUSE * 2**retries, LONGEST_PAUSE)
         self._new_wake_up().wait(random.uniform(0, longest))  # noqa: S311 - spread, not secrecy
+        return retries + 1
 
     def _earlier_receipt(self, operation: Operation[T], deadline: float) -> Receipt | None:
         if operation.idempotency is None:

@@ -22,7 +22,6 @@ from factstore.store.types import (
     Compacted,
     Credentials,
     Fence,
-    GetKey,
     RangeResult,
     Txn,
 )
@@ -101,8 +100,8 @@ class EtcdClient(LeaseCalls):
         :raises OutcomeUnknown: the operations may have been applied.
         :raises LeaseExpired: a put has a lease that has expired.
         """
-        reads = repeatable or all(isinstance(each, GetKey) for each in txn.operations)
-        answer = self._call("txn", encode_transaction(txn), deadline, reads=reads, short=reads)
+        message = encode_transaction(txn)
+        answer = self._call("txn", message, deadline, reads=repeatable, short=repeatable)
         return answer.succeeded, answer.header.revision
 
     def transact_all(

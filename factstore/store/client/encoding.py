@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from factstore.store.types import Compare, DeleteKeys, Fence, GetKey, Operation, PutKey, Txn
+from factstore.store.types import Compare, DeleteKeys, Fence, Operation, PutKey, Txn
 
 TXN = "/etcdserverpb.KV/Txn"
 """The call that receives these messages."""
@@ -103,7 +103,8 @@ def encode_raising(fence: Fence) -> bytes:
 @lru_cache(16)
 def _fence(fence: Fence) -> tuple[bytes, bytes]:
     """Return the compare of a fence, and the operation of a request whose compares fail."""
-    return encode_revision(*fence), _FAILURE + _sized(_operation(GetKey(fence.key)))
+    read = _RANGE + _sized(_field(_KEY, fence.key))
+    return encode_revision(*fence), _FAILURE + _sized(read)
 
 
 def _compare(compare: Compare) -> bytes:
@@ -135,8 +136,6 @@ def _operation(operation: Operation) -> bytes:
             return _PUT + _sized(put + _LEASE + _varint(lease) if lease else put)
         case DeleteKeys(key, end):
             return _DELETE + _sized(_field(_KEY, key) + _field(_SECOND, end))
-        case GetKey(key):
-            return _RANGE + _sized(_field(_KEY, key))
 
 
 def _field(tag: bytes, value: bytes) -> bytes:

@@ -14,7 +14,8 @@ from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.services.composition import Services
 from factstore.policies import facts as rules
-from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
+from factstore.store.mirror import MirroredStore
+from factstore.store.started_refresh import FOREIGN_SECONDS
 from factstore.wsgi.fast_path.fact_read import FactRead
 from factstore.wsgi.fast_path.http_request import Request
 from factstore.wsgi.fast_path.http_response import (
@@ -30,9 +31,6 @@ from factstore.wsgi.middleware.request_id import new_request_id
 from factstore.wsgi.ops.logs import LogContext, set_caller
 
 LOG = logging.getLogger(__name__)
-
-LAG_SECONDS = 1.0
-"""After which a read of a state that lags is left to its view, which renews a watch that is broken."""
 
 ROUTE = "/v1/stacks/{stack}/facts/{path}"
 _RENDERED = 4096  # responses that are kept, and the bytes of the largest body
@@ -68,7 +66,7 @@ class FactReads:
         """Start to read a fact; return False if the request has to be passed to gunicorn."""
         if not self._may_read(request, identity):
             return False
-        read = FactRead(self._store, request, identity, began, self._end_read)
+        read = FactRead(self._store, request, identity, began, self._timeout, self._end_read)
         try:
             read.start()
         except Unavailable:
@@ -142,12 +140,6 @@ class FactReads:
         """End the reads that wait for too long; the sooner ones come first."""
         now = time.monotonic()
         for read in list(self.running):
-            waited = now - read.began
-            if waited < FOREIGN_SECONDS:
+            if now - read.began < FOREIGN_SECONDS:
                 return
-            if read.lags and waited > LAG_SECONDS:
-                read.end(None)
-            elif waited > self._timeout:
-                read.end(Unavailable("the store did not answer in time."))
-            elif read.lags and not read.passed:
-                read.pass_foreign()
+            read.expire(now)

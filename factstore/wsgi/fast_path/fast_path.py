@@ -17,7 +17,8 @@ from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.ports import Clock
 from factstore.core.services.composition import Services
 from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
-from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
+from factstore.store.mirror import MirroredStore
+from factstore.store.started_refresh import FOREIGN_SECONDS
 from factstore.watch.hub import Hub
 from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.fast_path.call import Attend, Call, Handle, Operation

@@ -16,11 +16,11 @@ from factstore.core.errors import FactstoreError
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock
 from factstore.core.state.state import State
-from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
+from factstore.store.mirror import MirroredStore
 from factstore.store.read_index import HeadRead
+from factstore.store.started_refresh import FOREIGN_SECONDS, LAG_SECONDS
 from factstore.watch.hub import Hub
 from factstore.wsgi.fast_path.call import Call
-from factstore.wsgi.fast_path.fact_reads import LAG_SECONDS
 from factstore.wsgi.fast_path.loop_wait import Listener, LoopWait
 from factstore.wsgi.scheduler import Scheduler
 

@@ -29,7 +29,6 @@ from factstore.store.types import (
     DeleteKeys,
     Fence,
     Fenced,
-    GetKey,
     LeaseExpired,
     PutKey,
     Txn,
@@ -111,12 +110,6 @@ def test_a_transaction_that_guards_a_key_is_not_batched_with_a_write_of_it() -> 
 def test_a_deletion_counts_as_a_write() -> None:
     deletion = Txn((), (DeleteKeys(b"a"),))
     assert taken(deletion, put(b"a"))[0] == [deletion]
-
-
-def test_transactions_without_writes_are_batched_with_writes_of_keys_they_do_not_guard() -> None:
-    confirmation = Txn((Compare(b"a", "mod", "==", 3),), (GetKey(b"epoch"),))
-    assert len(taken(confirmation, confirmation, put(b"b"))[0]) == 3
-    assert len(taken(confirmation, put(b"a"))[0]) == 1
 
 
 def test_a_conflicting_transaction_leads_thenext_batch() -> None:

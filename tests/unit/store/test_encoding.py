@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import encode_attempt, encode_raising, encode_transaction
-from factstore.store.types import Compare, DeleteKeys, Fence, GetKey, Operation, PutKey, Txn
+from factstore.store.types import Compare, DeleteKeys, Fence, Operation, PutKey, Txn
 
 KEYS = st.binary(min_size=1, max_size=300)
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -29,7 +29,6 @@ COMPARES = st.one_of(
 OPERATIONS = st.one_of(
     st.builds(PutKey, KEYS, st.binary(max_size=20_000), st.one_of(st.just(0), NUMBERS)),
     st.builds(DeleteKeys, KEYS, st.one_of(st.just(b""), KEYS)),
-    st.builds(GetKey, KEYS),
 )
 TXNS = st.builds(
     Txn, st.lists(COMPARES, max_size=4).map(tuple), st.lists(OPERATIONS, max_size=4).map(tuple)
@@ -52,9 +51,8 @@ def transaction(txn: Txn) -> Any:
 def fenced(inner: Sequence[Any], compares: Sequence[Any], fence: Fence) -> Any:
     """Return a request with operations, which reads the key of the fence if it was raised."""
     same = rpc.Compare(key=fence.key, target=rpc.Compare.MOD, mod_revision=fence.revision)
-    return rpc.TxnRequest(
-        compare=[same, *compares], success=inner, failure=[_operation(GetKey(fence.key))]
-    )
+    read = rpc.RequestOp(request_range=rpc.RangeRequest(key=fence.key))
+    return rpc.TxnRequest(compare=[same, *compares], success=inner, failure=[read])
 
 
 def attempt(txns: Sequence[Txn], fence: Fence) -> Any:
@@ -87,8 +85,6 @@ def _operation(operation: Operation) -> Any:
         case DeleteKeys(key, end):
             request = rpc.DeleteRangeRequest(key=key, range_end=end)
             return rpc.RequestOp(request_delete_range=request)
-        case GetKey(key):
-            return rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
 
 
 @given(TXNS)

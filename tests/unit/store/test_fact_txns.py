@@ -83,9 +83,7 @@ def test_a_transaction_is_the_same_either_way_or_none(
         found = short.make(commit, life)
         plain = replace(commit, puts=(), fact_revisions={}, record_revisions={}, tree=TreeGuards())
         simple = plain == Transaction(commit.stack, 30) and commit.stack.name
-        assert (found is not None) == bool(
-            simple and (commit.fact_revisions or commit.record_revisions)
-        )
+        assert (found is not None) == bool(simple and commit.puts)
         if found is None:
             continue
         long = Txn(compares_for(commit, KEYS, life), operations_for(commit, KEYS))
@@ -100,7 +98,7 @@ def test_what_the_writes_of_a_stack_have_in_common_is_made_again_for_another_sta
     first = stack(created=5)
     stacks: list[Stack] = [first, replace(first, revision=8), replace(first, id="e" * 32)]
     for of in stacks:
-        made = short.make(Transaction(of, 30, fact_revisions={"a": 1}), b"life")
+        made = short.make(Transaction(of, 30, puts=(fact("a", 1),)), b"life")
         assert made is not None
         found.add(made.message)
     assert len(found) == 3

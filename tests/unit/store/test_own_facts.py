@@ -14,7 +14,7 @@ from factstore.store.codec import encode_fact
 from factstore.store.decoding import Decoder
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import _FACTS, OwnFacts
-from factstore.store.types import GetKey, KeyValue, PutKey, WatchEvent
+from factstore.store.types import KeyValue, PutKey, WatchEvent
 from tests.unit.core.factories import PROJECT, fact
 
 KEYS = Keyspace("/factstore/v1")
@@ -73,7 +73,6 @@ def test_a_fact_is_the_decoded_one(written: Fact, numbers: tuple[int, int, int, 
 def test_only_the_very_same_bytes_of_a_plain_fact_are_recognised() -> None:
     own, mine = OwnFacts(), fact("a", 1)
     add(own, mine, fact("s", None, sealed="xyz", text="null"))
-    own.add(STACK, [fact("g", 1)], [GetKey(b"g")])
     assert own.take(event(fact("a", 2)).item) is None
     assert own.take(event(fact("b", 1)).item) is None
     assert own.take(event(fact("s", None, sealed="xyz", text="null")).item) is None

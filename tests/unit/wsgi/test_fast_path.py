@@ -25,12 +25,16 @@ from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.grant import GrantRequest
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
+from factstore.core.model.precondition import ANY
 from factstore.core.model.transaction import Transaction
+from factstore.core.operations.planner import Planner
 from factstore.core.ports import CommitEnded
 from factstore.core.services.rate_limit import MAX_DELAY_SECONDS, Allowance, RateLimiter
+from factstore.core.state.state import State
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
 from factstore.policies import stacks as stack_rules
+from factstore.store.started_refresh import FOREIGN_SECONDS, LAG_SECONDS
 from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.fast_path.callers import (
@@ -453,9 +457,15 @@ class Loop:
         self.store = worker.store
         self.commits: list[tuple[Transaction, CommitEnded]] = []
         self.renewals: list[Callable[[bool | None], object]] = []
+        self.refreshes: list[Callable[[State | None], object]] = []
         self.handle = Mock()
         monkeypatch.setattr(worker.store, "start_commit", self._start_commit)
         monkeypatch.setattr(worker.store, "start_renewal", self._start_renewal)
+        monkeypatch.setattr(worker.store, "start_refresh", self._start_refresh)
+
+    def _start_refresh(self, timeout: float, ended: Callable[[State | None], object]) -> Mock:
+        self.refreshes.append(ended)
+        return self.handle
 
     def _start_commit(self, commit: Transaction, deadline: float, ended: CommitEnded) -> Mock:
         self.commits.append((commit, ended))
@@ -464,6 +474,10 @@ class Loop:
     def _start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
         self.renewals.append(ended)
         return True
+
+    def refresh(self) -> None:
+        """Read the state for the first request that changes nothing, and end it."""
+        self.refreshes.pop(0)(self.store.refresh(time.monotonic() + 5))
 
     def write(self) -> None:
         """Carry the first commit out, and end it."""
@@ -502,13 +516,47 @@ def put(value: int, path: str = FACT) -> bytes:
 
 def test_a_put_ends_in_the_loop_once_it_is_written(worker: Worker, loop: Loop) -> None:
     path = fast_path(worker, OWNER)
-    for value, expected in ((1, 201), (2, 200), (2, 200)):
+    for value, expected in ((1, 201), (2, 200)):
         found = running(path, put(value))
         loop.write()
         assert isinstance(found[0], bytes)
         assert status(found[0]) == expected
-    assert b"Factstore-Unchanged: true" in found[0]
     assert worker.store.state().fact(Scope(PROJECT, "s"), "a/b").version == 2  # type: ignore[union-attr]
+
+
+def test_a_put_that_changes_nothing_ends_once_the_state_is_fresh(
+    worker: Worker, loop: Loop
+) -> None:
+    path = fast_path(worker, OWNER)
+    path.serve(read(put(1)), local=True)
+    found = running(path, put(1))
+    loop.refresh()
+    assert isinstance(found[0], bytes)
+    assert b"Factstore-Unchanged: true" in found[0]
+    assert worker.store.state().fact(Scope(PROJECT, "s"), "a/b").version == 1  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("change", ["changes", "is deleted", "fails", "breaks"])
+def test_a_put_that_may_change_something_after_all_is_planned_again_by_the_greenlet(
+    worker: Worker, loop: Loop, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fast_path(worker, OWNER)
+    path.serve(read(put(1)), local=True)
+    found = running(path, put(1))
+    if change == "changes":
+        path.serve(read(put(2)), local=True)
+    elif change == "is deleted":
+        worker.services.stacks.delete(Scope(PROJECT, "s"), author(), ANY)
+    if change == "fails":
+        loop.refreshes.pop(0)(None)
+    elif change == "breaks":
+        with monkeypatch.context() as patched:
+            patched.setattr(Planner, "plan", Mock(side_effect=RuntimeError))
+            loop.refresh()
+    else:
+        loop.refresh()
+    expected = {"changes": 200, "is deleted": 201, "fails": 200, "breaks": 200}[change]
+    assert status(found[0]) == expected
 
 
 def test_a_batch_ends_in_the_loop_once_it_is_written(worker: Worker, loop: Loop) -> None:
@@ -517,7 +565,7 @@ def test_a_batch_ends_in_the_loop_once_it_is_written(worker: Worker, loop: Loop)
     body = b'{"operations":[{"put":{"path":"a/b","value":1}},{"put":{"path":"c","value":%d}}]}'
     for value, outcome in ((1, b"created"), (2, b"updated"), (2, b"unchanged")):
         found = running(path, request_bytes("POST", "/v1/stacks/s/batch", JSON, body=body % value))
-        loop.write()
+        (loop.refresh if outcome == b"unchanged" else loop.write)()
         (response,) = found
         assert isinstance(response, bytes)
         results = json.loads(response.partition(b"\r\n\r\n")[2])["results"]
@@ -744,6 +792,8 @@ def test_time_is_kept_while_requests_run(worker: Worker, loop: Loop) -> None:
 
 # Reads of the store
 
+BEGAN = 100.0
+
 
 class Store:
     """A store whose calls end when the test ends them."""
@@ -786,7 +836,7 @@ def found() -> list[Fact | FactstoreError | None]:
 @pytest.fixture
 def fact_read(store: Store, found: list[Fact | FactstoreError | None]) -> FactRead:
     request = read(request_bytes("GET", FACT))
-    made = FactRead(store, request, OWNER, 0.0, lambda read, result: found.append(result))  # type: ignore[arg-type]
+    made = FactRead(store, request, OWNER, BEGAN, 5.0, lambda read, result: found.append(result))  # type: ignore[arg-type]
     made.start()
     return made
 
@@ -796,7 +846,7 @@ def test_a_read_shows_a_state_at_the_revision_of_the_store(
 ) -> None:
     store.end(5)
     assert found == ["the fact"]
-    fact_read.end(None)
+    fact_read.expire(BEGAN + 6)
     assert found == ["the fact"], "it ends once"
 
 
@@ -804,7 +854,7 @@ def test_a_read_waits_for_a_state_that_lags(
     store: Store, fact_read: FactRead, found: list[object]
 ) -> None:
     store.end(7)
-    assert (found, fact_read.lags) == ([], True)
+    assert found == []
     ((revision, reached),) = store.reached
     assert revision == 7
     store.now.revision = 7
@@ -816,8 +866,7 @@ def test_a_read_is_left_to_the_view_if_the_state_was_read_again_from_before(
     store: Store, fact_read: FactRead, found: list[object]
 ) -> None:
     store.end(7)
-    fact_read.pass_foreign()
-    assert not fact_read.lags
+    fact_read.expire(BEGAN + 2 * FOREIGN_SECONDS)
     store.reached[0][1]()
     assert found == [None]
 
@@ -826,7 +875,9 @@ def test_a_read_passes_a_foreign_revision(
     store: Store, fact_read: FactRead, found: list[object]
 ) -> None:
     store.end(7)
-    fact_read.pass_foreign()
+    fact_read.expire(BEGAN + FOREIGN_SECONDS / 2)
+    assert not store.ended
+    fact_read.expire(BEGAN + 2 * FOREIGN_SECONDS)
     store.end(9)
     assert store.reached[1][0] == 9
     store.now.revision = 9
@@ -842,22 +893,43 @@ def test_a_read_states_that_the_store_is_away_and_leaves_other_errors_to_the_vie
     assert found == [error if isinstance(error, Unavailable) else None]
 
 
-def test_reads_that_wait_are_moved_on_once_and_then_left_to_their_view(worker: Worker) -> None:
+@pytest.mark.parametrize(
+    ("lags", "seconds", "expected"),
+    [
+        (True, LAG_SECONDS / 2, []),
+        (True, LAG_SECONDS + 0.1, [None]),
+        (False, 4.0, []),
+        (False, 6.0, 503),
+    ],
+)
+def test_a_read_that_waits_for_too_long_ends(
+    store: Store,
+    fact_read: FactRead,
+    found: list[object],
+    lags: bool,
+    seconds: float,
+    expected: list[object] | int,
+) -> None:
+    if lags:
+        store.end(7)
+        fact_read.expire(BEGAN + 2 * FOREIGN_SECONDS)
+        store.end(9)
+    for _ in range(2):
+        fact_read.expire(BEGAN + seconds)
+    if expected == 503:
+        (error,) = found
+        assert isinstance(error, Unavailable)
+    else:
+        assert found == expected
+
+
+def test_the_reads_of_a_worker_expire_one_after_the_other(worker: Worker) -> None:
     path, now = fast_path(worker, OWNER), time.monotonic()
-    late = Mock(began=now - 6, lags=False)
-    lagging = Mock(began=now - 2, lags=True, passed=True)
-    foreign = Mock(began=now - 0.5, lags=True, passed=False)
-    passed = Mock(began=now - 0.5, lags=True, passed=True)
-    new = Mock(began=now + 60, lags=True, passed=False)
-    path.reads.running = dict.fromkeys([late, lagging, foreign, passed, new], Mock())
-    path.expire()
-    assert isinstance(late.end.call_args.args[0], Unavailable)
-    lagging.end.assert_called_once_with(None)
-    foreign.pass_foreign.assert_called_once_with()
-    for read in (passed, new):
-        assert not read.end.called
-        assert not read.pass_foreign.called
+    late, new, newer = Mock(began=now - 6), Mock(began=now + 60), Mock(began=now + 60)
+    path.reads.running = dict.fromkeys([late, new, newer], Mock())
     assert path.expire()
+    late.expire.assert_called_once()
+    assert not new.expire.called
     path.reads.running.clear()
     assert not path.expire()
 
