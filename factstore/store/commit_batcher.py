@@ -1,28 +1,24 @@
-"""Batches of writes: the writes that arrive during one transaction are sent together in the next one.
+"""Batches of writes: what arrives while transactions are running is sent together in the next one.
 
-No write waits longer for it: if no transaction is running, a write is sent alone and at once.  In a
-batch, every write has its own compares, and succeeds or fails independently.
+Some transactions run at once, so that the worker prepares one while etcd stores another.  No write
+waits longer for a batch: if fewer are running, a write is sent alone and at once.  In a batch, every
+write has its own compares, and succeeds or fails independently.
 
 After an attempt that etcd has not answered, nothing is sent until the fence has been raised.  So while
-etcd is away, only the writes of that attempt have an unknown outcome; the others were not made.
+etcd is away, only the writes of the running attempts have an unknown outcome; the others were not made.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
 from typing import Protocol
 
-from factstore.core.errors import (
-    FactstoreError,
-    OutcomeUnknown,
-    StorageFull,
-    TooLarge,
-    Unavailable,
-)
+from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.core.ports import Clock, WakeUp
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
@@ -32,6 +28,7 @@ from factstore.store.types import Fence, Fenced, LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
 
+ATTEMPTS = 2  # transactions that run at once in a loop
 SETTLE_SECONDS = 5.0  # for a call that raises the fence
 
 TransactAll = Callable[[Sequence[Txn], float, Fence], tuple[list[bool], int]]
@@ -70,8 +67,9 @@ class CommitBatcher:
     ) -> None:
         self._loop = loop
         self._lost: Fence | None = None  # that of an attempt without an answer, until it is raised
-        self._running = False  # a batch is in the loop, or was left to the thread
-        self._left: list[Entry] = []
+        self._running = 0  # batches that are in the loop, or were left to the thread
+        self._deferred = False  # the next turn of the loop sends a batch
+        self._left: deque[list[Entry]] = deque()
         self._fence = fence
         self._transact_all = transact_all
         self._clock = clock
@@ -133,8 +131,8 @@ class CommitBatcher:
             return
         # Where there is a loop, nothing else runs until this returns.
         self._waiting.add(entry)
-        if not self._running:
-            self._running = True
+        if self._running < ATTEMPTS and not self._deferred:
+            self._deferred = True
             self._loop.defer(self._begin)
 
     def give_up(self, entry: Entry) -> None:
@@ -153,22 +151,22 @@ class CommitBatcher:
 
     def _begin(self) -> None:
         """Send the next batch, if there is one."""
+        self._deferred = False
         with self._lock:
             if self._is_held and self._waiting and not self._stopping:
                 self._wanted.set()  # the thread raises the fence, and continues
                 return
-            batch = self._next_batch()
+            batch = self._next_batch() if self._running < ATTEMPTS else []
             if not batch:
-                self._running = False
                 if self._stopping:
                     self._wanted.set()
                 return
+            self._running += 1
         txns, deadline = [entry.txn for entry in batch], max(entry.deadline for entry in batch)
         started = False
         try:
             if self._loop is not None:
-                fence = self._fence.current
-                ended = partial(self._end, batch, fence)
+                ended = partial(self._end, batch, fence := self._fence.current)
                 started = self._loop.transact_all(txns, deadline, fence, ended)
         except Exception:  # the thread finds out, too, and notifies the writers
             LOG.exception("A batch cannot be sent in the loop.")
@@ -190,6 +188,7 @@ class CommitBatcher:
             return
         if isinstance(outcome, Failure):
             self._lost = fence
+        self._running -= 1
         self._begin()
         if isinstance(outcome, Failure):
             for entry in batch:
@@ -199,7 +198,7 @@ class CommitBatcher:
 
     def _leave(self, batch: list[Entry]) -> None:
         with self._lock:
-            self._left = batch
+            self._left.append(batch)
             self._wanted.set()
 
     # In the thread
@@ -235,11 +234,11 @@ class CommitBatcher:
             if held:
                 self._settle()
             with self._lock:
-                batch, self._left = self._left, []
+                batch = self._left.popleft() if self._left else []
                 left = bool(batch)
-                if not self._running:
+                if self._loop is None:
                     batch = self._next_batch()
-                if self._loop is not None or not self._waiting:
+                if not (self._left or (self._loop is None and self._waiting)):
                     if self._stopping and not (batch or self._waiting or self._running):
                         return
                     self._wanted = self._new_wake_up()
@@ -247,6 +246,7 @@ class CommitBatcher:
                         self._wanted.set()
             if batch:
                 self._send(batch)
+            self._running -= left
             if left or (held and self._loop is not None):
                 self._begin()
 

@@ -23,7 +23,7 @@ from factstore.store.commit_batch import (
     Entry,
     WaitingEntries,
 )
-from factstore.store.commit_batcher import BatchEnded, CommitBatcher
+from factstore.store.commit_batcher import ATTEMPTS, BatchEnded, CommitBatcher
 from factstore.store.types import (
     Compare,
     DeleteKeys,
@@ -485,22 +485,28 @@ def test_while_projects_share_the_worker_each_has_a_part_of_a_batch(
     assert loop.batches[1][0][1] == of_project("quiet", 0)
 
 
-def test_writes_of_one_turn_and_those_during_a_batch_are_sent_together(
-    batcher: CommitBatcher, loop: Loop, written: Written
+@pytest.mark.parametrize("first", [0, 1])
+def test_writes_of_one_turn_and_those_while_all_attempts_run_are_sent_together(
+    batcher: CommitBatcher, loop: Loop, written: Written, first: int
 ) -> None:
     send(batcher, written, b"a", b"b")
     loop.turn()
-    send(batcher, written, b"c", b"d")
+    assert loop.batches[-1][0] == [put(b"a"), put(b"b")]
+    send(batcher, written, b"c")
+    loop.turn()
+    assert loop.batches[-1][0] == [put(b"c")]
+    assert len(loop.batches) == ATTEMPTS
+    send(batcher, written, b"d", b"e")
     assert loop.deferred == []
-    (txns, ended) = loop.batches.pop()
-    assert txns == [put(b"a"), put(b"b")]
-    ended(([True, False], 7))
-    assert [(each.succeeded, each.revision) for each in written.ended] == [(True, 7), (False, 7)]
-    (txns, ended) = loop.batches.pop()
-    assert txns == [put(b"c"), put(b"d")]
-    ended(([True, True], 8))
-    assert len(written.ended) == 4
-    send(batcher, written, b"e")
+    txns, ended = loop.batches.pop(first)
+    ended(([len(txns) == 1] * len(txns), 7))
+    ends = [(each.txn, each.succeeded, each.revision) for each in written.ended]
+    assert ends == [(txn, len(txns) == 1, 7) for txn in txns]
+    assert loop.batches[-1][0] == [put(b"d"), put(b"e")]
+    for txns, ended in loop.batches:
+        ended(([True] * len(txns), 8))
+    assert len(written.ended) == 5
+    send(batcher, written, b"f")
     assert len(loop.deferred) == 1
     loop.turn()
     loop.batches.pop()[1](([True], 9))
@@ -584,6 +590,31 @@ def test_after_a_lost_attempt_nothing_is_sent_before_the_fence_is_raised(
     loop.open = False
     made.stop()
     assert not made.alive
+
+
+def test_an_attempt_that_runs_beside_a_lost_one_keeps_its_outcome(
+    loop: Loop, written: Written
+) -> None:
+    slow = SlowFence()
+    slow.allowed.set()
+    made = CommitBatcher(written.transact_all, slow.fence(), Clock(), threading.Event, loop)
+    made.start()
+    for key in (b"a", b"b"):
+        send(made, written, key)
+        loop.turn()
+    lost, other = loop.batches
+    loop.batches.clear()
+    send(made, written, b"c")
+    lost[1](Failure.LOST)
+    other[1](([True], 7))
+    errors = [(each.txn, type(each.error), each.revision) for each in written.ended[:2]]
+    assert errors == [(put(b"a"), OutcomeUnknown, 0), (put(b"b"), type(None), 7)]
+    eventually(lambda: loop.batches)
+    assert loop.batches[0][0] == [put(b"c")]
+    assert loop.fences == [0, 0, 5]
+    loop.batches.pop()[1](([True], 9))
+    loop.open = False
+    made.stop()
 
 
 def test_if_the_fence_cannot_be_raised_those_that_wait_are_refused_at_once(
