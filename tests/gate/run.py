@@ -279,7 +279,7 @@ class Run:
         """Return where a member of etcd, or the memory of a worker, differs from the store."""
         hashes = self.world.witness.hashes()
         found = [] if len(set(hashes.values())) == 1 else [f"hashes of members: {hashes}"]
-        held = self.world.witness.raw.facts(SCOPE)
+        held = self.world.witness.facts(SCOPE)
         stored = flattened({path: json.loads(each.value) for path, each in held.items()})
         for name, service in self.world.services.items():
             answer = ask(

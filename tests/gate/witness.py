@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.store.keyspace import Keyspace
 from tests.eventually import eventually
-from tests.faults.checker import RawChange
+from tests.faults.checker import Held, RawChange, Scope
 from tests.faults.etcd_gateway import RawEtcd
 from tests.gate.recording import Step
+
+T = TypeVar("T")
 
 FILLER = base64.b64encode(b"/filler").decode()
 FILLER_BYTES = 1_000_000
@@ -53,47 +55,43 @@ class Witness:
     def catch_up(self) -> int:
         """Bring all watches to the present; return the revision that all have seen."""
         for raw, seen in zip(self._raws, self._seen, strict=True):
-            eventually(lambda r=raw, s=seen: _try(r, s), 60)
+            _repeated(lambda r=raw, s=seen: r.witness(s))
         return min(seen.revision for seen in self._seen)
 
     def compact(self, revision: int) -> None:
         """Delete the history before a revision that all watches have seen."""
-        eventually(lambda: _tries(lambda: self.raw.compact(revision)), 60)
+        _repeated(lambda: self.raw.compact(revision))
+
+    def facts(self, scope: Scope) -> dict[str, Held]:
+        """Return the facts in a stack's keys."""
+        return _repeated(lambda: self.raw.facts(scope))
 
     def defragment(self, member: EtcdServer) -> None:
         """Defragment the data of a member."""
-        eventually(
-            lambda: _tries(lambda: RawEtcd(member.endpoint).call("/v3/maintenance/defragment", {})),
-            60,
-        )
+        _repeated(lambda: RawEtcd(member.endpoint).call("/v3/maintenance/defragment", {}))
 
     def fill(self, size: int) -> None:
         """Let the database grow to a size in bytes, by a key that the service does not know."""
         # The size that etcd reports lags behind, so it is read only once.
-        present = int(self.raw.call("/v3/maintenance/status", {})["dbSize"])
+        present = int(_repeated(lambda: self.raw.call("/v3/maintenance/status", {}))["dbSize"])
         for _ in range((size - present) // FILLER_BYTES):
             value = base64.b64encode(os.urandom(FILLER_BYTES)).decode()
-            self.raw.call("/v3/kv/put", {"key": FILLER, "value": value})
-        self.raw.call("/v3/kv/deleterange", {"key": FILLER})
+            body = {"key": FILLER, "value": value}
+            _repeated(lambda b=body: self.raw.call("/v3/kv/put", b))
+        _repeated(lambda: self.raw.call("/v3/kv/deleterange", {"key": FILLER}))
 
     def replace_member(self, leader: EtcdServer, name: str, peer: str) -> None:
         """Let a member leave the cluster, and let one without data join in its place."""
         raw = RawEtcd(leader.endpoint)
-        members = raw.call("/v3/cluster/member/list", {})["members"]
+        members = _repeated(lambda: raw.call("/v3/cluster/member/list", {}))["members"]
         (former,) = (each["ID"] for each in members if each.get("name") == name)
         for path, body in (("remove", {"ID": former}), ("add", {"peerURLs": [peer]})):
-            eventually(
-                lambda p=path, b=body: _tries(lambda: raw.call(f"/v3/cluster/member/{p}", b))
-            )
+            _repeated(lambda p=path, b=body: raw.call(f"/v3/cluster/member/{p}", b))
 
     def alarms(self) -> list[dict[str, str]]:
         """Return the alarms that members have raised."""
-        found: list[dict[str, str]] = []
-
-        def look() -> None:
-            found[:] = self.raw.call("/v3/maintenance/alarm", {"action": "GET"}).get("alarms", [])
-
-        eventually(lambda: _tries(look), 60)
+        answer = _repeated(lambda: self.raw.call("/v3/maintenance/alarm", {"action": "GET"}))
+        found: list[dict[str, str]] = answer.get("alarms", [])
         return found
 
     def free_space(self) -> None:
@@ -103,7 +101,7 @@ class Witness:
             self.defragment(member)
         for alarm in self.alarms():
             body = {**alarm, "action": "DEACTIVATE"}
-            eventually(lambda b=body: _tries(lambda: self.raw.call("/v3/maintenance/alarm", b)), 60)
+            _repeated(lambda b=body: self.raw.call("/v3/maintenance/alarm", b))
 
     def agreed(self) -> list[Step]:
         """Return the revisions of the store once all members have returned the same."""
@@ -123,18 +121,23 @@ class Witness:
         """Return the hash of each member's data at one revision."""
         revision = str(self._seen[0].revision)
         return {
-            str(number): raw.call("/v3/maintenance/hash", {"revision": revision})["hash"]
+            str(number): _repeated(
+                lambda r=raw: r.call("/v3/maintenance/hash", {"revision": revision})
+            )["hash"]
             for number, raw in enumerate(self._raws)
         }
 
 
-def _try(raw: RawEtcd, seen: Steps) -> bool:
-    return _tries(lambda: raw.witness(seen))
+def _repeated(call: Callable[[], T]) -> T:
+    """Return the result of a call, which is repeated while etcd has no answer to it."""
+    found: list[T] = []
 
+    def ask() -> bool:
+        try:
+            found.append(call())
+        except OSError:
+            return False
+        return True
 
-def _tries(call: Any) -> bool:
-    try:
-        call()
-    except OSError:
-        return False
-    return True
+    eventually(ask, 60)
+    return found[0]
