@@ -76,7 +76,7 @@ class ContextReads:
         if headers.length or headers.json or headers.generation is not None or not headers.known:
             return None
         query = _parse(call.request.query)
-        if query is None or any(query[name] for name in ("since", "applied", "wait", "settle")):
+        if query is None or query["since"] or query["applied"] or query["wait"] or query["settle"]:
             return None
         if not self._may_read(identity, query):
             return None
@@ -160,8 +160,10 @@ class ContextReads:
         return kept
 
     def _may_read(self, identity: Identity, query: Mapping[str, Any]) -> bool:
-        names = (rules.CONTEXT, HEARTBEAT) if query["applied"] else (rules.CONTEXT,)
-        return all(self._authorizer(name, identity, identity.project_id) for name in names)
+        project_id, allows = identity.project_id, self._authorizer
+        return allows(rules.CONTEXT, identity, project_id) and (
+            not query["applied"] or allows(HEARTBEAT, identity, project_id)
+        )
 
 
 def _parse(query: str) -> Mapping[str, Any] | None:

@@ -80,9 +80,14 @@ class Request:
         """True if the request reads a fact."""
         return self.noun == "facts" and self.method == "GET"
 
+    @property
+    def repeats(self) -> bool:
+        """True if clients send the very same bytes again and again."""
+        return self.method == "GET" and not (self.query or self.headers.stream)
+
 
 class Reader:
-    """Reads requests; it remembers heads and whole reads of facts, because clients repeat them.
+    """Reads requests; it remembers heads, and whole requests that clients repeat.
 
     :param versions: the values of ``OpenStack-API-Version`` that are known.
     """
@@ -123,7 +128,7 @@ class Reader:
             data,
             head.names_valid,
         )
-        if request.reads_fact:
+        if head.repeats:
             _remember(self._reads, data, request)
         return request
 
@@ -164,7 +169,7 @@ class Reader:
             _are_names(stack.decode(), path.decode()),
         )
         # Clients that state causes state another one each time, and so do those that ask for changes.
-        if headers.cause is None and not head.query and not head.reads_fact:
+        if headers.cause is None and not (head.query or head.repeats):
             _remember(self._heads, head.data, head)
         return head
 

@@ -87,6 +87,20 @@ def test_a_request_is_read_and_what_follows_it_is_left() -> None:
     assert (found.headers.generation, found.body, found.data) == ("1f", b"{}", raw)
 
 
+def test_reads_that_clients_repeat_are_parsed_once() -> None:
+    reader, known = Reader(()), 'If-None-Match: "0123456789abcdef.7"'
+    context = "/v1/stacks/s/context"
+    for raw, once in (
+        (request_bytes("GET", FACT), True),
+        (request_bytes("GET", context, known), True),
+        (request_bytes("GET", f"{context}?since=0123456789abcdef.7"), False),
+        (request_bytes("GET", "/v1/stacks/s/events", "Accept: text/event-stream"), False),
+        (request_bytes("PUT", FACT, JSON, body=b"{}"), False),
+    ):
+        assert (reader.read(raw) is reader.read(raw)) is once, raw
+        assert reader.read(raw) == Reader(()).read(raw)
+
+
 def test_the_rest_of_a_large_body_is_left_to_gunicorn() -> None:
     raw = request_bytes("PUT", FACT, JSON, body=b" " * PARTIAL_BYTES)
     assert Reader(()).read(raw[:-1]) is None
