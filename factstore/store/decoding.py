@@ -44,8 +44,7 @@ class Decoder:
 
     def mutation(self, event: WatchEvent) -> Mutation | None:
         """Return the mutation, or None for a key that is not part of the state or cannot be decoded."""
-        own = self._own.take(event.item)
-        if own is not None:
+        if self._own.sent and (own := self._own.take(event.item)) is not None:
             return own
         key, value, created, revision, version, lease = event.item
         folder, stack_id = self._folder

@@ -17,25 +17,28 @@ _FACTS = 8192
 
 
 class OwnFacts:
-    """Facts that were sent and have not been reported yet."""
+    """Facts that were sent and have not been reported yet.
+
+    :ivar sent: by key and value; empty in a worker that only follows others.
+    """
 
     def __init__(self) -> None:
-        self._sent: dict[tuple[bytes, bytes], tuple[str, Fact]] = {}
+        self.sent: dict[tuple[bytes, bytes], tuple[str, Fact]] = {}
 
     def add(self, stack_id: str, facts: Sequence[Fact], operations: Sequence[Operation]) -> None:
         """Remember facts that are about to be sent.
 
         :param operations: those that store the facts, in the same order.
         """
-        if len(self._sent) + len(facts) > _FACTS:
-            self._sent.clear()
+        if len(self.sent) + len(facts) > _FACTS:
+            self.sent.clear()
         for fact, operation in zip(facts, operations, strict=True):
             if type(operation) is PutKey and fact.sealed is None:
-                self._sent[operation.key, operation.value] = stack_id, fact
+                self.sent[operation.key, operation.value] = stack_id, fact
 
     def take(self, item: KeyValue) -> PutFact | None:
         """Return the mutation for a key that was stored, or None if it has to be decoded."""
-        found = self._sent.pop((item.key, item.value), None) if self._sent else None
+        found = self.sent.pop((item.key, item.value), None)
         if found is None:
             return None
         stack_id, fact = found

@@ -24,12 +24,14 @@ class ContextChecksum:
     There is one sum for each part of the stack that some views leave out: the facts below
     ``results/``, those below ``configs/``, those of each member below ``configs/``, and all others
     with the members.
+
+    :ivar sums: None while nobody reads them, so that no change has to be recorded.
     """
 
-    __slots__ = ("_changes_left", "_sums")
+    __slots__ = ("_changes_left", "sums")
 
     def __init__(self) -> None:
-        self._sums: defaultdict[str, int] | None = None
+        self.sums: defaultdict[str, int] | None = None
         self._changes_left = 0
 
     def replace_fact(self, former: Fact | None, fact: Fact | None, epoch: str) -> None:
@@ -66,9 +68,9 @@ class ContextChecksum:
         :param epoch: of the store.
         :param results: True if it includes the facts below ``results/``.
         """
-        sums = self._sums
+        sums = self.sums
         if sums is None:
-            sums = self._sums = defaultdict(int)
+            sums = self.sums = defaultdict(int)
             for fact in facts.values():
                 self._add_fact(fact, fact_hash(fact, epoch))
             for member in members.values():
@@ -83,19 +85,19 @@ class ContextChecksum:
 
     def _follows(self) -> bool:
         """Return True if the sums include the change that is made now."""
-        if self._sums is None:
+        if self.sums is None:
             return False
         self._changes_left -= 1
         if self._changes_left < 0:
-            self._sums = None
-        return self._sums is not None
+            self.sums = None
+        return self.sums is not None
 
     def _add_fact(self, fact: Fact, total: int) -> None:
         for part in _parts(fact.path):
             self._add(part, total)
 
     def _add(self, part: str, total: int) -> None:
-        sums = self._sums
+        sums = self.sums
         assert sums is not None  # noqa: S101 - they are followed
         total = (sums[part] + total) % MODULUS
         if total:

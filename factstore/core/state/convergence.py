@@ -57,7 +57,7 @@ class Convergence(Contained):
             the member changed than its state.
         """
         # A revision often changes many facts, and only the first of them moves the target of all.
-        if revision != self.target or self._read_sets or self.deletions:
+        if revision != self.target or self._read_sets.entries or self.deletions.newest:
             self._change(path, revision, created)
 
     @contained
@@ -83,7 +83,7 @@ class Convergence(Contained):
         self._move_target(marker.seen)
 
     def _move(self, path: str, revision: int, created: int) -> None:
-        if self._read_sets:
+        if self._read_sets.entries:
             for digest in self._read_sets.change(path, revision, created):
                 self._concerned.add(digest)
                 self._assess_current(digest)
@@ -201,5 +201,5 @@ class Convergence(Contained):
     def marker(self) -> DeletionMarker:
         """The marker that records the deletions."""
         # Earlier versions do not decode a marker with paths, which only read sets need.
-        deletions = dict(self.deletions.items()) if self._read_sets else None
+        deletions = dict(self.deletions.newest) if self._read_sets.entries else None
         return DeletionMarker(self.last_deletion, deletions)

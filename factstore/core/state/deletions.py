@@ -7,52 +7,48 @@ newest of their revisions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 LIMIT = 64
 """The maximum number of paths."""
 
 
 class Deletions:
-    """Deleted paths, and folders that contain deleted paths; the empty path is the whole stack."""
+    """Deleted paths, and folders that contain deleted paths; the empty path is the whole stack.
+
+    :ivar newest: the revision of the newest deletion of each path.
+    """
 
     def __init__(self) -> None:
-        self._newest: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._newest)
+        self.newest: dict[str, int] = {}
 
     def add(self, path: str, revision: int) -> None:
         """Add a deletion."""
-        if revision > self._newest.get(path, 0):
-            self._newest[path] = revision
-            if len(self._newest) > LIMIT:
+        if revision > self.newest.get(path, 0):
+            self.newest[path] = revision
+            if len(self.newest) > LIMIT:
                 self._shrink()
 
     def discard(self, path: str, revision: int) -> None:
         """Forget the deletion of a path that exists again since a revision."""
-        if self._newest.get(path, revision) < revision:
-            del self._newest[path]
+        if self.newest.get(path, revision) < revision:
+            del self.newest[path]
 
     def restore(self, recorded: Mapping[str, int], seen: int) -> None:
         """Replace the deletions up to a revision by those that were recorded at it."""
-        later = {path: at for path, at in self._newest.items() if at > seen}
-        self._newest = dict(recorded)
+        later = {path: at for path, at in self.newest.items() if at > seen}
+        self.newest = dict(recorded)
         for path, revision in later.items():
             self.add(path, revision)
 
-    def items(self) -> Iterator[tuple[str, int]]:
-        """Yield each path with the revision of its newest deletion."""
-        yield from self._newest.items()
-
     def _shrink(self) -> None:
-        while len(self._newest) > LIMIT // 2:
-            folders = Counter(path.rpartition("/")[0] for path in self._newest)
+        while len(self.newest) > LIMIT // 2:
+            folders = Counter(path.rpartition("/")[0] for path in self.newest)
             # Of folders with equally many paths, a deep one is replaced, because that affects less.
             folder = max(folders, key=lambda each: (folders[each], each.count("/"), each))
             start = f"{folder}/" if folder else ""
-            merged = [p for p in self._newest if p == folder or p.startswith(start)]
-            self._newest[folder] = max(self._newest[path] for path in merged)
+            merged = [p for p in self.newest if p == folder or p.startswith(start)]
+            self.newest[folder] = max(self.newest[path] for path in merged)
             for path in merged:
                 if path != folder:
-                    del self._newest[path]
+                    del self.newest[path]

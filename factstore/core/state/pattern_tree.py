@@ -5,7 +5,7 @@ A lookup costs about as much as the path has segments, and not a test of each pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -21,14 +21,14 @@ class _Node(Generic[T]):
 
 
 class PatternTree(Generic[T]):
-    """Values by patterns."""
+    """Values by patterns.
+
+    :ivar firsts: by the first segments of the patterns; empty if there is no value.
+    """
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
-
-    def __bool__(self) -> bool:
-        """Return True if there is any value."""
-        return bool(self._root.children)
+        self.firsts: Mapping[str, object] = self._root.children
 
     def add(self, pattern: str, value: T) -> None:
         """Add a value to a pattern."""

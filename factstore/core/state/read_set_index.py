@@ -57,16 +57,15 @@ class _Entry:
 
 
 class ReadSetIndex:
-    """The current read sets, by member and by digest."""
+    """The current read sets, by member and by digest.
+
+    :ivar entries: the different read sets, by digest.
+    """
 
     def __init__(self) -> None:
         self._root = _Node()
-        self._entries: dict[str, _Entry] = {}
+        self.entries: dict[str, _Entry] = {}
         self._digests: dict[str, str] = {}
-
-    def __len__(self) -> int:
-        """Return the number of different read sets."""
-        return len(self._entries)
 
     def digest(self, member: str) -> str:
         """Return the digest of a member's read set; empty if it has none."""
@@ -74,18 +73,18 @@ class ReadSetIndex:
 
     def digests(self) -> frozenset[str]:
         """Return the digests of all read sets."""
-        return frozenset(self._entries)
+        return frozenset(self.entries)
 
     def target(self, digest: str) -> int:
         """Return the newest revision that concerned a read set; 0 if none did."""
-        return self._entries[digest].target
+        return self.entries[digest].target
 
     def put(self, member: str, read_set: ReadSet, contents: Contents, deletions: Deletions) -> None:
         """Store the read set of a member, in place of a former one."""
         digest = read_set.digest
-        entry = self._entries.get(digest)
+        entry = self.entries.get(digest)
         if entry is None:
-            entry = self._entries[digest] = _Entry(read_set.patterns())
+            entry = self.entries[digest] = _Entry(read_set.patterns())
             for pattern in entry.patterns:
                 newest = self._insert(pattern, digest, contents, deletions)
                 entry.target = max(entry.target, newest)
@@ -98,10 +97,10 @@ class ReadSetIndex:
         digest = self._digests.pop(member, None)
         if digest is None:
             return
-        entry = self._entries[digest]
+        entry = self.entries[digest]
         entry.members -= 1
         if not entry.members:
-            del self._entries[digest]
+            del self.entries[digest]
             for pattern in entry.patterns:
                 self._remove(pattern, digest)
 
@@ -154,7 +153,7 @@ class ReadSetIndex:
             if at > node.newest[lists]:
                 node.newest[lists] = at
                 for digest in node.readers[lists]:
-                    entry = self._entries[digest]
+                    entry = self.entries[digest]
                     if at > entry.target:
                         entry.target = at
                         moved.add(digest)
@@ -190,7 +189,7 @@ def newest_revision(pattern: ReadPattern, contents: Contents, deletions: Deletio
     found = _members(pattern, contents) if members else _facts(pattern, contents)
     deleted = (
         revision
-        for path, revision in deletions.items()
+        for path, revision in deletions.newest.items()
         if not path or pattern.overlaps(path.split("/"))
     )
     return max([*found, *deleted], default=0)

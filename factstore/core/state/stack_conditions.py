@@ -53,6 +53,7 @@ class StackConditions:
     :ivar faults: the waiters and alarms that are not evaluated any more, each with the reason.
     :ivar lost_at: the newest revision that was lost, if that must still be noted on the waiters and
         alarms that were set before; otherwise 0.
+    :ivar patterns: empty if no condition counts facts.
     """
 
     def __init__(self, stack_id: str) -> None:
@@ -65,6 +66,7 @@ class StackConditions:
         self._unused: set[Shared] = set()
         self._changed: set[Shared] = set()
         self._tree: PatternTree[Shared] = PatternTree()
+        self.patterns = self._tree.firsts
         # By group, and apart for convergence, since members begin to lag with each change.
         self._of_groups: dict[tuple[bool, str], dict[Shared, None]] = {}
         self._members: dict[str, Member] = {}
@@ -128,9 +130,8 @@ class StackConditions:
 
     def fact(self, path: str, fact: Fact | None) -> None:
         """Update the fact at a path; None if it was deleted."""
-        if self._tree:
-            for shared in self._tree.matching(path):
-                self._update(shared, lambda counter: counter.fact(path, fact))
+        for shared in self._tree.matching(path) if self.patterns else ():
+            self._update(shared, lambda counter: counter.fact(path, fact))
 
     def member(self, name: str, member: Member | None) -> None:
         """Update a member; None if it is no longer alive."""

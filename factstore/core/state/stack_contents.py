@@ -102,11 +102,13 @@ class StackContents:
         if fact.sealed is not None:
             self.sensitive += 1
         self.facts[path] = fact
-        self.checksum.replace_fact(previous, fact, self.epoch)
+        if self.checksum.sums is not None:
+            self.checksum.replace_fact(previous, fact, self.epoch)
         if fact.member is not None or fact.ttl is not None:
             self.leases.bind(fact)
         self.changed = fact.revision
-        self.conditions.fact(path, fact)
+        if self.conditions.patterns:
+            self.conditions.fact(path, fact)
         if fact.cause:
             self.caused_paths.note(path)
         if path.startswith(FOLDERS):

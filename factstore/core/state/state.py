@@ -219,15 +219,13 @@ class State:
 
     def member(self, scope: Scope, name: str) -> Member | None:
         """Return the living member with a name, or None."""
-        with self._lock:
-            stack_state = self._stacks.get(scope)
-            return stack_state.live_members.get(name) if stack_state else None
+        stack_state = self._stacks.get(scope)  # without the lock, as one fact
+        return stack_state.live_members.get(name) if stack_state else None
 
     def member_by_generation(self, scope: Scope, generation: str) -> Member | None:
         """Return the living member with a generation, or None."""
-        with self._lock:
-            stack_state = self._stacks.get(scope)
-            return stack_state.generations.get(generation) if stack_state else None
+        stack_state = self._stacks.get(scope)
+        return stack_state.generations.get(generation) if stack_state else None
 
     def bound(self, scope: Scope, lease: int) -> int:
         """Return the number of facts bound to the member that has a lease."""

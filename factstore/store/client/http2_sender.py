@@ -30,7 +30,8 @@ class Sender:
     @property
     def crowded(self) -> bool:
         """True if much waits already."""
-        return sum(len(rest.data) for rest in self._rests.values()) > UNSENT
+        rests = self._rests
+        return bool(rests) and sum(len(rest.data) for rest in rests.values()) > UNSENT
 
     def begin(self, stream: int, block: bytes, message: bytes, *, ends: bool) -> None:
         """Send the headers and the message of a call.
@@ -38,6 +39,12 @@ class Sender:
         :param ends: True if the call has no further messages.
         """
         self.to_send += (frame_head(len(block), HEADERS, END_HEADERS, stream), block)
+        size = 5 + len(message)
+        if not self._rests and size <= min(FRAME_BYTES, self._room, self._stream_room):
+            prefix = frame_head(size, DATA, END_STREAM if ends else 0, stream)
+            self.to_send.append(b"%b\0%b%b" % (prefix, len(message).to_bytes(4), message))
+            self._room -= size
+            return
         rest = _Rest(b"\0%b%b" % (len(message).to_bytes(4), message), self._stream_room, ends)
         if self._rests or not self._send(stream, rest):
             self._rests[stream] = rest

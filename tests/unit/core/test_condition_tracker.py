@@ -158,7 +158,7 @@ def test_waiters_of_a_stack_share_counters_and_each_verdict_is_correct(
     conditions.take_changed()
     assert not conditions.used()
     assert not vars(conditions)["_shared"]
-    assert not vars(conditions)["_tree"]
+    assert not conditions.patterns
     assert not vars(conditions)["_of_groups"]
 
 

@@ -201,7 +201,7 @@ def test_many_deletions_in_a_folder_are_kept_as_the_folder() -> None:
     deletions.add("other/x", 1)
     for at in range(LIMIT):
         deletions.add(f"nodes/c{at}/ip", 2 + at)
-    kept = dict(deletions.items())
+    kept = dict(deletions.newest)
     assert len(kept) <= LIMIT
     assert kept["other/x"] == 1
     assert max(kept.values()) == LIMIT + 1
@@ -218,5 +218,5 @@ def test_the_deletions_of_a_marker_replace_those_before_it() -> None:
     history.change("drop", "a", None)
     marker = replace(history.convergence.marker, seen=9, deletions={"b": 9}, revision=10)
     history.move(PutRecord("s1", marker))
-    assert dict(history.convergence.deletions.items()) == {"b": 9}
+    assert dict(history.convergence.deletions.newest) == {"b": 9}
     assert history.state.record(SCOPE, DELETION_MARKER) == marker
