@@ -24,7 +24,7 @@ class EtcdMaintenance(EtcdLeases):
     def bump_revision(self, deadline: float) -> int:
         """Write the sentinel, so that the watch reports a revision after those of other clients.
 
-        If the store is full, a note about a former deletion is deleted instead.
+        If the store is full, a note about a former deletion is deleted instead, or the sentinel.
         """
         same = Compare(self._keys.epoch, "value", "==", self._head.store_id)
         try:
@@ -32,10 +32,13 @@ class EtcdMaintenance(EtcdLeases):
             txn = Txn([same], [put])
             _, revision = self._client.transact(txn, deadline, repeatable=True)
         except StorageFull:
-            notes = self._client.get(*self._keys.all_acts, limit=1, deadline=deadline).items
-            if not notes:
+            spare = (
+                self._client.get(*self._keys.all_acts, limit=1, deadline=deadline).items
+                or self._client.get(self._keys.sentinel, deadline=deadline).items
+            )
+            if not spare:
                 raise
-            delete = DeleteKeys(notes[0].key)
+            delete = DeleteKeys(spare[0].key)
             _, revision = self._client.transact(Txn([same], [delete]), deadline=deadline)
         return revision
 

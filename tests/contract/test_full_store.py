@@ -20,7 +20,7 @@ from factstore.core.model.transaction import Transaction
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.signals import SignalRequest
 from factstore.store.fsck.reader import StoreReader
-from factstore.store.types import Fence, PutKey, Txn
+from factstore.store.types import DeleteKeys, Fence, PutKey, Txn
 from tests.cases import cases
 from tests.contract import notifiers, test_actions, test_configurations
 from tests.contract.membership import changes_by_event, declare, join
@@ -166,6 +166,21 @@ def test_a_full_store_carries_out_every_removal_and_nothing_else(world: EtcdWorl
     worker.backend.purge_deleted(soon())
     reader = StoreReader(world.raw, world.keys, CLOCK, TIMEOUT, lambda seconds: None)
     assert reader.check().findings == ()
+
+
+@pytest.mark.parametrize("has_note", [True, False])
+def test_a_full_store_is_read_although_others_have_written_last(
+    world: EtcdWorld, has_note: bool
+) -> None:
+    worker = world.worker()
+    worker.put(SCOPE, "a", 1)
+    if has_note:
+        worker.delete(SCOPE, "a")
+    world.raw.transact(Txn([], [PutKey(b"/other", b"")]), soon())
+    worker.store.refresh(soon())  # writes the sentinel
+    fill(world)
+    _, revision = world.raw.transact(Txn([], [DeleteKeys(b"/large")]), soon())
+    assert worker.store.refresh(soon()).revision > revision
 
 
 def test_writes_that_are_sent_together_do_not_exceed_the_quota_of_etcd(world: EtcdWorld) -> None:
