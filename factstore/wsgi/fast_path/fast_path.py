@@ -52,8 +52,7 @@ VERSIONS = (RESPONSE_HEADERS[HEADER], f"{SERVICE_TYPE} latest")
 
 Pieces = Iterable[bytes]
 Response = bytes | StreamStart | Callable[[], Pieces | None] | None
-"""The response to a request; or a function that a greenlet has to call for the response; or None if
-the request has to be handled without the loop."""
+"""The response, a function that a greenlet calls for it, or None if the loop cannot answer."""
 
 Respond = Callable[[Response], None]
 
