@@ -73,8 +73,13 @@ class EtcdFaults:
         self._world.witness.replace_member(
             self._world.cluster.leader(), follower.name, self._world.peers[follower.name]
         )
-        follower.start(joins=True)
-        self._world.cluster.wait_ready(120)
+
+        def has_joined() -> bool:
+            if not follower.child.running:  # it ends if the others do not answer in time
+                follower.start(joins=True)
+            return follower.healthy()
+
+        eventually(has_joined, 180)
 
     def quorum_lost(self) -> None:
         """F4."""

@@ -77,7 +77,8 @@ class Network:
             self._transports.add(writer.transport)
             with contextlib.suppress(asyncio.CancelledError, OSError):  # at the end of the run
                 port = writer.get_extra_info("peername")[1]
-                name = source if isinstance(source, str) else source(port)
+                # To find a process takes long while the machine has many connections.
+                name = source if isinstance(source, str) else await asyncio.to_thread(source, port)
                 first = next(turn)
                 order = [*targets[first:], *targets[:first]]
                 await self._serve(name, order, reader, writer)
