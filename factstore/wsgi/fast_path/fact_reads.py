@@ -16,6 +16,7 @@ from factstore.core.services.composition import Services
 from factstore.policies import facts as rules
 from factstore.store.mirror import MirroredStore
 from factstore.store.started_refresh import FOREIGN_SECONDS
+from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.fact_read import FactRead
 from factstore.wsgi.fast_path.http_request import Request
 from factstore.wsgi.fast_path.http_response import (
@@ -37,7 +38,7 @@ _RENDERED = 4096  # responses that are kept, and the bytes of the largest body
 _RENDERED_BYTES = 2048
 
 Respond = Callable[[bytes | None], None]
-"""Receives the response to a request, or None if the request has to be passed to gunicorn."""
+"""Receives the response to a request, or None if a greenlet has to make it."""
 
 
 class FactReads:
@@ -63,7 +64,7 @@ class FactReads:
         self._rendered: dict[tuple[Scope, str], tuple[Fact, str, Rendered]] = {}
 
     def start(self, request: Request, identity: Identity, began: float, respond: Respond) -> bool:
-        """Start to read a fact; return False if the request has to be passed to gunicorn."""
+        """Start to read a fact; return False if a greenlet has to do it."""
         if not self._may_read(request, identity):
             return False
         read = FactRead(self._store, request, identity, began, self._timeout, self._end_read)
@@ -84,6 +85,18 @@ class FactReads:
         if not request.names_valid:
             return False
         return self._authorizer(rules.GET, identity, identity.project_id)
+
+    def read(self, call: Call) -> Answer | Rendered | None:
+        """Return a fact that was not read in the loop; None for a view.
+
+        :raises FactstoreError: the fact is missing, or the store cannot be read.
+        """
+        request, identity, scope = call.request, call.identity, call.scope
+        known = self._store.state().fact(scope, request.path)
+        if (known is not None and known.sensitive) or not self._may_read(request, identity):
+            return None
+        fact = self._services.facts.get(scope, request.path, permissions=identity.permissions)
+        return None if fact.sensitive else self._fact_answer(call, fact)
 
     def _end_read(self, read: FactRead, found: Fact | FactstoreError | None) -> None:
         respond, request_id = self.running.pop(read), new_request_id()
@@ -118,7 +131,7 @@ class FactReads:
         self._metrics.observe("GET", ROUTE, answer.status, answer.size, seconds)
         return answer.response(request_id)
 
-    def _fact_answer(self, read: FactRead, fact: Fact) -> Answer | Rendered:
+    def _fact_answer(self, read: FactRead | Call, fact: Fact) -> Answer | Rendered:
         epoch, known = self._store.epoch, read.request.headers.known
         if known is None or known:
             etag = fact.etag(epoch)

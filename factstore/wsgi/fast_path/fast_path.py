@@ -124,8 +124,6 @@ class FastPath:
     ) -> bool:
         """Start to carry out a request without a greenlet; return False if it needs one.
 
-        A read of a fact never needs a greenlet here; it has to be passed to gunicorn.
-
         :param attend: lets a function be called when the client has gone before the response.
         :param local: True if the request comes from a loopback address.
         :param begins_streams: True if the response may be a stream.
@@ -229,7 +227,8 @@ class FastPath:
         delay = seconds_to_delay(self._services.rate_limiter, call)
         if delay is None:
             return None
-        return self._serve_charged(call, self._operations[request.noun].handle, delay)
+        handle = self.reads.read if request.reads_fact else self._operations[request.noun].handle
+        return self._serve_charged(call, handle, delay)
 
     def _serve_charged(self, call: Call, handle: Handle, delay: float = 0.0) -> Pieces | None:
         request, identity = call.request, call.identity

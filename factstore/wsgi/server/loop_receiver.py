@@ -196,9 +196,6 @@ class LoopReceiver:
         elif isinstance(response, StreamStart):
             self._parked = False
             self._connection.start_stream(request, response)
-        elif response is None and request.reads_fact:
-            data, self._data = request.data + self._data, b""
-            self._wake(data)
         else:
             self._wake((request, response))
 

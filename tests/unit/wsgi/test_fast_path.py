@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -459,6 +460,25 @@ def test_a_request_above_the_rate_is_delayed_and_one_far_above_it_is_left_to_the
         path.serve(read(put(11)), local=True)
     assert limiter.open_in("delayed_requests") == 0
     assert written.oldest(Scope(PROJECT, "s")) == math.inf
+
+
+def test_a_read_above_the_rate_is_answered_by_the_greenlet_as_in_the_loop(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, raw = fast_path(worker, OWNER), request_bytes("GET", FACT)
+    assert path.serve(read(put(1)), local=True) is not None
+    in_loop = answer(path, raw)
+    monkeypatch.setattr(worker.services.rate_limiter, "request_at_once", lambda *a, **b: False)
+    assert answer(path, raw) is None
+    same = b"".join(path.serve(read(raw), local=True) or ())
+    without_id = re.compile(rb"(?i)(date|x-openstack-request-id): [^\r]*")
+    assert without_id.sub(b"", same) == without_id.sub(b"", in_loop or b"")
+    missing = path.serve(read(request_bytes("GET", f"{FACT}/c")), local=True)
+    assert status(b"".join(missing or ())) == 404
+    state = worker.store.state()
+    fact = replace(state.fact(Scope(PROJECT, "s"), "a/b"), sealed="x", text="null")
+    monkeypatch.setattr(state, "fact", Mock(return_value=fact))
+    assert path.serve(read(raw), local=True) is None, "its view decides who may see it"
 
 
 # Writes that are started in the loop
