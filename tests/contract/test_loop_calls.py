@@ -14,9 +14,9 @@ from factstore.store.client import EtcdClient
 from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import TXN, encode_transaction
 from factstore.store.client.http2_calls import Failure
-from factstore.store.client.leases import KEEP_ALIVE
+from factstore.store.client.leases import KEEP_ALIVE, RENEWALS
 from factstore.store.client.loop_calls import SILENT_SECONDS, LoopCalls
-from factstore.store.client.loop_client import RANGE
+from factstore.store.client.loop_client import RANGE, LoopClient
 from factstore.store.types import Credentials, PutKey, Txn
 from tests.contract.test_etcd_security import Secured, secured, soon  # noqa: F401
 from tests.contract.test_loop_watch import end_of, loop_client, opened, read
@@ -31,8 +31,12 @@ def connected(
 ) -> list[bytes | Failure]:
     """Start a call, as soon as there is a connection, and return the list of its results."""
     found: list[bytes | Failure] = []
+
+    def end(got: list[bytes] | Failure) -> None:
+        found.append(got if isinstance(got, Failure) else b"".join(got))
+
     with gevent.Timeout(PATIENCE):
-        while not calls.call(method, message, found.append, seconds):
+        while not calls.call(method, [message], end, seconds):
             gevent.sleep(0.01)
     return found
 
@@ -66,6 +70,35 @@ def test_keys_are_read_and_leases_renewed(plain: LoopCalls, etcd: EtcdServer) ->
             answer = whole(result(connected(plain, KEEP_ALIVE, message)))
             assert (rpc.LeaseKeepAliveResponse.FromString(answer).TTL > 0) is alive
             client.revoke(lease, deadline=soon())
+
+
+def test_the_renewals_of_one_turn_share_calls(etcd: EtcdServer) -> None:
+    calls: list[str] = []
+    with closing(EtcdClient([etcd.endpoint], Credentials())) as client:
+        leases = [client.grant(60, deadline=soon()) for _ in range(2 * RENEWALS + 1)]
+        client.revoke(leases[1], deadline=soon())
+        client.revoke(leases[-1], deadline=soon())
+        loop = LoopClient(
+            lambda: etcd.endpoint,
+            Credentials(),
+            lambda: "",
+            lambda call, seconds: calls.append(call),
+            lambda: None,
+            enabled=True,
+        )
+        with closing(loop), gevent.Timeout(PATIENCE):
+            alive: dict[int, bool | None] = {leases[0]: None}
+            while alive[leases[0]] is None:  # until there is a connection
+                alive.clear()
+                calls.clear()
+                for lease in leases:
+                    assert loop.renew(lease, lambda found, on=lease: alive.update({on: found}))  # type: ignore[misc]
+                while len(alive) < len(leases):
+                    gevent.sleep(0.001)
+        assert [alive[lease] for lease in leases] == [
+            lease not in (leases[1], leases[-1]) for lease in leases
+        ]
+        assert calls == ["lease_keep_alive"] * 3
 
 
 def test_a_call_that_etcd_refuses_has_no_result(plain: LoopCalls) -> None:
@@ -136,4 +169,4 @@ def test_a_server_that_does_not_answer_counts_as_lost() -> None:
             assert found == []
             with gevent.Timeout(SILENT_SECONDS * 10):
                 assert result(found) is Failure.LOST
-            assert not calls.call(RANGE, QUESTION, found.append, 60)
+            assert not calls.call(RANGE, [QUESTION], lambda got: None, 60)

@@ -1,9 +1,10 @@
 """One HTTP/2 connection for gRPC calls: frames in, frames out, without any input or output.
 
-It knows as much of HTTP/2 as calls with one request need, whose response is one short message or a
-stream of messages.  Headers are not decoded: a call that ends with a complete message has succeeded,
-because a gRPC server sends none with an error.  The caller repeats other calls with gRPC itself, which
-also finds out what is wrong, if the call may be repeated or the server has certainly not made it.
+It knows as much of HTTP/2 as calls with few requests need, whose response is a short message for each
+of them, or a stream of messages.  Headers are not decoded: a call that ends with complete messages has
+succeeded, because a gRPC server sends none with an error.  The caller repeats other calls with gRPC
+itself, which also finds out what is wrong, if the call may be repeated or the server has certainly not
+made it.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Http2Connection:
         return self._leaving and not self._calls
 
     def call(
-        self, method: str, message: bytes, ended: Ended, until: float, token: str = ""
+        self, method: str, messages: Sequence[bytes], ended: Ended, until: float, token: str = ""
     ) -> bool:
         """Start a call; return False if that is not possible at this moment.
 
@@ -112,7 +113,8 @@ class Http2Connection:
             block = self._blocks[method, token] = header_block(
                 self._scheme, self._authority, method, token
             )
-        self._calls[self._begin(block, message, ends=True)] = Call(ended, until)
+        number = self._begin(block, messages, ends=True)
+        self._calls[number] = Call(ended, until, len(messages))
         return True
 
     def open(
@@ -127,7 +129,7 @@ class Http2Connection:
         if not self._can_begin:
             return None
         block = header_block(self._scheme, self._authority, method, token, metadata)
-        number = self._begin(block, message, ends=False)  # etcd ends a watch with its requests
+        number = self._begin(block, [message], ends=False)  # etcd ends a watch with its requests
         self._streams[number] = Stream(received)
         return number
 
@@ -154,13 +156,13 @@ class Http2Connection:
         running = len(self._calls) + len(self._streams)
         return not self._leaving and running < self._max_streams and not self._sender.crowded
 
-    def _begin(self, block: bytes, message: bytes, *, ends: bool) -> int:
+    def _begin(self, block: bytes, messages: Sequence[bytes], *, ends: bool) -> int:
         """Send a request; return the number of its stream."""
         number = self._next_stream
         self._next_stream = number + 2
         if number + 2 > LAST_STREAM:
             self._leaving = True
-        self._sender.begin(number, block, message, ends=ends)
+        self._sender.begin(number, block, messages, ends=ends)
         return number
 
     def is_overdue(self, now: float) -> bool:

@@ -27,33 +27,36 @@ class Failure(Enum):
     """It may have been carried out."""
 
 
-Ended = Callable[[bytes | Failure], object]
-"""Receives the message that a call returns, or its failure."""
+Ended = Callable[[list[bytes] | Failure], object]
+"""Receives the messages that a call returns, as many as were sent, or its failure."""
 
 Received = Callable[[bytes | None], object]
 """Receives each message of a stream; None once it has ended, for whatever reason."""
 
 
 class Call:
-    """A running call with one response."""
+    """A running call with a response to each of its messages.
 
-    __slots__ = ("_ended", "data", "until")
+    :param count: of its messages.
+    """
 
-    def __init__(self, ended: Ended, until: float) -> None:
+    __slots__ = ("_count", "_ended", "data", "until")
+
+    def __init__(self, ended: Ended, until: float, count: int) -> None:
         self._ended = ended
+        self._count = count
         self.until = until
         self.data = b""
 
     def complete(self, headers: bytes) -> None:
-        """Pass on the response, if it is whole.
+        """Pass on the responses, if they are whole.
 
         :param headers: those at the end of the call.
         """
-        data = self.data
-        whole = len(data) >= 5 and data[0] == 0 and int.from_bytes(data[1:5]) == len(data) - 5
-        self.end(data[5:] if whole else _failure(headers))
+        messages = _messages(self.data)
+        self.end(messages if len(messages) == self._count else _failure(headers))
 
-    def end(self, result: bytes | Failure) -> None:
+    def end(self, result: list[bytes] | Failure) -> None:
         """Pass the result on; a fault in what receives it must not strand the other calls."""
         try:
             self._ended(result)
@@ -89,6 +92,18 @@ class Stream:
             del data[:end]
             self.unread += len(message)
             self.received(message)
+
+
+def _messages(data: bytes) -> list[bytes]:
+    """Return the messages of a response; none if it is not whole, or if they are compressed."""
+    found, at = [], 0
+    while at < len(data):
+        end = at + 5 + int.from_bytes(data[at + 1 : at + 5])
+        if data[at] or end > len(data) or len(data) - at < 5:
+            return []
+        found.append(data[at + 5 : end])
+        at = end
+    return found
 
 
 def _failure(headers: bytes) -> Failure:

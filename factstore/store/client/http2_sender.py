@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from factstore.store.client.http2_frames import (
     DATA,
     END_HEADERS,
@@ -33,19 +35,18 @@ class Sender:
         rests = self._rests
         return bool(rests) and sum(len(rest.data) for rest in rests.values()) > UNSENT
 
-    def begin(self, stream: int, block: bytes, message: bytes, *, ends: bool) -> None:
-        """Send the headers and the message of a call.
+    def begin(self, stream: int, block: bytes, messages: Sequence[bytes], *, ends: bool) -> None:
+        """Send the headers and the messages of a call.
 
         :param ends: True if the call has no further messages.
         """
         self.to_send += (frame_head(len(block), HEADERS, END_HEADERS, stream), block)
-        size = 5 + len(message)
-        if not self._rests and size <= min(FRAME_BYTES, self._room, self._stream_room):
-            prefix = frame_head(size, DATA, END_STREAM if ends else 0, stream)
-            self.to_send.append(b"%b\0%b%b" % (prefix, len(message).to_bytes(4), message))
-            self._room -= size
+        data = b"".join([b"\0%b%b" % (len(each).to_bytes(4), each) for each in messages])
+        if not self._rests and len(data) <= min(FRAME_BYTES, self._room, self._stream_room):
+            self.to_send += (frame_head(len(data), DATA, END_STREAM if ends else 0, stream), data)
+            self._room -= len(data)
             return
-        rest = _Rest(b"\0%b%b" % (len(message).to_bytes(4), message), self._stream_room, ends)
+        rest = _Rest(data, self._stream_room, ends)
         if self._rests or not self._send(stream, rest):
             self._rests[stream] = rest
 

@@ -82,10 +82,10 @@ class LoopCalls:
         self._asked = 0.0  # when the first of the running calls began
         self._pinged = 0.0
 
-    def call(self, method: str, message: bytes, ended: Ended, seconds: float) -> bool:
+    def call(self, method: str, messages: Sequence[bytes], ended: Ended, seconds: float) -> bool:
         """Start a call; return False if that is not possible at this moment.
 
-        :param ended: called in the hub with the response, or with the failure.
+        :param ended: called in the hub with the responses, or with the failure.
         :param seconds: after which the call is given up.
         """
         http2, token, now = self._usable(), self._token(), time.monotonic()
@@ -93,7 +93,7 @@ class LoopCalls:
             return False
         if not http2.busy:
             self._asked = now
-        if not http2.call(method, message, ended, now + seconds, token):
+        if not http2.call(method, messages, ended, now + seconds, token):
             return False
         self._begun(now)
         return True

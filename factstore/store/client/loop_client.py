@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from factstore.store.client import messages as rpc
 from factstore.store.client.attempts import read_attempt
 from factstore.store.client.encoding import TXN, encode_attempt
 from factstore.store.client.http2_calls import Ended, Failure, Received
-from factstore.store.client.leases import KEEP_ALIVE
+from factstore.store.client.leases import KEEP_ALIVE, RENEWALS, renewal, renewed
 from factstore.store.client.patience import READ_SECONDS, WRITE_SECONDS, Patience
 from factstore.store.client.protobuf import key_value
 from factstore.store.client.watch_stream import NEEDS_LEADER, WATCH, watch_request
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
     from factstore.store.client.loop_calls import LoopCalls
     from factstore.store.client.loop_stream import LoopWatch, OpenStream
 
+LOG = logging.getLogger(__name__)
+
 RANGE = "/etcdserverpb.KV/Range"
+
+_Renewals = list[tuple[int, Callable[[bool | None], object]]]
+"""Leases to renew, and what is called with the result."""
 
 
 def is_patched() -> bool:
@@ -56,6 +63,7 @@ class LoopClient:
         self._patience = patience or Patience(1)
         self._calls: LoopCalls | None = None
         self._last_was_useless = False
+        self._renewals: _Renewals = []
         if enabled:
             from factstore.store.client.loop_calls import LoopCalls
 
@@ -72,16 +80,16 @@ class LoopClient:
         :param ended: called in the hub with the result; with None if there is no response.
         """
 
-        def read(message: bytes | Failure) -> None:
-            if isinstance(message, Failure):
+        def read(messages: list[bytes] | Failure) -> None:
+            if isinstance(messages, Failure):
                 ended(None)
                 return
-            answer = rpc.RangeResponse.FromString(message)
+            answer = rpc.RangeResponse.FromString(messages[0])
             items = [key_value(kv) for kv in answer.kvs]
             ended(RangeResult(items, answer.header.revision, answer.header.cluster_id))
 
         request = rpc.RangeRequest(key=key).SerializeToString()
-        return self._start("range", RANGE, request, read)
+        return self._start("range", RANGE, [request], read)
 
     def renew(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
         """Start to renew a lease; return False if that is not possible.
@@ -90,14 +98,21 @@ class LoopClient:
             response.
         """
 
-        def read(message: bytes | Failure) -> None:
-            if isinstance(message, Failure):
-                ended(None)
-            else:
-                ended(rpc.LeaseKeepAliveResponse.FromString(message).TTL > 0)
+        if self._calls is None:
+            return False
+        if not self._renewals:
+            self._calls.defer(self._renew_all)
+        self._renewals.append((lease, ended))
+        return True
 
-        request = rpc.LeaseKeepAliveRequest(ID=lease).SerializeToString()
-        return self._start("lease_keep_alive", KEEP_ALIVE, request, read)
+    def _renew_all(self) -> None:
+        """Start the renewals of this turn of the loop; see :mod:`factstore.store.client.leases`."""
+        waiting, self._renewals = self._renewals, []
+        for at in range(0, len(waiting), RENEWALS):
+            group = waiting[at : at + RENEWALS]
+            requests, read = [renewal(lease) for lease, _ in group], partial(_end_renewals, group)
+            if not self._start("lease_keep_alive", KEEP_ALIVE, requests, read):
+                read(Failure.REFUSED)
 
     def transact_all(
         self,
@@ -113,19 +128,19 @@ class LoopClient:
             has probably been lost, and others have to follow.
         """
 
-        def read(message: bytes | Failure) -> None:
-            if isinstance(message, Failure):
-                ended(message)
+        def read(messages: list[bytes] | Failure) -> None:
+            if isinstance(messages, Failure):
+                ended(messages)
                 return
             try:
-                outcome = read_attempt(rpc.TxnResponse.FromString(message), len(txns), fence)
+                outcome = read_attempt(rpc.TxnResponse.FromString(messages[0]), len(txns), fence)
             except Fenced as error:
                 ended(error)
             else:
                 ended(outcome)
 
         seconds = min(deadline - time.monotonic(), self._patience.seconds(WRITE_SECONDS))
-        return self._start("txn", TXN, encode_attempt(txns, fence), read, seconds)
+        return self._start("txn", TXN, [encode_attempt(txns, fence)], read, seconds)
 
     def watch(
         self, key: bytes, end: bytes, start: int, forget_token: Callable[[], None]
@@ -171,7 +186,7 @@ class LoopClient:
         self,
         call: str,
         method: str,
-        request: bytes,
+        requests: Sequence[bytes],
         ended: Ended,
         seconds: float | None = None,
     ) -> bool:
@@ -181,10 +196,19 @@ class LoopClient:
             return False
         began = time.perf_counter()
 
-        def observed(message: bytes | Failure) -> None:
+        def observed(messages: list[bytes] | Failure) -> None:
             self._observe(call, time.perf_counter() - began)
-            if not isinstance(message, Failure):
+            if not isinstance(messages, Failure):
                 self._patience.note_answer()
-            ended(message)
+            ended(messages)
 
-        return self._calls.call(method, request, observed, seconds)
+        return self._calls.call(method, requests, observed, seconds)
+
+
+def _end_renewals(group: _Renewals, messages: list[bytes] | Failure) -> None:
+    responses = [None] * len(group) if isinstance(messages, Failure) else messages
+    for (_, ended), response in zip(group, responses, strict=True):
+        try:
+            ended(None if response is None else renewed(response))
+        except Exception:  # the others of the group have to be notified, too
+            LOG.exception("The result of a renewal was not processed.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.store.client.http2 import WINDOW, Http2Connection
-from factstore.store.client.http2_calls import Failure, ProtocolError
+from factstore.store.client.http2_calls import Ended, Failure, ProtocolError
 from factstore.store.client.http2_frames import PREFACE
 
 DATA, HEADERS, RESET, SETTINGS, PUSH, PING, GOAWAY, UPDATE = 0, 1, 3, 4, 5, 6, 7, 8
@@ -59,14 +61,27 @@ def ended() -> list[bytes | Failure]:
     return []
 
 
+def one(ended: Callable[[bytes | Failure], object]) -> Ended:
+    """Return a receiver of the only message that a call returns, or of its failure."""
+
+    def receive(found: list[bytes] | Failure) -> None:
+        if not isinstance(found, Failure):
+            (message,) = found
+            ended(message)
+        else:
+            ended(found)
+
+    return receive
+
+
 def call(connection: Http2Connection, ended: list[bytes | Failure], data: bytes = b"x") -> bool:
-    return connection.call(METHOD, data, ended.append, until=1.0)
+    return connection.call(METHOD, [data], one(ended.append), until=1.0)
 
 
 def test_a_call_is_a_header_block_and_a_message(
     connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
-    assert connection.call(METHOD, b"question", ended.append, 1.0, token="t" * 200)
+    assert connection.call(METHOD, [b"question"], one(ended.append), 1.0, token="t" * 200)
     (kind, flags, stream, block), body = frames(sent(connection))
     assert (kind, flags, stream) == (HEADERS, 4, 1)
     # :method POST, :scheme http, :path, :authority
@@ -79,7 +94,9 @@ def test_a_call_is_a_header_block_and_a_message(
 def test_responses_in_any_pieces_end_their_calls(data: st.DataObject) -> None:
     connection, ended = Http2Connection("http", "e:1"), dict[int, bytes | Failure]()
     for number in range(3):
-        assert connection.call(METHOD, b"", lambda got, n=number: ended.update({n: got}), 1.0)  # type: ignore[misc]
+        assert connection.call(
+            METHOD, [b""], one(lambda got, n=number: ended.update({n: got})), 1.0
+        )  # type: ignore[misc]
     stream = b"".join([response(5, b"c"), frame(SETTINGS, 0, 0), response(1, b"a" * 300)])
     stream += response(3, b"")
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
@@ -87,6 +104,21 @@ def test_responses_in_any_pieces_end_their_calls(data: st.DataObject) -> None:
         connection.receive(stream[start:end])
     assert ended == {0: b"a" * 300, 1: b"", 2: b"c"}
     assert not connection.busy
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2, 3, 4])
+def test_a_call_with_several_messages_needs_a_response_to_each(
+    connection: Http2Connection, answered: int
+) -> None:
+    found: list[list[bytes] | Failure] = []
+    assert connection.call(METHOD, [b"1", b"", b"3"], found.append, until=1.0)
+    _, body = frames(sent(connection))
+    assert body == (DATA, END, 1, message(b"1") + message(b"") + message(b"3"))
+    for number in range(answered):
+        connection.receive(frame(DATA, 0, 1, message(b"r%d" % number)))
+    assert found == []
+    connection.receive(frame(HEADERS, 4 | END, 1, b"\x88"))
+    assert found == [[b"r0", b"r1", b"r2"] if answered == 3 else Failure.LOST]
 
 
 STATUS = bytes.fromhex("00889acac8b21234da8f")
@@ -161,10 +193,10 @@ def test_a_server_that_leaves_answers_what_it_has_begun(
 def test_a_lost_connection_ends_all_calls(
     connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
-    def fail(result: bytes | Failure) -> None:
+    def fail(result: list[bytes] | Failure) -> None:
         raise RuntimeError("a fault of one caller")
 
-    assert connection.call(METHOD, b"x", fail, until=1.0)
+    assert connection.call(METHOD, [b"x"], fail, until=1.0)
     assert call(connection, ended)
     connection.fail()
     assert ended == [Failure.LOST]
@@ -264,8 +296,8 @@ def test_what_was_received_is_acknowledged_before_the_window_is_used(
 def test_a_call_that_takes_too_long_is_cancelled(
     connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
-    assert connection.call(METHOD, b"x", ended.append, until=1.0)
-    assert connection.call(METHOD, b"x", ended.append, until=9.0)
+    assert connection.call(METHOD, [b"x"], one(ended.append), until=1.0)
+    assert connection.call(METHOD, [b"x"], one(ended.append), until=9.0)
     sent(connection)
     connection.give_up(1.0)
     assert ended == [Failure.LOST]
