@@ -193,6 +193,16 @@ FRAMINGS: dict[str, tuple[Headers, bytes, str]] = {
     "a length with a sign": (("Content-Length: +3",), b"abc", "400 http_invalid"),
     "a length in Python's spelling": (("Content-Length: 1_0",), b"0123456789", "400 http_invalid"),
     "an unknown transfer coding": (("Transfer-Encoding: gzip",), b"", "400 http_invalid"),
+    "a coding before the last": (
+        ("Transfer-Encoding: gzip, chunked",),
+        b"0\r\n\r\n",
+        "400 http_invalid",
+    ),
+    "a coding in a header of its own": (
+        ("Transfer-Encoding: gzip", "Transfer-Encoding: chunked"),
+        b"0\r\n\r\n",
+        "400 http_invalid",
+    ),
     "a coding behind the last": (("Transfer-Encoding: chunked, gzip",), b"", "400 http_invalid"),
     "neither a body nor a type": ((), b"", "400 invalid"),
     "no colon": (("nonsense",), b"", "400 http_invalid"),

@@ -40,6 +40,16 @@ class ChunkedBody(io.RawIOBase):
         return len(data)
 
 
+def check_codings(headers: Iterable[tuple[str, str]]) -> None:
+    """Refuse a chunked body that is compressed, too, which gunicorn passes on as it is.
+
+    :raises UnsupportedTransferCoding: there is a coding before ``chunked`` (RFC 9112, section 6.1).
+    """
+    values = [value for name, value in headers if name == "TRANSFER-ENCODING"]
+    if [value.strip().lower() for value in values] != ["chunked"]:
+        raise malformed.UnsupportedTransferCoding(",".join(values))
+
+
 def read_rest(body: Any, seconds: float) -> bool:
     """Read and discard the rest of a body that was answered early; return False if it is cut."""
     # Closing a connection with unread data resets it. A client that is still sending may then never

@@ -31,6 +31,7 @@ from factstore.wsgi.server.patching import entry_points_read_once
 from factstore.wsgi.server.request_body import (
     ChunkedBody,
     asks_to_close,
+    check_codings,
     close_if_unread,
     read_rest,
 )
@@ -160,6 +161,7 @@ class Worker(GeventWorker):
         :raises StopIteration: the connection is to be closed.
         """
         if isinstance(req.body.reader, ChunkedReader):
+            check_codings(req.headers)
             req.body = ChunkedBody(req)
         if asks_to_close(req.headers):
             req.force_close()
@@ -189,7 +191,7 @@ class Worker(GeventWorker):
         from factstore.wsgi.middleware.request_id import HEADER, new_request_id
 
         request_id = new_request_id()
-        if req is None and isinstance(exc, malformed.ParseException):
+        if isinstance(exc, malformed.ParseException):
             answer = self._problem_of(exc, request_id)
             # The message is not logged: it can quote a header with a secret.
             self.log.warning("Refused a malformed request from %s: %s", addr, type(exc).__name__)
