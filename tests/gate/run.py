@@ -204,7 +204,11 @@ class Run:
             watcher.release(self.world.services["a"].url)
 
     def finish(self) -> Recording:
-        """Stop all, wait until watchers are complete, and return the recording."""
+        """Stop all, wait until watchers are complete, and return the recording.
+
+        All that needs the cluster is compared here.  To judge a long recording takes minutes, in which
+        this process, through whose links the members talk, leaves them little time.
+        """
         for each in (*self.actors, *self._probes.values()):
             each.stop()
         for actor in self.actors:
@@ -220,7 +224,10 @@ class Run:
         if self._beside is not None:
             deliveries = self._beside.deliveries
             eventually(lambda: deliveries.position >= end, DELIVERED_SECONDS)
-        return self._recording(end)
+        recording = self._recording(end)
+        self.report.etcd = self.world.cluster.members[0].version()
+        self.report.complaints += self._differences()
+        return recording
 
     def _left(self) -> list[Any]:
         """Return the members that have not expired yet."""
@@ -254,9 +261,8 @@ class Run:
         return recording
 
     def check(self, recording: Recording) -> Report:
-        """Compare everything, and return the report."""
+        """Judge a recording, and return the report; the cluster may have been stopped."""
         report, history = self.report, recording.history()
-        report.etcd = self.world.cluster.members[0].version()
         report.operations = self._progress.operations
         report.outcomes = self._progress.outcomes
         report.restarts = self.faults.restarts
@@ -266,13 +272,12 @@ class Run:
         report.late = latenesses(recording, history)
         report.resets = sum(each.resets for each in (*self.watchers, *self.client_watchers))
         report.violations = judge(recording)
-        report.complaints = self._complaints() + self.world.unhandled()
+        report.complaints += self._complaints() + self.world.unhandled()
         for keeper in self.keepers:
             if keeper.mirror.mismatches:
                 report.complaints.append(f"{keeper.name}: {keeper.mirror.mismatches} mismatches")
         if self._beside is not None:
             report.complaints += self._beside.deliveries.complaints
-        report.complaints += self._differences()
         return report
 
     def _differences(self) -> list[str]:
