@@ -18,16 +18,8 @@ from factstore.core.model.comparison import Number
 from factstore.core.model.condition import AllOf, AnyOf, Condition
 from factstore.core.state import aggregate_counter
 from tests.unit.core.factories import fact
-from tests.unit.core.test_condition_tracker import (
-    NAMES,
-    Changed,
-    World,
-    changes,
-    counted,
-    fits,
-    holds,
-    member,
-)
+from tests.unit.core.naive_conditions import World, counted, fits, holds, member
+from tests.unit.core.test_condition_tracker import NAMES, Changed, changes
 from tests.unit.core.tracking import TrackedAlarm
 
 LARGEST = sys.float_info.max

@@ -18,7 +18,7 @@ from factstore.core.state.condition_tracker import Tracker, Verdict
 from factstore.core.state.stack_conditions import StackConditions
 
 if TYPE_CHECKING:
-    from tests.unit.core.test_condition_tracker import World
+    from tests.unit.core.naive_conditions import World
 
 
 class Tracked:
