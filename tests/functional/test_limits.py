@@ -191,7 +191,7 @@ def test_a_client_above_its_rate_is_delayed_and_then_refused(limited: Limited) -
     fast = [answer for answer in served if not answer.url.endswith("/stacks")]
     assert len(fast) > 10  # more than a burst
     eventually(lambda: value(scrape(api), "fast_path_requests_total") == len(fast) + 1)
-    assert len(served) >= 30  # a burst, and those that were delayed for 5 seconds at most
+    assert len(served) >= 25  # what is left of a burst, and those delayed for 5 seconds at most
     assert turned_away
     for answer in turned_away:
         assert refused(answer, "429 rate_limited")["retry_after"] > 0
