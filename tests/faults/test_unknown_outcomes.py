@@ -125,6 +125,7 @@ class Service:
     def stop(self) -> None:
         self.worker.stop()
         self.other.stop()
+        assert not self.mumbling.mumbles, "the write whose outcome was to be unknown was not made"
 
 
 @pytest.fixture(params=[True, False], ids=["written", "not-written"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.unit.core.service import Service
 
 
 @pytest.fixture
-def service() -> Service:
+def service() -> Iterator[Service]:
+    """A service with one fact; all faults that a test names must have happened at its end."""
     made = Service()
     made.put("p", 0)
-    return made
+    yield made
+    assert made.store.faults == [], "a write that was to fail was not made"
