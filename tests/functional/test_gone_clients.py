@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -23,6 +25,8 @@ READERS = 10
 CLOSED = "factstore_closed_connections_total"
 STREAM = "Accept: text/event-stream"
 JSON = "Content-Type: application/json"
+ATTACH_FILTER, RETURN = 26, 0x06
+"""The option SO_ATTACH_FILTER of Linux, and the operation BPF_RET, whose argument is a length."""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,17 @@ def changes(api: Caller, stack: str) -> str:
     return f"{stack}/context?since={api.get(f'{stack}/context').headers['Factstore-Cursor']}"
 
 
+def blocked_requests(api: Caller, stack: str) -> list[bytes]:
+    """Return a request of each kind that waits, and streams."""
+    return [
+        *[request(api, operation, stack, 50) for operation in waiting_operations()],
+        request_bytes("GET", f"{changes(api, stack)}&wait=50"),
+        request_bytes("GET", f"{stack}/events", STREAM),
+        request_bytes("GET", f"{stack}/events?settle=5000", STREAM),
+        request_bytes("GET", f"{stack}/events?wait=50&settle=5000"),
+    ]
+
+
 def usage(api: Caller) -> tuple[int, int]:
     """Return the numbers of waiting requests and of streams."""
     used = api.get("/v1/limits").json()["usage"]
@@ -100,13 +115,7 @@ def gauge(api: Caller, name: str) -> float:
 
 
 def test_requests_of_every_route_end_when_their_clients_hang_up(api: Caller, stack: str) -> None:
-    kinds = [request(api, operation, stack, 50) for operation in waiting_operations()]
-    kinds += [
-        request_bytes("GET", f"{changes(api, stack)}&wait=50"),
-        request_bytes("GET", f"{stack}/events", STREAM),
-        request_bytes("GET", f"{stack}/events?settle=5000", STREAM),
-        request_bytes("GET", f"{stack}/events?wait=50&settle=5000"),
-    ]
+    kinds = blocked_requests(api, stack)
     hung_up, opened = (
         gauge(api, f'{CLOSED}{{reason="hung_up"}}'),
         gauge(api, "factstore_connections"),
@@ -119,6 +128,37 @@ def test_requests_of_every_route_end_when_their_clients_hang_up(api: Caller, sta
     eventually(lambda: usage(api) == (0, 0))
     eventually(lambda: gauge(api, "factstore_connections") <= opened)
     assert gauge(api, f'{CLOSED}{{reason="hung_up"}}') - hung_up == len(kinds)
+
+
+def drop_what_arrives(client: socket.socket) -> None:
+    """Let the kernel drop all packets for a connection, as if its machine had been switched off."""
+    accept_nothing = ctypes.create_string_buffer(struct.pack("HBBI", RETURN, 0, 0, 0))
+    client.setsockopt(
+        socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(accept_nothing))
+    )
+
+
+def test_clients_that_vanish_are_noticed_and_others_receive_their_events(
+    api: Caller, stack: str
+) -> None:
+    kinds = blocked_requests(api, stack)
+    opened = gauge(api, "factstore_connections")
+    with ExitStack() as clients:
+        present = clients.enter_context(connect(api.url))
+        present.sendall(request_bytes("GET", f"{stack}/events", STREAM))
+        vanished = [clients.enter_context(connect(api.url)) for _ in kinds]
+        for client, raw in zip(vanished, kinds, strict=True):
+            client.sendall(raw)
+        eventually(lambda: sum(usage(api)) == len(kinds) + 1)
+        for client in vanished:
+            drop_what_arrives(client)
+        # Streams have something to send to them now; the requests that wait for others do not.
+        tag = api.put(f"{stack}/facts/news", 1).json()["etag"].encode()
+        received = b""
+        while b"id: " + tag not in received:
+            received += present.recv(65536)
+        eventually(lambda: usage(api) == (0, 1))
+        eventually(lambda: gauge(api, "factstore_connections") <= opened + 1)
 
 
 def test_a_client_that_closed_its_sending_side_gets_its_response_on_every_route(
