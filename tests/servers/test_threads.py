@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,10 +17,11 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.ports import free_port
 from factstore.wsgi.concurrency import blocking
 from tests.docs.pages import code
+from tests.eventually import eventually
 from tests.functional.test_members import heartbeat, join
 from tests.http import Caller, fresh_stack, refused
 from tests.saturation import saturated
-from tests.service import ApiServer
+from tests.service import ApiServer, check_log
 
 THREADS = 8
 APPLICATION = "factstore.wsgi.api:application"
@@ -103,3 +108,52 @@ def test_a_server_that_heartbeats_would_wait_for_serves_no_request_that_waits_an
         answer = api.get(f"{stack}/events", headers={"Accept": "text/event-stream"})
         refused(answer, "503 worker_busy")
         assert reason in service.log_path.read_text()
+
+
+def test_processes_that_were_forked_after_the_application_was_loaded_share_no_connection(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
+    processes, clients = 4, 32
+    argv = gunicorn("gthread", "--preload", f"--workers={processes}", "--threads=64")
+    port, stack = free_port(), f"/v1/stacks/{fresh_stack()}"
+    options = {"api": {"threads": 64}}
+    command = argv(tmp_path, port)
+    with ApiServer([etcd.endpoint], tmp_path, options=options, argv=command, port=port) as service:
+
+        def write(client: int) -> None:
+            with Caller(service.url) as api:
+                for n in range(5):
+                    path = f"{stack}/facts/{client}/{n}"
+                    api.put(path, n).raise_for_status()
+                    assert api.get(path).json()["value"] == n
+
+        def connections() -> list[set[str]]:
+            """Return the connections to etcd of each process that has some."""
+            found = [
+                sockets_to(urlsplit(etcd.endpoint).port or 0, pid) for pid in service.workers()
+            ]
+            return [each for each in found if each]
+
+        def all_serve() -> bool:
+            with ThreadPoolExecutor(clients) as pool:
+                list(pool.map(write, range(clients)))
+            return len(connections()) == processes
+
+        eventually(all_serve)
+        for one, other in itertools.combinations(connections(), 2):
+            assert not one & other
+        with Caller(service.url) as api:
+            assert len(api.get(f"{stack}/facts?limit=1000").json()["facts"]) == clients * 5
+            check_log(service)
+
+
+def sockets_to(port: int, pid: int) -> set[str]:
+    """Return the sockets of a process that are connected to a port."""
+    lines = [Path(f"/proc/net/{name}").read_text().splitlines() for name in ("tcp", "tcp6")]
+    fields = [line.split() for line in itertools.chain(*lines)]
+    connected = {f"socket:[{each[9]}]" for each in fields if each[2].endswith(f":{port:04X}")}
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(str(each.readlink()))
+    return found & connected
