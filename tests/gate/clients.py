@@ -29,6 +29,7 @@ PROJECT = "none"  # of a service without authentication
 KEYS = 20
 CALLS_OF_KEY = 250
 """Requests after which another key takes the place of one, because the search for an order is long."""
+REPEAT_SECONDS = 40.0  # longer than any fault
 
 
 class Actor:
@@ -73,6 +74,7 @@ class Progress:
     """The requests of all clients; counts are approximate while they run."""
 
     operations: int = 0
+    repeated: int = 0  # requests whose outcome became known when they were repeated
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
@@ -88,6 +90,7 @@ class FactClient(Actor):
         self._scope = scope
         self._chance = random.Random(seed * 1000 + number)
         self._progress = progress
+        self._run = seed  # clients of other runs may have used the same store
         self._known: dict[str, Fact] = {}
         self._count = 0
 
@@ -108,8 +111,11 @@ class FactClient(Actor):
             )
         elif what < 0.80 and path in self._known:
             fact = self._known[path]
-            call = self._of_fact("put", path, value, if_match=fact.etag)
-            self._write("replace", path, {path: value}, call, expected=canonical(fact.value))
+            call = self._of_fact(
+                "put", path, value, if_match=fact.etag, idempotency_key=self._key(value)
+            )
+            expected = canonical(fact.value)
+            self._write("replace", path, {path: value}, call, expected, repeatable=True)
         elif what < 0.88:
             self._write("delete", path, {}, lambda: self._stack.delete(path))
         else:
@@ -134,7 +140,16 @@ class FactClient(Actor):
         puts = {self._path(): f"{value}-{number}" for number in range(self._chance.randrange(2, 6))}
         operations = [Put(path, new) for path, new in puts.items()]
         path = next(iter(puts))
-        self._write("batch", path, puts, lambda: revision_of(self._stack.batch(operations).cursor))
+
+        def call() -> int:
+            key = self._key(value)
+            return revision_of(self._stack.batch(operations, idempotency_key=key).cursor)
+
+        self._write("batch", path, puts, call, repeatable=True)
+
+    def _key(self, value: str) -> str:
+        """Return the idempotency key of the request that writes a value, the same each time."""
+        return f"{self._run}/{value}"
 
     def _read(self, path: str) -> None:
         seen: list[Fact | None] = []
@@ -163,9 +178,11 @@ class FactClient(Actor):
         puts: dict[str, str],
         call: Callable[[], int | None],
         expected: str | None = None,
+        *,
+        repeatable: bool = False,
     ) -> None:
         started = time.monotonic()
-        outcome, ended, revision, request = self._call(call)
+        outcome, ended, revision, request = self._call(call, repeatable=repeatable)
         self._note(
             kind,
             path,
@@ -179,8 +196,25 @@ class FactClient(Actor):
         )
 
     def _call(
-        self, call: Callable[[], int | None]
+        self, call: Callable[[], int | None], *, repeatable: bool = False
     ) -> tuple[Outcome, float, int | None, str | None]:
+        """Send a request; if its outcome is unknown and it has an idempotency key, repeat it."""
+        outcome, revision, request = self._once(call)
+        give_up = time.monotonic() + REPEAT_SECONDS
+        while repeatable and outcome == "unknown" and time.monotonic() < give_up:
+            again = self._once(call)
+            if again[0] in (
+                "done",
+                "unmet",
+            ):  # not "refused", which does not mean the first attempt
+                outcome, revision, request = again
+                self._progress.repeated += 1
+        ended = math.inf if outcome == "unknown" else time.monotonic()
+        self._progress.outcomes[outcome] += 1
+        return outcome, ended, revision, request
+
+    def _once(self, call: Callable[[], int | None]) -> tuple[Outcome, int | None, str | None]:
+        """Send a request once."""
         outcome: Outcome
         revision, request = None, None
         try:
@@ -195,11 +229,9 @@ class FactClient(Actor):
         except FactstoreError as error:
             self.complaints.append(f"{self.name}: {error!r} {error.status} {error.request_id}")
             outcome, request = "unknown", error.request_id
-        ended = math.inf if outcome == "unknown" else time.monotonic()
-        self._progress.outcomes[outcome] += 1
         if outcome in ("refused", "unknown"):
             self._stopping.wait(0.1)  # so that an outage is not spent on retries
-        return outcome, ended, revision, request
+        return outcome, revision, request
 
     def _note(
         self, kind: Any, path: str, started: float, ended: float, outcome: Outcome, **more: Any

@@ -60,6 +60,7 @@ class Report:
 
     etcd: str = ""
     operations: int = 0
+    repeated: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     restarts: int = 0
@@ -80,7 +81,7 @@ class Report:
     def __str__(self) -> str:
         lines = [
             f"etcd {self.etcd}, {self.operations} operations, {self.unknown:.2%} unknown",
-            f"outcomes {dict(self.outcomes)}",
+            f"outcomes {dict(self.outcomes)}, {self.repeated} known after a retry with the same key",
             f"faults {sum(self.faults.values())} of {len(self.faults)} kinds: {dict(self.faults)}",
             f"restarts of workers {self.restarts}, armings {self.armed}, resets {self.resets}",
             f"deliveries compared {self.deliveries}, copies compared {self.copies}",
@@ -265,6 +266,7 @@ class Run:
         report, history = self.report, recording.history()
         report.operations = self._progress.operations
         report.outcomes = self._progress.outcomes
+        report.repeated = self._progress.repeated
         report.restarts = self.faults.restarts
         report.armed = sum(each.armed for each in self.conditions)
         report.deliveries = recording.deliveries()

@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 from tests.faults.checker import Bookmark, RawChange, Segment, Told
 from tests.gate.lifetimes import expired_at
@@ -86,6 +87,19 @@ def lose_write(recording: Recording, chance: random.Random) -> None:
     done = {each.revision for each in recording.operations if each.outcome == "done" and each.puts}
     places = [at for at, (revision, _) in enumerate(recording.steps) if revision in done]
     del recording.steps[chance.choice(places)]
+
+
+def repeat_write(recording: Recording, chance: random.Random) -> None:
+    """Carry out an acknowledged write again when it is repeated."""
+    done = {each.revision for each in recording.operations if each.outcome == "done" and each.puts}
+    places = [
+        at
+        for at, ((revision, first), (_, second)) in enumerate(pairwise(recording.steps))
+        if revision in done and not {each.key for each in first} & {each.key for each in second}
+    ]
+    at = chance.choice(places)
+    revision, changes = recording.steps[at + 1]
+    recording.steps[at + 1] = (revision, (*changes, *recording.steps[at][1]))
 
 
 def expire_early(recording: Recording, chance: random.Random) -> None:
@@ -170,6 +184,7 @@ SEEDS: dict[str, tuple[Seed, str]] = {
     "stale read": (read_stale, "stale"),
     "stale read, by the order of requests alone": (read_stale, "illegal"),
     "lost acknowledgement": (lose_write, "lost"),
+    "write carried out twice": (repeat_write, "repeated"),
     "split batch": (split_batch, "split"),
     "forged bookmark": (forge_bookmark, "bookmark"),
     "early expiry": (expire_early, "early"),

@@ -98,6 +98,7 @@ def test_long_gate(tmp_path: Path, seed: int, private_keystone: KeystoneServer) 
         assert sum(report.faults.values()) >= 60
         assert len(report.faults) >= 10
         assert report.restarts >= 20
+        assert report.repeated > 0
         assert report.deliveries >= 1_000_000
     # The checkers would have found a bug in this very run.
     chance, absent = random.Random(seed), []
