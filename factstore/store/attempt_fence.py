@@ -11,9 +11,9 @@ Workers may share a fence: a worker whose attempt was fenced off by another one 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
+from factstore.core.short_lock import ShortLock
 from factstore.store.types import Fence
 
 
@@ -26,7 +26,7 @@ class AttemptFence:
 
     def __init__(self, key: bytes, raise_key: Callable[[Fence, float], int]) -> None:
         self._raise_key = raise_key
-        self._lock = threading.Lock()
+        self._lock = ShortLock()
         self._current = Fence(key, 0)
 
     @property

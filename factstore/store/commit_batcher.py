@@ -20,6 +20,7 @@ from typing import Protocol
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.core.ports import Clock, WakeUp
+from factstore.core.short_lock import ShortLock
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
 from factstore.store.client.errors import not_sent
@@ -74,7 +75,7 @@ class CommitBatcher:
         self._transact_all = transact_all
         self._clock = clock
         self._new_wake_up = new_wake_up
-        self._lock = threading.Lock()
+        self._lock = ShortLock()
         self._shared = shared
         self._waiting = WaitingEntries()
         self._wanted = new_wake_up()

@@ -8,7 +8,6 @@ state of this process includes it, so that the next request of the same client s
 from __future__ import annotations
 
 import heapq
-import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -17,6 +16,7 @@ from factstore.core.model.event import Step, StepResult
 from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, Started, WakeUp
 from factstore.core.services.time_slice import TimeSlice
+from factstore.core.short_lock import ShortLock
 from factstore.core.state.condition_preparation import prepare_conditions
 from factstore.core.state.state import State
 from factstore.store.passed_calls import PassedCalls
@@ -50,7 +50,7 @@ class MirroredStore(PassedCalls):
         self._new_wake_up = new_wake_up
         self._observe_lag = observe_lag
         self._on_needs_write = on_needs_write
-        self._lock = threading.Lock()
+        self._lock = ShortLock()
         self._waiting: dict[int, list[Callable[[], object]]] = {}
         self._awaited: list[int] = []  # the keys of these, in a heap
         self._state: State | None = None

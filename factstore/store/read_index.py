@@ -14,6 +14,7 @@ from functools import partial
 
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.ports import Clock, WakeUp
+from factstore.core.short_lock import ShortLock
 
 LOG = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class ReadIndex:
         self._left: HeadRead | None = None
         self._clock = clock
         self._new_wake_up = new_wake_up
-        self._lock = threading.Lock()
+        self._lock = ShortLock()
         self._next: HeadRead | None = None
         self._wanted = new_wake_up()
         self._stopped = new_wake_up()

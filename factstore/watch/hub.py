@@ -20,6 +20,7 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import EventBatch, Kept, WakeUp
+from factstore.core.short_lock import ShortLock
 from factstore.watch.channel import Channel, Listener, Selected, call_all
 from factstore.watch.history import History, HistoryLimits
 from factstore.watch.selections import Selections
@@ -45,12 +46,10 @@ class Hub:
         self._now = now
         self._reset_at = now()
         self._new_wake_up = new_wake_up or threading.Event
-        self._lock = threading.Lock()
+        self._lock = ShortLock()
         self._channels: dict[Scope, Channel] = {}  # the one that changed last comes last
-        self._change_floor = 0
+        self._change_floor = self._revision = self._generation = 0
         self._forget_at = 2 * IDLE_CHANNELS
-        self._revision = 0
-        self._generation = 0
         self._closing = False
 
     @property

@@ -304,7 +304,7 @@ class MemoryBackend:
                 return
             past = self._past(revision)
             self._steps = self._steps[revision - self._base[0] :]
-            self._base = (revision, list(past.mutations()))
+            self._base = (revision, past.mutations())
 
     def wipe(self) -> None:
         """Lose everything and get a new epoch, as an etcd that has lost its disk."""

@@ -99,7 +99,7 @@ class InMemory(Database):
     def fresh(self) -> State:
         held = self.memory._state
         made = State(held.revision)
-        made.load(list(held.mutations()))
+        made.load(held.mutations())
         return made
 
     def advance(self, seconds: float) -> list[int]:

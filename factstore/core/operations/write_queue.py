@@ -7,7 +7,6 @@ prevents that: what keeps writes correct, those of other workers included, is th
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Hashable, Mapping
 from typing import Self
 
@@ -16,6 +15,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.path import ancestors
 from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Clock, WakeUp
+from factstore.core.short_lock import ShortLock
 
 # The claims of a write.  Several may guard a thing, or create facts in a folder, but not both at once.
 GUARD = 1
@@ -75,7 +75,7 @@ class WriteQueue:
     def __init__(self, clock: Clock, new_wake_up: Callable[[], WakeUp]) -> None:
         self.clock = clock
         self.new_wake_up = new_wake_up
-        self.lock = threading.Lock()
+        self.lock = ShortLock()
         self.numbers = itertools.count()
         self.stacks: dict[Scope, _Claimed] = {}
 

@@ -9,7 +9,6 @@ they end.  Together they are bounded, so that heartbeats and writes find a free 
 from __future__ import annotations
 
 import math
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Literal
 from factstore.core.errors import Throttled
 from factstore.core.model.quota import UNLIMITED
 from factstore.core.ports import Clock
+from factstore.core.short_lock import ShortLock
 
 MAX_DELAY_SECONDS = 5.0  # a request that needs a longer delay is refused
 # A body is charged by its cost for the worker, not by its length.  A request's body is parsed, checked
@@ -90,7 +90,7 @@ class RateLimiter:
         self._clock = clock
         self._blocking = blocking
         self._blocked = 0
-        self._lock = threading.Lock()
+        self._lock = ShortLock()
         self._buckets: dict[_BucketKey, _Bucket] = {}
         self._open: Counter[_CountKey] = Counter()
 

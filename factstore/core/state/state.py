@@ -6,8 +6,7 @@ A lock makes each call atomic, so that readers on other threads never see half a
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 from factstore.core.model.event import (
@@ -29,6 +28,7 @@ from factstore.core.model.member import Member
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.unnamed import SERVICE
 from factstore.core.model.usage import Contents, ProjectUsage, Usage
+from factstore.core.short_lock import ShortLock
 from factstore.core.state.deletion_change import deletion_change, stack_deletion
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.stack_state import StackState
@@ -45,7 +45,7 @@ class State:
     def __init__(self, revision: int = 0, epoch: str = "") -> None:
         self.epoch = epoch
         self.revision = self.last_deletion = revision
-        self._lock = threading.RLock()
+        self._lock = ShortLock()
         self._unwritten: set[str] = set()
         self._stacks: dict[Scope, StackState] = {}
         self._by_id: dict[str, StackState] = {}
@@ -280,17 +280,18 @@ class State:
             below = stack_state.below(folder) if stack_state else ()
             return next((path for path in below if path not in ignoring), None)
 
-    def mutations(self) -> Iterator[Mutation]:
-        """Yield the mutations from which :meth:`load` builds this state."""
+    def mutations(self) -> list[Mutation]:
+        """Return the mutations from which :meth:`load` builds this state."""
+        found: list[Mutation] = []
         with self._lock:
             for stack_state in (*self._stacks.values(), *self._unnamed.stacks.values()):
+                stack_id = stack_state.stack.id
                 if stack_state.stack.name:
-                    yield PutStack(stack_state.stack)
-                for path in stack_state.paths:
-                    yield PutFact(stack_state.stack.id, stack_state.facts[path])
-                for record in stack_state.tables:
-                    yield PutRecord(stack_state.stack.id, record)
+                    found.append(PutStack(stack_state.stack))
+                found += [PutFact(stack_id, stack_state.facts[path]) for path in stack_state.paths]
+                found += [PutRecord(stack_id, record) for record in stack_state.tables]
+        return found
 
-    def read(self) -> threading.RLock:
+    def read(self) -> ShortLock:
         """Return the lock; hold it (``with state.read():``) to read several things at one revision."""
         return self._lock

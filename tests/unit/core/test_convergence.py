@@ -163,7 +163,7 @@ def test_a_worker_that_starts_later_finds_the_same_targets(
     if history.convergence.last_deletion:
         history.move(PutRecord("s1", replace(history.convergence.marker, revision=99)))
     loaded = State(history.state.revision, EPOCH)
-    loaded.load(list(history.state.mutations()))
+    loaded.load(history.state.mutations())
     stack_state = loaded.stack_state(SCOPE)
     assert stack_state is not None
     assert targets(stack_state.convergence) == targets(history.convergence)

@@ -88,7 +88,7 @@ def revealed(service: Service, path: str = "password", reader: SecretReader = AL
 
 def test_no_stored_record_contains_the_value(service: Service) -> None:
     put(service)
-    records = repr(list(service.store.known.mutations()))
+    records = repr(service.store.known.mutations())
     assert SECRET not in records
     assert stored(service).text == "null"
     assert stored(service).sensitive

@@ -191,7 +191,7 @@ def test_a_loaded_state_finds_the_same_outcome() -> None:
     it.put("n/2")
     it.then(DropRecord("s1", RecordKey(Timer, "v")))
     loaded = State(it.state.revision)
-    loaded.load(list(it.state.mutations()))
+    loaded.load(it.state.mutations())
     stack_state = loaded.stack_state(SCOPE)
     assert stack_state is not None
     found = {name: verdict.state for name, verdict in stack_state.pending_waiters.outcomes.items()}

@@ -132,7 +132,7 @@ class StateAgainstADict(RuleBasedStateMachine):
     @rule()
     def reload_from_its_own_mutations(self) -> None:
         loaded = State(self.revision)
-        loaded.load(list(self.state.mutations()))
+        loaded.load(self.state.mutations())
         self.state = loaded
 
     @invariant()

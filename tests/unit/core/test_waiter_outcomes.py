@@ -111,7 +111,7 @@ class Worker:
     def load(self) -> None:
         """Reload the state from the database."""
         self._state = State(self._database.state.revision)
-        self._state.load(list(self._database.state.mutations()))
+        self._state.load(self._database.state.mutations())
 
     def refresh(self, deadline: float) -> State:
         self.follow(len(self._database.steps))
