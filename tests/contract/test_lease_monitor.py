@@ -14,7 +14,8 @@ import pytest
 from factstore.core.errors import Conflict, NotFound, Unavailable
 from factstore.core.model.fact import Put, Scope
 from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
-from factstore.core.operations.pulses import EndPulses
+from factstore.core.model.transaction import Transaction
+from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.services import lease_monitor
 from tests.contract.membership import changes_since, join, refusal
 from tests.contract.waiting import arm, state_of
@@ -152,6 +153,48 @@ def test_a_request_restores_a_pulse_before_the_lease_ends_but_not_afterwards(
         one.store.revoke_lease(lease, soon())
     assert one.store.refresh(soon()).contents(scope).members == ()  # type: ignore[union-attr]
     assert one.paths(scope) == ["mortal"]
+
+
+def test_writes_of_the_owner_do_not_delay_the_restoring_of_its_pulse(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    one, two = etcd_world.worker(), etcd_world.worker()
+    for worker in (one, two):
+        worker.lease_monitor.stop()
+    member = join(one, scope, ttl=TTL).member
+    stop_pulses(etcd_world, [member.lease])
+    two.store.refresh(soon())
+    commit = two.store.commit
+    revisions: list[int | None] = []
+
+    def late(transaction: Transaction, deadline: float) -> int | None:
+        one.members.set_state(scope, "c1", "ready", None, author())
+        revisions.append(commit(transaction, deadline))
+        return revisions[-1]
+
+    two.store.commit = late  # type: ignore[method-assign]
+    two.transactor.run(RestorePulses(scope, [member.lease]))
+    assert len(revisions) == 1
+    assert beats(one, scope, member.lease)
+    assert one.members.get(scope, "c1").state == "ready"
+
+
+def test_no_heartbeat_is_acknowledged_before_a_pulse_that_stopped_is_restored(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    one, two = etcd_world.worker(), etcd_world.worker()
+    for worker in (one, two):
+        worker.lease_monitor.stop()
+    member = join(one, scope, ttl=TTL).member
+    stop_pulses(etcd_world, [member.lease])
+    two.store.refresh(soon())
+    # A member of etcd may renew a lease that has been revoked, with success.
+    two.backend.renew_lease = lambda lease, deadline: True  # type: ignore[method-assign]
+    ended: list[bool] = []
+    assert not two.members.start_heartbeat(scope, "c1", None, None, ended.append)
+    assert ended == []
+    two.members.heartbeat(scope, "c1", None, None)
+    assert beats(one, scope, member.lease)
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["in-a-stack", "that-creates-the-stack"])

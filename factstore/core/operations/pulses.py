@@ -23,16 +23,20 @@ class Revival:
     records: tuple[Pulse, ...] = ()
     leases: dict[str | RecordKey, LeaseRequest] = field(default_factory=dict)
     record_revisions: dict[RecordKey, int] = field(default_factory=dict)
-    fact_revisions: dict[str, int] = field(default_factory=dict)
 
 
 def revive(view: View, leases: Collection[int]) -> Revival:
-    """Return what restores the pulses of those leases that have stopped and not ended."""
+    """Return what restores the pulses of those leases that have stopped and not ended.
+
+    Its guards are only that they still have no pulse, so that the writes of many owners cannot make it
+    fail until it is too late.  The pulse of a lease whose owner has gone meanwhile stops by itself.
+    """
     revival = Revival()
-    for lease, ttl in _stopped(view, leases, revival.record_revisions, revival.fact_revisions):
+    for lease, _, _, ttl in _stopped(view, leases):
         if not ttl:
             continue
         pulse = Pulse(f"{lease:x}")
+        revival.record_revisions[pulse.record_key] = 0
         revival.restored.add(lease)
         revival.records += (pulse,)
         revival.leases[pulse.record_key] = LeaseRequest(ttl, pulse_of=lease)
@@ -62,7 +66,6 @@ class RestorePulses(Operation[None]):
             None,
             records=revival.records,
             record_revisions=revival.record_revisions,
-            fact_revisions=revival.fact_revisions,
             leases=revival.leases,
         )
 
@@ -84,10 +87,14 @@ class EndPulses(Operation[tuple[int, ...]]):
         """Return the draft; leases that have a pulse again, or have ended, are left out."""
         records: dict[RecordKey, int] = {}
         facts: dict[str, int] = {}
-        ended = [
-            Pulse(f"{lease:x}", ended=True, lease=lease)
-            for lease, _ in _stopped(view, self.leases, records, facts)
-        ]
+        ended: list[Pulse] = []
+        for lease, owner, revision, _ in _stopped(view, self.leases):
+            if isinstance(owner, str):
+                facts[owner] = revision
+            else:
+                records[owner] = revision
+            records[pulse_key(lease)] = 0
+            ended.append(Pulse(f"{lease:x}", ended=True, lease=lease))
         return Draft(
             tuple([pulse.monitored_lease for pulse in ended]),
             records=tuple(ended),
@@ -97,9 +104,9 @@ class EndPulses(Operation[tuple[int, ...]]):
 
 
 def _stopped(
-    view: View, leases: Collection[int], records: dict[RecordKey, int], facts: dict[str, int]
-) -> Iterator[tuple[int, int]]:
-    """Yield leases without a pulse, with the ttl of their owner; add the guards that they stay so."""
+    view: View, leases: Collection[int]
+) -> Iterator[tuple[int, str | RecordKey, int, int]]:
+    """Yield leases without a pulse: each with its owner, the owner's revision, and its ttl."""
     if view.stack_state is None:
         return
     used = view.stack_state.leases
@@ -108,11 +115,5 @@ def _stopped(
             continue
         owner, ttl = used.owner(lease)
         owned = view.fact(owner) if isinstance(owner, str) else view.record(owner)
-        if owned is None:
-            continue
-        if isinstance(owner, str):
-            facts[owner] = owned.revision
-        else:
-            records[owner] = owned.revision
-        records[pulse_key(lease)] = 0
-        yield lease, ttl
+        if owned is not None:
+            yield lease, owner, owned.revision, ttl

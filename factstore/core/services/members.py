@@ -222,7 +222,7 @@ class MemberService(Service):
         if member is None or member.declared_only or generation not in (None, member.generation):
             state = self._store.refresh(deadline)
             member = self._living(state, scope, name, generation)
-        if not self._renew(member, deadline):
+        if state.has_stopped(scope, member.lease) or not self._renew(member, deadline):
             state = self._store.refresh(deadline)
             member = self._living(state, scope, name, generation)
             self._transactor.run(RestorePulses(scope, (member.lease,)))

@@ -28,6 +28,8 @@ def start_heartbeat(
     member = state.member(scope, name)
     if member is None or member.declared_only or generation not in (None, member.generation):
         return False
+    if state.has_stopped(scope, member.lease):
+        return False  # its pulse has to be restored first
     if applied is not None and (
         applied.epoch != store.epoch or not _is_recorded(state, scope, name, applied.revision)
     ):

@@ -202,9 +202,8 @@ class State:
 
     def record(self, scope: Scope, key: RecordKey) -> Record | None:
         """Return a record, which may be a departed member; None if it does not exist."""
-        with self._lock:
-            stack_state = self.stack_state(scope)
-            return stack_state.record(key) if stack_state else None
+        stack_state = self.stack_state(scope)
+        return stack_state.record(key) if stack_state else None
 
     def records(self, scope: Scope, kind: type[R]) -> list[R]:
         """Return all records of a kind, ordered by name."""
@@ -227,11 +226,15 @@ class State:
         stack_state = self._stacks.get(scope)
         return stack_state.generations.get(generation) if stack_state else None
 
+    def has_stopped(self, scope: Scope, lease: int) -> bool:
+        """Return True if a lease is monitored, and has no pulse."""
+        stack_state = self._stacks.get(scope)
+        return stack_state is not None and lease in stack_state.leases.stopped
+
     def bound(self, scope: Scope, lease: int) -> int:
         """Return the number of facts bound to the member that has a lease."""
-        with self._lock:
-            stack_state = self._stacks.get(scope)
-            return len(stack_state.leases.paths.get(lease, ())) if stack_state else 0
+        stack_state = self._stacks.get(scope)
+        return len(stack_state.leases.paths.get(lease, ())) if stack_state else 0
 
     def stack_state(self, of: Scope | str) -> StackState | None:
         """Return a stack by its scope or id; read it under :meth:`read`, and do not change it."""
