@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from factstore.core.errors import Invalid
 
@@ -37,9 +38,14 @@ def check_path(path: str, *, what: str = "path") -> str:
 
     :raises Invalid: ``path_invalid``.
     """
-    if len(path) > PATH_LENGTH or not _PATH.fullmatch(path):
+    if len(path) > PATH_LENGTH or not _is_path(path):
         raise Invalid(f"{what} {quoted(path)} is not valid: {GRAMMAR}.", code="path_invalid")
     return path
+
+
+@lru_cache(4096)  # the same facts are written again and again
+def _is_path(path: str) -> bool:
+    return _PATH.fullmatch(path) is not None
 
 
 def check_name(name: str, what: str) -> str:
