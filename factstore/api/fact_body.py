@@ -19,13 +19,17 @@ from factstore.core.model.fact import Put
 
 RAW_TYPES = ("", "text/plain", "application/x-www-form-urlencoded")
 _BODY = schemas.FactBody()
-_PLAIN = re.compile(
-    rb'[{] ?"value" ?: ?("[ !#-\[\]-~]*"|0|-?[1-9][0-9]{0,17}|true|false|null) ?[}]'
-)
+_VALUE = r'("[ !#-\[\]-~]*"|0|-?[1-9][0-9]{0,17}|true|false|null)'
 """A string of ASCII without escapes, an integer of 63 bits, or a constant.
 
 The fast path, which asks for it, takes no body that is longer than a value may be.
 """
+_PLAIN = re.compile(rf'[{{] ?"value" ?: ?{_VALUE} ?[}}]'.encode())
+_PLAIN_PUT = re.compile(
+    rf'[{{] ?"put" ?: ?[{{] ?"path" ?: ?"([ !#-\[\]-~]*)" ?, ?"value" ?: ?{_VALUE} ?[}}] ?[}}]'
+)
+_BEFORE_PUTS = re.compile(r'[{] ?"operations" ?: ?\[ ?')
+_AFTER_PUTS = re.compile(r" ?\] ?[}]")
 _HINT = (
     'The body was stored as text. To store the object, send {"value": ...} with '
     "Content-Type: application/json."
@@ -88,6 +92,25 @@ def plain_text(body: bytes) -> str | None:
     # A value that is canonical as it is sent needs neither a parser nor an encoder.
     found = _PLAIN.fullmatch(body)
     return None if found is None else found[1].decode()
+
+
+def plain_puts(body: bytes) -> list[Put] | None:
+    """Return the facts of a batch that only stores facts, each of which states a plain value only.
+
+    :return: None for a body that has to be parsed: it is not valid, or states something else.
+    """
+    if not body.isascii():
+        return None
+    # What is before, between and behind the puts, and between these the path and the text of each.
+    before, *found = _PLAIN_PUT.split(body.decode())
+    if not (
+        found
+        and _BEFORE_PUTS.fullmatch(before)
+        and _AFTER_PUTS.fullmatch(found[-1])
+        and {",", ", "}.issuperset(found[2:-1:3])
+    ):
+        return None
+    return [Put(path, text) for path, text in zip(found[::3], found[1::3], strict=True)]
 
 
 def is_plain_put(body: Any) -> bool:

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from factstore.api.cause import cause_in
-from factstore.api.fact_body import fact_to_put, is_plain_put, plain_text
+from factstore.api.fact_body import fact_to_put, is_plain_put, plain_puts, plain_text
 from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
 from factstore.api.serializers.batch import batch_text
@@ -117,12 +117,14 @@ class Writes:
         request, permissions = call.request, call.identity.permissions
         if not (request.headers.json and self._allows(fact_rules.BATCH, call)):
             return None
-        try:
-            puts = _puts(parse_json(request.body))
-        except Invalid:
-            return None
+        puts = plain_puts(request.body)
         if puts is None:
-            return None
+            try:
+                puts = _puts(parse_json(request.body))
+            except Invalid:
+                return None
+            if puts is None:
+                return None
         if not permissions.unrestricted:
             for put in puts:
                 permissions.check_write(put.path)
