@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from factstore.core.model.event import (
     DropFact,
@@ -35,16 +35,14 @@ class Decoder:
         # The folder of the last fact, with the id of its stack: others follow, and a start reads many.
         self._folder = b"\0", ""
 
-    def mutations(self, events: Iterable[WatchEvent]) -> Iterator[Mutation]:
-        """Yield the mutations that events stand for, in their order."""
-        for event in events:
-            mutation = self.mutation(event)
-            if mutation is not None:
-                yield mutation
+    def mutations(self, events: Iterable[WatchEvent]) -> list[Mutation]:
+        """Return the mutations that events stand for, in their order."""
+        return [found for event in events if (found := self.mutation(event)) is not None]
 
     def mutation(self, event: WatchEvent) -> Mutation | None:
         """Return the mutation, or None for a key that is not part of the state or cannot be decoded."""
-        if self._own.sent and (own := self._own.take(event.item)) is not None:
+        own = self._own.take(event.item)
+        if own is not None:
             return own
         key, value, created, revision, version, lease = event.item
         folder, stack_id = self._folder

@@ -19,29 +19,32 @@ _FACTS = 8192
 class OwnFacts:
     """Facts that were sent and have not been reported yet.
 
-    :ivar sent: by key and value; empty in a worker that only follows others.
+    Of each key, only the value that was sent last is remembered: writes of the same fact wait for one
+    another, until the state includes the one before.
     """
 
     def __init__(self) -> None:
-        self.sent: dict[tuple[bytes, bytes], tuple[str, Fact]] = {}
+        self._sent: dict[bytes, tuple[bytes, str, Fact]] = {}
 
     def add(self, stack_id: str, facts: Sequence[Fact], operations: Sequence[Operation]) -> None:
         """Remember facts that are about to be sent.
 
         :param operations: those that store the facts, in the same order.
         """
-        if len(self.sent) + len(facts) > _FACTS:
-            self.sent.clear()
+        sent = self._sent
+        if len(sent) + len(facts) > _FACTS:
+            sent.clear()
         for fact, operation in zip(facts, operations, strict=True):
             if type(operation) is PutKey and fact.sealed is None:
-                self.sent[operation.key, operation.value] = stack_id, fact
+                sent[operation.key] = operation.value, stack_id, fact
 
     def take(self, item: KeyValue) -> PutFact | None:
         """Return the mutation for a key that was stored, or None if it has to be decoded."""
-        found = self.sent.pop((item.key, item.value), None)
-        if found is None:
+        found = self._sent.get(item.key)
+        if found is None or found[0] != item.value:
             return None
-        stack_id, fact = found
+        del self._sent[item.key]
+        _, stack_id, fact = found
         return PutFact(
             stack_id, fact.complete(item.revision, item.created, item.version, item.lease)
         )
