@@ -38,7 +38,7 @@ class Channel:
     :param listeners: with the digest of the read set that has to be concerned; empty for all events.
 
     :param selected: the selections that include the stack, while it has events in memory.
-    :param sizes: the size of each event, and the time at which it was added.
+    :param times: at which each event was added.
     :param bytes: the size of the events that are in memory.
     :param grown_at: the time of the last event that made the stack larger.
     :param last_dropped_time: the time at which the newest event was added that is not in memory.
@@ -59,7 +59,7 @@ class Channel:
     listeners: dict[Listener, str] = field(default_factory=dict)
     selected: tuple[Selected, ...] = ()
     events: list[Event] = field(default_factory=list)
-    sizes: list[tuple[int, float]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     bytes: int = 0
     dropped: int = 0
     last_dropped_time: float = -math.inf
@@ -82,7 +82,7 @@ class Channel:
     @property
     def first_time(self) -> float:
         """The time at which the oldest event was added."""
-        return self.sizes[self.dropped][1]
+        return self.times[self.dropped]
 
     def after(self, revision: int) -> int:
         return bisect_right(self.events, revision, self.dropped, key=lambda event: event.revision)
@@ -104,26 +104,24 @@ class Channel:
         read_to = found[taken - 1].revision if more else max(after, upto)
         return EventBatch(tuple(found[:taken]), read_to, more)
 
-    def add(self, event: Event, size: int, time: float) -> None:
+    def add(self, event: Event, time: float) -> None:
         self.events.append(event)
-        self.sizes.append((size, time))
-        self.bytes += size
+        self.times.append(time)
+        self.bytes += event.size
         self.last_event, self.last_time = event.revision, time
-        for change in event.changes:
-            if change.grows:
-                self.grown_at = time
-                break
+        if event.grows:
+            self.grown_at = time
 
-    def drop_first(self) -> tuple[Event, int]:
-        """Drop the oldest event, and return it with its size."""
-        event, (size, self.last_dropped_time) = self.events[self.dropped], self.sizes[self.dropped]
+    def drop_first(self) -> Event:
+        """Drop the oldest event, and return it."""
+        event, self.last_dropped_time = self.events[self.dropped], self.times[self.dropped]
         self.events[self.dropped] = _DROPPED
-        self.bytes -= size
+        self.bytes -= event.size
         self.dropped += 1
         if self.dropped > 64 and self.dropped * 2 > len(self.events):
-            del self.events[: self.dropped], self.sizes[: self.dropped]
+            del self.events[: self.dropped], self.times[: self.dropped]
             self.dropped = 0
-        return event, size
+        return event
 
     def concern(
         self, read_sets: Collection[str], revision: int, time: float
@@ -164,8 +162,8 @@ class Channel:
         oldest = max(self.dropped, len(self.events) - OWN_EVENTS)
         for at in range(len(self.events) - 1, oldest - 1, -1):
             if not self.events[at].is_of(unless_of):
-                return self.sizes[at][1]
-        return self.last_dropped_time if oldest == self.dropped else self.sizes[oldest][1]
+                return self.times[at]
+        return self.last_dropped_time if oldest == self.dropped else self.times[oldest]
 
     def take_wake_ups(self, *, event: bool, end: bool = False) -> list[WakeUp]:
         """Remove and return the wake-ups to set: that for changes, and the requested ones.

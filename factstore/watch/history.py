@@ -66,12 +66,11 @@ class History:
         self.events = 0
         self.bytes = 0
 
-    def add(self, channel: Channel, event: Event) -> None:
-        """Add an event to the channel of its stack."""
-        size = event.size
-        channel.add(event, size, self._now())
+    def add(self, channel: Channel, event: Event, time: float) -> None:
+        """Add an event to the channel of its stack at a time, which is that of *now*."""
+        channel.add(event, time)
         self.events += 1
-        self.bytes += size
+        self.bytes += event.size
 
     def make_room(self, channels: Mapping[Scope, Channel], revision: int) -> None:
         """Drop events if there are too many.
@@ -142,8 +141,8 @@ class History:
         return channel.bytes + channel.count * self._base
 
     def _drop(self, scope: Scope, channel: Channel) -> None:
-        event, size = channel.drop_first()
+        event = channel.drop_first()
         self.events -= 1
-        self.bytes -= size
+        self.bytes -= event.size
         self.floors.raise_to(scope, event.revision)
         self._on_drop(scope, channel, event.revision)

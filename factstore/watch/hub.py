@@ -128,10 +128,11 @@ class Hub:
                     calls += channel.concern(read_sets, revision, now)
             for event in events:
                 channel = self._channels[event.scope]
-                self._history.add(channel, event)
+                self._history.add(channel, event, now)
                 if channel.readers:
                     calls += channel.take_calls(event)
-                selections.update(dict.fromkeys(self._selections.add(event.scope, channel)))
+                if found := self._selections.add(event.scope, channel):
+                    selections.update(dict.fromkeys(found))
             for selected in selections:
                 calls += (*[w.set for w in selected.take_all_wake_ups()], *selected.listeners)
             self._revision = revision

@@ -75,9 +75,8 @@ class Selections:
 
     def add(self, scope: Scope, channel: Channel) -> Collection[Selected]:
         """Record that a stack has a new event; return the selections that include the stack."""
-        channels = self._channels.setdefault(scope.project_id, {})
-        if scope not in channels:
-            channels[scope] = channel
+        if channel.count == 1:
+            self._channels.setdefault(scope.project_id, {})[scope] = channel
             channel.selected = tuple(
                 selected
                 for project_id in (scope.project_id, None)

@@ -36,7 +36,7 @@ def _result_text(result: FactResult, epoch: str) -> str:
     # The text is not kept with the fact: few facts that are written are read from this worker.
     text = "null" if fact is None else revealed_fact_text(fact, fact.text, epoch)
     count = "" if deleted is None else f'"deleted":{deleted},'
-    return f'{{{count}"outcome":{_quoted(result.outcome)},"path":{_quoted(result.path)},"fact":{text}}}'
+    return f'{{{count}"outcome":"{result.outcome}","path":{_quoted(result.path)},"fact":{text}}}'
 
 
 def preview_texts(

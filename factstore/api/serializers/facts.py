@@ -12,9 +12,11 @@ _quoted = json.encoder.encode_basestring
 
 def fact_text(fact: Fact, epoch: str) -> str:
     """Return a fact as JSON; the value of a sensitive fact is null."""
-    text = fact.memo.get(epoch)
+    memo = fact.memo
+    text = None if memo is None else memo.get(epoch)
     if text is None:
-        text = fact.memo[epoch] = revealed_fact_text(fact, fact.text, epoch)
+        text = revealed_fact_text(fact, fact.text, epoch)
+        fact.remember(epoch, text)
     return text
 
 
@@ -26,10 +28,10 @@ def revealed_fact_text(fact: Fact, value: str, epoch: str) -> str:
     # As json_object() writes it, in the order of names, but in a third of the time.
     ttl = "null" if fact.ttl is None else fact.ttl
     member = "null" if fact.member is None else _quoted(fact.member)
-    sensitive = "true" if fact.sensitive else "false"
+    sensitive = "false" if fact.sealed is None else "true"
     readers = encode(fact.readers) if fact.readers else "[]"
     return (
-        f'{{"created_at":{_quoted(fact.created_at)},"etag":{_quoted(fact.etag(epoch))},'
+        f'{{"created_at":{_quoted(fact.created_at)},"etag":"{epoch}.{fact.revision}",'
         f'"kind":{_quoted(fact.kind)},"member":{member},"path":{_quoted(fact.path)},'
         f'"revision":{fact.revision},"sensitive":{sensitive},"ttl":{ttl},'
         f'"updated_at":{_quoted(fact.updated_at)},"updated_by":{_quoted(fact.updated_by)},'

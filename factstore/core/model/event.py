@@ -165,14 +165,6 @@ class Change:
         record = self.fact or self.record
         return record.cause if isinstance(record, Fact | Member) else 0
 
-    @property
-    def grows(self) -> bool:
-        """True if a member joined, or a fact was created that is not a result."""
-        fact = self.fact
-        if fact is None:
-            return self.type == "member.join"
-        return fact.version == 1 and not fact.path.startswith(RESULTS)
-
     def is_of(self, member: str) -> bool:
         """Return True if it changes a member, one of its own facts, or one of its results."""
         if self.path is not None:
@@ -194,22 +186,27 @@ class Event:
     changes: tuple[Change, ...]
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Renderings that readers cache with the event."""
+    size: int = field(init=False, compare=False, repr=False)
+    """The approximate bytes of memory, including renderings."""
+    grows: bool = field(init=False, compare=False, repr=False)
+    """True if a member joined, or a fact was created that is not a result."""
 
-    @property
-    def size(self) -> int:
-        """The approximate bytes of memory, including renderings."""
-        size = 600
+    def __post_init__(self) -> None:
+        size, grows = 600, False
         for change in self.changes:
+            fact, previous = change.fact, change.previous
             size += 400
-            if change.previous is not None:
-                size += 600 + 3 * change.previous.size
-            if change.fact is not None:
-                size += 600 + 3 * change.fact.size
+            if previous is not None:
+                size += 600 + 3 * previous.size
+            if fact is not None:
+                size += 600 + 3 * fact.size
+                grows = grows or (fact.version == 1 and not fact.path.startswith(RESULTS))
                 continue
+            grows = grows or change.type == "member.join"
             for record in (change.record, change.former):
                 size += 600 + 3 * (record.size or 0) if record else 0
             size += 3 * len(change.reason or "")
-        return size
+        self.size, self.grows = size, grows  # type: ignore[misc]
 
     @property
     def ends_stack(self) -> bool:

@@ -114,19 +114,20 @@ class Fact:
     readers: tuple[str, ...] = ()
     created: int = field(default=0, compare=False, repr=False)
     cause: int = 0
-    memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Renderings that readers cache with the record."""
+    memo: dict[str, str] | None = field(default=None, compare=False, repr=False)
+    """Renderings that readers cache with the record; None if there are none, as of most facts."""
+    size: int = field(init=False, compare=False, repr=False)
+    """The bytes that count towards quotas: those of the path and the canonical or sealed value."""
+
+    def __post_init__(self) -> None:
+        text = self.text if self.sealed is None else self.sealed
+        size = len(self.path) + (len(text) if text.isascii() else len(text.encode()))
+        self.size = size  # type: ignore[misc]
 
     @property
     def sensitive(self) -> bool:
         """True if the value is sealed."""
         return self.sealed is not None
-
-    @property
-    def size(self) -> int:
-        """The bytes that count towards quotas: those of the path and the canonical or sealed value."""
-        text = self.text if self.sealed is None else self.sealed
-        return len(self.path) + (len(text) if text.isascii() else len(text.encode()))
 
     def at(self, revision: int) -> Fact:
         """Return the fact as it is written at a revision."""
@@ -163,6 +164,12 @@ class Fact:
         self.version = version  # type: ignore[misc]
         self.lease = lease  # type: ignore[misc]
         return self
+
+    def remember(self, key: str, text: str) -> None:
+        """Cache a rendering with the record."""
+        if self.memo is None:
+            self.memo = {}  # type: ignore[misc]
+        self.memo[key] = text
 
     def etag(self, epoch: str) -> str:
         """Return the strong entity tag, without its quotes."""

@@ -91,7 +91,7 @@ class Timetable:
 
     def grown_at(self, scope: Scope) -> float:
         happened = zip(self.moments, self.events[: self.revision], strict=False)
-        return max((at for at, event in happened if event.changes[0].grows), default=-math.inf)
+        return max((at for at, event in happened if event.grows), default=-math.inf)
 
     def floor(self, scope: Scope) -> int:
         return 0
