@@ -49,16 +49,20 @@ class Convergence(Contained):
 
     # Changes
 
-    def change(self, path: str, revision: int, created: int) -> None:
-        """Move the targets of the members that a change concerns.
+    def change(self, path: str, revision: int, created: int) -> bool:
+        """Move the targets of the members that a change concerns; return False if there are none.
 
         :param path: of a fact outside ``results/``, or of a member.
         :param created: the revision that concerns listings: at which the fact was created, or more of
             the member changed than its state.
         """
-        # A revision often changes many facts, and only the first of them moves the target of all.
-        if revision != self.target or self._read_sets.entries or self.deletions.newest:
+        # Mostly there are none: the members lag already, because of the change before.
+        concerns = bool(self._current or self._read_sets.entries)
+        if concerns or self.deletions.newest:
             self._change(path, revision, created)
+        elif revision > self.target:
+            self.target = revision
+        return concerns
 
     @contained
     def _change(self, path: str, revision: int, created: int) -> None:

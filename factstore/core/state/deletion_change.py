@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from factstore.core.model.event import Change, ChangeType, DeletionAuthor
+from factstore.core.model.event import Change, ChangeType, DeletionAuthor, Mutation
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
+
+DeletionAuthors = Mapping[str, Sequence[DeletionAuthor]]
+"""By the id of the stack; several if writes were batched."""
+
+
+def deletion_authors(mutations: Iterable[Mutation]) -> DeletionAuthors:
+    """Return the authors of deletions among the mutations of a step."""
+    authors: dict[str, list[DeletionAuthor]] = {}
+    for mutation in mutations:
+        if isinstance(mutation, DeletionAuthor):
+            authors.setdefault(mutation.stack_id, []).append(mutation)
+    return authors
 
 
 def deletion_change(

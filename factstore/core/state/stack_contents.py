@@ -42,6 +42,8 @@ class StackContents:
     :param leases: the leases of members and facts.
     :param count: the number of facts and of records that count as facts.
     :param changed: the revision that last changed facts or members.
+    :param unsettled: True if anything but a fact's value may follow from the changes since the last
+        evaluation, such as the outcome of a waiter.
     :param sensitive: the number of sensitive facts.
     :param checksum: the checksum of the stack's context.
     :ivar conditions: the counters of the conditions of waiters and alarms.
@@ -63,6 +65,7 @@ class StackContents:
     count: int = 0
     bytes: int = 0
     changed: int = 0
+    unsettled: bool = True
     sensitive: int = 0
     checksum: ContextChecksum = field(default_factory=ContextChecksum)
     receipt_leases: ReceiptLeases = field(default_factory=ReceiptLeases)
@@ -87,18 +90,20 @@ class StackContents:
 
     def put(self, fact: Fact) -> Fact | None:
         """Store a fact; return the fact that it replaces, or None."""
-        path, paths = fact.path, self.paths
-        previous = self.facts.get(path)
+        path, previous = fact.path, self.facts.get(fact.path)
         if previous is None:
+            paths = self.paths
             if paths and path < paths[-1]:
                 insort(paths, path)
             else:  # as in the loading of a stack
                 paths.append(path)
             self._grow(1, fact.size)
         else:
-            self._grow(0, fact.size - previous.size)
-            self.leases.unbind(previous)
-            self.sensitive -= previous.sensitive
+            if fact.size != previous.size:
+                self._grow(0, fact.size - previous.size)
+            if previous.member is not None or previous.ttl is not None:
+                self.leases.unbind(previous)
+            self.sensitive -= previous.sealed is not None
         if fact.sealed is not None:
             self.sensitive += 1
         self.facts[path] = fact
@@ -108,13 +113,17 @@ class StackContents:
             self.leases.bind(fact)
         self.changed = fact.revision
         if self.conditions.patterns:
+            self.unsettled = True
             self.conditions.fact(path, fact)
         if fact.cause:
             self.caused_paths.note(path)
         if path.startswith(FOLDERS):
+            self.unsettled = True
             self.configuration_changes.note()
-        if not path.startswith(RESULTS):
-            self.convergence.change(path, fact.revision, fact.created)
+            if path.startswith(RESULTS):
+                return previous
+        if self.convergence.change(path, fact.revision, fact.created):
+            self.unsettled = True
         return previous
 
     def drop(self, path: str, revision: int) -> Fact | None:
@@ -122,6 +131,7 @@ class StackContents:
         previous = self.facts.pop(path, None)
         if previous is None:
             return None
+        self.unsettled = True
         del self.paths[bisect_left(self.paths, path)]
         self._grow(-1, -previous.size)
         self.leases.unbind(previous)

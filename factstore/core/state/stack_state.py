@@ -7,7 +7,7 @@ follow it, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from factstore.core.model.action import Action, ActionResult, ActionTimer
@@ -16,6 +16,10 @@ from factstore.core.model.event import (
     Change,
     ChangeType,
     DeletionMarker,
+    Mutation,
+    PutFact,
+    PutRecord,
+    PutStack,
     flapping_change,
     stuck_change,
 )
@@ -28,6 +32,7 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.stuck_report import StuckReport
 from factstore.core.model.turn import Turn
+from factstore.core.model.usage import Contents
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.pending_waiters import ConditionView
 from factstore.core.state.stack_contents import StackContents
@@ -42,6 +47,23 @@ class StackState(StackContents):
         """The newest revision that changed members, or facts outside ``results/``."""
         return self.convergence.target
 
+    def contents(self, prefix: str, revision: int) -> Contents:
+        """Return the members, and the facts at and below a path, at the state's revision."""
+        facts = tuple([self.facts[path] for path in self.covered(prefix)])
+        members = tuple([self.live_members[name] for name in sorted(self.live_members)])
+        return Contents(
+            self.stack, facts, members, revision, self.changed, self.target, self.sensitive > 0
+        )
+
+    def mutations(self) -> Iterator[Mutation]:
+        """Yield the mutations that make the stack as it is."""
+        if self.stack.name:
+            yield PutStack(self.stack)
+        for path in self.paths:
+            yield PutFact(self.stack.id, self.facts[path])
+        for record in self.tables:
+            yield PutRecord(self.stack.id, record)
+
     # Records
 
     def records(self, kind: type[R]) -> Mapping[str, R]:
@@ -54,6 +76,7 @@ class StackState(StackContents):
 
     def put_record(self, record: Record) -> Change | None:
         """Store a record; return the change for watchers, or None."""
+        self.unsettled = True
         former = self.tables.put(record)
         self._count(former, -1)
         self._count(record, 1)
@@ -98,6 +121,7 @@ class StackState(StackContents):
         record = self.tables.drop(key)
         if record is None:
             return None
+        self.unsettled = True
         self._count(record, -1)
         match record:
             case Member():
@@ -218,6 +242,7 @@ class StackState(StackContents):
 
     def end(self) -> None:
         """Count everything that readers wait for as changed, because the stack is deleted."""
+        self.unsettled = True
         for part in (self.turn_queues, self.actions, self.convergence):
             part.end()
         self.configuration_changes.note()
