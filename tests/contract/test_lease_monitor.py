@@ -197,6 +197,28 @@ def test_no_heartbeat_is_acknowledged_before_a_pulse_that_stopped_is_restored(
     assert beats(one, scope, member.lease)
 
 
+@pytest.mark.usefixtures("elected")
+def test_a_lease_does_not_end_while_its_pulse_is_renewed_without_a_record(
+    etcd_world: EtcdWorld, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = after_election(etcd_world.worker()), after_election(etcd_world.worker())
+    for worker in (one, two):
+        worker.lease_monitor.stop()
+    lease = join(one, scope, ttl=TTL).member.lease
+    stop_pulses(etcd_world, [lease])
+    two.backend.create_pulse(lease, TTL, soon())  # whose record could not be written
+    assert not beats(two, scope, lease)
+    one.backend.forget_renewals(())
+    # The others have had their time, and the member joined long ago.
+    monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -TTL - 1.0)
+    age = one.backend.seconds_since_renewal
+    one.backend.seconds_since_renewal = lambda of, deadline: (  # type: ignore[method-assign]
+        TTL if of == lease else age(of, deadline)
+    )
+    one.lease_monitor.run_once()
+    assert beats(two, scope, lease)
+
+
 @pytest.mark.parametrize("exists", [True, False], ids=["in-a-stack", "that-creates-the-stack"])
 def test_a_batch_can_have_a_ttl_for_each_of_its_facts(
     etcd_world: EtcdWorld, scope: Scope, exists: bool

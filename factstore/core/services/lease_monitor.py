@@ -20,7 +20,7 @@ from typing import NamedTuple
 from factstore.core.errors import FactstoreError, StorageFull, Unavailable
 from factstore.core.lease_store import OtherWorker
 from factstore.core.model.fact import Scope
-from factstore.core.model.pulse import Pulse, pulse_key
+from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
 from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store, WakeUp
@@ -164,7 +164,11 @@ class LeaseMonitor(ControlLoop):
                 # Its worker is revoking it, unless that has been stopped.
                 revoked += [each.lease] if self._has_waited(each, now) else []
             elif each.term == term or (self._has_waited(each, now) and self._is_silent(each, now)):
-                late = self._store.seconds_since_renewal(each.lease, now + self._timeout)
+                # The lease of a pulse whose record could not be written is renewed nevertheless.
+                late = min(
+                    self._store.seconds_since_renewal(lease, now + self._timeout)
+                    for lease in (each.lease, pulse_lease(each.lease))
+                )
                 (renewed if late < each.ttl else silent).append(each.lease)
         if renewed:
             # Without an election, somebody else has revoked them, or a request has replaced them.
