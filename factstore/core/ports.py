@@ -8,7 +8,7 @@ Deadlines are instants of :meth:`Clock.monotonic`, in seconds.  Every call with 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from factstore.core.lease_store import LeaseStore
@@ -58,12 +58,14 @@ class Snapshot:
 
     :param lost_at: the newest revision that can no longer be read, and that no worker is known to have
         followed; 0 if all were followed.
+    :param signing_key: known to the workers of this store alone.
     """
 
     epoch: str
     revision: int
     mutations: Sequence[Mutation]
     lost_at: int = 0
+    signing_key: bytes = field(default=b"", repr=False)
 
 
 class Backend(LeaseStore, Protocol):

@@ -113,7 +113,8 @@ class EtcdBackend(EtcdMaintenance):
             self._has_earlier_receipts = bool(found.items)
             digest = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()
             self._head.store_id, self._epoch = store_id, digest[:16]
-            return Snapshot(self._epoch, start - 1, mutations, lost_at)
+            signing_key = hashlib.sha256(b"signing key %b" % store_id).digest()
+            return Snapshot(self._epoch, start - 1, mutations, lost_at, signing_key)
 
     def follow(self, after: int) -> Iterator[Step]:
         """Return every step after a revision; see :class:`~factstore.core.ports.Backend`."""

@@ -65,7 +65,7 @@ class MirroredStore(PassedCalls):
 
     def load(self, opening: Snapshot) -> None:
         """Start again from a snapshot of the backend."""
-        state = State(opening.revision, opening.epoch)
+        state = State(opening.revision, opening.epoch, opening.signing_key)
         state.load(opening.mutations, opening.lost_at)
         with self._lock:
             self._state, self._epoch = state, opening.epoch

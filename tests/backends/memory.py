@@ -45,6 +45,7 @@ class MemoryBackend:
         self._base: tuple[int, list[Mutation]] = (0, [])
         self._leases = MemoryLeases(clock)
         self._epoch = self._opened = secrets.token_hex(8)
+        self._signing_key = secrets.token_bytes(32)
         self._interrupted = 0
         self._closed = False
 
@@ -52,7 +53,8 @@ class MemoryBackend:
         """Return the oldest state that has not been compacted."""
         with self._changed:
             self._opened = self._epoch
-            return Snapshot(self._epoch, self._base[0], list(self._base[1]))
+            mutations = list(self._base[1])
+            return Snapshot(self._epoch, self._base[0], mutations, signing_key=self._signing_key)
 
     def follow(self, after: int) -> Iterator[Step]:
         """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""

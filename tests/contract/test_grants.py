@@ -10,15 +10,16 @@ import pytest
 
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Author, Put, Scope
-from factstore.core.model.grant import Grant, GrantRequest
+from factstore.core.model.grant import Grant, GrantRequest, IssuedGrant
 from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
 from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import Quota, no_quotas
 from factstore.core.model.record import RecordKey
+from factstore.core.operations import instance_grants
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.instance_grants import INSTANCE_TTL, IssuedToInstance
+from factstore.core.operations.instance_grants import INSTANCE_TTL
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.signals import SignalRequest
 from factstore.core.operations.transactor import Transactor
@@ -486,7 +487,7 @@ def test_a_server_has_one_grant_until_half_of_its_time_has_passed(
     worker.stacks.put(scope, "", author())
     request = server(scope.stack)
 
-    def issue_at(seconds: float) -> IssuedToInstance:
+    def issue_at(seconds: float) -> IssuedGrant:
         grants = later(worker, seconds, encryption)
         return grants.issue_to_instance(scope.project_id, request, author())
 
@@ -501,3 +502,21 @@ def test_a_server_has_one_grant_until_half_of_its_time_has_passed(
     assert after.grant.member == first.grant.member
     assert after.secret != first.secret, "it had expired"
     assert later(worker, 3 * INSTANCE_TTL).authenticate(after.grant.id, first.secret) is None
+
+
+def test_the_secret_of_a_server_that_an_earlier_version_has_issued_stays_the_same(
+    worker: Worker, scope: Scope, encryption: Encryption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.stacks.put(scope, "", author())
+    grants, request = later(worker, 0, encryption), server(scope.stack)
+
+    def issue() -> IssuedGrant:
+        return grants.issue_to_instance(scope.project_id, request, author())
+
+    with monkeypatch.context() as earlier:
+        unsigned = lambda random, grant_id, key: instance_grants.as_text(random)  # noqa: E731
+        earlier.setattr(instance_grants, "signed_secret", unsigned)
+        first = issue()
+    again = issue()
+    assert (again.grant.id, again.secret) == (first.grant.id, first.secret)
+    assert grants.authenticate(again.grant.id, first.secret)

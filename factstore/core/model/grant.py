@@ -26,7 +26,7 @@ class Grant(Record):
     """A credential for one stack.
 
     :param id: the id of the stack, ``-``, and a random number, so that the id leads to the stack.
-    :param digest: the SHA-256 of the secret in hex.  The secret is 256 random bits, so a slow hash
+    :param digest: the SHA-256 of the secret in hex.  The secret has 192 random bits, so a slow hash
         would not protect it better.
     :param ttl: seconds of validity after the grant is issued or renewed.
     :param expires_at: the instant of expiry; the lease removes the record a little later.
@@ -65,6 +65,14 @@ class Grant(Record):
     def accepts(self, secret: str) -> bool:
         """Return True if a secret is this grant's; the comparison takes constant time."""
         return hmac.compare_digest(self.digest, digest_of(secret))
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedGrant:
+    """A grant and its secret, which is not stored."""
+
+    grant: Grant
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)

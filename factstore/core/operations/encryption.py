@@ -130,13 +130,13 @@ class Encryption:
         """
         return DataKey(self._keyring.wrap(self._keyring.new_key(), _of_stack(stack)))
 
-    def derive(self, stack: Stack, data_key: DataKey, purpose: str) -> str:
-        """Return a secret of 256 bits in URL-safe base64, the same each time for a purpose.
+    def derive(self, stack: Stack, data_key: DataKey, purpose: str) -> bytes:
+        """Return a secret of 256 bits, the same each time for a purpose.
 
         :raises SealBroken: the data key cannot be unwrapped.
         """
         key = hmac.digest(self.data_key(stack, data_key), b"derived secret", "sha256")
-        return urlsafe_b64encode(hmac.digest(key, purpose.encode(), "sha256")).decode().rstrip("=")
+        return hmac.digest(key, purpose.encode(), "sha256")
 
     def new_wrapped_key(self, *about: str) -> str:
         """Return a new data key, wrapped and bound to texts that identify its use.

@@ -16,7 +16,14 @@ from typing import ClassVar, Protocol
 
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.grant import GRANT_TTL_DEFAULT, Grant, GrantRequest, digest_of
+from factstore.core.model.grant import (
+    GRANT_TTL_DEFAULT,
+    Grant,
+    GrantRequest,
+    IssuedGrant,
+    digest_of,
+)
+from factstore.core.model.grant_secret import signed_secret
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
 from factstore.core.model.record import Record, RecordKey
@@ -25,7 +32,7 @@ from factstore.core.state.state import State
 
 
 @dataclass(slots=True)
-class IssueGrant(Operation[Grant]):
+class IssueGrant(Operation[IssuedGrant]):
     """Issue a grant: to an owner any, to the holder of a group's grant one for a member of the group.
 
     :param suffix: distinguishes an owner's grant from others of its stack, in hex.
@@ -35,14 +42,14 @@ class IssueGrant(Operation[Grant]):
     request: GrantRequest
     author: Author
     suffix: str
-    secret: str
+    random: bytes
 
     @property
     def creates_stack(self) -> bool:
         """Return whether a missing stack is created: for an owner, not for an instance."""
         return not self.author.grant
 
-    def plan(self, view: View) -> Draft[Grant]:
+    def plan(self, view: View) -> Draft[IssuedGrant]:
         """Return the draft.
 
         :raises NotFound: the group's grant does not exist any more.
@@ -53,13 +60,14 @@ class IssueGrant(Operation[Grant]):
         if parent is not None:
             self._check_terms(view, parent, ttl)
         name = self.request.member or ""
-        suffix = self.suffix if parent is None else _suffix_of_member(name)
+        grant_id = f"{view.stack.id}-{_suffix_of_member(name) if parent else self.suffix}"
+        secret = signed_secret(self.random, grant_id, view.state.signing_key)
         grant = Grant(
-            id=f"{view.stack.id}-{suffix}",
+            id=grant_id,
             role=self.request.role,
             member=self.request.member,
             group=parent.group if parent else self.request.group,
-            digest=digest_of(self.secret),
+            digest=digest_of(secret),
             ttl=ttl,
             created_at=view.now,
             created_by=self.author.user_id,
@@ -74,7 +82,7 @@ class IssueGrant(Operation[Grant]):
             member = view.record(RecordKey(Member, name))
             revisions[RecordKey(Member, name)] = member.revision if member else 0
         return Draft(
-            grant,
+            IssuedGrant(grant, secret),
             records=(grant,),
             record_revisions=revisions,
             leases={grant.record_key: LeaseRequest(ttl)},

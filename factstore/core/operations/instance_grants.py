@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.grant import Grant, digest_of
+from factstore.core.model.grant import Grant, IssuedGrant, digest_of
+from factstore.core.model.grant_secret import as_text, signed_secret
 from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.encryption import Encryption
@@ -25,16 +26,8 @@ INSTANCE_TTL = 365 * 24 * 3600
 """Seconds: the grant is handed out at the first boot alone, and a server may be off for long."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedToInstance:
-    """The grant of a server, and its secret."""
-
-    grant: Grant
-    secret: str
-
-
 @dataclass(slots=True)
-class IssueToInstance(Operation[IssuedToInstance]):
+class IssueToInstance(Operation[IssuedGrant]):
     """Issue the grant of a server, or return the one that it has."""
 
     scope: Scope
@@ -42,7 +35,7 @@ class IssueToInstance(Operation[IssuedToInstance]):
     author: Author
     encryption: Encryption
 
-    def plan(self, view: View) -> Draft[IssuedToInstance]:
+    def plan(self, view: View) -> Draft[IssuedGrant]:
         """Return the draft.
 
         :raises NotFound: the stack does not exist.
@@ -56,7 +49,10 @@ class IssueToInstance(Operation[IssuedToInstance]):
         former = view.record(RecordKey(Grant, grant_id))
         valid = isinstance(former, Grant) and view.now < former.expires_at
         created_at = former.created_at if isinstance(former, Grant) and valid else view.now
-        secret = self.encryption.derive(stack, data_key, f"{grant_id} {created_at}")
+        derived = self.encryption.derive(stack, data_key, f"{grant_id} {created_at}")
+        secret = signed_secret(derived, grant_id, view.state.signing_key)
+        if isinstance(former, Grant) and valid and former.accepts(as_text(derived)):
+            secret = as_text(derived)  # issued by an earlier version
         grant = Grant(
             id=grant_id,
             role="agent",
@@ -71,9 +67,9 @@ class IssueToInstance(Operation[IssuedToInstance]):
             request_id=self.author.request_id,
         )
         if isinstance(former, Grant) and valid and self._is_current(former, grant, view.now):
-            return Draft(IssuedToInstance(former, secret))
+            return Draft(IssuedGrant(former, secret))
         return Draft(
-            IssuedToInstance(grant, secret),
+            IssuedGrant(grant, secret),
             records=(grant,) if isinstance(stored, DataKey) else (grant, data_key),
             record_revisions={
                 grant.record_key: former.revision if former else 0,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from factstore.core.errors import NotFound, Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.grant import Grant, GrantRequest, checked_ttl, digest_of
+from factstore.core.model.grant import Grant, GrantRequest, IssuedGrant, checked_ttl, digest_of
+from factstore.core.model.grant_secret import RANDOM_BYTES, is_signed
 from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.model.record import RecordKey
@@ -24,14 +25,13 @@ from factstore.core.operations.grants import (
     issued,
     valid_until,
 )
-from factstore.core.operations.instance_grants import IssuedToInstance, IssueToInstance
+from factstore.core.operations.instance_grants import IssueToInstance
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.services.base import Find, Page, Service
 from factstore.core.state.state import State
 
-SECRET_BYTES = 32
 FRESH_SECONDS = 5.0
 """The age of a worker's state above which the database is read before a holder is admitted."""
 GUESS_SECONDS = 0.05
@@ -76,14 +76,15 @@ class GrantService(Service):
         check_stack_name(scope.stack)
         if author.grant:
             self._state()  # no guard covers grants with other ids, so read a fresh state
-        secret = secrets.token_urlsafe(SECRET_BYTES)
-        operation = IssueGrant(scope, request, author, secrets.token_hex(8), secret)
+        random = secrets.token_bytes(RANDOM_BYTES)
+        operation = IssueGrant(scope, request, author, secrets.token_hex(8), random)
         done = self._transactor.run(operation)
-        return Issued(done.written_record(done.outcome), secret, done.revision)
+        issued = done.outcome
+        return Issued(done.written_record(issued.grant), issued.secret, done.revision)
 
     def issue_to_instance(
         self, project_id: str, request: InstanceRequest, author: Author
-    ) -> IssuedToInstance:
+    ) -> IssuedGrant:
         """Return the grant of a server and its secret, the same each time.
 
         :raises NotFound: the project has no such stack; a server creates none.
@@ -159,12 +160,18 @@ class GrantService(Service):
 
         :raises Unavailable: the store cannot be reached.
         """
+        # An unknown id and a wrong secret take the same way, so that the time of the answer tells
+        # nobody which it is.
         if self._clock.monotonic() < self._fresh_until:
-            found = self._proven(self._store.state(), grant, secret)
+            state = self._store.state()
+            found = self._proven(state, grant, secret)
             if found is not None:
                 return found
-        # The grant or its secret may be new, or this worker's state may be old.  An unknown id and a
-        # wrong secret take the same way, so that the time of the answer tells nobody which it is.
+            if not is_signed(secret, grant, state.signing_key):
+                # A guess, or a secret of an earlier version, which this worker may not have seen yet.
+                self._pause(GUESS_SECONDS)
+                return self._proven(self._store.state(), grant, secret)
+        # The grant or its secret may be new, or this worker's state may be old.
         return self._proven(self._refreshed(), grant, secret)
 
     def authenticate_known(self, grant: str, secret: str) -> tuple[Scope, Grant] | None:

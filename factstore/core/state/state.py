@@ -45,11 +45,13 @@ class State:
     """All stacks at :attr:`revision`.
 
     :param epoch: the epoch of the store.
+    :param signing_key: known to the workers of the store alone.
     :ivar last_deletion: the revision of the last deletion of a stack, a fact or a record.
     """
 
-    def __init__(self, revision: int = 0, epoch: str = "") -> None:
+    def __init__(self, revision: int = 0, epoch: str = "", signing_key: bytes = b"") -> None:
         self.epoch = epoch
+        self.signing_key = signing_key
         self.revision = self.last_deletion = revision
         self._lock = ShortLock()
         self._unwritten: set[str] = set()

@@ -27,7 +27,7 @@ class DirectStore:
         self.backend = MemoryBackend(clock)
         opening = self.backend.open()
         self.epoch = opening.epoch
-        self.known = State(opening.revision, opening.epoch)
+        self.known = State(opening.revision, opening.epoch, opening.signing_key)
         self.faults: list[Fault] = []
         self.before_refresh: list[Callable[[], object]] = []
         self.renew_hooks: list[Callable[[int], bool]] = []
