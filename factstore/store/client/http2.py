@@ -75,6 +75,8 @@ class Http2Connection:
         settings += setting(INITIAL_WINDOW, WINDOW)
         self.to_send = self._sender.to_send
         """Bytes for the server, in order; the owner takes them."""
+        self.pongs = self._sender.pongs
+        """Answers to pings, which the owner sends when it likes."""
         self.to_send += (
             PREFACE,
             frame(SETTINGS, 0, 0, settings),
@@ -231,7 +233,7 @@ class Http2Connection:
                 self._set(payload)
         elif kind == PING:
             if not flags & ACK:
-                self.to_send.append(frame(PING, ACK, 0, payload))
+                self._sender.pong(payload)
         elif kind == GOAWAY:
             self._leaving = True
             last = int.from_bytes(payload[:4]) & LAST_STREAM

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factstore.store.client.http2_frames import (
+    ACK,
     DATA,
     END_HEADERS,
     END_STREAM,
     FRAME_BYTES,
     HEADERS,
     NO_WINDOW,
+    PING,
+    frame,
     frame_head,
 )
 
@@ -22,10 +25,12 @@ class Sender:
     """The frames for the server, and the rest of messages for which it has no room yet.
 
     :ivar to_send: bytes for the server, in order; the owner takes them.
+    :ivar pongs: answers to pings that are not urgent.
     """
 
     def __init__(self) -> None:
         self.to_send: list[bytes] = []
+        self.pongs: list[bytes] = []
         self._room = self._stream_room = NO_WINDOW
         self._rests: dict[int, _Rest] = {}
 
@@ -49,6 +54,15 @@ class Sender:
         rest = _Rest(data, self._stream_room, ends)
         if self._rests or not self._send(stream, rest):
             self._rests[stream] = rest
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping; it is urgent while a message waits for room.
+
+        gRPC servers send a ping after each message, unless the previous one was not answered, to find
+        out how much room they should offer.
+        """
+        answers = self.to_send if self._rests else self.pongs
+        answers.append(frame(PING, ACK, 0, payload))
 
     def unsent(self, stream: int) -> bool:
         """Return True if a part of a message was not sent."""

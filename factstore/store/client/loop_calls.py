@@ -16,18 +16,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
-import gevent.socket
-import gevent.ssl
 from gevent import get_hub
 
 from factstore.store.client.http2 import Http2Connection
 from factstore.store.client.http2_calls import Ended, ProtocolError, Received
+from factstore.store.client.loop_connect import connect
 from factstore.store.client.loop_stream import OpenStream
 from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 1.0
 SILENT_SECONDS = 3.0
 """After which a connection counts as lost if it is silent although calls are running."""
 
@@ -36,7 +34,7 @@ PONG_SECONDS = 5.0
 """A connection with nothing but streams is asked for a sign of life after the first time, and counts as
 lost after the second one.  etcd does not allow more questions than one in five seconds."""
 
-TIMER_SECONDS = 0.1  # between two searches for calls that take too long
+TIMER_SECONDS = 0.1  # between two searches for calls that take too long, and two answers to pings
 RETRY_SECONDS = 2.0  # between two attempts to connect
 _READ, _WRITE = 1, 2  # of libev
 _READ_BYTES = 64 * 1024
@@ -155,27 +153,18 @@ class LoopCalls:
             gevent.spawn(self._connect)
 
     def _connect(self) -> None:
-        url, sock = self._endpoint(), None
+        url = self._endpoint()
         try:
-            parts = urlsplit(url)
-            with gevent.Timeout(CONNECT_SECONDS, OSError("timed out")):
-                sock = gevent.socket.create_connection((parts.hostname, parts.port or 2379))
-                sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
-                if parts.scheme == "https":
-                    sock = self._context().wrap_socket(sock, server_hostname=parts.hostname)
-                    if sock.selected_alpn_protocol() != "h2":
-                        raise OSError("the server does not offer HTTP/2")
+            sock = connect(url, self._credentials)
         except (OSError, ValueError) as error:
             LOG.debug("no connection to %s beside that of gRPC: %s", url, error)
-            if sock is not None:
-                sock.close()
             return
         finally:
             self._connecting = False
         if self._closed:
             sock.close()
             return
-        sock.setblocking(False)
+        parts = urlsplit(url)
         self._url, self._socket = url, sock
         self._http2 = Http2Connection(parts.scheme, parts.netloc)
         self._readable = self._loop.io(sock.fileno(), _READ)
@@ -183,18 +172,6 @@ class LoopCalls:
         self._readable.start(self._receive)
         self._flush_soon()
         self._connected()
-
-    def _context(self) -> Any:
-        own = self._credentials
-        context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if own.ca_file:
-            context.load_verify_locations(own.ca_file)
-        else:
-            context.load_default_certs()
-        if own.cert_file:
-            context.load_cert_chain(own.cert_file, own.key_file)
-        context.set_alpn_protocols(["h2"])
-        return context
 
     # In the hub
 
@@ -224,6 +201,8 @@ class LoopCalls:
                 self._lose()
             elif http2.to_send:
                 self._flush_soon()
+            if http2.pongs and not self._timing:
+                self._begun(self._heard)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -253,10 +232,12 @@ class LoopCalls:
 
     def _expire(self) -> None:
         http2 = self._http2
-        if http2 is None or not (http2.busy or http2.streaming):
+        if http2 is None or not (http2.busy or http2.streaming or http2.pongs):
             self._timing = False
             self._timer.stop()
             return
+        http2.to_send += http2.pongs
+        http2.pongs.clear()
         now = time.monotonic()
         silent = now - self._heard
         if http2.busy and min(silent, now - self._asked) > SILENT_SECONDS:
