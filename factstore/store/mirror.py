@@ -131,23 +131,23 @@ class MirroredStore(PassedCalls):
             return None
         return started
 
-    def join_head_read(self, ended: Callable[[], object]) -> HeadRead:
-        """Return the next read of the backend's newest revision, without waiting for it.
+    def join_head_read(self, ended: Callable[[HeadRead], object]) -> None:
+        """Join the next read of the backend's newest revision, without waiting for it.
 
         The state at that revision is as new as one that :meth:`refresh` returns.
 
-        :param ended: called when the read has ended.
+        :param ended: called with the read when it has ended.
         """
-        return self._head_reads.join(ended)
+        self._head_reads.join(ended)
 
-    def join_bump(self, ended: Callable[[], object]) -> HeadRead:
-        """Return the next write of a revision that the watch reports, without waiting for it.
+    def join_bump(self, ended: Callable[[HeadRead], object]) -> None:
+        """Join the next write of a revision that the watch reports, without waiting for it.
 
         It moves the state past a revision that another client of etcd has made.
 
-        :param ended: called when the write has ended.
+        :param ended: called with the write when it has ended.
         """
-        return self._bumps.join(ended)
+        self._bumps.join(ended)
 
     def join_revision(self, revision: int, reached: Callable[[], object]) -> None:
         """Call *reached* when the state has reached a revision or was read again."""

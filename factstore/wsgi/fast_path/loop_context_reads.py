@@ -21,7 +21,7 @@ from factstore.wsgi.fast_path.call import Call, Handle
 from factstore.wsgi.fast_path.context_read import ContextReads
 from factstore.wsgi.fast_path.http_response import Answer, Rendered
 from factstore.wsgi.fast_path.loop_wait import LoopWait
-from factstore.wsgi.fast_path.loop_waits import LoopWaits, join
+from factstore.wsgi.fast_path.loop_waits import LoopWaits
 from factstore.wsgi.fast_path.loop_writes import Ended
 
 LOG = logging.getLogger(__name__)
@@ -51,14 +51,14 @@ class LoopContextReads:
         """Start to read a context; return False if a greenlet has to do it."""
         view = self._contexts.compared_view(call)
         if view is not None:
-            join(self._store.join_head_read, partial(self._compare, call, view))
+            self._store.join_head_read(partial(self._compare, call, view))
             return True
         found = self._contexts.awaited(call)
         if found is None:
             return False
         waiting, leave = found
         if leave is None:
-            join(self._store.join_head_read, partial(self._change, call, waiting))
+            self._store.join_head_read(partial(self._change, call, waiting))
             return True
         due = partial(self._answer, call, waiting, True)
         return self._waits.start(LoopWait(call, waiting, leave, due))
