@@ -46,7 +46,9 @@ class Sender:
         :param ends: True if the call has no further messages.
         """
         self.to_send += (frame_head(len(block), HEADERS, END_HEADERS, stream), block)
-        data = b"".join([b"\0%b%b" % (len(each).to_bytes(4), each) for each in messages])
+        data = b"\0%b%b" % (len(messages[0]).to_bytes(4), messages[0])
+        for each in messages[1:]:
+            data += b"\0%b%b" % (len(each).to_bytes(4), each)
         if not self._rests and len(data) <= min(FRAME_BYTES, self._room, self._stream_room):
             self.to_send += (frame_head(len(data), DATA, END_STREAM if ends else 0, stream), data)
             self._room -= len(data)

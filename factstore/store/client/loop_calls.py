@@ -63,7 +63,7 @@ class LoopCalls:
         self._token = token
         self._connected = connected
         self._silent = silent
-        self._url = ""
+        self._url, self._is_tls = "", False
         self._socket: Any = None
         self._http2: Http2Connection | None = None
         self._connecting = False
@@ -165,7 +165,7 @@ class LoopCalls:
             sock.close()
             return
         parts = urlsplit(url)
-        self._url, self._socket = url, sock
+        self._url, self._socket, self._is_tls = url, sock, parts.scheme == "https"
         self._http2 = Http2Connection(parts.scheme, parts.netloc)
         self._readable = self._loop.io(sock.fileno(), _READ)
         self._writable = self._loop.io(sock.fileno(), _WRITE)
@@ -186,7 +186,7 @@ class LoopCalls:
                 self._heard = time.monotonic()
                 http2.receive(data)
                 # TLS may have decrypted more than it has returned.
-                if len(data) < _READ_BYTES and not self._url.startswith("https"):
+                if len(data) < _READ_BYTES and not self._is_tls:
                     break
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
