@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Concatenate, ParamSpec
 
 from factstore.core.services.composition import Services
 from factstore.core.services.context_view import View
@@ -25,6 +26,8 @@ from factstore.wsgi.fast_path.loop_waits import LoopWaits
 from factstore.wsgi.fast_path.loop_writes import Ended
 
 LOG = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 
 class LoopContextReads:
@@ -74,7 +77,7 @@ class LoopContextReads:
             self._ended(call, self._contexts.read)
 
     def _compare(self, call: Call, view: View, head: HeadRead) -> None:
-        self._end(call, partial(self._same, call, view, head))
+        self._end(call, self._same, view, head)
 
     def _same(self, call: Call, view: View, head: HeadRead) -> Answer | Rendered | None:
         state, known = self._store.state(), call.request.headers.known or ()
@@ -84,7 +87,7 @@ class LoopContextReads:
         return None if context is None else self._contexts.answer(call, context)
 
     def _answer(self, call: Call, waiting: ContextWait, waited: bool, state: State | None) -> None:
-        self._end(call, partial(self._changed, call, waiting, waited, state))
+        self._end(call, self._changed, waiting, waited, state)
 
     def _changed(
         self, call: Call, waiting: ContextWait, waited: bool, state: State | None
@@ -98,11 +101,17 @@ class LoopContextReads:
             return partial(self._contexts.read_awaited, state, waiting, waited)
         return self._contexts.answer(call, found, waited=waited)
 
-    def _end(self, call: Call, find: Callable[[], Answer | Rendered | Handle | None]) -> None:
+    def _end(
+        self,
+        call: Call,
+        find: Callable[Concatenate[Call, P], Answer | Rendered | Handle | None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
         """End a read with what is found; otherwise, or after a failure, let a greenlet read."""
         found: Answer | Rendered | Handle | None = None
         try:
-            found = find()
+            found = find(call, *args, **kwargs)
         except Exception:  # the request must get a response
             LOG.exception("GET %s failed in the loop.", call.request.target)
         self._ended(call, self._contexts.read if found is None else found)
