@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.history_store import Snapshot
 from factstore.core.model.event import Step, StepResult
 from factstore.core.model.transaction import Transaction
-from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, Started, WakeUp
+from factstore.core.ports import Backend, Clock, CommitEnded, Started, WakeUp
 from factstore.core.services.time_slice import TimeSlice
 from factstore.core.short_lock import ShortLock
 from factstore.core.state.condition_preparation import prepare_conditions
@@ -257,6 +258,11 @@ class MirroredStore(PassedCalls):
         state = self.state()
         with state.read():
             return any(stack_state.conditions.lost_at for stack_state in state.all_stacks())
+
+    @property
+    def needs_write(self) -> bool:
+        """Return True if the waiter controller still has something to write."""
+        return bool(self.state().stacks_needing_write())
 
     def catch_up(self, deadline: float) -> None:
         """Advance the state to the newest revision, even if only other clients of etcd write."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Concatenate, ParamSpec
 
+from factstore.core.errors import FactstoreError
 from factstore.core.services.composition import Services
 from factstore.core.services.context_view import View
 from factstore.core.services.context_wait import ContextWait
@@ -112,6 +113,8 @@ class LoopContextReads:
         found: Answer | Rendered | Handle | None = None
         try:
             found = find(call, *args, **kwargs)
+        except FactstoreError as error:
+            LOG.debug("a greenlet has to answer: %s", error)
         except Exception:  # the request must get a response
             LOG.exception("GET %s failed in the loop.", call.request.target)
         self._ended(call, self._contexts.read if found is None else found)
