@@ -27,7 +27,7 @@ from factstore.wsgi.addresses import is_loopback
 from factstore.wsgi.server.acceptor import Place, Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection
 from factstore.wsgi.server.connections import Connections, set_listener_options
-from factstore.wsgi.server.patching import entry_points_read_once
+from factstore.wsgi.server.patching import plugins_read_once
 from factstore.wsgi.server.request_body import (
     ChunkedBody,
     asks_to_close,
@@ -72,7 +72,7 @@ class Worker(GeventWorker):
 
     def patch(self) -> None:
         """Let gevent patch the standard library."""
-        with entry_points_read_once():
+        with plugins_read_once():
             super().patch()
 
     def load_wsgi(self) -> None:
