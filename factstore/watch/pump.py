@@ -11,31 +11,23 @@ import threading
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.ports import Backend, StateMachine
-from factstore.watch.history_fill import HistoryFill
 from factstore.watch.hub import Hub
 
 LOG = logging.getLogger(__name__)
 
-BACKOFF_FIRST = 0.05  # seconds before the second try
+BACKOFF_FIRST = 0.01  # seconds before the second try; enough to connect to another member of etcd
 BACKOFF_LIMIT = 0.25
 STOP_SECONDS = 5.0
 STOP_TRIES = 50
 
 
 class Pump:
-    """A thread that follows *backend*, applies its steps to *state*, and publishes to *hub*.
+    """A thread that follows *backend*, applies its steps to *state*, and publishes to *hub*."""
 
-    :param fill: reads the history before the first snapshot, so that this can be a recent one; None to
-        begin with the oldest.
-    """
-
-    def __init__(
-        self, backend: Backend, state: StateMachine, hub: Hub, fill: HistoryFill | None = None
-    ) -> None:
+    def __init__(self, backend: Backend, state: StateMachine, hub: Hub) -> None:
         self._backend = backend
         self._state = state
         self._hub = hub
-        self._fill = fill
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._following = threading.Event()
@@ -49,14 +41,12 @@ class Pump:
     def stop(self) -> None:
         """Stop the thread."""
         self._stopping.set()
-        if self._fill is not None:
-            self._fill.stop()
         for _ in range(STOP_TRIES):  # the thread misses an interruption before it follows
             self._backend.interrupt()
             if self._thread is None:
                 return
             self._thread.join(STOP_SECONDS / STOP_TRIES)
-            if not (self._thread.is_alive() or (self._fill is not None and self._fill.alive)):
+            if not self._thread.is_alive():
                 return
 
     @property
@@ -71,11 +61,6 @@ class Pump:
     def wait_following(self, timeout: float) -> bool:
         """Wait until the backend has begun to follow; return False after *timeout* seconds."""
         return self._following.wait(timeout)
-
-    def fill_history(self) -> None:
-        """Let the history before the first snapshot be read, because the worker is ready."""
-        if self._fill is not None:
-            self._fill.allow()
 
     def _run(self) -> None:
         backoff = BACKOFF_FIRST
@@ -109,11 +94,8 @@ class Pump:
             backoff = min(backoff * 2, BACKOFF_LIMIT)
 
     def _open(self) -> int:
-        first = not self._ready.is_set()
-        snapshot = self._backend.open(recent=first and self._fill is not None)
+        snapshot = self._backend.open()
         self._state.load(snapshot)
-        self._hub.reset(snapshot.revision, snapshot.since)
-        if self._fill is not None and snapshot.since is not None:
-            self._fill.begin(snapshot, self._state.state())
+        self._hub.reset(snapshot.revision)
         self._ready.set()
         return snapshot.revision
