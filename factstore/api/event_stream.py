@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from factstore.api.identity import Identity
 from factstore.api.responses import PIECE_CHARACTERS
@@ -64,7 +65,8 @@ class Credential:
         return not self._ended
 
 
-class Watcher(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Watcher:
     """The reader of a stream, and the events that it receives.
 
     :param release: called once when the stream has ended.

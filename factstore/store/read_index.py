@@ -28,13 +28,9 @@ class HeadRead:
     __slots__ = ("error", "readers", "revision")
 
     def __init__(self) -> None:
-        self.readers: list[Ended] = []
+        self.readers: list[Callable[[], object]] = []
         self.revision = 0
         self.error: FactstoreError | None = None
-
-
-Ended = Callable[[HeadRead], object]
-"""Receives a call that has ended."""
 
 
 class ReadIndex:
@@ -90,7 +86,7 @@ class ReadIndex:
         :raises CursorExpired: the store was replaced.
         """
         ended = self._new_wake_up()
-        call = self.join(lambda call: ended.set())
+        call = self.join(ended.set)
         ended.wait(max(0.0, deadline - self._clock.monotonic()))
         if call.error is not None:
             raise copy(call.error)
@@ -98,10 +94,10 @@ class ReadIndex:
             raise Unavailable("the store did not answer in time.")
         return call.revision
 
-    def join(self, ended: Ended) -> HeadRead:
+    def join(self, ended: Callable[[], object]) -> HeadRead:
         """Return the next call, whose revision will have been the newest at some moment from now on.
 
-        :param ended: called with it when it has ended, which can be before this returns.
+        :param ended: called when the call has ended.
         :raises Unavailable: the service is stopping.
         """
         with self._lock:
@@ -186,6 +182,6 @@ class ReadIndex:
 def _notify(call: HeadRead) -> None:
     for ended in call.readers:
         try:
-            ended(call)
+            ended()
         except Exception:  # the other readers, and this thread, have to continue
             LOG.exception("A reader failed.")

@@ -8,14 +8,12 @@ from contextlib import closing
 import gevent
 import gevent.socket
 import pytest
-from gevent.server import StreamServer
 
 from factstore.cmd.processes.etcd import EtcdServer
-from factstore.store.client import EtcdClient
+from factstore.store.client import EtcdClient, loop_calls
 from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import TXN, encode_transaction
 from factstore.store.client.http2_calls import Failure
-from factstore.store.client.http2_frames import ACK, PING, PREFACE, SETTINGS, frame
 from factstore.store.client.leases import KEEP_ALIVE, RENEWALS
 from factstore.store.client.loop_calls import SILENT_SECONDS, LoopCalls
 from factstore.store.client.loop_client import RANGE, LoopClient
@@ -147,16 +145,26 @@ def test_a_watch_with_a_stale_token_is_left_to_grpc_once(secured: Secured) -> No
             assert events[0].item.value == b"v"
 
 
-def test_a_lost_connection_ends_its_calls_and_another_is_opened(etcd: EtcdServer) -> None:
+def test_a_lost_connection_ends_its_calls_and_another_is_opened_at_once(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_calls, "RETRY_SECONDS", 10 * PATIENCE)  # no second attempt at a member
     relays = [Relay(etcd.endpoint), Relay(etcd.endpoint)]
-    current = [relays[0].endpoint]
-    with closing(LoopCalls(lambda: current[0], Credentials(), lambda: "")) as calls:
+    endpoints = [each.endpoint for each in relays]
+    lost: list[str] = []
+
+    def prefer_next(url: str) -> None:
+        lost.append(url)
+        endpoints.reverse()
+
+    calls = LoopCalls(lambda: endpoints[0], Credentials(), lambda: "", gone=prefer_next)
+    with closing(calls):
         assert isinstance(result(connected(calls, RANGE, QUESTION)), bytes)
         found = connected(calls, RANGE, QUESTION)
         relays[0].cut()
         result(found)  # it may have been answered before
-        current[0] = relays[1].endpoint
         assert isinstance(result(connected(calls, RANGE, QUESTION)), bytes)
+        assert lost == [relays[0].endpoint]
     relays[1].cut()
 
 
@@ -172,25 +180,3 @@ def test_a_server_that_does_not_answer_counts_as_lost() -> None:
             with gevent.Timeout(SILENT_SECONDS * 10):
                 assert result(found) is Failure.LOST
             assert not calls.call(RANGE, [QUESTION], lambda got: None, 60)
-
-
-def test_a_ping_of_the_server_is_answered_although_nothing_is_being_called() -> None:
-    frames: list[tuple[int, int, bytes]] = []
-
-    def serve(sock: gevent.socket.socket, address: object) -> None:
-        with sock, sock.makefile("rb") as received:
-            received.read(len(PREFACE))
-            sock.sendall(frame(SETTINGS, 0, 0, b"") + frame(PING, 0, 0, b"are you?"))
-            while head := received.read(9):
-                size, kind, flags = int.from_bytes(head[:3]), head[3], head[4]
-                frames.append((kind, flags, received.read(size)))
-
-    server = StreamServer(("127.0.0.1", 0), serve)
-    server.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    with closing(LoopCalls(lambda: url, Credentials(), lambda: "")) as calls:
-        assert not calls.call(RANGE, [QUESTION], lambda result: None, PATIENCE), "it connects first"
-        with gevent.Timeout(PATIENCE):
-            while (PING, ACK, b"are you?") not in frames:
-                gevent.sleep(0.01)
-    server.stop()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeVar
-
-from factstore.core.short_lock import ShortLock
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -28,7 +27,7 @@ class Cache(Generic[K, V]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._lock = ShortLock()
+        self._lock = threading.Lock()
         self._entries: dict[K, _Entry[V]] = {}
         self._size = 0
 

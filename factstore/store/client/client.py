@@ -64,6 +64,7 @@ class EtcdClient(LeaseCalls):
             self._replace_watch,
             enabled=fast_calls and is_patched(),
             silent=self._note_silence,
+            gone=lambda url: self._abandon(endpoints.index(url)),
             patience=self._patience,
         )
         """The calls that need no greenlet and no thread."""

@@ -16,16 +16,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
+import gevent.socket
 from gevent import get_hub
 
 from factstore.store.client.http2 import Http2Connection
 from factstore.store.client.http2_calls import Ended, ProtocolError, Received
-from factstore.store.client.loop_connect import connect
 from factstore.store.client.loop_stream import OpenStream
+from factstore.store.client.loop_tls import tls_context
 from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
 
+CONNECT_SECONDS = 1.0
 SILENT_SECONDS = 3.0
 """After which a connection counts as lost if it is silent although calls are running."""
 
@@ -34,7 +36,7 @@ PONG_SECONDS = 5.0
 """A connection with nothing but streams is asked for a sign of life after the first time, and counts as
 lost after the second one.  etcd does not allow more questions than one in five seconds."""
 
-TIMER_SECONDS = 0.1  # between two searches for calls that take too long, and two answers to pings
+TIMER_SECONDS = 0.1  # between two searches for calls that take too long
 RETRY_SECONDS = 2.0  # between two attempts to connect
 _READ, _WRITE = 1, 2  # of libev
 _READ_BYTES = 64 * 1024
@@ -48,6 +50,7 @@ class LoopCalls:
         issued yet.
     :param connected: called in the hub when a connection was opened.
     :param silent: called in the hub with the URL of an endpoint that has not answered a call in time.
+    :param gone: called in the hub with the URL of an endpoint that has closed the connection.
     """
 
     def __init__(
@@ -57,13 +60,15 @@ class LoopCalls:
         token: Callable[[], str | None],
         connected: Callable[[], object] = lambda: None,
         silent: Callable[[str], object] = lambda url: None,
+        gone: Callable[[str], object] = lambda url: None,
     ) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
         self._token = token
         self._connected = connected
         self._silent = silent
-        self._url, self._is_tls = "", False
+        self._gone = gone
+        self._url = ""
         self._socket: Any = None
         self._http2: Http2Connection | None = None
         self._connecting = False
@@ -123,9 +128,7 @@ class LoopCalls:
             self._connect_soon()
             return None
         if http2.ended or self._url != self._endpoint():
-            self._lose()
-            self._retry_at = 0.0
-            self._connect_soon()
+            self._reconnect()
             return None
         return http2
 
@@ -153,19 +156,30 @@ class LoopCalls:
             gevent.spawn(self._connect)
 
     def _connect(self) -> None:
-        url = self._endpoint()
+        url, sock = self._endpoint(), None
         try:
-            sock = connect(url, self._credentials)
+            parts = urlsplit(url)
+            with gevent.Timeout(CONNECT_SECONDS, OSError("timed out")):
+                sock = gevent.socket.create_connection((parts.hostname, parts.port or 2379))
+                sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
+                if parts.scheme == "https":
+                    sock = tls_context(self._credentials).wrap_socket(
+                        sock, server_hostname=parts.hostname
+                    )
+                    if sock.selected_alpn_protocol() != "h2":
+                        raise OSError("the server does not offer HTTP/2")
         except (OSError, ValueError) as error:
             LOG.debug("no connection to %s beside that of gRPC: %s", url, error)
+            if sock is not None:
+                sock.close()
             return
         finally:
             self._connecting = False
         if self._closed:
             sock.close()
             return
-        parts = urlsplit(url)
-        self._url, self._socket, self._is_tls = url, sock, parts.scheme == "https"
+        sock.setblocking(False)
+        self._url, self._socket = url, sock
         self._http2 = Http2Connection(parts.scheme, parts.netloc)
         self._readable = self._loop.io(sock.fileno(), _READ)
         self._writable = self._loop.io(sock.fileno(), _WRITE)
@@ -181,28 +195,25 @@ class LoopCalls:
             while http2 is not None and http2 is self._http2:
                 data = self._socket.recv(_READ_BYTES)
                 if not data:
-                    self._lose()
-                    return
+                    raise ConnectionResetError("etcd has closed it")
                 self._heard = time.monotonic()
                 http2.receive(data)
                 # TLS may have decrypted more than it has returned.
-                if len(data) < _READ_BYTES and not self._is_tls:
+                if len(data) < _READ_BYTES and not self._url.startswith("https"):
                     break
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         except (OSError, ProtocolError) as error:
             LOG.info("the connection to %s beside that of gRPC was lost: %s", self._url, error)
-            self._lose()
+            self._leave()
         except Exception:  # the hub would lose the calls of all others, too
             LOG.exception("The connection to %s beside that of gRPC failed.", self._url)
             self._lose()
         if http2 is self._http2 and http2 is not None:
             if http2.ended:
-                self._lose()
+                self._leave()
             elif http2.to_send:
                 self._flush_soon()
-            if http2.pongs and not self._timing:
-                self._begun(self._heard)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -232,12 +243,10 @@ class LoopCalls:
 
     def _expire(self) -> None:
         http2 = self._http2
-        if http2 is None or not (http2.busy or http2.streaming or http2.pongs):
+        if http2 is None or not (http2.busy or http2.streaming):
             self._timing = False
             self._timer.stop()
             return
-        http2.to_send += http2.pongs
-        http2.pongs.clear()
         now = time.monotonic()
         silent = now - self._heard
         if http2.busy and min(silent, now - self._asked) > SILENT_SECONDS:
@@ -260,11 +269,22 @@ class LoopCalls:
             if http2.give_up(now):
                 self._silent(self._url)
                 if self._url != self._endpoint():
-                    self._lose()
-                    self._retry_at = 0.0
-                    self._connect_soon()
+                    self._reconnect()
                     return
         self._flush_soon()
+
+    def _leave(self) -> None:
+        """Close a connection that the server has ended; if another is preferred now, connect to it."""
+        self._gone(self._url)
+        if self._url != self._endpoint():
+            self._reconnect()
+        else:
+            self._lose()
+
+    def _reconnect(self) -> None:
+        self._lose()
+        self._retry_at = 0.0
+        self._connect_soon()
 
     def _lose(self) -> None:
         """Close the connection and end its calls; a later call opens another one."""

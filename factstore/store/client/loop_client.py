@@ -44,6 +44,7 @@ class LoopClient:
     :param connected: called when a connection was opened, on which a watch can be opened.
     :param enabled: False if no call can be started, because there is no loop or gRPC makes all calls.
     :param silent: called with the URL of an endpoint that has not answered in time.
+    :param gone: called with the URL of an endpoint that has closed its connection.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class LoopClient:
         *,
         enabled: bool,
         silent: Callable[[str], object] = lambda url: None,
+        gone: Callable[[str], object] = lambda url: None,
         patience: Patience | None = None,
     ) -> None:
         self._observe = observe
@@ -67,7 +69,9 @@ class LoopClient:
         if enabled:
             from factstore.store.client.loop_calls import LoopCalls
 
-            self._calls = LoopCalls(endpoint, credentials, token, self._notify_connected, silent)
+            self._calls = LoopCalls(
+                endpoint, credentials, token, self._notify_connected, silent, gone
+            )
 
     @property
     def available(self) -> bool:

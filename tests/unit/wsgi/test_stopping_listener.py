@@ -35,9 +35,10 @@ def test_a_worker_that_has_to_end_closes_the_connections_that_have_no_greenlet()
 
     def close() -> None:
         closed.append(place)
-        place.leave()
+        pool.discard(place)
 
-    place = Place(pool, close)
+    place = Place(close)
+    pool.add(place, blocking=False)
     assert pool.free_count() == 1
     pool.kill(timeout=10)
     assert closed == [place]
