@@ -83,7 +83,7 @@ class Request:
     @property
     def repeats(self) -> bool:
         """True if clients send the very same bytes again and again."""
-        return self.method == "GET" and not (self.query or self.headers.stream)
+        return self.method == "GET" and not (self.query or self.headers.last_event_id)
 
 
 class Reader:

@@ -90,12 +90,14 @@ def test_a_request_is_read_and_what_follows_it_is_left() -> None:
 
 def test_reads_that_clients_repeat_are_parsed_once() -> None:
     reader, known = Reader(()), 'If-None-Match: "0123456789abcdef.7"'
-    context = "/v1/stacks/s/context"
+    context, events = "/v1/stacks/s/context", "/v1/stacks/s/events"
+    stream = "Accept: text/event-stream"
     for raw, once in (
         (request_bytes("GET", FACT), True),
         (request_bytes("GET", context, known), True),
         (request_bytes("GET", f"{context}?since=0123456789abcdef.7"), False),
-        (request_bytes("GET", "/v1/stacks/s/events", "Accept: text/event-stream"), False),
+        (request_bytes("GET", events, stream), True),
+        (request_bytes("GET", events, stream, "Last-Event-ID: 0123456789abcdef.7"), False),
         (request_bytes("PUT", FACT, JSON, body=b"{}"), False),
     ):
         assert (reader.read(raw) is reader.read(raw)) is once, raw
