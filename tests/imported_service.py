@@ -16,7 +16,7 @@ from unittest import mock
 import gevent
 from gevent import monkey
 
-from factstore.wsgi.server.patching import entry_points_read_once
+from factstore.wsgi.server.patching import plugins_read_once
 
 _UNPATCHED = ("factstore.cmd.serve", "factstore.cmd.notify", "factstore.wsgi.server.master")
 _PATCHED = (
@@ -32,7 +32,7 @@ def load() -> None:
     for name in _UNPATCHED:
         importlib.import_module(name)
     # The hooks with which gevent repairs threads after a fork are for workers.
-    with entry_points_read_once(), mock.patch("os.register_at_fork"):
+    with plugins_read_once(), mock.patch("os.register_at_fork"):
         monkey.patch_all()
     for name in _PATCHED:
         importlib.import_module(name)

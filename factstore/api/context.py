@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from flask import Response
@@ -187,13 +188,17 @@ def read_context(
 
 def view_of(permissions: Permissions, query: Mapping[str, Any]) -> View:
     """Return the view that a query asks for."""
-    return View(
-        results=query["include"] == "results",
-        member=query["member"],
-        parts=schemas.VIEWS[query["view"]],
-        permissions=permissions,
-        read_set=query["read_set"],
+    return _view(
+        query["include"] == "results",
+        query["member"],
+        schemas.VIEWS[query["view"]],
+        permissions,
+        query["read_set"],
     )
+
+
+_view = lru_cache(4096)(View)
+"""A view, which readers that ask for the same have in common."""
 
 
 class _EveryTag(frozenset[str]):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from factstore.api.identity import Identity
 from factstore.api.responses import PIECE_CHARACTERS
@@ -65,8 +64,7 @@ class Credential:
         return not self._ended
 
 
-@dataclass(frozen=True, slots=True)
-class Watcher:
+class Watcher(NamedTuple):
     """The reader of a stream, and the events that it receives.
 
     :param release: called once when the stream has ended.

@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with requires_server_packages(grpc_log="ERROR"):
             from gevent import monkey
 
-            from factstore.wsgi.server.patching import entry_points_read_once
+            from factstore.wsgi.server.patching import plugins_read_once
 
-            with entry_points_read_once():
+            with plugins_read_once():
                 monkey.patch_all()
             from factstore.cmd.notifier import program
         program.run(args.config_file)

@@ -7,12 +7,13 @@ Deadlines are instants of :meth:`Clock.monotonic`, in seconds.  Every call with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from factstore.core.history_store import HistoryStore, Snapshot
 from factstore.core.lease_store import LeaseStore
-from factstore.core.model.event import DeletionAuthor, Event, Mutation, Step, StepResult
+from factstore.core.model.event import DeletionAuthor, Event, Step, StepResult
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
@@ -52,37 +53,8 @@ CommitEnded = Callable[[int | None, Exception | None], object]
 """Receives what a commit returns, and the error that it would raise instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The contents of a store at one revision, and the store's epoch.
-
-    :param lost_at: the newest revision that can no longer be read, and that no worker is known to have
-        followed; 0 if all were followed.
-    :param signing_key: known to the workers of this store alone.
-    """
-
-    epoch: str
-    revision: int
-    mutations: Sequence[Mutation]
-    lost_at: int = 0
-    signing_key: bytes = field(default=b"", repr=False)
-
-
-class Backend(LeaseStore, Protocol):
+class Backend(HistoryStore, LeaseStore, Protocol):
     """A database of facts: etcd or memory.  One contract suite tests both."""
-
-    def open(self) -> Snapshot:
-        """Return a snapshot after which no history has been compacted."""
-
-    def follow(self, after: int) -> Iterator[Step]:
-        """Return all steps after a revision in order; the iterator waits indefinitely for the next.
-
-        :raises CursorExpired: the history was compacted or belongs to another epoch; open again.
-        :raises Unavailable: the connection was lost; follow again.
-        """
-
-    def interrupt(self) -> None:
-        """Make a running :meth:`follow` raise Unavailable."""
 
     def head(self, deadline: float) -> int:
         """Return the newest revision, by a linearizable read.
@@ -245,7 +217,16 @@ class EventSource(Protocol):
         """Return what is kept of each stack, of one project or of all."""
 
     def floor(self, scope: Scope) -> int:
-        """Return the oldest revision from which the history of a stack is complete."""
+        """Return the oldest revision from which the history of a stack is complete.
+
+        :raises Unavailable: older history is being read, for too long or for a caller that cannot wait.
+        """
+
+    def keeps(self, scope: Scope, after: int) -> bool:
+        """Return True if the history of a stack after a revision is in memory.
+
+        :raises Unavailable: that history is being read, as for :meth:`floor`.
+        """
 
     @property
     def revision(self) -> int:
@@ -263,6 +244,7 @@ class EventSource(Protocol):
         :param events: the maximum number of events, unless one revision has more.
         :param size: the approximate maximum of bytes, unless one revision has more.
         :raises CursorExpired: the history after that revision is no longer in memory, of any stack.
+        :raises Unavailable: that history is being read, as for :meth:`floor`.
         """
 
     def wait(self, of: Watched, after: int, timeout: float) -> bool:
@@ -295,5 +277,7 @@ class StateMachine(Protocol):
     """A state that is loaded from a snapshot and then moved forward step by step."""
 
     def load(self, snapshot: Snapshot) -> None: ...
+
+    def state(self) -> State: ...
 
     def apply(self, step: Step) -> StepResult: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from factstore.core.history_store import KnownFact
 from factstore.core.model.event import (
     DropFact,
     DropRecord,
@@ -14,7 +15,7 @@ from factstore.core.model.event import (
     PutRecord,
     PutStack,
 )
-from factstore.core.model.fact import Scope
+from factstore.core.model.fact import Fact, Scope
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
@@ -26,12 +27,17 @@ LOG = logging.getLogger(__name__)
 class Decoder:
     """Decodes the keys and values of a keyspace.
 
-    :param own: facts that need not be decoded.
+    :param own: facts that this process has written, which need not be decoded.
+    :param known: other facts that need not be decoded again, if they have not changed since.
     """
 
-    def __init__(self, keyspace: Keyspace, own: OwnFacts | None = None) -> None:
+    def __init__(
+        self, keyspace: Keyspace, own: OwnFacts | None = None, known: KnownFact | None = None
+    ) -> None:
         self._keys = keyspace
         self._own = own or OwnFacts()
+        self._known = known
+        self._decode_fact = codec.decode_fact if known is None else self._known_or_decoded
         # The folder of the last fact, with the id of its stack: others follow, and a start reads many.
         self._folder = b"\0", ""
 
@@ -49,7 +55,7 @@ class Decoder:
         try:
             if key.startswith(folder) and not event.deleted:
                 path = key[len(folder) :].decode()
-                fact = codec.decode_fact(value, path, revision, version, lease, created)
+                fact = self._decode_fact(value, path, revision, version, lease, created)
                 return PutFact(stack_id, fact)
             parsed = self._keys.parse(key)
             if parsed is None:
@@ -59,7 +65,7 @@ class Decoder:
                 if event.deleted:
                     return DropFact(stack_id, path)
                 self._folder = key[: -len(path.encode())], stack_id
-                fact = codec.decode_fact(value, path, revision, version, lease, created)
+                fact = self._decode_fact(value, path, revision, version, lease, created)
                 return PutFact(stack_id, fact)
             if parsed.record_key is not None:
                 if event.deleted:
@@ -79,3 +85,13 @@ class Decoder:
         except (codec.UnknownFormat, UnicodeDecodeError) as error:
             LOG.error("key %r is ignored: %s", key, error)
             return None
+
+    def _known_or_decoded(
+        self, value: bytes, path: str, revision: int, version: int, lease: int, created: int
+    ) -> Fact:
+        """Return a fact of the present folder; see :func:`~factstore.store.codec.decode_fact`."""
+        assert self._known is not None  # noqa: S101 - see __init__
+        known = self._known(self._folder[1], path)
+        if known is not None and known.revision == revision:
+            return known
+        return codec.decode_fact(value, path, revision, version, lease, created)

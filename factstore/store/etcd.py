@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.history_store import KnownFact, PastSteps, Snapshot
 from factstore.core.model.event import DeletionAuthor, Step
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.pulse import Pulse
@@ -23,7 +24,7 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.idempotency import earlier_receipt
-from factstore.core.ports import Clock, CommitEnded, Snapshot, Started, WakeUp
+from factstore.core.ports import Clock, CommitEnded, Started, WakeUp
 from factstore.store import codec
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import EtcdClient
@@ -37,6 +38,7 @@ from factstore.store.key_builder import FENCE_SLOTS
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
 from factstore.store.past import PastReader
+from factstore.store.past_steps import PastStepsReader
 from factstore.store.started_commit import BatchedCommit
 from factstore.store.txn import compares_for, operations_for, split_pulses
 from factstore.store.types import (
@@ -91,30 +93,39 @@ class EtcdBackend(EtcdMaintenance):
         self._stream: HistoryWatch | None = None
         self._has_earlier_receipts = False
         self._past = PastReader(client, keyspace, self._decoder)
+        self._past_steps = PastStepsReader(client, keyspace, self._deadline)
         self.followed = Followed(client, keyspace)
         self._on_purge = on_purge
 
     # Following
 
-    def open(self) -> Snapshot:
-        """Return the oldest state from which the whole window can be followed."""
+    def open(self, *, recent: bool = False) -> Snapshot:
+        """Return the oldest state from which the whole window can be followed, or the newest one.
+
+        See :class:`~factstore.core.history_store.HistoryStore`.
+        """
         self._batcher.start()
         while True:
             store_id, cluster_id = self._head.open(self._deadline)
             head = self._client.get(self._keys.epoch, deadline=self._deadline()).revision
             compacted = self._compacted_revision()
-            start, lost_at = self.followed.open(head, compacted, self._window, self._deadline())
+            found = self.followed.open(head, compacted, self._window, self._deadline())
+            start = found.newest if recent else found.oldest
             try:
-                mutations = self._past.all(start - 1, self._deadline) if start > 1 else []
+                mutations = list(self._past.all(start - 1, self._deadline)) if start > 1 else []
             except Compacted:
                 continue
-            receipts = self._keys.all_receipts
-            found = self._client.get(*receipts, limit=1, keys_only=True, deadline=self._deadline())
-            self._has_earlier_receipts = bool(found.items)
+            receipts = self._client.get(
+                *self._keys.all_receipts, limit=1, keys_only=True, deadline=self._deadline()
+            )
+            self._has_earlier_receipts = bool(receipts.items)
             digest = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()
             self._head.store_id, self._epoch = store_id, digest[:16]
             signing_key = hashlib.sha256(b"signing key %b" % store_id).digest()
-            return Snapshot(self._epoch, start - 1, mutations, lost_at, signing_key)
+            since = found.oldest - 1 if found.oldest < start else None
+            return Snapshot(
+                self._epoch, start - 1, mutations, found.lost_at, signing_key, since=since
+            )
 
     def follow(self, after: int) -> Iterator[Step]:
         """Return every step after a revision; see :class:`~factstore.core.ports.Backend`."""
@@ -151,10 +162,15 @@ class EtcdBackend(EtcdMaintenance):
             stream.close()
             self._stream = None
 
+    def read_past(self, after: int, upto: int, known: KnownFact) -> PastSteps:
+        """Return the history before a snapshot; see :class:`PastStepsReader`."""
+        return self._past_steps.read(after, upto, known)
+
     def interrupt(self) -> None:
-        """Make a running :meth:`follow` raise Unavailable."""
+        """Make a running :meth:`follow` or :meth:`read_past` raise Unavailable."""
         if self._stream is not None:
             self._stream.close()
+        self._past_steps.interrupt()
 
     def head(self, deadline: float) -> int:
         """Return the newest revision of the store that was opened, with a linearizable read."""

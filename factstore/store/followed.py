@@ -7,12 +7,26 @@ more was seen by another one.  If not, a condition may have been met without any
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Compare, PutKey, Txn
 
 LOG = logging.getLogger(__name__)
+
+
+class Opening(NamedTuple):
+    """The revisions at which the service may begin to follow the store.
+
+    :param oldest: the first one, from which the whole window is followed.
+    :param newest: the first one that no worker is known to have seen.
+    :param lost_at: the newest revision that was lost; 0 for none.
+    """
+
+    oldest: int
+    newest: int
+    lost_at: int
 
 
 class Followed:
@@ -23,8 +37,8 @@ class Followed:
         self._keys = keys
         self._seen = 0
 
-    def open(self, head: int, compacted: int, window: int, deadline: float) -> tuple[int, int]:
-        """Return the first revision to follow, and the newest one that was lost; 0 for none.
+    def open(self, head: int, compacted: int, window: int, deadline: float) -> Opening:
+        """Return the first revision to follow.
 
         Nothing is skipped that can be read and that no other worker has seen.
 
@@ -37,7 +51,7 @@ class Followed:
             absent = Compare(self._keys.followed, "create", "==", 0)
             put = PutKey(self._keys.followed, str(start - 1).encode())
             self._client.transact(Txn([absent], [put]), deadline=deadline)
-            return start, 0
+            return Opening(start, start, 0)
         followed = _revision(found[0].value)
         lost_at = compacted - 1 if followed < compacted - 1 else 0
         if lost_at:
@@ -45,7 +59,8 @@ class Followed:
                 "history up to revision %d was compacted before a worker is known to have seen it",
                 lost_at,
             )
-        return max(compacted, min(head - window, followed), 0) + 1, lost_at
+        newest = max(compacted, min(head, followed), 0) + 1
+        return Opening(max(compacted, min(head - window, followed), 0) + 1, newest, lost_at)
 
     def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
         """Store a newer revision, unless another worker has done so since the last call.

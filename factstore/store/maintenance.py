@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
+from factstore.core.errors import FactstoreError
 from factstore.core.ports import Clock
 from factstore.core.services.control_loop import ControlLoop
 from factstore.store.followed import Followed
@@ -16,6 +18,7 @@ LOG = logging.getLogger(__name__)
 PERIOD = 5.0  # seconds between rounds
 CALL_SECONDS = 10.0
 NOTE_SECONDS = 30.0  # between two notes of how far a worker has followed
+LAST_NOTE_SECONDS = 0.5  # for the note of a worker that stops
 
 
 class MaintainedStore(Protocol):
@@ -27,6 +30,9 @@ class MaintainedStore(Protocol):
 
     @property
     def notes_lost_history(self) -> bool: ...
+
+    @property
+    def needs_write(self) -> bool: ...
 
 
 class MaintainedBackend(Protocol):
@@ -90,6 +96,12 @@ class Maintenance(ControlLoop):
         self._turn_at = self._clock.monotonic() + self._window
         super().start()
 
+    def stop(self) -> None:
+        """Stop the thread, and let the next worker begin where this one ends."""
+        super().stop()
+        with suppress(FactstoreError):
+            self._note_followed(self._clock.monotonic() + LAST_NOTE_SECONDS, at_once=True)
+
     def run_round(self) -> float:
         """Run all tasks once, and return the seconds until the next round."""
         self.round()
@@ -118,12 +130,18 @@ class Maintenance(ControlLoop):
             self._store.catch_up(deadline)
         self._was_behind = is_behind
 
-    def _note_followed(self, deadline: float) -> None:
-        """Store how far this worker has followed, once lost history is noted on what it concerns."""
+    def _note_followed(self, deadline: float, *, at_once: bool = False) -> None:
+        """Store how far this worker has followed, once all is written that it has found until there.
+
+        Another worker would not find it again: what follows from the history, and what was lost of it.
+        """
         now = self._clock.monotonic()
-        if now >= self._note_at and not self._store.notes_lost_history:
+        if now < self._note_at and not at_once:
+            return
+        revision = self._published_revision()
+        if not (self._store.notes_lost_history or self._store.needs_write):
             self._note_at = now + NOTE_SECONDS
-            self._backend.followed.note(self._published_revision(), deadline)
+            self._backend.followed.note(revision, deadline, at_once=at_once)
 
     def compact_in_turn(self, deadline: float) -> None:
         """Compact etcd if it is the turn of this worker."""

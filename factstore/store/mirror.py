@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.history_store import Snapshot
 from factstore.core.model.event import Step, StepResult
 from factstore.core.model.transaction import Transaction
-from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, Started, WakeUp
+from factstore.core.ports import Backend, Clock, CommitEnded, Started, WakeUp
 from factstore.core.services.time_slice import TimeSlice
 from factstore.core.short_lock import ShortLock
 from factstore.core.state.condition_preparation import prepare_conditions
@@ -131,23 +132,23 @@ class MirroredStore(PassedCalls):
             return None
         return started
 
-    def join_head_read(self, ended: Callable[[], object]) -> HeadRead:
-        """Return the next read of the backend's newest revision, without waiting for it.
+    def join_head_read(self, ended: Callable[[HeadRead], object]) -> None:
+        """Join the next read of the backend's newest revision, without waiting for it.
 
         The state at that revision is as new as one that :meth:`refresh` returns.
 
-        :param ended: called when the read has ended.
+        :param ended: called with the read when it has ended.
         """
-        return self._head_reads.join(ended)
+        self._head_reads.join(ended)
 
-    def join_bump(self, ended: Callable[[], object]) -> HeadRead:
-        """Return the next write of a revision that the watch reports, without waiting for it.
+    def join_bump(self, ended: Callable[[HeadRead], object]) -> None:
+        """Join the next write of a revision that the watch reports, without waiting for it.
 
         It moves the state past a revision that another client of etcd has made.
 
-        :param ended: called when the write has ended.
+        :param ended: called with the write when it has ended.
         """
-        return self._bumps.join(ended)
+        self._bumps.join(ended)
 
     def join_revision(self, revision: int, reached: Callable[[], object]) -> None:
         """Call *reached* when the state has reached a revision or was read again."""
@@ -257,6 +258,11 @@ class MirroredStore(PassedCalls):
         state = self.state()
         with state.read():
             return any(stack_state.conditions.lost_at for stack_state in state.all_stacks())
+
+    @property
+    def needs_write(self) -> bool:
+        """Return True if the waiter controller still has something to write."""
+        return bool(self.state().stacks_needing_write())
 
     def catch_up(self, deadline: float) -> None:
         """Advance the state to the newest revision, even if only other clients of etcd write."""

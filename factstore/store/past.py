@@ -30,16 +30,14 @@ class PastReader:
         self._keys = keyspace
         self._decoder = decoder
 
-    def all(self, revision: int, deadline: Callable[[], float]) -> list[Mutation]:
-        """Return everything at a revision, as mutations that put it.
+    def all(self, revision: int, deadline: Callable[[], float]) -> Iterator[Mutation]:
+        """Yield everything at a revision, as mutations that put it.
 
         :param deadline: returns the deadline of a call.
         :raises Compacted: etcd has compacted the revision.
         """
-        mutations: list[Mutation] = []
         for found in read_ahead(self._pages(revision, deadline)):
-            mutations += self._decoder.mutations([WatchEvent(item, False) for item in found])
-        return mutations
+            yield from self._decoder.mutations([WatchEvent(item, False) for item in found])
 
     def _pages(self, revision: int, deadline: Callable[[], float]) -> Iterator[list[KeyValue]]:
         """Yield all keys at a revision."""

@@ -28,9 +28,13 @@ class HeadRead:
     __slots__ = ("error", "readers", "revision")
 
     def __init__(self) -> None:
-        self.readers: list[Callable[[], object]] = []
+        self.readers: list[Ended] = []
         self.revision = 0
         self.error: FactstoreError | None = None
+
+
+Ended = Callable[[HeadRead], object]
+"""Receives a call that has ended."""
 
 
 class ReadIndex:
@@ -86,7 +90,7 @@ class ReadIndex:
         :raises CursorExpired: the store was replaced.
         """
         ended = self._new_wake_up()
-        call = self.join(ended.set)
+        call = self.join(lambda call: ended.set())
         ended.wait(max(0.0, deadline - self._clock.monotonic()))
         if call.error is not None:
             raise copy(call.error)
@@ -94,10 +98,10 @@ class ReadIndex:
             raise Unavailable("the store did not answer in time.")
         return call.revision
 
-    def join(self, ended: Callable[[], object]) -> HeadRead:
+    def join(self, ended: Ended) -> HeadRead:
         """Return the next call, whose revision will have been the newest at some moment from now on.
 
-        :param ended: called when the call has ended.
+        :param ended: called with it when it has ended, which can be before this returns.
         :raises Unavailable: the service is stopping.
         """
         with self._lock:
@@ -182,6 +186,6 @@ class ReadIndex:
 def _notify(call: HeadRead) -> None:
     for ended in call.readers:
         try:
-            ended()
+            ended(call)
         except Exception:  # the other readers, and this thread, have to continue
             LOG.exception("A reader failed.")

@@ -21,9 +21,9 @@ class Joins(Protocol):
 
     def state(self) -> State: ...
 
-    def join_head_read(self, ended: Callable[[], object]) -> HeadRead: ...
+    def join_head_read(self, ended: Callable[[HeadRead], object]) -> None: ...
 
-    def join_bump(self, ended: Callable[[], object]) -> HeadRead: ...
+    def join_bump(self, ended: Callable[[HeadRead], object]) -> None: ...
 
     def join_revision(self, revision: int, reached: Callable[[], object]) -> None: ...
 
@@ -35,12 +35,11 @@ class StartedRefresh(ABC):
     :param timeout: seconds after which it fails.
     """
 
-    __slots__ = ("_call", "_ended", "_lags", "_passed", "_store", "_timeout", "began")
+    __slots__ = ("_ended", "_lags", "_passed", "_store", "_timeout", "began")
 
     def __init__(self, store: Joins, began: float, timeout: float) -> None:
         self._store = store
         self._timeout = timeout
-        self._call: HeadRead | None = None
         self._ended = False
         self._lags = False  # the state has not reached the store's revision
         self._passed = False  # it was moved past a revision that another client may have made
@@ -60,7 +59,7 @@ class StartedRefresh(ABC):
         :raises Unavailable: the service has not read the store yet, or is stopping.
         """
         self._store.state()
-        self._call = self._store.join_head_read(self._have_revision)
+        self._store.join_head_read(self._have_revision)
 
     def expire(self, now: float) -> None:
         """Move the state past a foreign revision; end the refresh if it takes too long."""
@@ -78,14 +77,13 @@ class StartedRefresh(ABC):
         """Move the state past the revision, which another client of etcd seems to have made."""
         self._lags, self._passed = False, True
         try:
-            self._call = self._store.join_bump(self._have_revision)
+            self._store.join_bump(self._have_revision)
         except Unavailable:
             self._fail(None)
 
-    def _have_revision(self) -> None:
+    def _have_revision(self, call: HeadRead) -> None:
         """Continue, because the call has ended."""
-        call = self._call
-        if call is None or self._ended:
+        if self._ended:
             return
         if call.error is not None:
             self._fail(call.error if type(call.error) is Unavailable else None)

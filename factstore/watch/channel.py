@@ -112,6 +112,15 @@ class Channel:
         if event.grows:
             self.grown_at = time
 
+    def put_before(self, older: Channel) -> None:
+        """Put the events of another channel before the own ones, none of which was dropped."""
+        self.events[: self.dropped] = older.events[older.dropped :]
+        self.times[: self.dropped] = older.times[older.dropped :]
+        self.dropped = 0
+        self.bytes += older.bytes
+        self.last_event = max(self.last_event, older.last_event)
+        self.last_time = max(self.last_time, older.last_time)
+
     def drop_first(self) -> Event:
         """Drop the oldest event, and return it."""
         event, self.last_dropped_time = self.events[self.dropped], self.times[self.dropped]

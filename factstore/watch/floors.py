@@ -29,7 +29,7 @@ class Floors:
     """
 
     def __init__(self, revision: int = 0) -> None:
-        self._floor = revision
+        self._floor = self._start = revision
         self._projects: dict[str, _Project] = {}  # the one that changed last comes last
 
     def of(self, scope: Scope) -> int:
@@ -52,6 +52,16 @@ class Floors:
             if matches(stack)
         ]
         return max([self._floor, *(project.floor for project in found), *floors])
+
+    def raise_all(self, later: Floors) -> None:
+        """Record what was dropped of the history that follows, which had floors of its own."""
+        for name, found in later._projects.items():
+            for stack, revision in found.stacks.items():
+                self.raise_to(Scope(name, stack), revision)
+            if found.floor:
+                self._projects.setdefault(name, _Project()).floor = found.floor
+        if later._floor > later._start:
+            self._floor = later._floor
 
     def raise_to(self, scope: Scope, revision: int) -> None:
         """Record the revision of an event that was dropped, which is newer than the floor."""

@@ -1,8 +1,5 @@
 """Recent events in bounded memory, and wake-ups for the readers that wait for new ones.
 
-Readers pull: each keeps its own position and reads the events after it.  So a slow reader costs
-nothing until the history that it needs is dropped; then it gets an error that states so.
-
 A stack has two revisions here: that of its last event, and that of its last change.  Every event is a
 change, but not every change is an event: the revision that a member has applied is not published.
 Beside these there is a revision for each read set: that of the last change that concerned it.
@@ -10,99 +7,37 @@ Beside these there is a revision for each read set: that of the last change that
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import islice
 
-from factstore.core.errors import LIST_AGAIN, CursorExpired
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
-from factstore.core.ports import EventBatch, Kept, WakeUp
-from factstore.core.short_lock import ShortLock
-from factstore.watch.channel import Channel, Listener, Selected, call_all
-from factstore.watch.history import History, HistoryLimits
-from factstore.watch.selections import Selections
-
-_UNKNOWN = Channel()
-IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed
+from factstore.watch.channel import Channel, Selected, call_all
+from factstore.watch.hub_readers import HubReaders
+from factstore.watch.past_events import AwaitedPast, PastEvents
 
 
-class Hub:
-    """An :class:`~factstore.core.ports.EventSource` fed by a pump.
+class Hub(HubReaders):
+    """An :class:`~factstore.core.ports.EventSource` fed by a pump."""
 
-    :param now: returns seconds that never decrease.
-    """
+    def reset(self, revision: int, since: int | None = None) -> None:
+        """Discard the history and restart at *revision*.
 
-    def __init__(
-        self,
-        limits: HistoryLimits,
-        new_wake_up: Callable[[], WakeUp] | None = None,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._selections = Selections()
-        self._history = History(limits, now, self._selections.dropped)
-        self._now = now
-        self._reset_at = now()
-        self._new_wake_up = new_wake_up or threading.Event
-        self._lock = ShortLock()
-        self._channels: dict[Scope, Channel] = {}  # the one that changed last comes last
-        self._change_floor = self._revision = self._generation = 0
-        self._forget_at = 2 * IDLE_CHANNELS
-        self._closing = False
-
-    @property
-    def revision(self) -> int:
-        """The newest revision that has been published."""
-        return self._revision
-
-    @property
-    def closing(self) -> bool:
-        """True if readers are to stop."""
-        return self._closing
-
-    @property
-    def limits(self) -> Kept:
-        """The maximum of events in memory, of all stacks."""
-        return Kept(self._history.limits.events, self._history.limits.bytes)
-
-    @property
-    def depth(self) -> tuple[int, int]:
-        """The number of events in memory, and their approximate bytes."""
-        return self._history.events, self._history.bytes
-
-    def kept(self, project_id: str | None = None) -> dict[Scope, Kept]:
-        """Return what is kept of each stack, of one project or of all."""
+        :param since: the revision after which the past is read later; None if it is not.
+        """
+        past = None
+        if since is not None:
+            past = AwaitedPast(since, revision, self._new_wake_up(), self._may_wait)
         with self._lock:
-            return {
-                scope: Kept(channel.count, channel.bytes)
-                for scope, channel in self._channels.items()
-                if channel.count and project_id in (None, scope.project_id)
-            }
-
-    def floor(self, scope: Scope) -> int:
-        """Return the oldest revision from which the history of a stack is complete."""
-        with self._lock:
-            return self._history.floors.of(scope)
-
-    # Called by the pump
-
-    def reset(self, revision: int) -> None:
-        """Discard the history and restart at *revision*."""
-        with self._lock:
+            former, self._past = self._past, past
             calls = self._calls_to_all()
             listening = [(of, found.listeners) for of, found in self._known() if found.listeners]
-            self._channels.clear()
-            self._selections.clear()
-            self._history.clear(revision)
-            self._change_floor = self._revision = revision
-            self._forget_at = 2 * IDLE_CHANNELS
-            self._generation += 1
-            self._reset_at = self._now()
+            self._clear(revision)
             for of, kept in listening:  # the position of some may still be in the history
                 found = self._enter(of)
                 found.readers, found.listeners = len(kept), kept
+        if former is not None:
+            former.end()
         call_all(calls)
 
     def publish(
@@ -140,21 +75,51 @@ class Hub:
             self._forget_idle()
         call_all(calls)
 
-    def _forget_idle(self) -> None:
-        """Delete idle channels, those that changed longest ago first, many at a time."""
-        if len(self._channels) < self._forget_at:
-            return
-        idle = (scope for scope, channel in self._channels.items() if channel.idle)
-        for scope in list(islice(idle, IDLE_CHANNELS)):
-            self._change_floor = max(self._change_floor, self._channels.pop(scope).last_change)
-        # Channels with events or readers stay. The scan is not repeated before many more are added.
-        self._forget_at = len(self._channels) + IDLE_CHANNELS
+    def new_past(self, since: int) -> PastEvents:
+        """Return the events after a revision, without any yet."""
+        return PastEvents(self._history.limits, since, self._reset_at)
+
+    def put_past(self, past: PastEvents | None, upto: int) -> None:
+        """Put the events up to the revision of the last reset before the present ones.
+
+        :param past: None if they cannot be read; then the history begins with the present ones.
+        """
+        with self._lock:
+            awaited = self._past
+            if awaited is None or awaited.upto != upto:
+                return  # the hub was reset meanwhile
+            if past is not None:
+                self._put_before(past)
+            self._past = None
+        awaited.end()
+
+    def _put_before(self, past: PastEvents) -> None:
+        floors = past.history.floors
+        floors.raise_all(self._history.floors)
+        older: dict[Scope, Channel] = {}
+        for scope, channel in past.channels.items():
+            if not channel.count or channel.last_event <= floors.of(scope):
+                continue  # later events of the stack were dropped already
+            present = self._channels.get(scope)
+            if present is None:
+                floor = self._change_floor
+                present = older[scope] = Channel(last_change=floor, concerned_floor=floor)
+            present.put_before(channel)
+            self._history.events += channel.count
+            self._history.bytes += channel.bytes
+        self._channels = {**older, **self._channels}
+        self._history.floors = floors
+        self._selections.collect(self._channels, floors)
+        self._history.make_room(self._channels, self._revision)
+        self._forget_idle()
 
     def close(self) -> None:
         """Wake all readers to stop."""
         with self._lock:
             self._closing = True
-            calls = self._calls_to_all()
+            past, calls = self._past, self._calls_to_all()
+        if past is not None:
+            past.end(stopped=True)
         call_all(calls)
 
     def _known(self) -> list[tuple[Watched, Channel | Selected]]:
@@ -166,135 +131,3 @@ class Hub:
             calls += [wake_up.set for wake_up in found.take_all_wake_ups()]
             calls += found.listeners
         return calls
-
-    # Called by readers
-
-    def read(self, of: Watched, after: int, *, events: int, size: int) -> EventBatch:
-        """See :class:`~factstore.core.ports.EventSource`."""
-        with self._lock:
-            found = self._find(of)
-            if after < (found.floor if isinstance(found, Selected) else self._floor(of)):
-                raise CursorExpired(
-                    "the history after this cursor is no longer available", LIST_AGAIN
-                )
-            if found is None or found.last_event <= after:
-                return EventBatch((), max(after, self._revision), more=False)
-            return found.read(after, self._revision, events=events, size=size)
-
-    def wait(self, of: Watched, after: int, timeout: float) -> bool:
-        """See :class:`~factstore.core.ports.EventSource`."""
-        with self._lock:
-            found = self._find(of)
-            news = found is not None and found.last_event > after
-            if self._closing or after < self._floor(of) or news:
-                return True
-            found = self._enter(of)
-            if found.event_wake_up is None:
-                found.event_wake_up = self._new_wake_up()
-            wake_up, generation = found.event_wake_up, self._generation
-        return self._wait(found, wake_up, generation, timeout)
-
-    def listen(self, of: Watched, listener: Listener, read_set: str = "") -> Callable[[], None]:
-        """Call a function after each revision with events, in the thread that publishes them.
-
-        It is also called when readers are to stop or the history was reset.
-
-        :param read_set: the digest of a read set, to call it only after changes that concern it.
-        :return: a function that ends this.
-        """
-        with self._lock:
-            self._enter(of).listeners[listener] = read_set
-
-        def leave() -> None:
-            with self._lock:
-                found = self._find(of)  # not the same since a reset
-                assert found is not None  # noqa: S101 - it has a reader
-                found.readers -= 1
-                del found.listeners[listener]
-                self._forget_idle()
-
-        return leave
-
-    def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
-        """Wait as :meth:`wait` does, for a change that concerns a read set."""
-        with self._lock:
-            channel = self._channels.get(scope)
-            last = channel.last_concern(read_set) if channel is not None else self._change_floor
-            if self._closing or after < last:
-                return True
-            channel = self._join(scope)
-            wake_up = channel.concerned_wake_ups.get(read_set)
-            if wake_up is None:
-                wake_up = channel.concerned_wake_ups[read_set] = self._new_wake_up()
-            generation = self._generation
-        return self._wait(channel, wake_up, generation, timeout)
-
-    def quiet_since(self, scope: Scope, read_set: str = "", *, unless_of: str = "") -> float:
-        """See :class:`~factstore.core.ports.EventSource`."""
-        with self._lock:
-            channel = self._channels.get(scope) or _UNKNOWN
-            return max(self._reset_at, channel.quiet_since(read_set, unless_of))
-
-    def grown_at(self, scope: Scope) -> float:
-        """See :class:`~factstore.core.ports.EventSource`."""
-        return (self._channels.get(scope) or _UNKNOWN).grown_at
-
-    def pause(self, scope: Scope, seconds: float) -> None:
-        """Wait for a time; return early if the stack is deleted, or as :meth:`wait` does."""
-        with self._lock:
-            if self._closing:
-                return
-            channel = self._join(scope)
-            if channel.end_wake_up is None:
-                channel.end_wake_up = self._new_wake_up()
-            wake_up, generation = channel.end_wake_up, self._generation
-        self._wait(channel, wake_up, generation, seconds)
-
-    def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
-        """Wait as :meth:`wait` does, for any change instead of an event."""
-        with self._lock:
-            channel = self._channels.get(scope)
-            last = channel.last_change if channel is not None else self._change_floor
-            if self._closing or after < last:
-                return True
-            channel = self._join(scope)
-            if channel.change_wake_up is None:
-                channel.change_wake_up = self._new_wake_up()
-            wake_up, generation = channel.change_wake_up, self._generation
-        return self._wait(channel, wake_up, generation, timeout)
-
-    def _floor(self, of: Watched) -> int:
-        floors = self._history.floors
-        return floors.of(of) if isinstance(of, Scope) else self._selections.find(of, floors).floor
-
-    def _find(self, of: Watched) -> Channel | Selected | None:
-        if isinstance(of, Scope):
-            return self._channels.get(of)
-        return self._selections.find(of, self._history.floors)
-
-    def _enter(self, of: Watched) -> Channel | Selected:
-        if isinstance(of, Scope):
-            return self._join(of)
-        found = self._selections.find(of, self._history.floors)
-        found.readers += 1
-        return found
-
-    def _join(self, scope: Scope) -> Channel:
-        channel = self._channels.get(scope)
-        if channel is None:
-            floor = self._change_floor
-            channel = self._channels[scope] = Channel(last_change=floor, concerned_floor=floor)
-        channel.readers += 1
-        return channel
-
-    def _wait(
-        self, found: Channel | Selected, wake_up: WakeUp, generation: int, timeout: float
-    ) -> bool:
-        try:
-            wake_up.wait(timeout)
-        finally:
-            with self._lock:
-                if generation == self._generation:
-                    found.readers -= 1
-                    self._forget_idle()  # callers may wait for any number of stacks that never existed
-        return wake_up.is_set()

@@ -11,6 +11,7 @@ import threading
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.ports import Backend, StateMachine
+from factstore.watch.history_fill import HistoryFill
 from factstore.watch.hub import Hub
 
 LOG = logging.getLogger(__name__)
@@ -22,12 +23,19 @@ STOP_TRIES = 50
 
 
 class Pump:
-    """A thread that follows *backend*, applies its steps to *state*, and publishes to *hub*."""
+    """A thread that follows *backend*, applies its steps to *state*, and publishes to *hub*.
 
-    def __init__(self, backend: Backend, state: StateMachine, hub: Hub) -> None:
+    :param fill: reads the history before the first snapshot, so that this can be a recent one; None to
+        begin with the oldest.
+    """
+
+    def __init__(
+        self, backend: Backend, state: StateMachine, hub: Hub, fill: HistoryFill | None = None
+    ) -> None:
         self._backend = backend
         self._state = state
         self._hub = hub
+        self._fill = fill
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._following = threading.Event()
@@ -41,12 +49,14 @@ class Pump:
     def stop(self) -> None:
         """Stop the thread."""
         self._stopping.set()
+        if self._fill is not None:
+            self._fill.stop()
         for _ in range(STOP_TRIES):  # the thread misses an interruption before it follows
             self._backend.interrupt()
             if self._thread is None:
                 return
             self._thread.join(STOP_SECONDS / STOP_TRIES)
-            if not self._thread.is_alive():
+            if not (self._thread.is_alive() or (self._fill is not None and self._fill.alive)):
                 return
 
     @property
@@ -61,6 +71,11 @@ class Pump:
     def wait_following(self, timeout: float) -> bool:
         """Wait until the backend has begun to follow; return False after *timeout* seconds."""
         return self._following.wait(timeout)
+
+    def fill_history(self) -> None:
+        """Let the history before the first snapshot be read, because the worker is ready."""
+        if self._fill is not None:
+            self._fill.allow()
 
     def _run(self) -> None:
         backoff = BACKOFF_FIRST
@@ -94,8 +109,11 @@ class Pump:
             backoff = min(backoff * 2, BACKOFF_LIMIT)
 
     def _open(self) -> int:
-        snapshot = self._backend.open()
+        first = not self._ready.is_set()
+        snapshot = self._backend.open(recent=first and self._fill is not None)
         self._state.load(snapshot)
-        self._hub.reset(snapshot.revision)
+        self._hub.reset(snapshot.revision, snapshot.since)
+        if self._fill is not None and snapshot.since is not None:
+            self._fill.begin(snapshot, self._state.state())
         self._ready.set()
         return snapshot.revision

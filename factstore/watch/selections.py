@@ -8,7 +8,7 @@ The hub holds its lock whenever it uses them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import StackSelection
@@ -76,16 +76,35 @@ class Selections:
     def add(self, scope: Scope, channel: Channel) -> Collection[Selected]:
         """Record that a stack has a new event; return the selections that include the stack."""
         if channel.count == 1:
-            self._channels.setdefault(scope.project_id, {})[scope] = channel
-            channel.selected = tuple(
-                selected
-                for project_id in (scope.project_id, None)
-                for selected in self._by_project.get(project_id, {}).values()
-                if selected.selection.patterns.matches(scope.stack)
-            )
+            self._add_stack(scope, channel)
         for selected in channel.selected:
             selected.add(scope, channel)
         return channel.selected
+
+    def _add_stack(self, scope: Scope, channel: Channel) -> None:
+        """Find the selections that include a stack, which has events from now on."""
+        self._channels.setdefault(scope.project_id, {})[scope] = channel
+        channel.selected = tuple(
+            selected
+            for project_id in (scope.project_id, None)
+            for selected in self._by_project.get(project_id, {}).values()
+            if selected.selection.patterns.matches(scope.stack)
+        )
+
+    def collect(self, channels: Mapping[Scope, Channel], floors: Floors) -> None:
+        """Find the stacks of all selections again, because older events were added."""
+        found = sorted(
+            (each for each in channels.items() if each[1].count),
+            key=lambda each: each[1].last_event,
+        )
+        self._channels.clear()
+        for selection, selected in self.all.items():
+            selected.channels.clear()
+            selected.floor = floors.of_selection(selection)
+        for scope, channel in found:
+            self._add_stack(scope, channel)
+            for selected in channel.selected:
+                selected.add(scope, channel)
 
     def dropped(self, scope: Scope, channel: Channel, revision: int) -> None:
         """Record that the event of a revision was dropped from a channel."""

@@ -38,7 +38,9 @@ def start(slots: Callable[[cfg.ConfigOpts], int]) -> WSGIApplication:
         if _pipeline is None:
             conf = configuration.read(register_more=logs.register)
             logs.set_up(conf)
-            built = runtime.build(conf, SystemClock(), blocking=blocking(slots(conf)))
+            built = runtime.build(
+                conf, SystemClock(), blocking=blocking(slots(conf)), history_later=True
+            )
             built.start()
             try:
                 # The rest is imported while etcd collects the changes that the worker has to follow.
@@ -61,6 +63,7 @@ def start(slots: Callable[[cfg.ConfigOpts], int]) -> WSGIApplication:
                 )
             else:
                 threading.Thread(target=_log_diagnosis, args=[conf], daemon=True).start()
+            built.pump.fill_history()
             _pipeline = pipeline
         return _pipeline
 

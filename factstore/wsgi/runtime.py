@@ -32,6 +32,7 @@ from factstore.store.maintenance import Maintenance
 from factstore.store.mirror import FILL_SECONDS, MirroredStore
 from factstore.store.types import Credentials
 from factstore.watch.history import HistoryLimits
+from factstore.watch.history_fill import HistoryFill
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.connection_limits import ConnectionLimits
@@ -193,10 +194,18 @@ def target_rules(conf: cfg.ConfigOpts) -> TargetRules:
     return TargetRules(conf.notify.allow_http, addresses)
 
 
-def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> Runtime:
+def build(
+    conf: cfg.ConfigOpts,
+    clock: Clock,
+    *,
+    blocking: int = UNLIMITED,
+    history_later: bool = False,
+) -> Runtime:
     """Return one worker's runtime, not yet started.
 
     :param blocking: the number of requests and streams that may wait at the same time.
+    :param history_later: True to read the history before the start when the worker is ready, for
+        readers who wait for it; otherwise it is read before the state is current.
     """
     etcd: Any = conf.etcd
     scheduler = new_scheduler(clock)
@@ -224,7 +233,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
     )
     watch: Any = conf.watch
     history = HistoryLimits(watch.history_events, watch.history_mib * MIB, watch.history_seconds)
-    hub = Hub(history, scheduler.new_change_wake_up, clock.monotonic)
+    hub = Hub(history, scheduler.new_change_wake_up, clock.monotonic, scheduler.may_wait)
     encryption = Encryption(RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock))
     services = build_services(
         store,
@@ -247,7 +256,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> R
         backend=backend,
         store=store,
         hub=hub,
-        pump=Pump(backend, store, hub),
+        pump=Pump(backend, store, hub, HistoryFill(backend, hub, clock) if history_later else None),
         maintenance=Maintenance(
             store,
             backend,

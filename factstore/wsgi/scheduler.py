@@ -50,6 +50,9 @@ class Scheduler(Protocol):
         Waiting for it raises :class:`ClientGone`.
         """
 
+    def may_wait(self) -> bool:
+        """Return False if the caller runs in a loop that serves others meanwhile."""
+
     def age(self, flow: Flow) -> float:
         """Return the seconds for which the first waiting request of a flow has waited."""
 
@@ -90,6 +93,10 @@ class ThreadScheduler:
     def new_change_wake_up(self) -> WakeUp:
         """Return an event that checks the connection of the request, if the server provides it."""
         return _ChangeEvent()
+
+    def may_wait(self) -> bool:
+        """Return True: each request has its thread."""
+        return True
 
     def age(self, flow: Flow) -> float:
         """Return 0."""

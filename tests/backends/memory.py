@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.history_store import KnownFact, PastSteps, Snapshot
 from factstore.core.lease_store import OtherWorker
 from factstore.core.model.event import (
     DeletionAuthor,
@@ -28,9 +29,19 @@ from factstore.core.model.path import covers
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.record import R
 from factstore.core.model.waiter import Signal
-from factstore.core.ports import Clock, CommitEnded, Snapshot, Started, Transaction
+from factstore.core.ports import Clock, CommitEnded, Started, Transaction
 from factstore.core.state.state import State
 from tests.backends.leases import MemoryLeases
+
+
+class Followed:
+    """The revision up to which some worker has seen all changes."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+
+    def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
+        self.revision = max(self.revision, revision)
 
 
 class MemoryBackend:
@@ -48,13 +59,28 @@ class MemoryBackend:
         self._signing_key = secrets.token_bytes(32)
         self._interrupted = 0
         self._closed = False
+        self.followed = Followed()
 
-    def open(self) -> Snapshot:
-        """Return the oldest state that has not been compacted."""
+    def open(self, *, recent: bool = False) -> Snapshot:
+        """Return the oldest state that has not been compacted, or the newest one."""
         with self._changed:
             self._opened = self._epoch
-            mutations = list(self._base[1])
-            return Snapshot(self._epoch, self._base[0], mutations, signing_key=self._signing_key)
+            oldest, newest = self._base[0], min(self.followed.revision, self._state.revision)
+            key = self._signing_key
+            if recent and newest > oldest:
+                found = self._past(newest).mutations()
+                return Snapshot(self._epoch, newest, found, signing_key=key, since=oldest)
+            return Snapshot(self._epoch, oldest, list(self._base[1]), signing_key=key)
+
+    def read_past(self, after: int, upto: int, known: KnownFact) -> PastSteps:
+        """Return the history between two revisions."""
+        with self._changed:
+            if after < self._base[0]:
+                raise CursorExpired("the history was compacted")
+            if self._closed:
+                raise Unavailable("the backend was closed")
+            found = self._steps[after - self._base[0] : upto - self._base[0]]
+            return PastSteps(iter(list(self._past(after).mutations())), iter(found))
 
     def follow(self, after: int) -> Iterator[Step]:
         """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
@@ -312,6 +338,7 @@ class MemoryBackend:
         """Lose everything and get a new epoch, as an etcd that has lost its disk."""
         with self._changed:
             self._state, self._steps, self._base = State(), [], (0, [])
+            self.followed = Followed()
             self._created.clear()
             self._leases.clear()
             self._epoch = secrets.token_hex(8)

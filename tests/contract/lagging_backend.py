@@ -8,6 +8,7 @@ from typing import Any
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.event import Step
+from factstore.core.model.fact import Scope
 from factstore.core.ports import Backend, Transaction
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
@@ -23,6 +24,8 @@ class ManualWorker(Worker):
         self.store.start()
         self.pump.start()
         assert self.pump.wait_ready(TIMEOUT)
+        self.pump.fill_history()
+        self.hub.floor(Scope("", ""))  # the history has been read then
         return self
 
     def stop(self) -> None:

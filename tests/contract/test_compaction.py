@@ -26,6 +26,10 @@ class Reading:
     def notes_lost_history(self) -> bool:
         return False
 
+    @property
+    def needs_write(self) -> bool:
+        return False
+
 
 class Ahead:
     """The real clock, moved ahead by the test; calls to etcd get real deadlines."""

@@ -8,12 +8,14 @@ from contextlib import closing
 import gevent
 import gevent.socket
 import pytest
+from gevent.server import StreamServer
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.store.client import EtcdClient, loop_calls
 from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import TXN, encode_transaction
 from factstore.store.client.http2_calls import Failure
+from factstore.store.client.http2_frames import ACK, PING, PREFACE, SETTINGS, frame
 from factstore.store.client.leases import KEEP_ALIVE, RENEWALS
 from factstore.store.client.loop_calls import SILENT_SECONDS, LoopCalls
 from factstore.store.client.loop_client import RANGE, LoopClient
@@ -180,3 +182,25 @@ def test_a_server_that_does_not_answer_counts_as_lost() -> None:
             with gevent.Timeout(SILENT_SECONDS * 10):
                 assert result(found) is Failure.LOST
             assert not calls.call(RANGE, [QUESTION], lambda got: None, 60)
+
+
+def test_a_ping_of_the_server_is_answered_although_nothing_is_being_called() -> None:
+    frames: list[tuple[int, int, bytes]] = []
+
+    def serve(sock: gevent.socket.socket, address: object) -> None:
+        with sock, sock.makefile("rb") as received:
+            received.read(len(PREFACE))
+            sock.sendall(frame(SETTINGS, 0, 0, b"") + frame(PING, 0, 0, b"are you?"))
+            while head := received.read(9):
+                size, kind, flags = int.from_bytes(head[:3]), head[3], head[4]
+                frames.append((kind, flags, received.read(size)))
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    with closing(LoopCalls(lambda: url, Credentials(), lambda: "")) as calls:
+        assert not calls.call(RANGE, [QUESTION], lambda result: None, PATIENCE), "it connects first"
+        with gevent.Timeout(PATIENCE):
+            while (PING, ACK, b"are you?") not in frames:
+                gevent.sleep(0.01)
+    server.stop()

@@ -28,7 +28,7 @@ from tests.contract.compare_workers import compare
 from tests.contract.lagging_backend import Database, InEtcd, InMemory, LaggingBackend, ManualWorker
 from tests.contract.model import Arming, Line, Model, ModelFact, ModelMember, ModelReadSet
 from tests.contract.read_set_rules import ReadSetRules, read_sets
-from tests.contract.world import author, soon
+from tests.contract.world import author, note_followed, soon
 
 PATHS = ["nodes/a/x", "nodes/b/x", "nodes/c/x", "cfg", "results/a"]
 NAMES = ["a", "b", "c"]
@@ -400,6 +400,7 @@ class Machine(ReadSetRules):
 
     @rule(w=which)
     def restart(self, w: int) -> None:
+        note_followed(self.use(w))
         self.use(w).stop()
         self.backends[w].interrupt()
         self.backends[w] = LaggingBackend(self.database.another(self.backends[w]))

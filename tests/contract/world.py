@@ -24,9 +24,11 @@ from factstore.core.services.written_facts import WrittenFacts
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
+from factstore.store.maintenance import Maintenance
 from factstore.store.mirror import MirroredStore
 from factstore.store.types import Credentials, DeleteKeys, PutKey, Txn
 from factstore.watch.history import HistoryLimits
+from factstore.watch.history_fill import HistoryFill
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.clock import SystemClock
@@ -70,7 +72,10 @@ class Parking(threading.Event):
 
 
 class Worker:
-    """A mirrored store, its hub and pump, and the services over them."""
+    """A mirrored store, its hub and pump, and the services over them.
+
+    :param late: False to read the history before the start first, as notifiers do.
+    """
 
     def __init__(
         self,
@@ -81,6 +86,7 @@ class Worker:
         quota: Quota = Quota(),  # noqa: B008 - it is immutable
         encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
         stuck_seconds: float = 60.0,
+        late: bool = True,
     ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
@@ -91,7 +97,9 @@ class Worker:
             on_needs_write=lambda: self.services.waiter_controller.wake(),
         )
         self.hub = Hub(HistoryLimits(history, 10**8, 900), self._signal)
-        self.pump = Pump(backend, self.store, self.hub)
+        self.pump = Pump(
+            backend, self.store, self.hub, HistoryFill(backend, self.hub, CLOCK) if late else None
+        )
         self.services = build_services(
             self.store,
             self.hub,
@@ -126,10 +134,12 @@ class Worker:
         made.parked = self._parked
         return made
 
-    def start(self) -> Worker:
+    def start(self, *, fill: bool = True) -> Worker:
         self.store.start()
         self.pump.start()
         assert self.pump.wait_ready(TIMEOUT)
+        if fill:
+            self.pump.fill_history()
         self.waiter_controller.start()
         self.lease_monitor.start()
         self.services.applied_reports.start()
@@ -376,3 +386,16 @@ def events_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[int,
     while not found.next.revision >= worker.store.refresh(soon()).revision:
         found = worker.watch.poll(scope, since, 0, Filter())
     return [(e.revision, [f"{c.type} {c.path}" for c in e.changes]) for e in found.events]
+
+
+def note_followed(worker: Worker) -> None:
+    """Store how far a worker has followed, as its maintenance does at the end."""
+    store, backend, hub = worker.store, worker.backend, worker.hub
+    maintenance = Maintenance(
+        store,
+        backend,  # type: ignore[arg-type]
+        CLOCK,
+        window=0,
+        published_revision=lambda: hub.revision,
+    )
+    maintenance.stop()

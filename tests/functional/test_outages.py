@@ -184,8 +184,20 @@ def test_history_is_resumed_across_a_restart_of_the_service(
 ) -> None:
     since = api.put(f"{stack}/facts/a", 0).json()["etag"]
     tags = [api.put(f"{stack}/facts/a", n).json()["etag"] for n in range(1, 6)]
+    context = api.get(f"{stack}/context").headers["Factstore-Cursor"]
+    api.put(f"{stack}-2/facts/a", 0)  # a revision after the copy of the context
     api.close()
     service.restart()
+    # Each of them is among the first requests, while the worker still reads the history.
+    with Caller(service.url) as caller:
+        polled = caller.get(f"{stack}/events?since={since}").json()["events"]
+        assert [event["cursor"] for event in polled] == tags
+        past = caller.get(f"{stack}/context?at={tags[0]}").json()
+        assert past["facts"] == {"a": 1}
+        delta = caller.get(f"{stack}/context?since={since}").json()
+        assert (delta["since"], delta["facts"]) == (since, {"a": 5})
+        unchanged = caller.get(f"{stack}/context?since={context}").json()
+        assert (unchanged["since"], unchanged["facts"]) == (context, {})
     with Stream(service.url, f"{stack}/events?since={since}&on_gap=error") as stream:
         assert [stream.expect("change").id for _ in tags] == tags
 

@@ -30,7 +30,7 @@ from tests.gate.lifetimes import latenesses
 from tests.gate.members import LiveMember
 from tests.gate.probes import probes
 from tests.gate.recording import Followed, Recording, flattened
-from tests.gate.world import World
+from tests.gate.world import QUOTA, World
 
 STACK = "gate"
 RECYCLED = "recycled"
@@ -163,6 +163,7 @@ class Run:
     def survive(self, name: str) -> None:
         """Let clients send requests, cause a fault, and wait until they succeed again."""
         self.after(self.size.step)
+        self.world.witness.keep_room(QUOTA // 2)
         began, unknown = time.monotonic(), self._progress.outcomes["unknown"]
         print(f"{name} after {self._progress.operations} requests", flush=True)
         fault: Callable[[], None] = getattr(self.faults, name)

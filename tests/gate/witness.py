@@ -70,11 +70,19 @@ class Witness:
         """Defragment the data of a member."""
         _repeated(lambda: RawEtcd(member.endpoint).call("/v3/maintenance/defragment", {}))
 
+    def size(self) -> int:
+        """Return the bytes of the first member's database."""
+        return int(_repeated(lambda: self.raw.call("/v3/maintenance/status", {}))["dbSize"])
+
+    def keep_room(self, most: int) -> None:
+        """Do what operators do regularly, if the database has more than some bytes."""
+        if self.size() > most:
+            self.free_space()
+
     def fill(self, size: int) -> None:
         """Let the database grow to a size in bytes, by a key that the service does not know."""
         # The size that etcd reports lags behind, so it is read only once.
-        present = int(_repeated(lambda: self.raw.call("/v3/maintenance/status", {}))["dbSize"])
-        for _ in range((size - present) // FILLER_BYTES):
+        for _ in range((size - self.size()) // FILLER_BYTES):
             value = base64.b64encode(os.urandom(FILLER_BYTES)).decode()
             body = {"key": FILLER, "value": value}
             _repeated(lambda b=body: self.raw.call("/v3/kv/put", b))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeVar
+
+from factstore.core.short_lock import ShortLock
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -27,7 +28,7 @@ class Cache(Generic[K, V]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._lock = threading.Lock()
+        self._lock = ShortLock()
         self._entries: dict[K, _Entry[V]] = {}
         self._size = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from factstore.core.model.fact import Fact
 from factstore.core.model.path import RESULTS, check_name
@@ -30,6 +30,14 @@ class View:
     parts: Collection[str] = (SELF, PEERS)
     permissions: Permissions = OWNER
     read_set: str = ""
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        own = self.results, self.member, self.parts, self.permissions, self.read_set
+        object.__setattr__(self, "_hash", hash(own))
+
+    def __hash__(self) -> int:
+        return self._hash  # caches look views up for each read
 
     def check(self) -> None:
         """Raise Invalid if the member's name is malformed."""

@@ -121,13 +121,14 @@ class ContextWait:
         """
         if self._settling is None:
             events, clock = self._activity.events, self._activity.clock
+            # Before the stack is read, because the history also shows when it has last changed.
+            whole = not follows(state, events, epoch, self.scope, self.since)
             with state.read():
                 stack_state = state.stack_state(self.scope)
                 if stack_state is None or not self.view.exists(stack_state):
                     raise context_missing(self.scope, self.view)
                 pending = self.view.last_change(stack_state) > self.since.revision
             left = max(0.0, self.end - clock.monotonic())
-            whole = not follows(state, events, epoch, self.scope, self.since)
             if whole:
                 if not left:
                     return 0.0
@@ -146,7 +147,8 @@ def follows(state: State, events: EventSource, epoch: str, scope: Scope, since: 
     stack = state.stack(scope)
     if stack is None or since.epoch != epoch:
         return False
-    return max(stack.created, events.floor(scope)) <= since.revision <= state.revision
+    revision = since.revision
+    return stack.created <= revision <= state.revision and events.keeps(scope, revision)
 
 
 def context_missing(scope: Scope, view: View) -> NotFound:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from factstore.core.model.event import Event, by_revision
@@ -33,12 +34,13 @@ class Debounce(NamedTuple):
     limit: float = 0.0
     stretches: bool = False
 
-    @classmethod
-    def of(cls, settle: int, max_settle: int | None = None) -> Debounce:
+    @staticmethod
+    @lru_cache(256)
+    def of(settle: int, max_settle: int | None = None) -> Debounce:
         """Return the settle times that a request gives in milliseconds."""
         if max_settle is None:
-            return cls(settle / 1000, settle * TIMES / 1000, stretches=True)
-        return cls(settle / 1000, max_settle / 1000)
+            return Debounce(settle / 1000, settle * TIMES / 1000, stretches=True)
+        return Debounce(settle / 1000, max_settle / 1000)
 
 
 AT_ONCE = Debounce()

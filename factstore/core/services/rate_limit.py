@@ -9,7 +9,6 @@ they end.  Together they are bounded, so that heartbeats and writes find a free 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ class RateLimiter:
         self._blocked = 0
         self._lock = ShortLock()
         self._buckets: dict[_BucketKey, _Bucket] = {}
-        self._open: Counter[_CountKey] = Counter()
+        self._open: dict[_CountKey, int] = {}
 
     def request(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> float:
         """Charge a request; return the seconds to delay it.
@@ -247,7 +246,7 @@ class RateLimiter:
     ) -> Callable[[], None]:
         of_patterns, more = ("stack_patterns", patterns[0]), patterns[1]
         with self._lock:
-            if more and self._open[of_patterns] + more > STACK_PATTERNS:
+            if more and self._open.get(of_patterns, 0) + more > STACK_PATTERNS:
                 raise Throttled(
                     f"the streams and waiting requests of the project would have more than "
                     f"{STACK_PATTERNS} patterns of stacks in this worker; use fewer, or share one "
@@ -256,7 +255,7 @@ class RateLimiter:
                     retry_after=5,
                 )
             for key, limit in bounds.items():
-                if limit != UNLIMITED and self._open[key] >= limit:
+                if limit != UNLIMITED and self._open.get(key, 0) >= limit:
                     noun = "stack" if len(key) > 2 else "project"
                     raise Throttled(
                         f"the {noun} has {limit} {kind.replace('_', ' ')} open in this worker, which "
@@ -272,21 +271,18 @@ class RateLimiter:
                     code="worker_busy",
                     retry_after=5,
                 )
-            keys = [(kind,), *bounds]
-            self._blocked += 1
-            for key in keys:
-                self._open[key] += 1
+            added = [((kind,), 1), *[(key, 1) for key in bounds]]
             if more:
-                self._open[of_patterns] += more
+                added.append((of_patterns, more))
+            self._blocked += 1
+            for key, number in added:
+                self._open[key] = self._open.get(key, 0) + number
 
         def leave() -> None:
             with self._lock:
                 self._blocked -= 1
-                if more:
-                    self._open[of_patterns] -= more
-                for key in keys:
-                    self._open[key] -= 1
-                for key in (*keys, of_patterns):
+                for key, number in added:
+                    self._open[key] -= number
                     if not self._open[key]:
                         del self._open[key]
 
@@ -295,4 +291,4 @@ class RateLimiter:
     def open_in(self, kind: Kind, project_id: str | None = None) -> int:
         """Return the number of open ones, of one project or of all."""
         with self._lock:
-            return self._open[(kind,) if project_id is None else (kind, project_id)]
+            return self._open.get((kind,) if project_id is None else (kind, project_id), 0)

@@ -40,3 +40,10 @@ class CausedPaths:
         found = sorted(frequent)[:AT_ONCE]
         self._changed = set(frequent).difference(found)
         return found
+
+    def add(self, earlier: CausedPaths) -> None:
+        """Add changes that were counted elsewhere."""
+        for path, count in earlier._counts.items():
+            if path in self._counts or len(self._counts) < PATHS:
+                self._counts[path] = self._counts.get(path, 0) + count
+                self._changed.add(path)

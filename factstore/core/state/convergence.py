@@ -86,6 +86,11 @@ class Convergence(Contained):
             self._move(path, revision, revision)
         self._move_target(marker.seen)
 
+    @contained
+    def complete(self, past: Convergence) -> None:
+        """Move the target of all members to a deletion that was not recorded: it preceded them."""
+        self._move_target(past.target)
+
     def _move(self, path: str, revision: int, created: int) -> None:
         if self._read_sets.entries:
             for digest in self._read_sets.change(path, revision, created):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 NAMES = 1000
 
 
@@ -21,6 +23,13 @@ class EndedMembers:
         self._reasons[name] = reason
         if len(self._reasons) > NAMES:
             del self._reasons[next(iter(self._reasons))]
+
+    def put_before(self, earlier: EndedMembers, living: Container[str]) -> None:
+        """Add the members that had ended before, apart from those that have joined again."""
+        later, self._reasons = self._reasons, {}
+        for name, reason in (*earlier._reasons.items(), *later.items()):
+            if name not in living:
+                self.note(name, reason)
 
     def get(self, name: str) -> str | None:
         """Return why a member has ended; None if it exists, or nothing is known of it."""

@@ -145,6 +145,18 @@ class StackContents:
             self.convergence.delete(path, revision)
         return previous
 
+    def complete(self, past: StackContents, revision: int) -> None:
+        """Take over what the contents at a revision do not show.
+
+        :param past: the stack at that revision, after some of its history.
+        """
+        if self.changed == revision:  # it was loaded then, and nothing has changed it since
+            self.changed = past.changed
+        self.ended_members.put_before(past.ended_members, self.live_members)
+        self.caused_paths.add(past.caused_paths)
+        self.convergence.complete(past.convergence)
+        self.unsettled = True
+
     def below(self, folder: str, after: str = "") -> Iterator[str]:
         """Yield the paths below a folder, or all if it is empty, after a path, in order."""
         start, paths = f"{folder}/" if folder else "", self.paths

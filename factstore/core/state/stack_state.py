@@ -203,7 +203,15 @@ class StackState(StackContents):
         self.convergence.delete(member_path(member.group, member.name), revision)
         return Change(kind, None, None, None, None, None, awaited, member, "expired")
 
-    def restore_awaited(self) -> None:
+    def end_load(self, revision: int, lost_at: int) -> None:
+        """Restore what the contents at a revision do not show; no worker has seen *lost_at*."""
+        self._restore_awaited()
+        self.changed = revision  # deletions leave no other revision
+        self.conditions.lost_at = lost_at
+        self.take_changed()  # nobody has waited for what was loaded
+        self.convergence.take_concerned()
+
+    def _restore_awaited(self) -> None:
         """List the declared members that have no record: no write told that they expired."""
         for name, declaration in self.records(Declaration).items():
             if name not in self.records(Member):

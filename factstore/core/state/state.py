@@ -63,17 +63,17 @@ class State:
     def load(self, mutations: Iterable[Mutation], lost_at: int = 0) -> None:
         """Load the contents at :attr:`revision`, without events; no worker has seen *lost_at*."""
         with self._lock:
-            for mutation in mutations:
-                if type(mutation) is PutFact:
-                    if (stack_state := self._by_id.get(mutation.stack_id)) is not None:
-                        stack_state.put(mutation.fact)
-                else:
-                    self._apply_one(mutation, {}, 0)
+            self._put_all(mutations)
             for stack_state in self._stacks.values():
-                stack_state.restore_awaited()
-                stack_state.changed = self.revision  # deletions leave no other revision
-                stack_state.conditions.lost_at = lost_at
+                stack_state.end_load(self.revision, lost_at)
                 self._evaluate(stack_state, self.revision)
+
+    def _put_all(self, mutations: Iterable[Mutation]) -> None:
+        for mutation in mutations:
+            if type(mutation) is not PutFact:
+                self._apply_one(mutation, {}, 0)
+            elif (stack_state := self._by_id.get(mutation.stack_id)) is not None:
+                stack_state.put(mutation.fact)
 
     def apply(self, step: Step) -> StepResult:
         """Move to the step's revision, and return the events and the stacks that it touched.

@@ -26,6 +26,7 @@ from factstore.store.client.http2_frames import (
     ENABLE_PUSH,
     END_STREAM,
     FRAME_BYTES,
+    FRAME_HEAD,
     GOAWAY,
     HEADER_TABLE_SIZE,
     HEADERS,
@@ -75,6 +76,8 @@ class Http2Connection:
         settings += setting(INITIAL_WINDOW, WINDOW)
         self.to_send = self._sender.to_send
         """Bytes for the server, in order; the owner takes them."""
+        self.pongs = self._sender.pongs
+        """Answers to pings, which the owner sends when it likes."""
         self.to_send += (
             PREFACE,
             frame(SETTINGS, 0, 0, settings),
@@ -187,15 +190,17 @@ class Http2Connection:
         :raises ProtocolError: the connection cannot be used any more.
         """
         data, at = self._received + data if self._received else data, 0
-        while len(data) - at >= 9:
-            size = int.from_bytes(data[at : at + 3])
+        length = len(data)
+        while length - at >= 9:
+            high, low, kind, flags, stream = FRAME_HEAD.unpack_from(data, at)
+            size = high << 8 | low
             if size > FRAME_BYTES:
                 raise ProtocolError(f"a frame of {size} bytes")
-            end = at + 9 + size
-            if end > len(data):
+            start, end = at + 9, at + 9 + size
+            if end > length:
                 break
-            stream = int.from_bytes(data[at + 5 : at + 9]) & LAST_STREAM
-            self._frame(data[at + 3], data[at + 4], stream, data[at + 9 : end])
+            if kind != HEADERS or flags & END_STREAM:  # the first headers of a response say nothing
+                self._frame(kind, flags, stream & LAST_STREAM, data[start:end])
             at = end
         self._received = data[at:]
 
@@ -217,8 +222,7 @@ class Http2Connection:
         if kind == DATA:
             self._data(flags, stream, payload)
         elif kind == HEADERS:
-            if flags & END_STREAM:
-                self._end(stream, payload)
+            self._end(stream, payload)
         elif kind == RST_STREAM:
             call = self._calls.pop(stream, None)
             refused = payload == _REFUSED_STREAM.to_bytes(4)
@@ -231,7 +235,7 @@ class Http2Connection:
                 self._set(payload)
         elif kind == PING:
             if not flags & ACK:
-                self.to_send.append(frame(PING, ACK, 0, payload))
+                self._sender.pong(payload)
         elif kind == GOAWAY:
             self._leaving = True
             last = int.from_bytes(payload[:4]) & LAST_STREAM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -10,6 +11,8 @@ CONTINUATION = 9
 END_STREAM, ACK, END_HEADERS, PADDED = 0x1, 0x1, 0x4, 0x8
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_STREAMS, INITIAL_WINDOW = 1, 2, 3, 4
 FRAME_BYTES = 16_384
+FRAME_HEAD = Struct(">HBBBL")
+"""The size of a frame in two parts, its type, its flags and its stream."""
 LAST_STREAM = 2**31 - 1
 NO_WINDOW = 65_535  # the window of a server that has announced none
 

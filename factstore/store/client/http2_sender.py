@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factstore.store.client.http2_frames import (
+    ACK,
     DATA,
     END_HEADERS,
     END_STREAM,
     FRAME_BYTES,
     HEADERS,
     NO_WINDOW,
+    PING,
+    frame,
     frame_head,
 )
 
@@ -22,10 +25,12 @@ class Sender:
     """The frames for the server, and the rest of messages for which it has no room yet.
 
     :ivar to_send: bytes for the server, in order; the owner takes them.
+    :ivar pongs: answers to pings that are not urgent.
     """
 
     def __init__(self) -> None:
         self.to_send: list[bytes] = []
+        self.pongs: list[bytes] = []
         self._room = self._stream_room = NO_WINDOW
         self._rests: dict[int, _Rest] = {}
 
@@ -41,7 +46,9 @@ class Sender:
         :param ends: True if the call has no further messages.
         """
         self.to_send += (frame_head(len(block), HEADERS, END_HEADERS, stream), block)
-        data = b"".join([b"\0%b%b" % (len(each).to_bytes(4), each) for each in messages])
+        data = b"\0%b%b" % (len(messages[0]).to_bytes(4), messages[0])
+        for each in messages[1:]:
+            data += b"\0%b%b" % (len(each).to_bytes(4), each)
         if not self._rests and len(data) <= min(FRAME_BYTES, self._room, self._stream_room):
             self.to_send += (frame_head(len(data), DATA, END_STREAM if ends else 0, stream), data)
             self._room -= len(data)
@@ -49,6 +56,15 @@ class Sender:
         rest = _Rest(data, self._stream_room, ends)
         if self._rests or not self._send(stream, rest):
             self._rests[stream] = rest
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping; it is urgent while a message waits for room.
+
+        gRPC servers send a ping after each message, unless the previous one was not answered, to find
+        out how much room they should offer.
+        """
+        answers = self.to_send if self._rests else self.pongs
+        answers.append(frame(PING, ACK, 0, payload))
 
     def unsent(self, stream: int) -> bool:
         """Return True if a part of a message was not sent."""

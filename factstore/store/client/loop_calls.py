@@ -16,18 +16,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
-import gevent.socket
 from gevent import get_hub
 
 from factstore.store.client.http2 import Http2Connection
 from factstore.store.client.http2_calls import Ended, ProtocolError, Received
+from factstore.store.client.loop_connect import connect
 from factstore.store.client.loop_stream import OpenStream
-from factstore.store.client.loop_tls import tls_context
 from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 1.0
 SILENT_SECONDS = 3.0
 """After which a connection counts as lost if it is silent although calls are running."""
 
@@ -36,7 +34,7 @@ PONG_SECONDS = 5.0
 """A connection with nothing but streams is asked for a sign of life after the first time, and counts as
 lost after the second one.  etcd does not allow more questions than one in five seconds."""
 
-TIMER_SECONDS = 0.1  # between two searches for calls that take too long
+TIMER_SECONDS = 0.1  # between two searches for calls that take too long, and two answers to pings
 RETRY_SECONDS = 2.0  # between two attempts to connect
 _READ, _WRITE = 1, 2  # of libev
 _READ_BYTES = 64 * 1024
@@ -68,7 +66,7 @@ class LoopCalls:
         self._connected = connected
         self._silent = silent
         self._gone = gone
-        self._url = ""
+        self._url, self._is_tls = "", False
         self._socket: Any = None
         self._http2: Http2Connection | None = None
         self._connecting = False
@@ -156,30 +154,19 @@ class LoopCalls:
             gevent.spawn(self._connect)
 
     def _connect(self) -> None:
-        url, sock = self._endpoint(), None
+        url = self._endpoint()
         try:
-            parts = urlsplit(url)
-            with gevent.Timeout(CONNECT_SECONDS, OSError("timed out")):
-                sock = gevent.socket.create_connection((parts.hostname, parts.port or 2379))
-                sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
-                if parts.scheme == "https":
-                    sock = tls_context(self._credentials).wrap_socket(
-                        sock, server_hostname=parts.hostname
-                    )
-                    if sock.selected_alpn_protocol() != "h2":
-                        raise OSError("the server does not offer HTTP/2")
+            sock = connect(url, self._credentials)
         except (OSError, ValueError) as error:
             LOG.debug("no connection to %s beside that of gRPC: %s", url, error)
-            if sock is not None:
-                sock.close()
             return
         finally:
             self._connecting = False
         if self._closed:
             sock.close()
             return
-        sock.setblocking(False)
-        self._url, self._socket = url, sock
+        parts = urlsplit(url)
+        self._url, self._socket, self._is_tls = url, sock, parts.scheme == "https"
         self._http2 = Http2Connection(parts.scheme, parts.netloc)
         self._readable = self._loop.io(sock.fileno(), _READ)
         self._writable = self._loop.io(sock.fileno(), _WRITE)
@@ -199,7 +186,7 @@ class LoopCalls:
                 self._heard = time.monotonic()
                 http2.receive(data)
                 # TLS may have decrypted more than it has returned.
-                if len(data) < _READ_BYTES and not self._url.startswith("https"):
+                if len(data) < _READ_BYTES and not self._is_tls:
                     break
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
@@ -214,6 +201,8 @@ class LoopCalls:
                 self._leave()
             elif http2.to_send:
                 self._flush_soon()
+            if http2.pongs and not self._timing:
+                self._begun(self._heard)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -243,10 +232,12 @@ class LoopCalls:
 
     def _expire(self) -> None:
         http2 = self._http2
-        if http2 is None or not (http2.busy or http2.streaming):
+        if http2 is None or not (http2.busy or http2.streaming or http2.pongs):
             self._timing = False
             self._timer.stop()
             return
+        http2.to_send += http2.pongs
+        http2.pongs.clear()
         now = time.monotonic()
         silent = now - self._heard
         if http2.busy and min(silent, now - self._asked) > SILENT_SECONDS:

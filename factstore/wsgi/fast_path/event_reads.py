@@ -20,7 +20,6 @@ from factstore.store.mirror import MirroredStore
 from factstore.store.read_index import HeadRead
 from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.http_request import split_query
-from factstore.wsgi.fast_path.loop_waits import join
 from factstore.wsgi.fast_path.loop_writes import Ended
 from factstore.wsgi.fast_path.stream_answer import StreamAnswer, StreamStart
 
@@ -54,7 +53,7 @@ class EventReads:
             since = Cursor.parse(cursor) if cursor else None
         except FactstoreError:
             return False
-        join(self._store.join_head_read, partial(self._begin, call, query, since, wanted))
+        self._store.join_head_read(partial(self._begin, call, query, since, wanted))
         return True
 
     def _begin(

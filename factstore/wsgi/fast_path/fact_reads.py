@@ -68,11 +68,12 @@ class FactReads:
         if not self._may_read(request, identity):
             return False
         read = FactRead(self._store, request, identity, began, self._timeout, self._end_read)
+        self.running[read] = respond
         try:
             read.start()
         except Unavailable:
+            del self.running[read]
             return False
-        self.running[read] = respond
         return True
 
     def _may_read(self, request: Request, identity: Identity) -> bool:

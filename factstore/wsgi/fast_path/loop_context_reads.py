@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Concatenate, ParamSpec
 
+from factstore.core.errors import FactstoreError
 from factstore.core.services.composition import Services
 from factstore.core.services.context_view import View
 from factstore.core.services.context_wait import ContextWait
@@ -21,10 +23,12 @@ from factstore.wsgi.fast_path.call import Call, Handle
 from factstore.wsgi.fast_path.context_read import ContextReads
 from factstore.wsgi.fast_path.http_response import Answer, Rendered
 from factstore.wsgi.fast_path.loop_wait import LoopWait
-from factstore.wsgi.fast_path.loop_waits import LoopWaits, join
+from factstore.wsgi.fast_path.loop_waits import LoopWaits
 from factstore.wsgi.fast_path.loop_writes import Ended
 
 LOG = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 
 class LoopContextReads:
@@ -51,14 +55,14 @@ class LoopContextReads:
         """Start to read a context; return False if a greenlet has to do it."""
         view = self._contexts.compared_view(call)
         if view is not None:
-            join(self._store.join_head_read, partial(self._compare, call, view))
+            self._store.join_head_read(partial(self._compare, call, view))
             return True
         found = self._contexts.awaited(call)
         if found is None:
             return False
         waiting, leave = found
         if leave is None:
-            join(self._store.join_head_read, partial(self._change, call, waiting))
+            self._store.join_head_read(partial(self._change, call, waiting))
             return True
         due = partial(self._answer, call, waiting, True)
         return self._waits.start(LoopWait(call, waiting, leave, due))
@@ -74,7 +78,7 @@ class LoopContextReads:
             self._ended(call, self._contexts.read)
 
     def _compare(self, call: Call, view: View, head: HeadRead) -> None:
-        self._end(call, partial(self._same, call, view, head))
+        self._end(call, self._same, view, head)
 
     def _same(self, call: Call, view: View, head: HeadRead) -> Answer | Rendered | None:
         state, known = self._store.state(), call.request.headers.known or ()
@@ -84,7 +88,7 @@ class LoopContextReads:
         return None if context is None else self._contexts.answer(call, context)
 
     def _answer(self, call: Call, waiting: ContextWait, waited: bool, state: State | None) -> None:
-        self._end(call, partial(self._changed, call, waiting, waited, state))
+        self._end(call, self._changed, waiting, waited, state)
 
     def _changed(
         self, call: Call, waiting: ContextWait, waited: bool, state: State | None
@@ -98,11 +102,19 @@ class LoopContextReads:
             return partial(self._contexts.read_awaited, state, waiting, waited)
         return self._contexts.answer(call, found, waited=waited)
 
-    def _end(self, call: Call, find: Callable[[], Answer | Rendered | Handle | None]) -> None:
+    def _end(
+        self,
+        call: Call,
+        find: Callable[Concatenate[Call, P], Answer | Rendered | Handle | None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
         """End a read with what is found; otherwise, or after a failure, let a greenlet read."""
         found: Answer | Rendered | Handle | None = None
         try:
-            found = find()
+            found = find(call, *args, **kwargs)
+        except FactstoreError as error:
+            LOG.debug("a greenlet has to answer: %s", error)
         except Exception:  # the request must get a response
             LOG.exception("GET %s failed in the loop.", call.request.target)
         self._ended(call, self._contexts.read if found is None else found)

@@ -75,7 +75,7 @@ class LoopWaits:
             call.attend(partial(self._leave_early, wait))
         try:
             if head is None:
-                join(self._store.join_head_read, partial(self._begin, wait))
+                self._store.join_head_read(partial(self._begin, wait))
             else:
                 self._begin(wait, head)
         except FactstoreError:
@@ -133,7 +133,7 @@ class LoopWaits:
         wait.lags, wait.passed = False, True
         self._started[wait] = time.monotonic() + self._timeout
         try:
-            join(self._store.join_bump, partial(self._begin, wait))
+            self._store.join_bump(partial(self._begin, wait))
         except FactstoreError:
             self._hand_over(wait)
 
@@ -242,20 +242,3 @@ class LoopWaits:
     def _rung(self, wait: LoopWait, tick: int) -> None:
         if wait.tick == tick:
             self.look(wait)
-
-
-def join(
-    joined: Callable[[Callable[[], object]], HeadRead], end: Callable[[HeadRead], None]
-) -> None:
-    """Join a read of the store's newest revision, and call a function with it when it has ended."""
-    heads: list[HeadRead] = []
-    ended: list[bool] = []
-
-    def end_head() -> None:
-        ended.append(True)
-        if heads:
-            end(heads.pop())  # a reference would be a cycle
-
-    heads.append(joined(end_head))
-    if ended:  # at once
-        end(heads.pop())

@@ -8,7 +8,6 @@ their number has no bound.  Several workers keep the metrics in shared files (se
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -25,6 +24,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from factstore.api.services import ROUTE, WAITED
+from factstore.core.short_lock import ShortLock
 from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.middleware.tally import Tally
 from factstore.wsgi.ops.multiprocess_metrics import VARIABLE
@@ -77,7 +77,7 @@ class Metrics:
         self._call_tallies: dict[str, Tally] = {}
         self._lag_tally = Tally(_ETCD_BUCKETS)
         self._lags: list[float] = []  # to tally
-        self._lock = threading.Lock()
+        self._lock = ShortLock()
         self._registry = CollectorRegistry()
         options: dict[str, Any] = {"registry": self._registry, "namespace": "factstore"}
         self._requests = Counter(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gunicorn.http.errors import LimitRequestHeaders
 
+from factstore.wsgi.server.acceptor import Place
 from factstore.wsgi.server.attention import Attention
 from factstore.wsgi.server.request_source import RequestSource
 from factstore.wsgi.server.timeouts import BodyTimeout, RequestTimeout
@@ -55,9 +56,9 @@ class Connection(Attention):
         "_room",
         "_until",
         "origin",
+        "place",
         "read_seconds",
         "receiver",
-        "release_place",
     )
 
     def __init__(
@@ -75,14 +76,18 @@ class Connection(Attention):
         self._left: Any = None  # the greenlet that ends although the connection remains
         self.origin: tuple[Any, Any] = (None, None)
         """The socket that accepted the connection, and the address of the client."""
-        self.release_place: Callable[[], None] | None = None
-        """Called after the connection was closed, unless it has a greenlet of its own."""
+        self.place: Place | None = None
+        """Its place among those that the worker accepts, unless a greenlet has it."""
         self.receiver: RequestSource | None = None
         """Receives the requests, if the fast path may answer them."""
         connections.add(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket; -1 after it was closed."""
+        return self.descriptor
 
     # Phases of a request
 
@@ -93,13 +98,12 @@ class Connection(Attention):
 
     def begin_stream(self, watcher: Watcher) -> ContinueStream | None:
         """Note that the response is a stream of server-sent events."""
-        # The worker imports this module before gevent patches what that one imports.
-        from factstore.wsgi.server.stream import Stream
-
-        request = self._request
-        streams = None if self._tls else self._connections.streams
+        request, connections = self._request, self._connections
+        streams = None if self._tls else connections.streams
         chunked, keeps_alive = request.version > (1, 0), not request.should_close()
-        self.stream = Stream(self, streams, watcher, chunked=chunked, keeps_alive=keeps_alive)
+        self.stream = connections.new_stream(
+            self, streams, watcher, chunked=chunked, keeps_alive=keeps_alive
+        )
         return None if streams is None else self.stream.hand_over
 
     def start_stream(self, request: Request, start: StreamStart) -> None:
@@ -284,10 +288,10 @@ class Connection(Attention):
         if self.receiver is not None:
             self.receiver.closed()
         self._connections.remove(self)
-        self._sock.close()
-        release, self.release_place = self.release_place, None
-        if release is not None:
-            release()
+        self.close_socket()
+        place, self.place = self.place, None
+        if place is not None:
+            place.leave()
 
 
 class _Closed(BaseException):

@@ -22,6 +22,7 @@ PROBE_SECONDS = 6.0
 
 UNSENT_BYTES = 128 * 1024  # in the send buffer of a connection
 _READ = 1  # of libev
+_EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _HUNG_UP = select.EPOLLRDHUP | select.EPOLLERR | select.EPOLLHUP
 EXPIRY_SECONDS = 1.0  # between two searches for connections that have waited for too long
 
@@ -45,12 +46,18 @@ class Connections:
         self.stopping = False
         self.streams: Streams | None = None
         """Those that send streams without greenlets, if there are any."""
+        # The worker imports this module before gevent patches what that one imports.
+        from factstore.wsgi.server.stream import Stream
+
+        self.new_stream = Stream
         self._open: dict[int, Connection] = {}
         self._bodies: dict[Connection, int] = {}  # the one that began first comes first
         self._body_bytes = 0
         self._half_closed: set[Attention] = set()
         self._epoll = monkey.get_original("select", "epoll")()
         self._loop = get_hub().loop
+        self.call_soon: Callable[..., object] = self._loop.run_callback
+        """Calls a function in the hub, with arguments."""
         self._reports = self._loop.io(self._epoll.fileno(), _READ)
         self._reports.start(self._report)
         self._timer = self._loop.timer(PROBE_SECONDS, PROBE_SECONDS)
@@ -63,16 +70,16 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         """Watch a connection until it is removed."""
-        descriptor = connection.fileno()
+        descriptor = connection.descriptor
+        self._epoll.register(descriptor, _EVENTS)
         self._open[descriptor] = connection
         if len(self._open) >= self._most and self.idle:  # the next client would not be accepted
             self.count("idle")
-            self._loop.run_callback(next(iter(self.idle)).close_idle)
-        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+            self.call_soon(next(iter(self.idle)).close_idle)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is about to be closed, which removes it from the epoll set."""
-        self._open.pop(connection.fileno(), None)
+        self._open.pop(connection.descriptor, None)
         self._half_closed.discard(connection)
         self.attended.pop(connection, None)
         self.end_body(connection)
@@ -105,10 +112,6 @@ class Connections:
             connection.check()
         if not self._half_closed:
             self._timer.stop()
-
-    def call_soon(self, call: Callable[[], None]) -> None:
-        """Call a function in the hub."""
-        self._loop.run_callback(call)
 
     def call_every(self, seconds: float, call: Callable[[], None]) -> None:
         """Call a function in the hub every so many seconds."""
@@ -148,7 +151,7 @@ class Connections:
         self._bodies[connection] = self._bodies.get(connection, 0) + size
         self._body_bytes += size
         if self._body_bytes > self.limits.body_bytes:
-            self._loop.run_callback(self._expire_bodies)
+            self.call_soon(self._expire_bodies)
 
     def end_body(self, connection: Connection) -> None:
         """Subtract the body of a request that has ended."""
@@ -165,7 +168,7 @@ class Connections:
         """Close the connections that wait for a request, and others after their next response."""
         self.stopping = True
         for connection in list(self.idle):
-            self._loop.run_callback(connection.close_idle)
+            self.call_soon(connection.close_idle)
 
 
 def set_listener_options(listener: Any, limits: ConnectionLimits) -> None:

@@ -7,18 +7,41 @@ refused before does not send it (RFC 9110, section 10.1.1).
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+import gevent.socket
 
 
 class EarlyBytes:
-    """The part of a connection that sends bytes before the response."""
+    """The part of a connection that sends bytes before the response.
 
-    __slots__ = ("_interim", "_sent_early", "_sock")
+    :param sock: the socket, or its descriptor.
+    :ivar descriptor: that of the socket; -1 after it was closed.
+    """
+
+    __slots__ = ("_interim", "_own", "_sent_early", "descriptor")
 
     def __init__(self, sock: Any) -> None:
-        self._sock = sock
+        self.descriptor: int = sock if isinstance(sock, int) else sock.fileno()
+        self._own = None if isinstance(sock, int) else sock
         self._interim = b""  # what the client waits for before it sends the body
         self._sent_early = 0  # bytes of the response's first line
+
+    @property
+    def _sock(self) -> Any:
+        # gevent's socket has two watchers of the loop, and only a greenlet needs them.
+        if self._own is None:
+            self._own = gevent.socket.socket(fileno=self.descriptor)
+        return self._own
+
+    def close_socket(self) -> None:
+        """Close the socket."""
+        own, descriptor, self.descriptor = self._own, self.descriptor, -1
+        if own is not None:
+            own.close()
+        elif descriptor >= 0:
+            os.close(descriptor)
 
     def send(self, data: bytes) -> int:
         """Keep ``100 Continue``, for which alone gunicorn calls this, until the body is read."""

@@ -73,6 +73,10 @@ class GreenletScheduler:
         """
         return self._new_change_event()
 
+    def may_wait(self) -> bool:
+        """Return False in gevent's hub, in which no greenlet runs while it waits."""
+        return gevent.getcurrent() is not get_hub()
+
     def age(self, flow: Flow) -> float:
         """Return the seconds for which the first waiting request of a flow has waited."""
         return self._queue.age(flow)

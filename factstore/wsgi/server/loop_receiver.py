@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gevent import get_hub
 from gevent.hub import Waiter
 
 from factstore.wsgi.fast_path.http_request import PARTIAL, Request
@@ -46,6 +45,7 @@ class LoopReceiver:
     __slots__ = (
         "_attended",
         "_busy",
+        "_call_soon",
         "_connection",
         "_connections",
         "_counted",
@@ -58,7 +58,6 @@ class LoopReceiver:
         "_more",
         "_parked",
         "_request",
-        "_resume",
         "_since",
         "_waiter",
     )
@@ -72,7 +71,7 @@ class LoopReceiver:
         local: bool,
     ) -> None:
         self._connection = connection
-        self._descriptor: int = connection.fileno()
+        self._descriptor = connection.descriptor
         self._fast_path = fast_path
         self._local = local
         self._connections = connections
@@ -86,8 +85,8 @@ class LoopReceiver:
         self._counted = self._attended = False  # its body, and its client
         self._more = False
         self._since = time.monotonic()  # of the waiting, or of the first part of a request
-        self._resume = get_hub().loop.run_callback
-        connection.set_idle(True)
+        self._call_soon = connections.call_soon
+        self._idle[connection] = None
 
     @property
     def _waits(self) -> bool:
@@ -214,12 +213,12 @@ class LoopReceiver:
         self._since = time.monotonic()
         self._idle[self._connection] = None
         if self._data or self._more:
-            self._resume(self._continue)
+            self._call_soon(self._continue)
 
     def _wake(self, found: Found) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
-            self._resume(waiter.switch, found)
+            self._call_soon(waiter.switch, found)
         elif self._parked:
             self._unpark(found)
 
@@ -228,14 +227,14 @@ class LoopReceiver:
         waiter, streams = self._waiter, self._connections.streams
         if waiter is not None and streams is not None:
             self._waiter, self._parked = None, True
-            self._resume(waiter.switch, PARK)
+            self._call_soon(waiter.switch, PARK)
 
     def _unpark(self, found: Found) -> None:
         """Let another greenlet continue."""
         self._parked = False
         self._connection.set_idle(False)
         if found == b"":
-            self._resume(self._close)
+            self._call_soon(self._close)
         elif (streams := self._connections.streams) is not None:
             self._found = found
             streams.serve_next(self._connection)

@@ -65,7 +65,7 @@ class Receiver(LoopReceiver):
         self._since = time.monotonic()
         self._connection.set_idle(True)
         # What arrived earlier is not reported again.
-        self._resume(self._continue)
+        self._call_soon(self._continue)
         try:
             found: Found = self._waiter.get()
         finally:

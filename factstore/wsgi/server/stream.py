@@ -43,7 +43,7 @@ class Stream:
         keeps_alive: bool,
     ) -> None:
         self.connection = connection
-        self.descriptor: int = connection.fileno()
+        self.descriptor = connection.descriptor
         self.streams = streams
         self.watcher = watcher
         self.chunked = chunked

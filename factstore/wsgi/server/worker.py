@@ -27,7 +27,7 @@ from factstore.wsgi.addresses import is_loopback
 from factstore.wsgi.server.acceptor import Place, Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection
 from factstore.wsgi.server.connections import Connections, set_listener_options
-from factstore.wsgi.server.patching import entry_points_read_once
+from factstore.wsgi.server.patching import plugins_read_once
 from factstore.wsgi.server.request_body import (
     ChunkedBody,
     asks_to_close,
@@ -72,7 +72,7 @@ class Worker(GeventWorker):
 
     def patch(self) -> None:
         """Let gevent patch the standard library."""
-        with entry_points_read_once():
+        with plugins_read_once():
             super().patch()
 
     def load_wsgi(self) -> None:
@@ -118,7 +118,7 @@ class Worker(GeventWorker):
         gc.enable()
         self._ready[0] = 1
 
-    def accept(self, listener: Any, pool: Pool, client: Any, addr: Any) -> bool:
+    def accept(self, listener: Any, pool: Pool, client: int, addr: Any) -> bool:
         """Let a connection wait for its first request in the hub; return False if it cannot."""
         if self._fast_path is None or self._connections is None:
             return False
@@ -126,9 +126,7 @@ class Worker(GeventWorker):
         connection.origin = listener, addr
         local = is_loopback(addr[0] if isinstance(addr, tuple) else "")
         self._use_fast_path(connection, self._fast_path, self._connections, local=local)
-        place = Place(connection.close)
-        pool.add(place, blocking=False)
-        connection.release_place = partial(pool.discard, place)
+        connection.place = Place(pool, connection.close)
         return True
 
     def wsgi_handler(self, listener: Any, client: Any, addr: Any) -> None:

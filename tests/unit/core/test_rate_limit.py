@@ -231,7 +231,7 @@ def test_the_patterns_of_a_projects_streams_and_waiting_requests_are_bounded() -
         limiter.begin_wait("p")()
     leave()
     limiter.begin_wait("p", rate_limit.STACK_PATTERNS)()
-    assert not +vars(limiter)["_open"]
+    assert not vars(limiter)["_open"]
 
 
 def test_conditions_are_charged_by_the_facts_that_they_count() -> None:

@@ -215,9 +215,24 @@ def test_bytes_that_are_not_expected_end_the_connection(
 
 def test_settings_and_pings_are_acknowledged(connection: Http2Connection) -> None:
     connection.receive(frame(PING, 0, 0, b"12345678") + frame(SETTINGS, 0, 0))
-    assert frames(sent(connection)) == [(PING, 1, 0, b"12345678"), (SETTINGS, 1, 0, b"")]
+    assert frames(sent(connection)) == [(SETTINGS, 1, 0, b"")], "the owner answers the ping"
+    assert frames(b"".join(connection.pongs)) == [(PING, 1, 0, b"12345678")]
+    connection.pongs.clear()
     connection.receive(frame(PING, 1, 0, b"12345678") + frame(SETTINGS, 1, 0))
     assert sent(connection) == b""
+    assert connection.pongs == []
+
+
+def test_pings_are_answered_at_once_while_a_message_waits_for_room(
+    connection: Http2Connection, ended: list[bytes | Failure]
+) -> None:
+    assert call(connection, ended, b"x" * 70_000)
+    sent(connection)
+    connection.receive(frame(PING, 0, 0, b"measured"))
+    assert frames(sent(connection)) == [(PING, 1, 0, b"measured")]
+    connection.receive(update(0, 10_000) + update(1, 10_000) + frame(PING, 0, 0, b"is ready"))
+    assert [kind for kind, *_ in frames(sent(connection))] == [DATA], "the rest of the message"
+    assert frames(b"".join(connection.pongs)) == [(PING, 1, 0, b"is ready")]
 
 
 def test_the_limits_of_the_server_are_kept(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Unavailable
-from factstore.store.maintenance import Maintenance
+from factstore.store.maintenance import NOTE_SECONDS, Maintenance
 from tests.eventually import eventually
 from tests.unit.core.factories import ManualClock
 
@@ -26,6 +26,7 @@ class Database:
     compacted: list[int] = field(default_factory=list)
     sweeps: int = 0
     turns: list[float] = field(default_factory=list)
+    notes: list[tuple[int, bool]] = field(default_factory=list)
 
     def purge_deleted(self, deadline: float) -> None:
         self.sweeps += 1
@@ -35,7 +36,7 @@ class Database:
         return self
 
     def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
-        """Nobody reads it here."""
+        self.notes.append((revision, at_once))
 
     def compact(self, revision: int, deadline: float) -> None:
         self.compacted.append(revision)
@@ -55,6 +56,7 @@ class Mirror:
     def __init__(self, *behind: bool) -> None:
         self._behind = list(behind)
         self.moves = 0
+        self.needs_write = False
 
     def is_behind(self, deadline: float) -> bool:
         return self._behind.pop(0) if self._behind else False
@@ -216,3 +218,31 @@ def test_a_round_is_run_at_once_when_a_stack_was_deleted() -> None:
     maintenance.wake()
     eventually(lambda: database.sweeps == 1)
     maintenance.stop()
+
+
+def test_a_worker_notes_how_far_it_has_followed_when_nothing_is_left_to_write() -> None:
+    clock, database, mirror = ManualClock(), Database(head=5), Mirror()
+    maintenance = worker(database, clock, mirror)
+    database.notes.clear()
+    clock.advance(NOTE_SECONDS)
+    mirror.needs_write = True
+    maintenance.round()
+    maintenance.stop()
+    assert database.notes == []
+    mirror.needs_write = False
+    for database.head in (6, 7):  # the second one is too early
+        maintenance.round()
+    clock.advance(NOTE_SECONDS)
+    database.head = 8
+    maintenance.round()
+    database.head = 9
+    maintenance.stop()
+    assert database.notes == [(6, False), (8, False), (9, True)]
+
+
+def test_a_worker_that_cannot_note_how_far_it_has_followed_stops_all_the_same() -> None:
+    class Away(Database):
+        def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
+            raise Unavailable("etcd does not answer")
+
+    worker(Away(), ManualClock()).stop()

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.history_store import Snapshot
 from factstore.core.model.event import PutFact, PutStack, Step
-from factstore.core.ports import Snapshot, Transaction
+from factstore.core.ports import Transaction
 from factstore.core.state.state import State
 from factstore.store.mirror import FILL_SECONDS, MirroredStore
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack

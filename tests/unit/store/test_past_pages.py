@@ -53,7 +53,7 @@ def test_everything_is_read_once_and_in_order(count: int) -> None:
 def test_pages_of_small_values_grow_and_those_of_large_ones_do_not() -> None:
     small, large = stored(9 * PAGE, 10), stored(3 * PAGE, 20_000)
     for store in (small, large):
-        PastReader(cast("EtcdClient", store), KEYS, Decoder(KEYS)).all(9, lambda: 0.0)
+        list(PastReader(cast("EtcdClient", store), KEYS, Decoder(KEYS)).all(9, lambda: 0.0))
     assert max(limit for limit, _ in small.calls) == PAGE_LIMIT
     assert max(limit for limit, _ in large.calls) == PAGE
     assert max(size for _, size in small.calls) < PAGE_BYTES

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from queue import SimpleQueue
 
 import pytest
 
 from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
-from factstore.store.read_index import RETRY_SECONDS, ReadIndex
+from factstore.store.read_index import RETRY_SECONDS, HeadRead, ReadIndex
 from tests.eventually import eventually
 from tests.unit.core.factories import ManualClock
 
@@ -80,11 +79,11 @@ def test_a_reader_that_fails_does_not_affect_others(
 ) -> None:
     ended = threading.Event()
 
-    def fail() -> None:
+    def fail(call: HeadRead) -> None:
         raise ZeroDivisionError
 
     index.join(fail)
-    index.join(ended.set)
+    index.join(lambda call: ended.set())
     database.answers.put(5)
     database.answers.put(5)
     assert ended.wait(60)
@@ -214,16 +213,16 @@ class Loop:
 
 
 def test_readers_that_arrive_during_a_call_share_the_next_one(database: Database) -> None:
-    loop, found = Loop(), list[str]()
+    loop, found = Loop(), list[int]()
     index = ReadIndex(database.head, ManualClock(), threading.Event, loop.start)
-    calls = [index.join(partial(found.append, name)) for name in "abc"]
+    calls = [index.join(lambda call: found.append(call.revision)) for _ in "abc"]
     assert calls[1] is calls[2] is not calls[0]
     loop.calls.pop()(5)
-    assert (found, calls[0].revision) == (["a"], 5)
+    assert found == [5]
     loop.calls.pop()(6)
-    assert (found, calls[1].revision) == (["a", "b", "c"], 6)
+    assert found == [5, 6, 6]
     assert database.questions == 0
-    index.join(lambda: None)
+    index.join(lambda call: None)
     assert len(loop.calls) == 1
 
 
@@ -235,11 +234,11 @@ def test_a_call_without_a_response_is_repeated_by_the_thread(
     loop.open = starts
     index = ReadIndex(database.head, ManualClock(), threading.Event, loop.start)
     index.start()
-    first = index.join(ended.release)
+    first = index.join(lambda call: ended.release())
     if starts:
         loop.calls.pop()(None)
     assert database.asked.acquire(timeout=10)
-    second = index.join(ended.release)
+    second = index.join(lambda call: ended.release())
     assert loop.calls == [], "one call at a time"
     loop.open = True
     database.answers.put(5)
@@ -253,11 +252,11 @@ def test_a_call_without_a_response_is_repeated_by_the_thread(
 
 
 def test_readers_are_released_when_the_index_stops_during_a_call(database: Database) -> None:
-    loop, found = Loop(), list[str]()
+    loop, found = Loop(), list[HeadRead]()
     index = ReadIndex(database.head, ManualClock(), threading.Event, loop.start)
     index.start()
-    calls = [index.join(partial(found.append, name)) for name in "ab"]
+    calls = [index.join(found.append) for _ in "ab"]
     index.stop()
     loop.calls.pop()(None)
-    assert found == ["b", "a"]
+    assert found == calls[::-1]
     assert all(isinstance(call.error, Unavailable) for call in calls)

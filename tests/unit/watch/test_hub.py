@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from factstore.core.errors import CursorExpired
+from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_patterns import StackPatterns
@@ -35,6 +35,7 @@ SELECTIONS = [
     for project_id, pattern in (("project", "*"), ("project", "a?"), (None, "a"), (None, "*"))
 ]
 WATCHED: list[Watched] = [A, B, C, *SELECTIONS]
+SIZES = st.sampled_from([0, 100, 3_000, 30_000])
 
 
 def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event:
@@ -68,7 +69,9 @@ class HubAgainstAList(RuleBasedStateMachine):
         super().__init__()
         self.patches = pytest.MonkeyPatch()
         self.patches.setattr(selections, "IDLE_SELECTIONS", 1)
-        self.hub = Hub(HistoryLimits(6, 20_000, 900))
+        self.hub = Hub(HistoryLimits(6, 20_000, 900), may_wait=lambda: False)
+        self.past: list[list[Event]] | None = None  # by revision, while it is still to be read
+        self.past_since = 0
         self.revision = 0
         self.reset_at = 0
         self.published: list[Event] = []
@@ -77,7 +80,7 @@ class HubAgainstAList(RuleBasedStateMachine):
 
     @rule(
         scopes=st.lists(st.sampled_from([A, B, C]), max_size=3, unique=True),
-        size=st.sampled_from([0, 100, 3_000, 30_000]),
+        size=SIZES,
         skip=st.integers(1, 3),
     )
     def publish(self, scopes: list[Scope], size: int, skip: int) -> None:
@@ -90,8 +93,38 @@ class HubAgainstAList(RuleBasedStateMachine):
     def restart(self, back: int, forth: int) -> None:
         self.revision = max(self.reset_at, self.revision - back) + forth
         self.reset_at = self.revision
-        self.published = []
+        self.published, self.past = [], None
         self.hub.reset(self.revision)
+
+    @rule(
+        past=st.lists(
+            st.tuples(st.lists(st.sampled_from([A, B, C]), max_size=3, unique=True), SIZES),
+            max_size=5,
+        )
+    )
+    def restart_with_a_recent_snapshot(self, past: list[tuple[list[Scope], int]]) -> None:
+        self.past_since = self.revision
+        self.past = []
+        for scopes, size in past:
+            self.revision += 1
+            self.past.append([event(scope, self.revision, size) for scope in scopes])
+        self.revision += 1
+        self.reset_at = self.revision
+        self.published = []
+        self.hub.reset(self.revision, self.past_since)
+
+    @precondition(lambda self: self.past is not None)
+    @rule(lost=st.sampled_from([False, False, True]))
+    def the_past_is_read(self, lost: bool) -> None:
+        assert self.past is not None
+        found = self.hub.new_past(self.past_since)
+        for number, events in enumerate(self.past, self.past_since + 1):
+            found.add(number, events)
+        self.hub.put_past(None if lost else found, self.reset_at)
+        if not lost:
+            self.published = [each for events in self.past for each in events] + self.published
+            self.reset_at = self.past_since
+        self.past = None
 
     def teardown(self) -> None:
         self.patches.undo()
@@ -105,9 +138,14 @@ class HubAgainstAList(RuleBasedStateMachine):
         for (of, name), at in list(self.readers.items()):
             due = [e for e in self.published if includes(of, e.scope) and e.revision > at]
             due.sort(key=lambda each: (each.revision, each.scope))
+            awaits = self.past is not None and self.past_since <= at < self.reset_at
             try:
                 found = self.hub.read(of, at, events=events, size=size)
+            except Unavailable:
+                assert awaits, "a reader waits for the past that does not read it"
+                continue
             except CursorExpired:
+                assert not awaits, "history was refused that is being read"
                 assert self.has_dropped(of, at), "history was refused that had to be there"
                 self.readers[of, name] = self.revision
                 continue
@@ -149,7 +187,7 @@ class HubAgainstAList(RuleBasedStateMachine):
         at = max(0, self.revision - back)
         try:
             told = bool(everything(self.hub, of, at).events)
-        except CursorExpired:
+        except (CursorExpired, Unavailable):
             told = True
         assert self.hub.wait(of, at, 0) == told
 
@@ -168,6 +206,34 @@ class HubAgainstAList(RuleBasedStateMachine):
 
 TestHubAgainstAList = HubAgainstAList.TestCase
 TestHubAgainstAList.settings = settings(max_examples=150, stateful_step_count=25)
+
+REVISIONS = st.lists(
+    st.tuples(st.lists(st.sampled_from([A, B, C]), min_size=1, max_size=3, unique=True), SIZES),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=60)
+@given(past=REVISIONS, present=REVISIONS, selected=st.booleans())
+def test_events_that_are_read_later_precede_the_present_ones_or_a_gap_is_reported(
+    past: list[tuple[list[Scope], int]], present: list[tuple[list[Scope], int]], selected: bool
+) -> None:
+    tried = HubAgainstAList()
+    try:
+        tried.restart_with_a_recent_snapshot(past)
+        if selected:
+            tried.all_readers_read(4, 10**6)
+        for scopes, size in present:
+            tried.publish(scopes, size, 1)
+        tried.the_past_is_read(False)
+        for at in range(tried.revision + 1):
+            tried.readers |= {(of, next(tried.names)): at for of in WATCHED}
+        for events, size in ((2, 1500), (9, 10**9), (9, 10**9)):
+            tried.all_readers_read(events, size)
+        tried.memory_is_bounded()
+    finally:
+        tried.teardown()
 
 
 def test_a_listener_is_called_once_for_each_revision_of_its_stacks() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
 from factstore.watch import channel as channels
-from factstore.watch import hub as hubs
+from factstore.watch import hub_readers as hubs
 from factstore.watch.channel import Channel
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.history_store import Snapshot
 from factstore.core.model.event import PutFact, PutStack, Step, StepResult
-from factstore.core.ports import Snapshot
 from factstore.core.state.state import State
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
@@ -39,7 +39,7 @@ class Scripted:
         self.silent = threading.Event()
         self.interrupted = threading.Event()
 
-    def open(self) -> Snapshot:
+    def open(self, *, recent: bool = False) -> Snapshot:
         self.asked.append("open")
         at = self.openings.pop(0)
         if isinstance(at, Exception):
@@ -176,9 +176,9 @@ def test_it_is_not_ready_before_the_state_was_read(hub: Hub) -> None:
     released = threading.Event()
 
     class Slow(Scripted):
-        def open(self) -> Snapshot:
+        def open(self, *, recent: bool = False) -> Snapshot:
             assert released.wait(60)
-            return super().open()
+            return super().open(recent=recent)
 
     backend = Slow([4], [])
     pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]

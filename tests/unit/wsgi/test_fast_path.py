@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from unittest.mock import Mock, patch
 
 import pytest
@@ -751,7 +752,12 @@ def heads(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], 
     """Reads of the store's newest revision, which end when a test calls them."""
     found: list[Callable[[], object]] = []
     head = Mock(error=None, revision=worker.store.state().revision)
-    monkeypatch.setattr(worker.store, "join_head_read", lambda end: found.append(end) or head)
+
+    def join(end: Callable[[Mock], object]) -> Mock:
+        found.append(partial(end, head))
+        return head
+
+    monkeypatch.setattr(worker.store, "join_head_read", join)
     return found
 
 
@@ -840,10 +846,8 @@ class Store:
         self.now = Mock(revision=5)
         self.now.fact.return_value = "the fact"
 
-    def join_head_read(self, ended: Mock) -> Mock:
-        call = Mock(error=None, revision=0)
-        self.ended.append((call, ended))
-        return call
+    def join_head_read(self, ended: Mock) -> None:
+        self.ended.append((Mock(error=None, revision=0), ended))
 
     join_bump = join_head_read
 
@@ -856,7 +860,7 @@ class Store:
     def end(self, revision: int = 0, error: FactstoreError | None = None) -> None:
         call, ended = self.ended.pop()
         call.revision, call.error = revision, error
-        ended()
+        ended(call)
 
 
 @pytest.fixture

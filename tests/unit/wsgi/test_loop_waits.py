@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -298,9 +299,7 @@ def test_a_read_waits_no_longer_than_usual_for_a_revision_of_another_client(
     cursor, revision = worker.context.get(SCOPE).cursor, worker.store.state().revision
     head = Mock(error=None, revision=revision + 1)
     ends: list[Any] = []
-    monkeypatch.setattr(
-        worker.store, "join_head_read", Mock(side_effect=lambda end: [ends.append(end), head][1])
-    )
+    monkeypatch.setattr(worker.store, "join_head_read", lambda end: ends.append(partial(end, head)))
     raw = request_bytes("GET", f"/v1/stacks/s/context?since={cursor}")
     found: list[Response] = []
     assert waits.path.start(read(raw), found.append, waits.attend, local=True)

@@ -1,4 +1,4 @@
-"""Entry points are read once while gevent patches the standard library."""
+"""Plugins of gevent are searched once while it patches the standard library."""
 
 from __future__ import annotations
 
@@ -6,13 +6,28 @@ import re
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
-from factstore.wsgi.server.patching import entry_points_read_once
+from factstore.wsgi.server.patching import plugins_read_once
 
 
-def test_entry_points_are_the_same_but_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugins_of_gevent_are_found_and_read_once_and_others_as_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for directory, name, version in (
+        ("first", "plugin", "2"),
+        ("second", "plugin", "1"),
+        ("second", "other", "1"),
+    ):
+        made = tmp_path / directory / f"{name}-{version}.dist-info"
+        made.mkdir(parents=True)
+        (made / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+        group = "gevent.plugins.monkey.did_patch_all" if name == "plugin" else "others"
+        (made / "entry_points.txt").write_text(f"[{group}]\nx = {name}:v{version}\n")
+    monkeypatch.syspath_prepend(tmp_path / "second")
+    monkeypatch.syspath_prepend(tmp_path / "first")
     real = metadata.entry_points
     reads: list[dict[str, str]] = []
 
@@ -21,12 +36,19 @@ def test_entry_points_are_the_same_but_read_once(monkeypatch: pytest.MonkeyPatch
         return real(**criteria)
 
     monkeypatch.setattr(metadata, "entry_points", reading)
-    with entry_points_read_once():
-        scripts = metadata.entry_points(group="console_scripts")
-        assert {each.name for each in scripts} >= {"factstore", "factstore-agent"}
-        assert set(scripts) == set(real(group="console_scripts"))
-        assert not metadata.entry_points(group="nothing")
-    assert reads == [{}]
+    with plugins_read_once():
+        for group in ("gevent.plugins.monkey.did_patch_all", "gevent.plugins.monkey.none"):
+            assert set(metadata.entry_points(group=group)) == set(real(group=group))
+        (plugin,) = (
+            each.value
+            for each in metadata.entry_points(group="gevent.plugins.monkey.did_patch_all")
+            if each.name == "x"
+        )
+        assert plugin == "plugin:v2"
+        assert reads == []
+        (other,) = metadata.entry_points(group="others")
+        assert other.value == "other:v1"
+        assert reads == [{"group": "others"}]
     assert metadata.entry_points is reading
 
 

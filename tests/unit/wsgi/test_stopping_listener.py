@@ -35,10 +35,9 @@ def test_a_worker_that_has_to_end_closes_the_connections_that_have_no_greenlet()
 
     def close() -> None:
         closed.append(place)
-        pool.discard(place)
+        place.leave()
 
-    place = Place(close)
-    pool.add(place, blocking=False)
+    place = Place(pool, close)
     assert pool.free_count() == 1
     pool.kill(timeout=10)
     assert closed == [place]

@@ -1,0 +1,76 @@
+"""The history of a database, as the domain follows it.
+
+Deadlines are those of :mod:`factstore.core.ports`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from factstore.core.model.event import Mutation, Step
+from factstore.core.model.fact import Fact
+
+KnownFact = Callable[[str, str], Fact | None]
+"""Returns the present fact of a stack, by the stack's id and the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The contents of a store at one revision, and the store's epoch.
+
+    :param lost_at: the newest revision that can no longer be read, and that no worker is known to have
+        followed; 0 if all were followed.
+    :param signing_key: known to the workers of this store alone.
+    :param since: the revision after which the history before the snapshot can be read; None if the
+        snapshot is the oldest one that can be followed.
+    """
+
+    epoch: str
+    revision: int
+    mutations: Sequence[Mutation]
+    lost_at: int = 0
+    signing_key: bytes = field(default=b"", repr=False)
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastSteps:
+    """A part of the history: the contents at a revision, and the steps after it, each read once."""
+
+    contents: Iterator[Mutation]
+    steps: Iterator[Step]
+
+
+class HistoryStore(Protocol):
+    """The part of a backend that reads its contents and follows its changes."""
+
+    def open(self, *, recent: bool = False) -> Snapshot:
+        """Return a snapshot after which no history has been compacted.
+
+        It is the oldest one that belongs to the history of the service.
+
+        :param recent: True for the newest one instead, after which is all that no worker is known to
+            have followed.
+        """
+
+    def follow(self, after: int) -> Iterator[Step]:
+        """Return all steps after a revision in order; the iterator waits indefinitely for the next.
+
+        :raises CursorExpired: the history was compacted or belongs to another epoch; open again.
+        :raises Unavailable: the connection was lost; follow again.
+        """
+
+    def read_past(self, after: int, upto: int, known: KnownFact) -> PastSteps:
+        """Return the history between two revisions; its iterators have these errors, too.
+
+        A step after *upto* must have been followed already.
+
+        :param known: facts that need not be decoded again, if they have not changed since.
+        :raises CursorExpired: the history was compacted.
+        :raises Unavailable: the connection was lost; read again.
+        """
+
+    def interrupt(self) -> None:
+        """Make a running :meth:`follow` or :meth:`read_past` raise Unavailable."""

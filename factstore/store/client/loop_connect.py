@@ -1,0 +1,50 @@
+"""Opens the sockets on which calls are made from gevent's loop."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+import gevent.socket
+import gevent.ssl
+
+from factstore.store.types import Credentials
+
+CONNECT_SECONDS = 1.0
+
+
+def connect(url: str, credentials: Credentials) -> Any:
+    """Return a socket for HTTP/2 to an endpoint; the current greenlet waits for it.
+
+    :raises OSError: the endpoint cannot be reached, or does not offer HTTP/2.
+    :raises ValueError: the URL is not valid.
+    """
+    parts, sock = urlsplit(url), None
+    try:
+        with gevent.Timeout(CONNECT_SECONDS, OSError("timed out")):
+            sock = gevent.socket.create_connection((parts.hostname, parts.port or 2379))
+            sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
+            if parts.scheme == "https":
+                sock = _context(credentials).wrap_socket(sock, server_hostname=parts.hostname)
+                if sock.selected_alpn_protocol() != "h2":
+                    raise OSError("the server does not offer HTTP/2")
+    except BaseException:
+        if sock is not None:
+            sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+def _context(own: Credentials) -> Any:
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if own.ca_file:
+        context.load_verify_locations(own.ca_file)
+    else:
+        context.load_default_certs()
+    if own.cert_file:
+        context.load_cert_chain(own.cert_file, own.key_file)
+    context.set_alpn_protocols(["h2"])
+    return context
