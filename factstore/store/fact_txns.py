@@ -90,8 +90,8 @@ class FactTxns:
             compares += others
             parts.append(encode_compares(others))
         operations: list[Operation] = []
-        for fact in commit.puts:
-            key, value = keys.get(fact.path) or folder + fact.path.encode(), codec.encode_fact(fact)
+        for fact, value in zip(commit.puts, codec.encode_facts(commit.puts), strict=True):
+            key = keys.get(fact.path) or folder + fact.path.encode()
             operations.append(_new(PutKey, (key, value, fact.lease)))
             parts.append(encode_put(key, value, fact.lease))
         return Txn(compares, operations, b"".join(parts), stack.project_id)

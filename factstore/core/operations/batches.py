@@ -32,7 +32,7 @@ def check_batch(
             f"at most {BATCH_OPERATIONS} are allowed together.",
             code="batch_too_large",
         )
-    size = sum(len(put.text) + len(put.path) for put in requests if isinstance(put, Put))
+    size = sum([len(put.text) + len(put.path) for put in requests if isinstance(put, Put)])
     if size > BATCH_BYTES:
         raise TooLarge(
             f"the batch's values and paths are {size} characters as canonical JSON; "

@@ -70,6 +70,36 @@ def test_a_fact_is_decoded_unchanged(made: Fact) -> None:
     assert codec.decode_fact(record, made.path, **numbers) == made
 
 
+@given(
+    st.lists(
+        st.one_of(
+            facts,
+            sealed_facts,
+            # The same except for one field, as those of one write.
+            *(
+                st.builds(replace, st.just(fact("p")), **{name: each})
+                for name, each in {
+                    "text": values.map(canonical),
+                    "path": paths,
+                    "kind": kinds,
+                    "created_at": words,
+                    "updated_at": words,
+                    "updated_by": words,
+                    "request_id": words,
+                    "ttl": st.none() | st.integers(5, 60),
+                    "member": st.none() | words,
+                    "cause": counts,
+                    "sealed": st.just("x"),
+                }.items()
+            ),
+        ),
+        max_size=5,
+    )
+)
+def test_facts_are_encoded_together_as_one_by_one(made: list[Fact]) -> None:
+    assert codec.encode_facts(made) == [codec.encode_fact(each) for each in made]
+
+
 @given(stacks)
 def test_a_stack_is_decoded_unchanged(made: Stack) -> None:
     record = codec.encode_stack(made)
