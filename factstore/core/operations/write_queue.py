@@ -84,15 +84,17 @@ class Place:
     """The place of one write in a queue, from its first plan until it is done.
 
     A context manager; the write leaves the queue at the end.
+
+    :ivar claims: what the write depends on and what it changes.
     """
 
-    __slots__ = ("_ahead", "_behind", "_claims", "_free", "_number", "_queue", "_scope")
+    __slots__ = ("_ahead", "_behind", "_free", "_number", "_queue", "_scope", "claims")
 
     def __init__(self, queue: WriteQueue) -> None:
         self._queue = queue
         self._number = -1
         self._scope: Scope | None = None
-        self._claims: dict[Hashable, int] = {}
+        self.claims: dict[Hashable, int] = {}
         self._ahead: set[Place] = _NOBODY
         self._behind: list[Place] = []
         self._free: WakeUp | None = None
@@ -146,10 +148,10 @@ class Place:
         if claimed is None:
             claimed = queue.stacks[scope] = _Claimed()
         wanted = claims(transaction)
-        if self._claims:
+        if self.claims:
             ahead = claimed.add(self, self._replace_claims(claimed, wanted))
         else:
-            self._claims = wanted
+            self.claims = wanted
             ahead = claimed.add(self, wanted)
         # An earlier write that is planned again may claim more.  It does not wait for later ones,
         # so that no two writes ever wait for each other.
@@ -159,7 +161,7 @@ class Place:
         self, claimed: _Claimed, wanted: Mapping[Hashable, int]
     ) -> dict[Hashable, int]:
         """Return the claims to add to those of an earlier plan; remove those that they replace."""
-        own, more, replaced = self._claims, {}, {}
+        own, more, replaced = self.claims, {}, {}
         for thing, claim in wanted.items():
             before = own.get(thing, 0)
             if before | claim != before:
@@ -176,11 +178,11 @@ class Place:
             if self._scope is None:
                 return
             claimed = queue.stacks[self._scope]
-            claimed.remove(self, self._claims)
+            claimed.drop(self, self.claims)
             if claimed.empty:
                 del queue.stacks[self._scope]
             self._scope = None
-            self._claims = {}
+            self.claims = {}
             if not self._behind:
                 return
             behind, self._behind = self._behind, []
@@ -199,11 +201,16 @@ _Places = dict[Hashable, dict[Place, None]]
 
 
 class _Claimed:
-    """The claims on the things of one stack: the places that hold each kind of claim, by thing."""
+    """The claims on the things of one stack: the places that hold each kind of claim, by thing.
 
-    __slots__ = ("_changes", "_creates", "_guards")
+    The claims of a place that is alone in the stack, as most are, are only listed by thing when another
+    one arrives.
+    """
+
+    __slots__ = ("_alone", "_changes", "_creates", "_guards")
 
     def __init__(self) -> None:
+        self._alone: Place | None = None
         self._guards: _Places = {}
         self._creates: _Places = {}
         self._changes: _Places = {}
@@ -211,10 +218,20 @@ class _Claimed:
     @property
     def empty(self) -> bool:
         """True if there are no claims."""
-        return not (self._guards or self._creates or self._changes)
+        return not (self._alone or self._guards or self._creates or self._changes)
 
     def add(self, place: Place, claims: Mapping[Hashable, int]) -> set[Place]:
         """Add claims; return the places whose claims on the same things are not compatible."""
+        alone = self._alone
+        if alone is place or self.empty:
+            self._alone = place
+            return _NOBODY
+        if alone is not None:
+            self._alone = None
+            self._list(alone, alone.claims)
+        return self._list(place, claims)
+
+    def _list(self, place: Place, claims: Mapping[Hashable, int]) -> set[Place]:
         others = _NOBODY
         guards, creates, changes = self._guards, self._creates, self._changes
         for thing, claim in claims.items():
@@ -231,8 +248,17 @@ class _Claimed:
                 places[thing] = {place: None}
         return others
 
+    def drop(self, place: Place, claims: Mapping[Hashable, int]) -> None:
+        """Remove all claims of a place."""
+        if self._alone is place:
+            self._alone = None
+        else:
+            self.remove(place, claims)
+
     def remove(self, place: Place, claims: Mapping[Hashable, int]) -> None:
-        """Remove claims."""
+        """Remove claims that others replace."""
+        if self._alone is place:
+            return
         guards, creates, changes = self._guards, self._creates, self._changes
         for thing, claim in claims.items():
             places = changes if claim == CHANGE else guards if claim == GUARD else creates

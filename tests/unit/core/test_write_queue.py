@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from factstore.core.errors import Conflict, OutcomeUnknown, Unavailable
 from factstore.core.model.fact import Delete, Put
 from factstore.core.model.precondition import ABSENT, EXISTS
 from factstore.core.model.transaction import Transaction
-from factstore.core.operations.write_queue import Place, WriteQueue
+from factstore.core.operations.write_queue import CHANGE, Place, WriteQueue, claims
 from factstore.core.state.state import State
 from tests.backends.memory import MemoryBackend
 from tests.unit.core.factories import SCOPE, ManualClock, put, stack, state_with
@@ -228,6 +228,41 @@ def test_two_writes_that_do_not_wait_for_each_other_both_succeed(
         return
     assert entered == [True, True]
     assert None not in [backend.commit(transaction, 0) for transaction in planned]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.none() | requests), max_size=9))
+def test_the_claims_of_several_writes_are_compared_thing_by_thing(
+    steps: list[tuple[int, list[Put | Delete] | None]],
+) -> None:
+    queue = WriteQueue(ManualClock(), threading.Event)
+    entered: dict[int, tuple[Place, int, dict[Hashable, int]]] = {}
+    for number, (slot, planned) in enumerate(steps):
+        if planned is None:
+            if slot in entered:
+                entered.pop(slot)[0].leave()
+            continue
+        try:
+            transaction = writes(*planned)
+        except Conflict:
+            continue
+        place, arrived, own = entered.pop(slot, (Place(queue), number, {}))
+        more = {
+            thing: claim | own.get(thing, 0)
+            for thing, claim in claims(transaction).items()
+            if claim | own.get(thing, 0) != own.get(thing, 0)
+        }
+        waits = any(
+            earlier < arrived and (claim != others[thing] or claim == CHANGE)
+            for _, earlier, others in entered.values()
+            for thing, claim in more.items()
+            if thing in others
+        )
+        assert place.enter_at_once(transaction) is not waits
+        if not waits:
+            entered[slot] = place, arrived, own | more
+    for place, _, _ in entered.values():
+        place.leave()
+    assert queue.stacks == {}
 
 
 # In the transactor
