@@ -86,3 +86,13 @@ def test_background_work_does_not_wait_for_requests() -> None:
     wake_up.set()
     assert woken.wait(60)
     assert len(requests.served) < 9
+
+
+def test_only_greenlets_may_wait_and_not_the_loop_that_serves_them() -> None:
+    scheduler = GreenletScheduler(ManualClock())
+    found: list[bool] = []
+    gevent.get_hub().loop.run_callback(lambda: found.append(scheduler.may_wait()))
+    gevent.sleep(0)
+    found.append(scheduler.may_wait())
+    found.append(gevent.spawn(scheduler.may_wait).get(timeout=10))
+    assert found == [False, True, True]
