@@ -41,12 +41,7 @@ from factstore.store.past import PastReader
 from factstore.store.past_steps import PastStepsReader
 from factstore.store.started_commit import BatchedCommit
 from factstore.store.txn import compares_for, operations_for, split_pulses
-from factstore.store.types import (
-    Compacted,
-    Compare,
-    LeaseExpired,
-    Txn,
-)
+from factstore.store.types import Compacted, Compare, LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
 
