@@ -19,7 +19,7 @@ from werkzeug.exceptions import NotFound as RoutingNotFound
 
 from factstore import SERVICE_TYPE
 from factstore.api.media import error_type
-from factstore.core.errors import FactstoreError, Throttled, Unavailable
+from factstore.core.errors import FactstoreError, Throttled, Unauthorized, Unavailable
 from factstore.core.model.path import quoted
 
 LOG = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ LOG = logging.getLogger(__name__)
 BODY_BYTES = 1024 * 1024
 PREFIX = f"{SERVICE_TYPE}."
 HELP_PAGE = "/v1/docs/errors"
+GRANT_CHALLENGE = 'Bearer realm="factstore", error="invalid_token"'
 INTERNAL_ERROR = "The service failed. Its log has the cause, next to this request's id."
 
 STATUS: dict[str, tuple[int, str]] = {
@@ -175,8 +176,10 @@ def register(app: Flask) -> None:
 
 
 def error_headers(error: FactstoreError) -> dict[str, str]:
-    """Return the headers that an error adds to its answer: ``Retry-After`` and ``ETag``."""
+    """Return the headers of an error: ``Retry-After``, ``ETag`` or ``WWW-Authenticate``."""
     headers = {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = GRANT_CHALLENGE
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error.extra.get("retry_after"), int):

@@ -5,6 +5,7 @@ The tree::
     FactstoreError
     ├── Invalid                 the request is malformed; repeating it cannot succeed
     ├── TooLarge                a size limit is exceeded
+    ├── Unauthorized            the caller's credential is not valid, or not any more
     ├── Forbidden               the caller lacks the permission
     ├── NotFound                the resource is missing or belongs to another project
     ├── Conflict                the request contradicts the stored state
@@ -64,6 +65,12 @@ class TooLarge(FactstoreError):
     """A value, body or batch exceeds its limit."""
 
     code = "too_large"
+
+
+class Unauthorized(FactstoreError):
+    """The caller's credential is not valid, or not any more."""
+
+    code = "unauthorized"
 
 
 class Forbidden(FactstoreError):

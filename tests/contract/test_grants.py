@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from factstore.core.errors import Forbidden, NotFound
+from factstore.core.errors import Forbidden, NotFound, Unauthorized
 from factstore.core.model.fact import Author, Put, Scope
 from factstore.core.model.grant import Grant, GrantRequest, IssuedGrant
 from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
-from factstore.core.model.precondition import ANY
+from factstore.core.model.precondition import ABSENT, ANY
 from factstore.core.model.quota import Quota, no_quotas
 from factstore.core.model.record import RecordKey
 from factstore.core.operations import instance_grants
@@ -274,8 +274,17 @@ def test_nothing_is_written_under_an_ended_grant(worker: Worker, scope: Scope) -
         lambda: worker.members.set_state(scope, "c1", "ready", generation, by),
         lambda: worker.members.depart(scope, "c1", "left", generation, by),
         lambda: worker.waiters.signal(scope, "w", SignalRequest.of({}), by),
+        # These would be refused with a valid grant, too, for other reasons.
+        lambda: worker.put(scope, "nodes/c1/a/b", by=by),
+        lambda: worker.put(scope, "nodes/c1/a", 1, by=by),
+        lambda: worker.facts.delete(scope, "nodes/c1/missing", by, ANY),
+        lambda: worker.facts.delete(scope, "nodes/c1/a", by, ABSENT),
+        lambda: worker.members.set_state(scope, "c1", "ready", "abc", by),
+        lambda: worker.waiters.signal(scope, "missing", SignalRequest.of({}), by),
+        lambda: worker.grants.renew(scope, issued.grant.id, None, by),
+        lambda: worker.grants.revoke(scope, issued.grant.id, by),
     ):
-        with pytest.raises(Forbidden, match="revoked"):
+        with pytest.raises(Unauthorized, match="revoked"):
             write()
     worker.store.refresh(soon())
     assert events_since(worker, scope, before) == []
@@ -290,7 +299,7 @@ def test_a_write_that_races_with_a_revocation_loses(world: World, scope: Scope) 
         slow.put(scope, "nodes/c1/a", by=by)
         lagging.lag()
         quick.grants.revoke(scope, issued.grant.id, author())
-        with pytest.raises(Forbidden, match="revoked"):
+        with pytest.raises(Unauthorized, match="revoked"):
             slow.put(scope, "nodes/c1/a", 2, by=by)
         assert quick.value(scope, "nodes/c1/a") == "1"
     finally:
@@ -305,13 +314,15 @@ def test_a_deleted_stack_is_not_brought_back_by_its_instances(worker: Worker, sc
     for write in (
         lambda: worker.put(scope, "nodes/c1/a", by=by),
         lambda: worker.members.join(scope, "c1", JoinRequest.of("g"), by),
+        lambda: worker.members.depart(scope, "c1", "left", "abc", by),
+        lambda: worker.grants.renew(scope, issued.grant.id, None, by),
     ):
-        with pytest.raises(Forbidden):
+        with pytest.raises(Unauthorized):
             write()
     with pytest.raises(NotFound):
         worker.stacks.get(scope)
     worker.put(scope, "b")
-    with pytest.raises(Forbidden):  # the new stack is not theirs
+    with pytest.raises(Unauthorized):  # the new stack is not theirs
         worker.put(scope, "nodes/c1/a", by=by)
     assert worker.paths(scope) == ["b"]
 

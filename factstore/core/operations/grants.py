@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Author, Scope
@@ -26,7 +26,7 @@ from factstore.core.model.grant import (
 from factstore.core.model.grant_secret import signed_secret
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
-from factstore.core.model.record import Record, RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.state.state import State
 
@@ -217,37 +217,6 @@ def grant_of(view: View, grant: str) -> Grant:
 def grants_in(view: View) -> Collection[Grant]:
     """Return all grants of a stack, in no order, also those that are no longer valid."""
     return view.stack_state.records(Grant).values() if view.stack_state else ()
-
-
-class Records(Protocol):
-    """The records of a stack."""
-
-    def record(self, key: RecordKey) -> Record | None:
-        """Return the record with a key, or None."""
-
-
-def guards_on_grant(records: Records, grant: str) -> dict[RecordKey, int]:
-    """Return the guards that keep a write from being made with a grant that has ended.
-
-    So a stack that was deleted is not created again by one of its own instances.
-
-    :raises Forbidden: the grant, or the one that it was issued from, does not exist any more.
-    """
-    own = _not_revoked(records, grant)
-    guards = {own.record_key: own.revision}
-    if own.parent:
-        parent = _not_revoked(records, own.parent)
-        guards[parent.record_key] = parent.revision
-    return guards
-
-
-def _not_revoked(records: Records, grant: str) -> Grant:
-    record = records.record(RecordKey(Grant, grant))
-    if not isinstance(record, Grant):
-        raise Forbidden(
-            "the grant was revoked, or its stack was deleted, before anything was written."
-        )
-    return record
 
 
 def parent_of(view: View, grant: Grant) -> Grant | None:

@@ -17,7 +17,7 @@ from factstore.core.model.quota import UNLIMITED, UNLIMITED_QUOTA, Quota
 from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction, TreeGuards
 from factstore.core.operations.facts import WriteFacts
-from factstore.core.operations.grants import guards_on_grant
+from factstore.core.operations.grant_guards import guards_on_grant
 from factstore.core.operations.operation import Draft
 from factstore.core.operations.tree import tree_guards
 from factstore.core.state.stack_state import StackState

@@ -13,7 +13,7 @@ from factstore.core.model.fact import Author, Scope, Stack
 from factstore.core.model.quota import UNLIMITED_QUOTA, Quotas
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction
 from factstore.core.operations.facts import WriteFacts
-from factstore.core.operations.grants import guards_on_grant
+from factstore.core.operations.grant_guards import guards_on_grant
 from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.plain_puts import plan_plain_puts
 from factstore.core.operations.quota import check_quota
@@ -56,6 +56,8 @@ class Planner:
         new_stack = self._stack_factory(scope, author) if operation.creates_stack else None
         with state.read():
             view = View(state, scope, now, new_stack, full=full)
+            # Before any other refusal, so that a caller without a valid grant always gets this one.
+            own = guards_on_grant(view, author.grant) if author and author.grant else {}
             draft = operation.plan(view)
             if draft.empty:
                 return draft, None
@@ -65,10 +67,8 @@ class Planner:
             if operation.counts_toward_quota and quota is not UNLIMITED_QUOTA:
                 # The receipt of a removal must not prevent it.
                 check_quota(quota, view, removal or draft)
-            record_revisions = draft.record_revisions
-            if author is not None and author.grant:
-                record_revisions = {**guards_on_grant(view, author.grant), **record_revisions}
-            record_revisions = record_revisions if known else {}  # a new stack has no records
+            # A new stack has no records.
+            record_revisions = {**own, **draft.record_revisions} if known else {}
             created = [put.path for put in draft.puts if put.version == 1]
             room = GUARDS - OWN_GUARDS - len(record_revisions)
             transaction = Transaction(

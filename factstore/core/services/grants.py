@@ -17,6 +17,7 @@ from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.grant_guards import ended
 from factstore.core.operations.grants import (
     IssueGrant,
     RenewGrant,
@@ -139,9 +140,15 @@ class GrantService(Service):
 
         :param ttl: a new ttl in seconds; None for the current one.
         :raises NotFound: no grant has that id, or the grant has expired.
+        :raises Unauthorized: the same, if its holder renews it.
         :raises Forbidden: its holder requests a longer ttl than it was issued for.
         """
-        self.get(scope, grant)
+        try:
+            self.get(scope, grant)
+        except NotFound:
+            if author.grant == grant:
+                raise ended() from None
+            raise
         done = self._transactor.run(RenewGrant(scope, grant, checked_ttl(ttl), author))
         return done.written_record(done.outcome)
 

@@ -13,7 +13,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from factstore.api.errors import error_headers
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.core.errors import FactstoreError, Invalid
+from factstore.core.errors import FactstoreError, Invalid, Unauthorized
 from factstore.core.model.fact import Scope
 from factstore.core.model.grant import Grant
 from factstore.core.services.grants import GrantService
@@ -22,13 +22,6 @@ from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import set_caller
 
 CREDENTIALS_LENGTH = 256  # characters of a header's value; those of a grant are half as many
-_CHALLENGE = 'Bearer realm="factstore", error="invalid_token"'
-
-
-class InvalidGrant(FactstoreError):
-    """The credentials of a request are not those of a valid grant."""
-
-    code = "unauthorized"
 
 
 class GrantAuth:
@@ -59,10 +52,8 @@ class GrantAuth:
                 )
             scope, grant = self._authenticate(header)
         except FactstoreError as error:
-            headers = error_headers(error)
-            if isinstance(error, InvalidGrant):
-                headers["WWW-Authenticate"] = _CHALLENGE
             request_id = environ.get("openstack.request_id", "")
+            headers = error_headers(error)
             refuse = problem(
                 error.code, error.detail, request_id, extra=error.extra, headers=headers
             )
@@ -75,7 +66,7 @@ class GrantAuth:
         credentials = parse_authorization(header)
         found = self._grants.authenticate(*credentials) if credentials else None
         if found is None:
-            raise InvalidGrant(
+            raise Unauthorized(
                 "The credentials are not those of a valid grant. The grant may have expired or been "
                 "revoked. Send a grant as 'Authorization: Bearer <id>.<secret>', or its id as user and "
                 "its secret as password."
