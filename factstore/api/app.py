@@ -31,7 +31,7 @@ from factstore.api.blueprint import (
     Blueprint,
     request_header_table,
 )
-from factstore.api.errors import BODY_BYTES
+from factstore.api.body_limit import BODY_BYTES
 from factstore.api.identity import EXTENSION as ACCESS
 from factstore.api.identity import Access, Authorizer
 from factstore.api.request_checks import check_request

@@ -25,7 +25,7 @@ from werkzeug.exceptions import (
 )
 
 from factstore.api import openapi, openapi_headers
-from factstore.api.errors import BODY_BYTES
+from factstore.api.body_limit import BODY_BYTES, BodyTooLarge
 from factstore.api.media import JSON, check_charset
 from factstore.api.schema_errors import schema_error
 from factstore.core.errors import Invalid
@@ -115,6 +115,8 @@ def read_body(req: Request) -> bytes:
     except ClientDisconnected as error:
         if isinstance(error.__context__, TimeoutError):
             raise RequestTimeout("The body did not arrive in time. Send it again.") from None
+        if isinstance(error.__context__, BodyTooLarge):
+            raise RequestEntityTooLarge(str(error.__context__) or None) from None
         raise Invalid("The body ended early, or its chunks are malformed. Send it again.") from None
     if len(body) > BODY_BYTES:
         raise RequestEntityTooLarge

@@ -29,7 +29,8 @@ REMEDIES: dict[str, str] = {
     "etag_invalid": "Send ``*``, or entity tags in quotes.",
     "query_invalid": "Correct the query parameter that ``field`` names.",
     "ambiguous": (
-        "Send each query parameter and each token only once, and either a token or a grant."
+        "Send each query parameter, each token and each header with one value only once, and either "
+        "a token or a grant."
     ),
     "header_invalid": "Correct the header that the detail names.",
     "http_invalid": (

@@ -18,13 +18,13 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
 from factstore import SERVICE_TYPE
+from factstore.api.body_limit import BODY_BYTES
 from factstore.api.media import error_type
 from factstore.core.errors import FactstoreError, Throttled, Unauthorized, Unavailable
 from factstore.core.model.path import quoted
 
 LOG = logging.getLogger(__name__)
 
-BODY_BYTES = 1024 * 1024
 PREFIX = f"{SERVICE_TYPE}."
 HELP_PAGE = "/v1/docs/errors"
 GRANT_CHALLENGE = 'Bearer realm="factstore", error="invalid_token"'
@@ -219,7 +219,7 @@ def _detail(error: HTTPException, headers: Mapping[str, str]) -> str:
             return (
                 f"{path} does not support {request.method}. Use one of {headers.get('Allow', '')}."
             )
-        case RequestEntityTooLarge():
+        case RequestEntityTooLarge() if error.description == RequestEntityTooLarge.description:
             return f"The body is larger than {BODY_BYTES} bytes. Send less, or send it in parts."
     return error.description or HTTPStatus(error.code or 500).phrase
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from factstore.api.blueprint import BODY_BYTES
+from factstore.api.body_limit import BODY_BYTES
 from factstore.api.schemas import base, field_types
 from factstore.core.model import (
     alarm,

@@ -135,10 +135,10 @@ IDENTITY: dict[str, tuple[Headers, str]] = {
     },
     "nobody's grant": ((NOBODY,), "401 unauthorized"),
     "nobody's user": ((_basic(f"{ID}:{SECRET}".encode()),), "401 unauthorized"),
-    "a grant twice": ((NOBODY, NOBODY), "401 unauthorized"),
+    "a grant twice": ((NOBODY, NOBODY), "400 ambiguous"),
     "both spellings of a grant": (
         (NOBODY, _basic(f"{ID}:{SECRET}".encode())),
-        "401 unauthorized",
+        "400 ambiguous",
     ),
     "a grant and a token": ((NOBODY, "X-Auth-Token: x"), "400 ambiguous"),
     "a token and a grant": (("X-Auth-Token: x", NOBODY), "400 ambiguous"),
@@ -217,7 +217,7 @@ FRAMINGS: dict[str, tuple[Headers, bytes, str]] = {
     "a chunk of negative size": (CHUNKED, b"-2\r\nab\r\n0\r\n\r\n", "400 invalid"),
     "a chunk longer than it says": (CHUNKED, b"2\r\nabcd\r\n0\r\n\r\n", "400 invalid"),
     "a chunk that ends early": (CHUNKED, b"9\r\nab", "400 invalid"),
-    "a chunk larger than anything": (CHUNKED, b"f" * 30 + b"\r\nab", "400 invalid"),
+    "a chunk larger than anything": (CHUNKED, b"f" * 30 + b"\r\nab", "413 too_large"),
     "chunks without a last": (CHUNKED, b"2\r\nab\r\n", "400 invalid"),
     "a trailer that is none": (CHUNKED, b"2\r\nab\r\n0\r\nnonsense\r\n\r\n", "400 invalid"),
     "a length that is not kept": (

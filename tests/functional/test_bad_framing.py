@@ -8,11 +8,14 @@ from http import HTTPStatus
 
 import pytest
 
+from factstore.wsgi.server.header_checks import SINGLE
+from tests.cases import cases
 from tests.http import Caller, check_refusal
 from tests.raw_http import Answer, connect, exchange, read_answer, request_bytes
 from tests.service import ApiServer
 
 MIB = 1024 * 1024
+JSON = "Content-Type: application/json"
 
 
 def check(answer: Answer, expected: str) -> None:
@@ -51,13 +54,56 @@ def test_chunks_without_end_are_not_read_beyond_the_limit(
         check(read_answer(connection), "413 too_large")
 
 
-def test_a_body_whose_announced_length_is_too_large_is_refused_at_once(
+CHUNKED = "Transfer-Encoding: chunked"
+TOO_LARGE = {
+    "its length": (f"Content-Length: {2 * MIB}", b""),
+    "a length that nothing has": (f"Content-Length: {10**30}", b""),
+    "a chunk": (CHUNKED, b"%x\r\n" % (MIB + 1)),
+    "a chunk that nothing has": (CHUNKED, b"%x\r\n" % 2**72),
+    "chunks together": (CHUNKED, b"1\r\n1\r\n%x;last\r\n" % MIB),
+    "extensions": (CHUNKED, b"1;%s\r\n1\r\n" % (b"x" * 1000) * 70),
+}
+"""Beginnings of bodies, of which the rest is not sent, that show that the body is too large."""
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "media_type"),
+    [
+        ("PUT", "/facts/a", "application/json"),
+        ("PUT", "/facts/a", "text/plain"),
+        ("POST", "/batch", "application/json"),
+        ("PUT", "/waiters/w/signal", "application/json"),
+    ],
+)
+def test_a_body_is_refused_as_soon_as_it_is_known_to_be_too_large(
+    server: ApiServer, stack: str, method: str, target: str, media_type: str
+) -> None:
+    with cases() as case:
+        for name, (length, body) in TOO_LARGE.items():
+            with case(name), connect(server.url) as connection:
+                head = request_bytes(
+                    method, f"{stack}{target}", f"Content-Type: {media_type}", length
+                )
+                connection.sendall(head + body)
+                answer = read_answer(connection)
+                check(answer, "413 too_large")
+                if length == CHUNKED:  # what follows is not a request
+                    assert answer.headers["Connection"] == "close"
+                    assert connection.recv(1) == b""
+
+
+def test_a_body_that_no_route_reads_is_not_waited_for_if_it_is_too_large(
     server: ApiServer, stack: str
 ) -> None:
-    raw = request_bytes(
-        "PUT", f"{stack}/facts/a", f"Content-Length: {2 * MIB}", "Content-Type: application/json"
-    )
-    check(exchange(server.url, raw), "413 too_large")
+    with cases() as case:
+        for name, (length, body) in TOO_LARGE.items():
+            if (
+                length != f"Content-Length: {2 * MIB}"
+            ):  # is read, so that the connection can be kept
+                with case(name), connect(server.url) as connection:
+                    connection.sendall(request_bytes("GET", f"{stack}/nowhere", length) + body)
+                    check(read_answer(connection), "404 not_found")
+                    assert connection.recv(1) == b""
 
 
 @pytest.mark.parametrize("turn", range(5))
@@ -263,6 +309,8 @@ ENDLESS = {
     "a chunk without its end": b"2\r\nhi0\r\n\r\n",
     "a chunk longer than its size": b"2\r\nhiXX\r\n0\r\n\r\n",
     "a trailer that is none": b"2\r\nhi\r\n0\r\nnonsense\r\n\r\n",
+    "trailers without end": b"2\r\nhi\r\n0\r\nX-Trailer: %s" % (b"x" * 10_000),
+    "an extension without end": b"2;x=%s" % (b"x" * 2_000),
 }
 """Bodies whose end nobody knows."""
 
@@ -302,6 +350,69 @@ def test_a_connection_ends_where_one_of_its_options_is_to_close(
         connection.sendall(request_bytes("GET", f"{stack}{target}", *options))
         assert read_answer(connection).headers["Connection"] == "close"
         assert connection.recv(1) == b""
+
+
+def test_a_header_with_one_value_is_refused_if_it_comes_twice(
+    server: ApiServer, api: Caller, stack: str
+) -> None:
+    api.put(f"{stack}/facts/a", "mine").raise_for_status()
+    refused_by_the_parser = {"Content-Length", "Content-Type", "Host"}
+    requests = (
+        ("PUT", "/facts/a", JSON, b'{"value": "intruder"}'),
+        ("GET", "/facts/a", "Accept: */*", b""),
+        ("POST", "/batch", JSON, b'{"operations": [{"delete": {"path": "a"}}]}'),
+        ("GET", "/events?wait=0", "Accept: */*", b""),
+    )
+    names = (*SINGLE.values(), "Factstore-Generation", "Factstore-Cause", "Factstore-Console")
+    with cases() as case:
+        for name in names:
+            for number, (method, target, header, body) in enumerate(requests):
+                with case(f"{name} of {method} {target}"), connect(server.url) as connection:
+                    second = "1" if number else "2"  # the same value is not better than another one
+                    twice = (header, f"{name}: 1", f"{name}: {second}")
+                    if name == "Host":
+                        twice = (header, "Host: other")
+                    raw = request_bytes(method, f"{stack}{target}", *twice, body=body)
+                    connection.sendall(request_bytes("GET", f"{stack}/facts/a"))
+                    assert read_answer(connection).status == HTTPStatus.OK
+                    connection.sendall(raw)
+                    expected = "http_invalid" if name in refused_by_the_parser else "ambiguous"
+                    answer = read_answer(connection)
+                    check(answer, f"400 {expected}")
+                    assert answer.headers["Connection"] == "close"
+                    if expected == "ambiguous":
+                        assert name in answer.json()["detail"]
+    assert api.get(f"{stack}/facts/a").json()["version"] == 1
+
+
+def test_a_header_with_a_list_may_come_in_parts(server: ApiServer, api: Caller, stack: str) -> None:
+    tag = api.put(f"{stack}/facts/a", "mine").headers["ETag"]
+    versions = (
+        "OpenStack-API-Version: compute 2.1",
+        "OpenStack-API-Version: contextualization 1.0",
+    )
+    for method, header, expected in (
+        ("GET", "If-None-Match", HTTPStatus.NOT_MODIFIED),
+        ("PUT", "If-Match", HTTPStatus.OK),
+    ):
+        tags = (f'{header}: "0123456789abcdef.1"', f"{header}: {tag}")
+        body = b'{"value": "yours"}' if method == "PUT" else b""
+        raw = request_bytes(method, f"{stack}/facts/a", JSON, *versions, *tags, body=body)
+        assert exchange(server.url, raw).status == expected
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.2", "HTTP/1.9"])
+def test_a_request_of_a_later_version_is_answered_with_the_version_of_the_service(
+    server: ApiServer, api: Caller, stack: str, version: str
+) -> None:
+    api.put(f"{stack}/facts/a", "mine").raise_for_status()
+    with connect(server.url) as connection:
+        for target in ("/facts/a", "/facts", "/events?wait=0", "/nothing", "/facts/a"):
+            connection.sendall(request_bytes("GET", f"{stack}{target}", version=version))
+            assert connection.recv(9, socket.MSG_PEEK) == b"HTTP/1.1 "
+            assert "Content-Length" in read_answer(connection).headers
+        connection.sendall(f"GET {stack}/facts {version}\r\n\r\n".encode())  # without Host
+        check(read_answer(connection), "400 http_invalid")
 
 
 def test_a_request_id_that_a_caller_sends_cannot_break_a_header(

@@ -18,7 +18,7 @@ from gunicorn.http.errors import LimitRequestHeaders
 from factstore.wsgi.server.acceptor import Place
 from factstore.wsgi.server.attention import Attention
 from factstore.wsgi.server.request_source import RequestSource
-from factstore.wsgi.server.timeouts import BodyTimeout, RequestTimeout
+from factstore.wsgi.server.timeouts import BodyTimeout, IdleClosed, RequestTimeout
 
 if TYPE_CHECKING:
     from factstore.api.event_stream import ContinueStream, Watcher
@@ -199,7 +199,7 @@ class Connection(Attention):
         except TimeoutError:
             self._connections.count("idle")
             return b""
-        except _Closed:
+        except IdleClosed:
             return b""
         finally:
             self.set_idle(False)
@@ -221,6 +221,12 @@ class Connection(Attention):
             self._reading = False
         return data
 
+    def end_responses(self) -> None:
+        """Let the client know that no response follows; all it sends from now on can be read."""
+        self._late = True
+        if not self._tls:
+            self._sock.shutdown(socket.SHUT_WR)
+
     def close_idle(self) -> None:
         """Close the connection, in the hub, if it waits for a request."""
         if self not in self._connections.idle:
@@ -228,7 +234,7 @@ class Connection(Attention):
         if self.receiver is not None:
             self.receiver.end()
         else:  # no request can arrive between the check and the throw
-            self._greenlet.throw(_Closed())
+            self._greenlet.throw(IdleClosed())
 
     def set_idle(self, idle: bool) -> None:
         """Note whether the connection waits for a request."""
@@ -292,7 +298,3 @@ class Connection(Attention):
         place, self.place = self.place, None
         if place is not None:
             place.leave()
-
-
-class _Closed(BaseException):
-    """The worker closes its idle connections."""

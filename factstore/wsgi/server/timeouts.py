@@ -1,4 +1,4 @@
-"""Requests that do not arrive in time."""
+"""Requests that do not arrive in time, and connections that are closed before one arrives."""
 
 from __future__ import annotations
 
@@ -11,3 +11,7 @@ class RequestTimeout(ParseException):
 
 class BodyTimeout(TimeoutError):
     """A body did not arrive in time."""
+
+
+class IdleClosed(BaseException):
+    """The worker closes its idle connections."""

@@ -27,12 +27,18 @@ from factstore.wsgi.addresses import is_loopback
 from factstore.wsgi.server.acceptor import Place, Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection
 from factstore.wsgi.server.connections import Connections, set_listener_options
+from factstore.wsgi.server.header_checks import (
+    RepeatedHeader,
+    asks_to_close,
+    check_codings,
+    check_single,
+)
 from factstore.wsgi.server.patching import plugins_read_once
 from factstore.wsgi.server.request_body import (
     ChunkedBody,
-    asks_to_close,
-    check_codings,
     close_if_unread,
+    is_read,
+    linger,
     read_rest,
 )
 from factstore.wsgi.server.timeouts import RequestTimeout
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
 
 LATE_SECONDS = 1.0  # time for the request of a connection that was accepted while stopping
 LINGER_SECONDS = 2.0  # limits for reading the rest of a request that was answered early
+OWN_VERSION = (1, 1)  # of HTTP; requests of later ones are served as such (RFC 9110, section 2.5)
 _NO_TIMEOUT = contextlib.nullcontext()
 
 
@@ -158,6 +165,8 @@ class Worker(GeventWorker):
 
         :raises StopIteration: the connection is to be closed.
         """
+        check_single(req.headers)
+        req.version = min(req.version, OWN_VERSION)
         if isinstance(req.body.reader, ChunkedReader):
             check_codings(req.headers)
             req.body = ChunkedBody(req)
@@ -173,8 +182,8 @@ class Worker(GeventWorker):
                 raise StopIteration
             return handled
         except StopIteration:  # gunicorn closes the connection after this response
-            if not sock.left:
-                read_rest(req.body, LINGER_SECONDS)
+            if not (sock.left or is_read(req.body)):
+                linger(sock, LINGER_SECONDS)
             raise
         finally:
             sock.end_request()
@@ -201,6 +210,7 @@ class Worker(GeventWorker):
         lines = [f"HTTP/1.1 {answer.status_line}", *(f"{name}: {value}" for name, value in headers)]
         with contextlib.suppress(OSError):
             util.write_nonblock(client, "\r\n".join([*lines, "", ""]).encode() + answer.body)
+            linger(client, LINGER_SECONDS)
 
     def _problem_of(self, exc: malformed.ParseException, request_id: str) -> Problem:
         """Return the answer that names the fault of a request that could not be parsed."""
@@ -212,6 +222,8 @@ class Worker(GeventWorker):
                 "The header of the request did not arrive in time. Send the request again.",
                 request_id,
             )
+        if isinstance(exc, RepeatedHeader):
+            return problem("ambiguous", f"{exc} is given twice. Send it once.", request_id)
         if isinstance(exc, malformed.LimitRequestLine):
             return problem(
                 "url_too_long",
