@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import socket
 from dataclasses import dataclass
 from email.message import Message
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 PATIENCE = 20.0  # seconds until an answer counts as missing
@@ -23,6 +24,23 @@ class Answer:
 
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+class Pipeline:
+    """A connection for :func:`read_answer` on which several responses can arrive at once."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._buffer = _Buffer(connection.makefile("rb", buffering=0))
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return self._buffer
+
+
+class _Buffer(io.BufferedReader):
+    """The buffer of a connection; the end of a response does not close it."""
+
+    def close(self) -> None:
+        pass
 
 
 def connect(url: str) -> socket.socket:
@@ -43,9 +61,9 @@ def request_bytes(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
+def read_answer(connection: socket.socket | Pipeline, method: str = "GET") -> Answer:
     """Read the next response on a connection."""
-    response = http.client.HTTPResponse(connection, method=method)
+    response = http.client.HTTPResponse(cast("socket.socket", connection), method=method)
     try:
         response.begin()
         return Answer(response.status, response.msg, response.read())
