@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from types import TracebackType
@@ -12,6 +13,8 @@ import requests
 JSON = "application/json"
 REQUEST_ID = "X-Openstack-Request-Id"
 LONGEST_WAIT = 50
+DETAIL = re.compile(r"[A-Z'\"]|etcd ")
+"""The beginning of the detail of an error, which is a sentence, or begins with a quoted value."""
 
 
 def fresh_stack() -> str:
@@ -75,6 +78,7 @@ def check_refusal(
     found = f"{entry['status']} {entry['code'].removeprefix('contextualization.')}"
     assert found == expected, entry
     assert status == entry["status"]
+    assert DETAIL.match(entry["detail"]), entry["detail"]
     assert headers["Content-Type"] == media_type
     assert len(body["errors"]) == 1
     assert entry["code"].startswith("contextualization.")

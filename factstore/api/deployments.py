@@ -179,7 +179,8 @@ def _base_url(*, with_grant: bool) -> str:
     given = request.authorization
     if given is None or not access().permissions.grant:
         raise Invalid(
-            "include=deployments_with_grant needs a grant. Send one, or use include=deployments.",
+            "The parameter include=deployments_with_grant needs a grant. Send one, or use "
+            "include=deployments.",
             code="query_invalid",
         )
     identifier, secret = given.username, given.password

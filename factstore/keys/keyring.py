@@ -51,7 +51,7 @@ class RepositoryKeyring:
         self._reload()
         if not self._keys:
             raise SealingUnavailable(
-                "this service has no keys to seal with, so it refuses sensitive facts. An operator "
+                "This service has no keys to seal with, so it refuses sensitive facts. An operator "
                 "can create keys with factstore rotate-keys; the log of the service has details."
             )
         return self._keys[0].encrypt(_length(about) + about + key).decode()
@@ -81,13 +81,13 @@ class RepositoryKeyring:
             found = self._decrypt_wrapped(wrapped)
         if found is None:
             raise SealBroken(
-                "the data key of this stack is wrapped with a key that is not in the repository of "
+                "The data key of this stack is wrapped with a key that is not in the repository of "
                 "sealing keys. An operator must restore that key."
             )
         position, text = found
         start = _LENGTH_BYTES + int.from_bytes(text[:_LENGTH_BYTES], "big")
         if not hmac.compare_digest(text[:start], _length(about) + about):
-            raise SealBroken("the data key of this stack belongs to another stack.")
+            raise SealBroken("The data key of this stack belongs to another stack.")
         return position == 0, text[start:]
 
     def _decrypt_wrapped(self, wrapped: str) -> tuple[int, bytes] | None:
@@ -111,7 +111,7 @@ class RepositoryKeyring:
         try:
             return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about)
         except (InvalidTag, ValueError):
-            raise SealBroken("the value was not sealed with the data key of this stack.") from None
+            raise SealBroken("The value was not sealed with the data key of this stack.") from None
 
     def _reload(self, *, force: bool = False) -> bool:
         """Read the keys again if the repository has changed; return True if it has."""

@@ -124,7 +124,7 @@ class CommitBatcher:
         :raises Unavailable: the service is stopping.
         """
         if self._stopping:
-            raise Unavailable("the service is stopping.")
+            raise Unavailable("The service is stopping.")
         if self._loop is None:
             with self._lock:
                 self._waiting.add(entry)
@@ -282,7 +282,7 @@ class CommitBatcher:
             except Fenced as error:
                 self._fence.note(fence, error.revision)
                 if self._clock.monotonic() >= deadline:
-                    raise Unavailable("the store did not answer in time.") from error
+                    raise Unavailable("The store did not answer in time.") from error
 
 
 def _finish(batch: list[Entry], succeeded: list[bool], revision: int) -> None:
@@ -292,6 +292,6 @@ def _finish(batch: list[Entry], succeeded: list[bool], revision: int) -> None:
 
 def _unknown() -> OutcomeUnknown:
     return OutcomeUnknown(
-        "the store did not confirm the write in time, and may have made it. Read to find out, or send "
+        "The store did not confirm the write in time, and may have made it. Read to find out, or send "
         "the same request again with an Idempotency-Key."
     )

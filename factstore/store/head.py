@@ -42,7 +42,7 @@ class Head:
         """
         found = self._client.get(self._keys.epoch, deadline=deadline, hedged=True)
         if not self._is_same(found):
-            raise CursorExpired("the store was replaced")
+            raise CursorExpired("The store was replaced")
         return found.revision
 
     def start(self, ended: Callable[[int | None], object]) -> bool:

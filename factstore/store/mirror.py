@@ -105,7 +105,7 @@ class MirroredStore(PassedCalls):
         """Return the current state of this process."""
         state = self._state
         if state is None:
-            raise Unavailable("the service has not read the store yet. Try again.")
+            raise Unavailable("The service has not read the store yet. Try again.")
         return state
 
     def refresh(self, deadline: float) -> State:
@@ -199,7 +199,7 @@ class MirroredStore(PassedCalls):
         except StorageFull:
             revision = head  # no key can be written; it may be a revision of the service, after all
         except OutcomeUnknown as error:
-            raise Unavailable("the store did not answer in time.") from error
+            raise Unavailable("The store did not answer in time.") from error
         return self._wait_for_own_revision(revision, deadline)
 
     def fence(self, deadline: float) -> State:
@@ -221,7 +221,7 @@ class MirroredStore(PassedCalls):
             if self.state().revision == before:  # the watch is broken, not only slow
                 self._interrupt()
             if self._clock.monotonic() >= deadline:
-                raise Unavailable("the service lags behind the store; its watch is being renewed.")
+                raise Unavailable("The service lags behind the store; its watch is being renewed.")
 
     def _interrupt(self) -> None:
         """Let the backend open its watch again, unless the watch may have been opened just now."""
@@ -287,4 +287,4 @@ class MirroredStore(PassedCalls):
 
 
 def _replaced() -> Unavailable:
-    return Unavailable("the store was replaced; the service is reading it again. Try again.")
+    return Unavailable("The store was replaced; the service is reading it again. Try again.")

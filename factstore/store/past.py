@@ -105,5 +105,5 @@ class PastReader:
             ).items
         except Compacted:
             raise CursorExpired(
-                "the revision of these pages is no longer available. Start again with the first page."
+                "The revision of these pages is no longer available. Start again with the first page."
             ) from None

@@ -95,7 +95,7 @@ class ReadIndex:
         if call.error is not None:
             raise copy(call.error)
         if not ended.is_set():
-            raise Unavailable("the store did not answer in time.")
+            raise Unavailable("The store did not answer in time.")
         return call.revision
 
     def join(self, ended: Ended) -> HeadRead:
@@ -106,7 +106,7 @@ class ReadIndex:
         """
         with self._lock:
             if self._stopping:
-                raise Unavailable("the service is stopping.")
+                raise Unavailable("The service is stopping.")
             call = self._next
             if call is None:
                 call = self._next = HeadRead()
@@ -134,7 +134,7 @@ class ReadIndex:
         if revision is not None:
             call.revision = revision
         elif self._stopping:
-            call.error = Unavailable("the service is stopping.")
+            call.error = Unavailable("The service is stopping.")
         else:
             self._leave(call)
             return
@@ -173,12 +173,12 @@ class ReadIndex:
     def _send(self, call: HeadRead) -> None:
         try:
             if self._stopping:
-                raise Unavailable("the service is stopping.")
+                raise Unavailable("The service is stopping.")
             call.revision = self._head(self._clock.monotonic() + CALL_SECONDS)
         except FactstoreError as error:
             call.error = error
         except Exception as error:  # noqa: BLE001 - the readers wait for an outcome
-            call.error = Unavailable("the store cannot be reached.")
+            call.error = Unavailable("The store cannot be reached.")
             call.error.__cause__ = error
         _notify(call)
 

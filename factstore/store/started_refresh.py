@@ -69,7 +69,7 @@ class StartedRefresh(ABC):
         if self._lags and waited > LAG_SECONDS:
             self._fail(None)
         elif waited > self._timeout:
-            self._fail(Unavailable("the store did not answer in time."))
+            self._fail(Unavailable("The store did not answer in time."))
         elif self._lags and not self._passed:
             self._pass_foreign()
 

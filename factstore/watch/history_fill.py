@@ -96,7 +96,7 @@ class HistoryFill:
     def _until_stopped(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:
             if self._stopping.is_set():
-                raise Unavailable("the worker is stopping.")
+                raise Unavailable("The worker is stopping.")
             yield item
 
 

@@ -109,7 +109,7 @@ class HubReaders:
             found = self._find(of)
             if after < (found.floor if isinstance(found, Selected) else self._floor(of)):
                 raise CursorExpired(
-                    "the history after this cursor is no longer available", LIST_AGAIN
+                    "The history after this cursor is no longer available", LIST_AGAIN
                 )
             if found is None or found.last_event <= after:
                 return EventBatch((), max(after, self._revision), more=False)

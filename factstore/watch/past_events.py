@@ -51,7 +51,7 @@ class AwaitedPast:
         if self.may_wait():
             self.read.wait(PAST_SECONDS)
         if self.stopped or not self.read.is_set():
-            raise Unavailable("the worker has just started, and is reading the history. Try again.")
+            raise Unavailable("The worker has just started, and is reading the history. Try again.")
 
 
 @dataclass(slots=True)

@@ -112,7 +112,7 @@ class MemoryBackend:
         with self._changed:
             self.expire()
             if self._opened != self._epoch:
-                raise CursorExpired("the store was replaced")
+                raise CursorExpired("The store was replaced")
             return self._state.revision
 
     def start_head(self, ended: Callable[[int | None], object]) -> bool:
@@ -242,7 +242,7 @@ class MemoryBackend:
     def _past(self, revision: int) -> State:
         with self._changed:
             if revision < self._base[0]:
-                raise CursorExpired("the revision of these pages is no longer available.")
+                raise CursorExpired("The revision of these pages is no longer available.")
             past = State(self._base[0])
             past.load(self._base[1])
             for step in self._steps[: revision - self._base[0]]:

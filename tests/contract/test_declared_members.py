@@ -404,7 +404,7 @@ def test_adopting_during_a_stack_deletion_happens_before_it_or_in_a_new_stack(
 
 def test_declaring_a_member_creates_no_stack(worker: Worker, scope: Scope) -> None:
     request = JoinRequest.of("compute", None, {}, declared="heat:1")
-    with pytest.raises(NotFound, match="there is no stack named"):
+    with pytest.raises(NotFound, match="There is no stack named"):
         worker.members.join(scope, "c1", request, author())
     with pytest.raises(NotFound):
         worker.stacks.get(scope)

@@ -170,7 +170,7 @@ def test_an_error_between_two_pieces_counts_what_was_deleted(
     def fails_later(*args: object, **options: object) -> object:
         calls.append(args)
         if len(calls) > 1:
-            raise Unavailable("the store cannot be reached.")
+            raise Unavailable("The store cannot be reached.")
         return write(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(worker.facts, "write", fails_later)

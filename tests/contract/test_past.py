@@ -162,7 +162,7 @@ def test_a_difference_up_to_a_cursor_before_the_recent_events_needs_the_other_cu
     past, epoch = worker.services.past, worker.store.epoch
     first, second, *_ = (worker.put(scope, "a", number).revision for number in range(8))
     until = Cursor(epoch, second)
-    with pytest.raises(Invalid, match=r"^until is older than .* Give since"):
+    with pytest.raises(Invalid, match=r"^The parameter until is older than .* Give since"):
         past.differences(scope, until=until)
     found = past.differences(scope, Cursor(epoch, first), until)
     (fact,) = found.facts

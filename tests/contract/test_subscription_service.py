@@ -107,7 +107,7 @@ def test_a_position_that_is_not_kept_is_refused(world: World, scope: Scope) -> N
     worker.put(scope, "a", "new")
     worker.put(scope, "a", "newer")
     worker.backend.compact(worker.store.refresh(soon()).revision, soon())
-    with pytest.raises(CursorExpired, match="the events after this cursor"):
+    with pytest.raises(CursorExpired, match="The events after this cursor"):
         service.replay(PROJECT, made.id, since, author())
 
 

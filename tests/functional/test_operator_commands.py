@@ -106,7 +106,7 @@ def test_a_failed_command_names_the_reason_for_each_endpoint(
     found, line = fails("verify", "--config-file", str(config))
     assert found == f"configuration: {config}"
     assert line == (
-        f"factstore verify: the store cannot be reached: {first}: connection refused;"
+        f"factstore verify: The store cannot be reached: {first}: connection refused;"
         f" {second}: {reason}; {third}: {reason}"
     )
 

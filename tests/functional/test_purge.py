@@ -352,7 +352,7 @@ def test_an_unreachable_etcd_results_in_a_one_line_error(tmp_path: Path) -> None
     etcd = {"endpoints": endpoint, "username": "u-s-e-r", "password": "hunter2"}
     write_options(config, {"etcd": etcd})
     line = one_line(factstore("purge", "--config-file", config, "--project", "p", "--yes"), 1)
-    assert line == (f"factstore purge: the store cannot be reached: {endpoint}: connection refused")
+    assert line == (f"factstore purge: The store cannot be reached: {endpoint}: connection refused")
 
 
 @pytest.mark.parametrize(

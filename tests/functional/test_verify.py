@@ -203,7 +203,7 @@ def test_an_unreachable_etcd_results_in_one_line_and_status_2(
     write_options(config, {"etcd": {"endpoints": f"http://127.0.0.1:{port}"}})
     line = one_line(factstore("verify", "--config-file", config), 2)
     reason = f"http://127.0.0.1:{port}: connection refused"
-    assert line == f"factstore verify: the store cannot be reached: {reason}"
+    assert line == f"factstore verify: The store cannot be reached: {reason}"
 
 
 def test_a_frozen_etcd_results_in_a_one_line_error(

@@ -195,7 +195,7 @@ def test_an_external_fact_space_is_neither_changed_nor_deleted(
     owner.delete(stack)
     assert stored(facts, name) == {"somebody": "else's"}
     facts.stack(name).delete_stack()
-    with pytest.raises(StackFailed, match="there is no stack named"):
+    with pytest.raises(StackFailed, match="There is no stack named"):
         owner.create(f"{name}-2", template(external_id=name))
 
 

@@ -103,7 +103,7 @@ def test_the_command_openstack_prints_our_detail(
         check=False,
     )
     assert answer.returncode == 1, answer
-    assert "there is no fact at 'nodes/head'" in answer.stderr
+    assert "There is no fact at 'nodes/head'" in answer.stderr
 
 
 def test_a_refusal_in_front_of_the_application_has_the_type_that_the_client_names(

@@ -129,7 +129,7 @@ def test_a_sensitive_value_comes_from_a_file_and_is_shown_by_get_alone(
 def test_errors_are_those_of_the_service(openstack: Shell, stack: Stack) -> None:
     name = stack.name
     etag = openstack.json("fact", "set", name, "a", "1")["etag"]
-    assert openstack.refused("fact", "get", name, "b").startswith("there is no fact at 'b'")
+    assert openstack.refused("fact", "get", name, "b").startswith("There is no fact at 'b'")
     assert "already exists" in openstack.refused("fact", "set", name, "a", "2", "--if-absent")
     openstack.ok("fact", "set", name, "a", "2", "--if-match", etag)
     assert "etag" in openstack.refused("fact", "set", name, "a", "3", "--if-match", etag)
@@ -146,7 +146,7 @@ def test_delete_reports_what_does_not_exist_and_deletes_the_rest(
     stack.batch([Put(path, 1) for path in ("a", "f/1", "f/2/3", "g")])
     failed = openstack.refused("fact", "delete", name, "missing", "a")
     assert failed.splitlines()[-1] == "1 of 2 facts were not deleted."
-    assert "Failed to delete missing: there is no fact" in failed
+    assert "Failed to delete missing: There is no fact" in failed
     openstack.ok("fact", "delete", name, "f", "--recursive")
     assert [fact.path for fact in stack.snapshot().facts] == ["g"]
     assert "single fact" in openstack.refused("fact", "delete", name, "g", "h", "--if-match", "x")

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from factstore.core.errors import Invalid
 from factstore.core.model.configuration import ConfigurationDefinition
-from factstore.core.model.path import check_name
+from factstore.core.model.path import check_name, quoted
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.value import canonical
 
@@ -206,4 +206,6 @@ def action_result_key(action: str, member: str) -> RecordKey:
 
 
 def _invalid(field_name: str, problem: str) -> Invalid:
-    return Invalid(f"{field_name}: {problem}.", code="schema", extra={"field": field_name})
+    return Invalid(
+        f"Field {quoted(field_name)}: {problem}.", code="schema", extra={"field": field_name}
+    )

@@ -117,6 +117,5 @@ def kind_of(given: Any) -> str:
 
 def refusal(field: str, what: str) -> Invalid:
     """Return the error that states the fault at a field, and the remedy."""
-    return Invalid(
-        f"{field or 'the definition'}: {what}.", code="condition_invalid", extra={"field": field}
-    )
+    subject = f"Field {quoted(field)}" if field else "The definition"
+    return Invalid(f"{subject}: {what}.", code="condition_invalid", extra={"field": field})

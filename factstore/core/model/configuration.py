@@ -209,7 +209,7 @@ def check_key(key: str) -> str:
     check_name(name, "configuration")
     if name == RESERVED:
         raise Invalid(
-            f"a configuration cannot be named {RESERVED!r}: results/{member}/{RESERVED} is the folder "
+            f"A configuration cannot be named {RESERVED!r}: results/{member}/{RESERVED} is the folder "
             "of the agent's own results.",
             code="path_invalid",
         )
@@ -243,7 +243,7 @@ def _circle(key: str, came_from: Mapping[str, str]) -> Conflict:
     keys.reverse()
     steps = ", ".join(f"{one} depends on {other}" for one, other in pairwise(keys))
     return Conflict(
-        f"configuration {quoted(key)} would wait for itself: {steps}. Remove one of these "
+        f"Configuration {quoted(key)} would wait for itself: {steps}. Remove one of these "
         "dependencies.",
         code="configuration_circle",
         extra={"circle": keys},
@@ -292,4 +292,4 @@ def _names(body: Mapping[str, Any], field: str, limit: int) -> tuple[str, ...]:
 
 
 def _invalid(field: str, problem: str) -> Invalid:
-    return Invalid(f"{field}: {problem}.", code="schema", extra={"field": field})
+    return Invalid(f"Field {quoted(field)}: {problem}.", code="schema", extra={"field": field})

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from factstore.core.errors import Invalid
 from factstore.core.model.fact import Fact
+from factstore.core.model.path import quoted
 from factstore.core.model.value import canonical_of_any_size, utf8_size
 
 ResultState = Literal["in_progress", "complete", "failed"]
@@ -138,4 +139,4 @@ def _check_size(name: str, size: int, limit: int) -> None:
 
 
 def _invalid(name: str, problem: str) -> Invalid:
-    return Invalid(f"{name}: {problem}.", code="schema", extra={"field": name})
+    return Invalid(f"Field {quoted(name)}: {problem}.", code="schema", extra={"field": name})

@@ -220,12 +220,12 @@ class Put:
             check_name(member, "member")
             if ttl is not None:
                 raise Invalid(
-                    "a fact expires with its member or after its ttl; give either member or ttl.",
+                    "A fact expires with its member or after its ttl; give either member or ttl.",
                     code="ttl_invalid",
                 )
         if ttl is not None and (type(ttl) is not int or not TTL_MIN <= ttl <= TTL_MAX):
             raise Invalid(
-                f"ttl must be a whole number of seconds from {TTL_MIN} to {TTL_MAX}.",
+                f"Field 'ttl' must be a whole number of seconds from {TTL_MIN} to {TTL_MAX}.",
                 code="ttl_invalid",
             )
         check_value_depth(value)

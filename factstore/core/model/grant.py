@@ -96,17 +96,17 @@ class GrantRequest:
         :raises Invalid: ``schema``, ``path_invalid`` or ``ttl_invalid``.
         """
         if role not in GRANT_ROLES:
-            raise Invalid(f"role must be one of {', '.join(GRANT_ROLES)}.", code="schema")
+            raise Invalid(f"Field 'role' must be one of {', '.join(GRANT_ROLES)}.", code="schema")
         if role == "agent" and member is None and group is None:
             raise Invalid(
-                "a grant for an agent needs a member or a group; name the member, or the group whose "
+                "A grant for an agent needs a member or a group; name the member, or the group whose "
                 "members request their grants with it.",
                 code="schema",
                 extra={"field": "member"},
             )
         if role == "reader" and group is not None and member is None:
             raise Invalid(
-                "a reader's grant has a group but no member; name the member that is in the group.",
+                "A reader's grant has a group but no member; name the member that is in the group.",
                 code="schema",
                 extra={"field": "group"},
             )
@@ -123,7 +123,7 @@ def checked_ttl(ttl: int | None) -> int | None:
     """
     if ttl is not None and (type(ttl) is not int or not GRANT_TTL_MIN <= ttl <= GRANT_TTL_MAX):
         raise Invalid(
-            "the ttl of a grant must be a whole number of seconds from "
+            "The ttl of a grant must be a whole number of seconds from "
             f"{GRANT_TTL_MIN} to {GRANT_TTL_MAX}.",
             code="ttl_invalid",
         )

@@ -44,15 +44,15 @@ class InstanceRequest:
             return None
         if unknown := sorted(given.keys() - {STACK, GROUP}):
             raise Invalid(
-                f"the property {quoted(unknown[0])} of the server is unknown. Set {STACK} and {GROUP}."
+                f"The property {quoted(unknown[0])} of the server is unknown. Set {STACK} and {GROUP}."
             )
         for name in (STACK, GROUP):
             if name not in given:
-                raise Invalid(f"the server has no property {name}. Set {STACK} and {GROUP}.")
+                raise Invalid(f"The server has no property {name}. Set {STACK} and {GROUP}.")
         check_stack_name(given[STACK])
         check_name(given[GROUP], "group")
         if not re.fullmatch(DECLARED_PATTERN, known_as):
-            raise Invalid(f"the property {INSTANCE_ID} must be printable ASCII characters.")
+            raise Invalid(f"The property {INSTANCE_ID} must be printable ASCII characters.")
         return cls(instance_id, host, given[STACK], given[GROUP], known_as)
 
     @property

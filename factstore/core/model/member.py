@@ -202,23 +202,25 @@ class JoinRequest:
         if declared is not None:
             _check_declaration(declared, ttl, generation)
         if reason is not None and not re.fullmatch(REASON_PATTERN, reason):
-            raise Invalid(f"reason must be a word that matches {REASON_PATTERN}.", code="schema")
+            raise Invalid(
+                f"Field 'reason' must be a word that matches {REASON_PATTERN}.", code="schema"
+            )
         if ttl is not None and (
             type(ttl) is not int or not HEARTBEAT_TTL_MIN <= ttl <= HEARTBEAT_TTL_MAX
         ):
             raise Invalid(
-                "the ttl of a member must be a whole number of seconds from "
+                "The ttl of a member must be a whole number of seconds from "
                 f"{HEARTBEAT_TTL_MIN} to {HEARTBEAT_TTL_MAX}.",
                 code="ttl_invalid",
             )
         document = {} if attributes is None else attributes
         if not isinstance(document, dict):
-            raise Invalid("attributes must be a JSON object.", code="schema")
+            raise Invalid("Field 'attributes' must be a JSON object.", code="schema")
         check_value_depth(document)
         text = canonical(document)
         if len(text) > ATTRIBUTES_LENGTH:
             raise TooLarge(
-                f"attributes are {len(text)} characters as canonical JSON; "
+                f"Field 'attributes' has {len(text)} characters as canonical JSON; "
                 f"at most {ATTRIBUTES_LENGTH} are allowed.",
                 code="value_too_large",
             )
@@ -227,16 +229,18 @@ class JoinRequest:
 
 def _check_declaration(declared: str, ttl: int | None, generation: str | None) -> None:
     if not re.fullmatch(DECLARED_PATTERN, declared):
-        raise Invalid("declared must be 1 to 255 printable ASCII characters.", code="schema")
+        raise Invalid(
+            "Field 'declared' must be 1 to 255 printable ASCII characters.", code="schema"
+        )
     if ttl is not None:
         raise Invalid(
-            "a declared member has no ttl: it does not expire. Leave out ttl or declared.",
+            "A declared member has no ttl: it does not expire. Leave out ttl or declared.",
             code="ttl_invalid",
         )
     if generation is not None:
         raise Invalid(
-            "generation is sent by the member itself, and declared by the stack's owner. Leave out one "
-            "of them.",
+            "Field 'generation' is sent by the member itself, and 'declared' by the stack's owner. "
+            "Leave out one of them.",
             code="schema",
         )
 

@@ -39,7 +39,7 @@ def check_path(path: str, *, what: str = "path") -> str:
     :raises Invalid: ``path_invalid``.
     """
     if len(path) > PATH_LENGTH or not _is_path(path):
-        raise Invalid(f"{what} {quoted(path)} is not valid: {GRAMMAR}.", code="path_invalid")
+        raise Invalid(f"The {what} {quoted(path)} is not valid: {GRAMMAR}.", code="path_invalid")
     return path
 
 
@@ -56,7 +56,7 @@ def check_name(name: str, what: str) -> str:
     """
     if not _SEGMENT.fullmatch(name):
         raise Invalid(
-            f"{what} name {quoted(name)} is not valid: it is one segment, and {GRAMMAR}.",
+            f"The {what} name {quoted(name)} is not valid: it is one segment, and {GRAMMAR}.",
             code="path_invalid",
         )
     return name

@@ -84,11 +84,11 @@ class Permissions:
             return
         self._check_member_grant()
         if self.role != "agent":
-            raise Forbidden("this grant is read-only; use an agent's grant to write.")
+            raise Forbidden("This grant is read-only; use an agent's grant to write.")
         folder, _, rest = path.partition("/")
         if folder not in OWN_FOLDERS or not rest.startswith(f"{self.member}/"):
             folders = " and ".join(f"{folder}/{self.member}/" for folder in OWN_FOLDERS)
-            raise Forbidden(f"this member may not write {quoted(path)}; write below {folders}")
+            raise Forbidden(f"This member may not write {quoted(path)}; write below {folders}")
 
     def check_write_below(self, path: str) -> bool:
         """Raise Forbidden if the caller may not write below the path; return True if also itself."""
@@ -108,17 +108,17 @@ class Permissions:
             return
         self._check_member_grant()
         if self.role != "agent" or name != self.member:
-            raise Forbidden(f"this grant is not for member {quoted(name)}.")
+            raise Forbidden(f"This grant is not for member {quoted(name)}.")
         if group is not None and self.group not in (None, group):
             raise Forbidden(
-                f"this grant is for group {quoted(self.group)}, not for {quoted(group)}."
+                f"This grant is for group {quoted(self.group)}, not for {quoted(group)}."
             )
 
     def check_run(self, member: str) -> None:
         """Raise Forbidden if the caller may not read what a member runs."""
         if not self.unrestricted and member != self.member:
             raise Forbidden(
-                f"with this grant, the runs of member {quoted(member)} cannot be shown."
+                f"With this grant, the runs of member {quoted(member)} cannot be shown."
             )
 
     def check_declaration(self, *words: str | None) -> None:
@@ -128,7 +128,7 @@ class Permissions:
         """
         if not self.unrestricted and any(word is not None for word in words):
             raise Forbidden(
-                "only the stack's owners may declare a member or state why it joins; with a grant, "
+                "Only the stack's owners may declare a member or state why it joins; with a grant, "
                 "join without 'declared' and 'reason'."
             )
 
@@ -142,10 +142,10 @@ class Permissions:
         :param revokes: True if the grant is to be revoked; a group's grant is shared and cannot be.
         """
         if not self.unrestricted and grant != self.grant:
-            raise Forbidden("with a grant, only that grant can be shown, renewed and revoked.")
+            raise Forbidden("With a grant, only that grant can be shown, renewed and revoked.")
         if revokes and self.issues_member_grants:
             raise Forbidden(
-                "a group's grant is shared by all instances of the group; only the stack's owners may "
+                "A group's grant is shared by all instances of the group; only the stack's owners may "
                 "revoke it."
             )
 
@@ -157,17 +157,17 @@ class Permissions:
         if self.unrestricted:
             return
         if not self.issues_member_grants:
-            raise Forbidden("this grant cannot issue other grants; use a group's grant.")
+            raise Forbidden("This grant cannot issue other grants; use a group's grant.")
         if role != "agent" or member is None or group not in (None, self.group):
             raise Forbidden(
-                f"this grant issues only grants for agents that are a member of group "
+                f"This grant issues only grants for agents that are a member of group "
                 f"{quoted(self.group or '')}; name the member and the role agent."
             )
 
     def _check_member_grant(self) -> None:
         if self.issues_member_grants:
             raise Forbidden(
-                f"this is the grant of group {quoted(self.group or '')}; issue a grant for a member "
+                f"This is the grant of group {quoted(self.group or '')}; issue a grant for a member "
                 "with it, and use that grant."
             )
 

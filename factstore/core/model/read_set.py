@@ -116,13 +116,13 @@ class ReadSet(Record):
         total = len(found.facts) + len(found.members) + len(found.groups)
         if total > ENTRIES:
             raise TooLarge(
-                f"the read set has {total} entries; at most {ENTRIES} are allowed. Name folders "
+                f"The read set has {total} entries; at most {ENTRIES} are allowed. Name folders "
                 "or use '*' instead of single facts.",
                 code="value_too_large",
             )
         if len(found.text) > TEXT_LENGTH:
             raise TooLarge(
-                f"the read set is {len(found.text)} characters as canonical JSON; at most "
+                f"The read set is {len(found.text)} characters as canonical JSON; at most "
                 f"{TEXT_LENGTH} are allowed. Name folders or use '*' instead of single facts.",
                 code="value_too_large",
             )
@@ -195,7 +195,7 @@ def _check_pattern(pattern: str) -> None:
             raise Invalid("")
     except Invalid:
         raise Invalid(
-            f"pattern {quoted(pattern)} is not valid: it is the path of a fact or a folder, in which "
+            f"Pattern {quoted(pattern)} is not valid: it is the path of a fact or a folder, in which "
             f"at most {STARS} whole segments can be '*'; with '/' at the end, it lists a folder; "
             f"{GRAMMAR}.",
             code="path_invalid",

@@ -76,4 +76,4 @@ def check_readers(readers: Sequence[str], *, sensitive: bool) -> tuple[str, ...]
 
 
 def _invalid(what: str) -> Invalid:
-    return Invalid(f"readers: {what}.", code="readers_invalid", extra={"field": "readers"})
+    return Invalid(f"Field 'readers': {what}.", code="readers_invalid", extra={"field": "readers"})

@@ -33,7 +33,7 @@ class StackPatterns:
         """
         if len(texts) > PATTERNS:
             raise Invalid(
-                f"there are {len(texts)} patterns of stacks; at most {PATTERNS} are allowed. "
+                f"There are {len(texts)} patterns of stacks; at most {PATTERNS} are allowed. "
                 "Use '*' to match several stacks with one pattern.",
                 code="schema",
                 extra={"field": "stacks"},

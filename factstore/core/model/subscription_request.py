@@ -163,4 +163,4 @@ def _unique(field: str, values: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def _invalid(field: str, problem: str) -> Invalid:
-    return Invalid(f"{field} {problem}.", code="schema", extra={"field": field})
+    return Invalid(f"Field {quoted(field)} {problem}.", code="schema", extra={"field": field})

@@ -81,7 +81,7 @@ class Target:
         :raises Invalid: ``target_invalid``.
         """
         if len(text) > LENGTH:
-            raise _invalid(f"the target is longer than {LENGTH} characters.")
+            raise _invalid(f"The target is longer than {LENGTH} characters.")
         if text.startswith(ZAQAR):
             return cls(text, "zaqar", parameters=_parameters(text.removeprefix(ZAQAR)))
         if text.startswith(HEAT_SIGNAL):
@@ -108,7 +108,7 @@ class Target:
         port = int(match["port"] or (443 if encrypted else 80))
         if port not in LOW_PORTS and not FIRST_HIGH_PORT <= port <= 65535:
             raise _invalid(
-                f"port {port} cannot be used by a target; use 80, 443, or {FIRST_HIGH_PORT} to 65535."
+                f"Port {port} cannot be used by a target; use 80, 443, or {FIRST_HIGH_PORT} to 65535."
             )
         resource = (match["path"] or "/") + (match["query"] or "")
         return cls(text, scheme, encrypted, _host(match["host"]), port, resource)
@@ -148,13 +148,13 @@ def _parameters(rest: str) -> Mapping[str, str]:
         pairs = parse_qsl(rest[1:], keep_blank_values=True, strict_parsing=True, errors="strict")
     except ValueError:
         raise _invalid(
-            f"{ZAQAR} must be followed by ? and parameters: {ZAQAR}?{_QUEUE_NAME}=NAME."
+            f"{quoted(ZAQAR)} must be followed by ? and parameters: {ZAQAR}?{_QUEUE_NAME}=NAME."
         ) from None
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _invalid("a parameter of the queue is repeated.")
+        raise _invalid("A parameter of the queue is repeated.")
     if _QUEUE_NAME not in found:
-        raise _invalid(f"the queue has no parameter {_QUEUE_NAME}.")
+        raise _invalid(f"The queue has no parameter {_QUEUE_NAME}.")
     for name, value in found.items():
         if name not in _QUEUE:
             raise _invalid(

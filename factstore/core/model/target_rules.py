@@ -35,7 +35,7 @@ class TargetRules:
         problem = self.addresses.refusal(address) if address else None
         if problem is not None:
             raise Invalid(
-                f"no message may be sent to {quoted(target.host)}: {problem}. Use a public address, or "
+                f"No message may be sent to {quoted(target.host)}: {problem}. Use a public address, or "
                 "ask an operator to allow its network.",
                 code="target_invalid",
             )

@@ -102,7 +102,7 @@ class TurnRequest:
         """
         if type(max_parallel) is not int or not 1 <= max_parallel <= MAX_PARALLEL:
             raise Invalid(
-                f"max_parallel must be a whole number from 1 to {MAX_PARALLEL}.",
+                f"Field 'max_parallel' must be a whole number from 1 to {MAX_PARALLEL}.",
                 code="schema",
                 extra={"field": "max_parallel"},
             )

@@ -40,14 +40,14 @@ def parse_json(body: bytes, depth: int = DEPTH + WRAPPING) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Invalid(
-            f"the body is not UTF-8 at byte {error.start}; send JSON in UTF-8.", code="json_invalid"
+            f"The body is not UTF-8 at byte {error.start}; send JSON in UTF-8.", code="json_invalid"
         ) from None
     if text.startswith("\ufeff"):
         raise Invalid(
-            "the body begins with a byte order mark; send UTF-8 without one.", code="json_invalid"
+            "The body begins with a byte order mark; send UTF-8 without one.", code="json_invalid"
         )
     if not text.strip():
-        raise Invalid("the body is empty; send JSON.", code="json_invalid")
+        raise Invalid("The body is empty; send JSON.", code="json_invalid")
     _check_depth(text, depth)
     try:  # without the search for white space, which most documents have neither before nor after
         value, end = _DECODER.raw_decode(text)
@@ -59,7 +59,7 @@ def parse_json(body: bytes, depth: int = DEPTH + WRAPPING) -> Any:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise Invalid(
-            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
             code="json_invalid",
         ) from None
 
@@ -83,7 +83,7 @@ def canonical(value: Any) -> str:
     size = utf8_size(text)
     if size > VALUE_BYTES:
         raise TooLarge(
-            f"the value is {size} bytes as canonical JSON; at most {VALUE_BYTES} are allowed.",
+            f"The value is {size} bytes as canonical JSON; at most {VALUE_BYTES} are allowed.",
             code="value_too_large",
         )
     return text
@@ -104,13 +104,13 @@ def canonical_of_any_size(value: Any) -> str:
         utf8_size(text)
     except UnicodeEncodeError:
         raise Invalid(
-            "a string contains a lone surrogate (\\ud800 to \\udfff without its pair), which is not a "
+            "A string contains a lone surrogate (\\ud800 to \\udfff without its pair), which is not a "
             "Unicode character.",
             code="json_value",
         ) from None
     if "\\u0000" in text and _holds_nul(value):
         raise Invalid(
-            "a string contains the NUL character, which is not allowed.", code="json_value"
+            "A string contains the NUL character, which is not allowed.", code="json_value"
         )
     return text
 
@@ -129,7 +129,7 @@ def _check_depth(text: str, deepest: int) -> None:
     for bracket in brackets:
         depth += 1 if bracket == "(" else -1
         if depth > deepest:
-            raise Invalid(f"the JSON is nested deeper than {DEPTH} levels.", code="json_too_deep")
+            raise Invalid(f"The JSON is nested deeper than {DEPTH} levels.", code="json_too_deep")
 
 
 def check_value_depth(value: Any, depth: int = 0) -> None:
@@ -139,7 +139,7 @@ def check_value_depth(value: Any, depth: int = 0) -> None:
     """
     if isinstance(value, dict | list):
         if depth >= DEPTH:
-            raise Invalid(f"the value is nested deeper than {DEPTH} levels.", code="json_too_deep")
+            raise Invalid(f"The value is nested deeper than {DEPTH} levels.", code="json_too_deep")
         for child in value.values() if isinstance(value, dict) else value:
             check_value_depth(child, depth + 1)
 
@@ -158,7 +158,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise Invalid(
-            f"an object contains the key {quoted(twice)} twice.", code="json_duplicate_key"
+            f"An object contains the key {quoted(twice)} twice.", code="json_duplicate_key"
         )
     return members
 
@@ -166,7 +166,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(digits: str) -> int:
     if len(digits) > 20 or not -INTEGER_BOUND <= (number := int(digits)) < INTEGER_BOUND:
         raise Invalid(
-            f"an integer of {len(digits)} characters is outside -2^63 to 2^63-1; send it as a "
+            f"An integer of {len(digits)} characters is outside -2^63 to 2^63-1; send it as a "
             "string.",
             code="json_value",
         )
@@ -177,13 +177,13 @@ def _float(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
         raise Invalid(
-            f"a number of {len(digits)} characters is too large for a double.", code="json_value"
+            f"A number of {len(digits)} characters is too large for a double.", code="json_value"
         )
     return number
 
 
 def _constant(name: str) -> NoReturn:
-    raise Invalid(f"{name} is not JSON; send null or a string.", code="json_value")
+    raise Invalid(f"{quoted(name)} is not JSON; send null or a string.", code="json_value")
 
 
 _DECODER = json.JSONDecoder(

@@ -101,13 +101,13 @@ class ReportActionResult(Operation[Reported]):
             return
         if run.state == "waiting":
             raise Conflict(
-                f"member {quoted(self.member)} must wait: as many other members as may run at the same "
+                f"Member {quoted(self.member)} must wait: as many other members as may run at the same "
                 f"time run action {self.action}.",
                 code="action_waiting",
             )
         state = run.state if goes_on or run.ended else "cancelled"
         raise Conflict(
-            f"the run of action {self.action} on member {quoted(self.member)} is {state}. End it, or "
+            f"The run of action {self.action} on member {quoted(self.member)} is {state}. End it, or "
             "do not start it.",
             code="action_ended",
             extra={"state": state},

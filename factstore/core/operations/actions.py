@@ -91,9 +91,9 @@ class CreateAction(Operation[ActionView]):
         ]
         if not found:
             nobody = (
-                f"member {quoted(name or '')} has not"
+                f"Member {quoted(name or '')} has not"
                 if name
-                else f"no member of {quoted(group or '')} has"
+                else f"No member of {quoted(group or '')} has"
             )
             raise Conflict(
                 f"{nobody} joined stack {quoted(self.scope.stack)}, so no agent would run the action. "
@@ -149,7 +149,7 @@ class CancelAction(Operation[ActionView]):
             return Draft(found, record_revisions=guards)
         if found.ended:
             raise Conflict(
-                f"action {self.id} is {found.state} already and cannot be cancelled.",
+                f"Action {self.id} is {found.state} already and cannot be cancelled.",
                 code="action_ended",
                 extra={"state": found.state},
             )
@@ -200,7 +200,7 @@ def _check_room(view: View, members: int) -> None:
         if total > limit:
             what = "actions" if name == "actions_per_stack" else "members in all its actions"
             raise Forbidden(
-                f"the stack would have {total} {what}; at most {limit} are allowed. Delete actions "
+                f"The stack would have {total} {what}; at most {limit} are allowed. Delete actions "
                 "that have ended.",
                 code="quota_exceeded",
                 extra={"quota": name, "limit": limit, "used": total},
@@ -232,6 +232,6 @@ def view_action(view: View, action: str) -> ActionView:
 def action_missing(scope: Scope, action: str) -> NotFound:
     """Return the refusal of a request about an action that does not exist."""
     return NotFound(
-        f"there is no action {quoted(action)} in a stack named {quoted(scope.stack)}: it was deleted "
+        f"There is no action {quoted(action)} in a stack named {quoted(scope.stack)}: it was deleted "
         "or has expired, or the id is wrong."
     )

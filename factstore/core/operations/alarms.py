@@ -64,7 +64,7 @@ class SetAlarm(Operation[SetResult]):
         record = view.record(key)
         known = record if isinstance(record, Alarm) else None
         if known is not None and self.create_only:
-            raise PreconditionFailed(f"an alarm named {quoted(self.name)} exists already.")
+            raise PreconditionFailed(f"An alarm named {quoted(self.name)} exists already.")
         text, revisions = self.definition.text, {key: known.revision if known else 0}
         if known is not None and known.definition == text:
             return Draft(SetResult(known, "unchanged"), record_revisions=revisions)
@@ -112,7 +112,7 @@ class SetAlarm(Operation[SetResult]):
         count = len(view.stack_state.records(Alarm)) if view.stack_state else 0
         if count >= ALARMS_PER_STACK:
             raise Forbidden(
-                f"the stack has {count} alarms; at most {ALARMS_PER_STACK} are allowed. "
+                f"The stack has {count} alarms; at most {ALARMS_PER_STACK} are allowed. "
                 "Delete some alarms.",
                 code="quota_exceeded",
                 extra={"quota": "alarms_per_stack", "limit": ALARMS_PER_STACK, "used": count},
@@ -239,4 +239,4 @@ def timer_of(view: View, alarm: str, phase: AlarmPhase) -> AlarmTimer | None:
 
 def alarm_missing(scope: Scope, name: str) -> NotFound:
     """Return the refusal of a request about an alarm that does not exist."""
-    return NotFound(f"there is no alarm {quoted(name)} in a stack named {quoted(scope.stack)}.")
+    return NotFound(f"There is no alarm {quoted(name)} in a stack named {quoted(scope.stack)}.")

@@ -143,7 +143,7 @@ class WritePlannedFacts(WriteFacts):
             matches = digest == expected
         if not matches:
             raise Conflict(
-                "this plan was made for another batch: the operations, the guards, the generation or "
+                "This plan was made for another batch: the operations, the guards, the generation or "
                 "the stack differ. Nothing was written. Send the batch of the dry run unchanged, or "
                 "make a plan for this one with dry_run=true.",
                 code="plan_mismatch",
@@ -152,7 +152,7 @@ class WritePlannedFacts(WriteFacts):
 
 def _outdated(causes: Sequence[str], moved: Sequence[Part]) -> PreconditionFailed:
     return PreconditionFailed(
-        f"the batch would not do what its plan says: {'; '.join(causes)}. Nothing was written. Make a "
+        f"The batch would not do what its plan says: {'; '.join(causes)}. Nothing was written. Make a "
         "new plan with dry_run=true, and decide again.",
         code="plan_outdated",
         extra={"moved": list(moved)},

@@ -25,17 +25,17 @@ def check_batch(
     :raises TooLarge: ``batch_too_large``.
     """
     if not requests:
-        raise Invalid("the batch has no operations; send at least one.", code="batch_empty")
+        raise Invalid("The batch has no operations; send at least one.", code="batch_empty")
     if len(guards) + len(requests) > BATCH_OPERATIONS:
         raise TooLarge(
-            f"the batch has {len(guards) + len(requests)} guards and operations; "
+            f"The batch has {len(guards) + len(requests)} guards and operations; "
             f"at most {BATCH_OPERATIONS} are allowed together.",
             code="batch_too_large",
         )
     size = sum([len(put.text) + len(put.path) for put in requests if isinstance(put, Put)])
     if size > BATCH_BYTES:
         raise TooLarge(
-            f"the batch's values and paths are {size} characters as canonical JSON; "
+            f"The batch's values and paths are {size} characters as canonical JSON; "
             f"at most {BATCH_BYTES} are allowed together.",
             code="batch_too_large",
         )
@@ -47,7 +47,7 @@ def check_batch(
             continue
         if request.path in seen:
             raise Invalid(
-                f"two operations name {quoted(request.path)}; a batch changes a path once.",
+                f"Two operations name {quoted(request.path)}; a batch changes a path once.",
                 code="batch_duplicate_path",
             )
         seen.add(request.path)
@@ -55,7 +55,7 @@ def check_batch(
     for outer, inner in pairwise(prefixes):
         if covers(outer, inner):
             raise Invalid(
-                f"two operations delete the prefix {quoted(inner)}; leave one of them out.",
+                f"Two operations delete the prefix {quoted(inner)}; leave one of them out.",
                 code="batch_duplicate_path",
             )
 
@@ -101,7 +101,7 @@ def expand(
             count += len(paths)
     if count > BATCH_OPERATIONS:
         raise TooLarge(
-            f"with the facts that it deletes by prefix, the batch has {count} guards and operations; "
+            f"With the facts that it deletes by prefix, the batch has {count} guards and operations; "
             f"at most {BATCH_OPERATIONS} are allowed together. Delete the folder with DELETE and "
             "recursive=true instead, which takes several revisions.",
             code="batch_too_large",

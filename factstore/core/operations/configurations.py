@@ -65,7 +65,7 @@ class PutConfiguration(Operation[WriteOutcome]):
         """
         known = _find(view, self.key)
         if known is not None and self.create_only:
-            raise PreconditionFailed(f"configuration {quoted(self.key)} exists already.")
+            raise PreconditionFailed(f"Configuration {quoted(self.key)} exists already.")
         if known is not None and known.definition == self.definition:
             path = config_path(self.key)
             return Draft("unchanged", fact_revisions={path: known.fact.revision})
@@ -153,7 +153,7 @@ class ReportResult(Operation[Reported]):
             raise configuration_missing(view.scope, self.key)
         if configuration.id != self.result.id:
             raise Conflict(
-                f"configuration {quoted(self.key)} has another id than {quoted(self.result.id)}: its "
+                f"Configuration {quoted(self.key)} has another id than {quoted(self.result.id)}: its "
                 "definition was changed. Read the configuration again.",
                 code="configuration_changed",
                 extra={"id": configuration.id},
@@ -168,7 +168,7 @@ class ReportResult(Operation[Reported]):
             return Draft(reported, fact_revisions={**guards, path: known.fact.revision})
         if known is not None and known.result.ended:
             raise Conflict(
-                f"configuration {quoted(self.key)} is {known.result.state} already; a result that was "
+                f"Configuration {quoted(self.key)} is {known.result.state} already; a result that was "
                 "reported is not changed. To run the configuration again, change its definition.",
                 code="configuration_ended",
                 extra={"state": known.result.state},
@@ -249,7 +249,7 @@ def _check_room(view: View) -> None:
     count = len(configurations(stack))
     if count >= CONFIGURATIONS_PER_STACK:
         raise Forbidden(
-            f"the stack has {count} configurations; at most {CONFIGURATIONS_PER_STACK} are allowed. "
+            f"The stack has {count} configurations; at most {CONFIGURATIONS_PER_STACK} are allowed. "
             "Delete some configurations.",
             code="quota_exceeded",
             extra={
@@ -263,5 +263,5 @@ def _check_room(view: View) -> None:
 def configuration_missing(scope: Scope, key: str) -> NotFound:
     """Return the refusal of a request about a configuration that does not exist."""
     return NotFound(
-        f"there is no configuration {quoted(key)} in a stack named {quoted(scope.stack)}."
+        f"There is no configuration {quoted(key)} in a stack named {quoted(scope.stack)}."
     )

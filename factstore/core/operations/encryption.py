@@ -171,7 +171,7 @@ class Encryption:
             opened = urlsafe_b64decode(sealed.removeprefix(_VERSION))
             return self._keyring.decrypt(key, opened, _fields(*about)).decode()
         except ValueError:
-            raise SealBroken("a sealed text cannot be opened: it is not sealed.") from None
+            raise SealBroken("A sealed text cannot be opened: it is not sealed.") from None
 
     def data_key(self, stack: Stack, data_key: DataKey) -> bytes:
         """Return a stack's data key.
@@ -226,4 +226,4 @@ def _fields(*texts: str) -> bytes:
 
 
 def _broken(path: str, problem: str) -> SealBroken:
-    return SealBroken(f"the value of {quoted(path)} cannot be opened: {problem}.")
+    return SealBroken(f"The value of {quoted(path)} cannot be opened: {problem}.")

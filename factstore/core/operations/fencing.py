@@ -72,8 +72,8 @@ class MemberFence:
         count = len(bound) + self._added[member.lease]
         if count > BOUND_FACTS:
             raise Conflict(
-                f"{count} facts would be bound to member {quoted(member.name)}; at most {BOUND_FACTS} "
-                "are allowed. Put some without a member.",
+                f"Member {quoted(member.name)} would have {count} facts bound to it; at most "
+                f"{BOUND_FACTS} are allowed. Put some without a member.",
                 code="member_full",
                 extra={"path": put.path, "member": member.name},
             )

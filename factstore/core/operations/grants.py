@@ -93,14 +93,14 @@ class IssueGrant(Operation[IssuedGrant]):
         """Raise Forbidden if the ttl exceeds the parent's, or the name belongs to another holder."""
         if ttl > parent.ttl:
             raise Forbidden(
-                f"the ttl of a grant that is issued with this grant is at most {parent.ttl} seconds; "
+                f"The ttl of a grant that is issued with this grant is at most {parent.ttl} seconds; "
                 "request a shorter one."
             )
         name = self.request.member or ""
         member = view.member(name)
         if member is not None and member.group != parent.group:
             raise Forbidden(
-                f"member {quoted(name)} is in group {quoted(member.group)}; this grant is for group "
+                f"Member {quoted(name)} is in group {quoted(member.group)}; this grant is for group "
                 f"{quoted(parent.group or '')}."
             )
         others = (
@@ -108,7 +108,7 @@ class IssueGrant(Operation[IssuedGrant]):
         )
         if any(view.now < valid_until(view.state, view.scope, grant) for grant in others):
             raise Forbidden(
-                f"member {quoted(name)} already has a grant that was not issued with this grant; "
+                f"Member {quoted(name)} already has a grant that was not issued with this grant; "
                 "choose another name, or ask the stack's owners to revoke that grant."
             )
 
@@ -164,12 +164,12 @@ class RenewGrant(Operation[Grant]):
             return
         if known.permissions.issues_member_grants and ttl != known.ttl:
             raise Forbidden(
-                f"this is a group's grant with a ttl of {known.ttl} seconds; only the stack's owners "
+                f"This is a group's grant with a ttl of {known.ttl} seconds; only the stack's owners "
                 "may change it."
             )
         if ttl > known.ttl:
             raise Forbidden(
-                f"the ttl of this grant is at most {known.ttl} seconds; only the stack's owners may "
+                f"The ttl of this grant is at most {known.ttl} seconds; only the stack's owners may "
                 "extend it."
             )
 
@@ -234,7 +234,7 @@ def issued(state: State, scope: Scope, grant: str) -> Grant:
     """
     known = state.record(scope, RecordKey(Grant, grant))
     if not isinstance(known, Grant):
-        raise NotFound(f"there is no grant {quoted(grant)} in a stack named {quoted(scope.stack)}.")
+        raise NotFound(f"There is no grant {quoted(grant)} in a stack named {quoted(scope.stack)}.")
     return known
 
 

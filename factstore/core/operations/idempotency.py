@@ -94,7 +94,7 @@ def results_of(
 def key_reused() -> Conflict:
     """Return the refusal of a key that was used for another request."""
     return Conflict(
-        "this Idempotency-Key was used for a different request; use a new key for each request.",
+        "This Idempotency-Key was used for a different request; use a new key for each request.",
         code="idempotency_key_reused",
     )
 

@@ -67,7 +67,7 @@ def keep(view: View, puts: Iterable[Fact], deletes: Iterable[Fact | None], autho
     size += sum(each.size for each in records)
     if records and (writes > BATCH_OPERATIONS or size > BATCH_BYTES + records[0].size):
         raise TooLarge(
-            f"the stack keeps {limit} earlier values of each fact. With the values to keep, the batch "
+            f"The stack keeps {limit} earlier values of each fact. With the values to keep, the batch "
             f"has {writes} writes and {size} bytes; at most {BATCH_OPERATIONS} and {BATCH_BYTES} are "
             "allowed together. Split it.",
             code="batch_too_large",

@@ -49,30 +49,30 @@ class NoKeyring:
 
     def new_key(self) -> bytes:
         raise SealingUnavailable(
-            "this service has no keys to seal values with; configure a keyring."
+            "This service has no keys to seal values with; configure a keyring."
         )
 
     def wrap(self, key: bytes, about: bytes) -> str:
         raise SealingUnavailable(
-            "this service has no keys to seal values with; configure a keyring."
+            "This service has no keys to seal values with; configure a keyring."
         )
 
     def unwrap(self, wrapped: str, about: bytes) -> bytes:
         raise SealBroken(
-            "this service has no keys to open sealed values with; configure a keyring."
+            "This service has no keys to open sealed values with; configure a keyring."
         )
 
     def rewrap(self, wrapped: str, about: bytes) -> str | None:
         raise SealBroken(
-            "this service has no keys to open sealed values with; configure a keyring."
+            "This service has no keys to open sealed values with; configure a keyring."
         )
 
     def encrypt(self, key: bytes, clear: bytes, about: bytes) -> bytes:
         raise SealingUnavailable(
-            "this service has no keys to seal values with; configure a keyring."
+            "This service has no keys to seal values with; configure a keyring."
         )
 
     def decrypt(self, key: bytes, sealed: bytes, about: bytes) -> bytes:
         raise SealBroken(
-            "this service has no keys to open sealed values with; configure a keyring."
+            "This service has no keys to open sealed values with; configure a keyring."
         )

@@ -218,4 +218,4 @@ def living_member(view: View, name: str, generation: str | None) -> Member:
 
 def member_missing(scope: Scope, name: str) -> NotFound:
     """Return the refusal of a request about a member that does not exist."""
-    return NotFound(f"there is no member {quoted(name)} in a stack named {quoted(scope.stack)}.")
+    return NotFound(f"There is no member {quoted(name)} in a stack named {quoted(scope.stack)}.")

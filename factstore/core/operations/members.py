@@ -183,7 +183,7 @@ class JoinMember(Operation[JoinResult]):
         if ttl not in (None, living.ttl):
             has = "has no ttl" if living.declared_only else f"has a ttl of {living.ttl} seconds"
             raise Conflict(
-                f"member {quoted(self.name)} {has}, which its generation keeps. To get "
+                f"Member {quoted(self.name)} {has}, which its generation keeps. To get "
                 "another ttl, join without a generation.",
                 code="member_ttl_fixed",
             )
@@ -259,7 +259,7 @@ def declared_otherwise(member: Member) -> Conflict:
     """Return the refusal of a caller that takes a member for another than it was declared as."""
     how = "not declared" if member.declared is None else f"declared as {quoted(member.declared)}"
     return Conflict(
-        f"member {quoted(member.name)} is {how}. Choose another name, or remove that member first.",
+        f"Member {quoted(member.name)} is {how}. Choose another name, or remove that member first.",
         code="member_declared",
         extra={"member": member.name, "declared": member.declared},
     )

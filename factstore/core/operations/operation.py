@@ -225,4 +225,4 @@ class Committed(Generic[T_co]):
 
 def stack_missing(scope: Scope) -> NotFound:
     """Return the refusal of a request about a stack that does not exist."""
-    return NotFound(f"there is no stack named {quoted(scope.stack)}.")
+    return NotFound(f"There is no stack named {quoted(scope.stack)}.")

@@ -41,7 +41,7 @@ def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
         if limit != UNLIMITED and more > 0 and used + more > limit:
             noun, _, per_stack = name.partition("_")
             raise Forbidden(
-                f"this would make {used + more} {noun} in the {'stack' if per_stack else 'project'}; "
+                f"This would make {used + more} {noun} in the {'stack' if per_stack else 'project'}; "
                 f"at most {limit} are allowed. Delete some, or ask an operator for a larger quota.",
                 code="quota_exceeded",
                 extra={"quota": name, "limit": limit, "used": used},

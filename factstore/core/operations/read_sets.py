@@ -87,4 +87,4 @@ class DeleteReadSet(Operation[None]):
 
 def read_set_missing(member: str) -> NotFound:
     """Return the refusal of a request about the read set of a member that has none."""
-    return NotFound(f"member {quoted(member)} has no read set: every change concerns it.")
+    return NotFound(f"Member {quoted(member)} has no read set: every change concerns it.")

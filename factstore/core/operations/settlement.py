@@ -92,7 +92,7 @@ class Settlement:
         if not applied:
             raise full
         raise OutcomeUnknown(
-            "the store is full and did not report whether the write was among the last that "
+            "The store is full and did not report whether the write was among the last that "
             "fitted. Read before you retry."
         ) from full
 
@@ -124,5 +124,5 @@ class Settlement:
     def _retry(self, transaction: Transaction, deadline: float) -> int:
         revision = self._store.commit(transaction, deadline)
         if revision is None:
-            raise OutcomeUnknown("the write was retried and its guards failed")
+            raise OutcomeUnknown("The write was retried and its guards failed")
         return revision

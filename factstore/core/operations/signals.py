@@ -67,7 +67,7 @@ class SignalRequest:
         :raises Invalid: ``schema``.
         """
         if not isinstance(document, dict):
-            raise Invalid("a signal is a JSON object.", code="schema")
+            raise Invalid("A signal is a JSON object.", code="schema")
         names = _AWS if any(name in _AWS for name in document) else {n: n for n in _AWS.values()}
         for name in document:
             if name not in names:
@@ -135,7 +135,7 @@ def _short_id(identifier: str) -> str:
 
 
 def _wrong(field: str, what: str) -> Invalid:
-    return Invalid(f"field {quoted(field)}: {what}.", code="schema", extra={"field": field})
+    return Invalid(f"Field {quoted(field)}: {what}.", code="schema", extra={"field": field})
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ class SendSignal(Operation[SignalResult]):
             return Draft(SignalResult(waiter, known, False), record_revisions=revisions)
         if known is None and len(signals) >= SIGNALS_PER_WAITER:
             raise Forbidden(
-                f"the waiter has {len(signals)} signals; at most {SIGNALS_PER_WAITER} are kept.",
+                f"The waiter has {len(signals)} signals; at most {SIGNALS_PER_WAITER} are kept.",
                 code="quota_exceeded",
                 extra={
                     "quota": "signals_per_waiter",

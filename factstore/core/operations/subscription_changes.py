@@ -68,7 +68,7 @@ class ChangeSubscription(Operation[Subscription]):
         if known.state == "pending":
             if self.changes.paused:
                 raise Conflict(
-                    "the target has not confirmed the subscription yet, so that nothing can be paused.",
+                    "The target has not confirmed the subscription yet, so that nothing can be paused.",
                     code="subscription_pending",
                 )
             return known.state
@@ -103,7 +103,7 @@ class ConfirmSubscription(Operation[Subscription]):
         sent = self.challenge.encode(errors="surrogatepass")  # JSON may contain half a character
         if not hmac.compare_digest(expected.encode(), sent):
             raise Forbidden(
-                "this is not the challenge that was sent to the target of the subscription.",
+                "This is not the challenge that was sent to the target of the subscription.",
                 code="challenge_wrong",
             )
         changed = replace(changed_by(known, view, self.author), state="active", reason=None)
@@ -156,7 +156,7 @@ class RequestTest(Operation[Subscription]):
         known = living(view, self.id)
         if known.state == "pending":
             raise Conflict(
-                "the target has not confirmed the subscription yet, so that only the challenge is sent "
+                "The target has not confirmed the subscription yet, so that only the challenge is sent "
                 "to it.",
                 code="subscription_pending",
             )
@@ -213,14 +213,14 @@ def living(view: View, subscription: str, precondition: Precondition = ANY) -> S
     """
     found = subscription_of(view, subscription)
     if found.state == "deleting":
-        raise NotFound(f"subscription {quoted(subscription)} is being deleted.")
+        raise NotFound(f"Subscription {quoted(subscription)} is being deleted.")
     _check(precondition, view, found)
     return found
 
 
 def subscription_missing(subscription: str) -> NotFound:
     """Return the refusal of a request about a subscription that does not exist."""
-    return NotFound(f"there is no subscription {quoted(subscription)} in the project.")
+    return NotFound(f"There is no subscription {quoted(subscription)} in the project.")
 
 
 def _check(precondition: Precondition, view: View, known: Subscription) -> None:

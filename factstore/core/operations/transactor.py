@@ -240,7 +240,7 @@ class Transactor:
         """
         if self._clock.monotonic() >= deadline:
             raise Unavailable(
-                "other writers kept changing the same data until the deadline; nothing was "
+                "Other writers kept changing the same data until the deadline; nothing was "
                 "written. Try again.",
                 code="contention",
             )

@@ -58,7 +58,7 @@ class TakeTurn(Operation[TakeResult]):
         if isinstance(known, Turn) and known.lease == member.lease:
             if self.request.rank and known.rank is None:
                 raise Conflict(
-                    f"member {quoted(self.name)} has a turn without a rank in queue "
+                    f"Member {quoted(self.name)} has a turn without a rank in queue "
                     f"{quoted(self.queue)}. Give the turn back first.",
                     code="rank_missing",
                     extra={"member": self.name},
@@ -92,7 +92,7 @@ class TakeTurn(Operation[TakeResult]):
         member = living_member(view, self.name, self.request.generation)
         if member.declared_only:
             raise Conflict(
-                f"member {quoted(self.name)} cannot take a turn: it is declared and has not joined "
+                f"Member {quoted(self.name)} cannot take a turn: it is declared and has not joined "
                 "yet. Join first.",
                 code="member_missing",
                 extra={"member": self.name},
@@ -103,7 +103,7 @@ class TakeTurn(Operation[TakeResult]):
         used = view.stack_state.turn_queues.count(self.name) if view.stack_state else 0
         if used >= TURNS_PER_MEMBER:
             raise Forbidden(
-                f"member {quoted(self.name)} has {used} turns; at most {TURNS_PER_MEMBER} are allowed. "
+                f"Member {quoted(self.name)} has {used} turns; at most {TURNS_PER_MEMBER} are allowed. "
                 "Give some back.",
                 code="quota_exceeded",
                 extra={"quota": "turns_per_member", "limit": TURNS_PER_MEMBER, "used": used},
@@ -170,6 +170,6 @@ class GiveTurnBack(Operation[Turn]):
 def turn_missing(scope: Scope, queue: str, member: str) -> NotFound:
     """Return the refusal of a request about a turn that does not exist."""
     return NotFound(
-        f"member {quoted(member)} has no turn in queue {quoted(queue)} of a stack named "
+        f"Member {quoted(member)} has no turn in queue {quoted(queue)} of a stack named "
         f"{quoted(scope.stack)}."
     )

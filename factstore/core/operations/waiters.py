@@ -52,7 +52,7 @@ class ArmWaiter(Operation[ArmResult]):
         record = view.record(key)
         known = record if isinstance(record, Waiter) else None
         if known is not None and self.create_only:
-            raise PreconditionFailed(f"a waiter named {quoted(self.name)} exists already.")
+            raise PreconditionFailed(f"A waiter named {quoted(self.name)} exists already.")
         text, revisions = self.definition.text, {key: known.revision if known else 0}
         if known is not None and known.state == "pending" and known.definition == text:
             return Draft(ArmResult(known, "unchanged"), record_revisions=revisions)
@@ -85,7 +85,7 @@ class ArmWaiter(Operation[ArmResult]):
         count = len(view.stack_state.records(Waiter)) if view.stack_state else 0
         if count >= WAITERS_PER_STACK:
             raise Forbidden(
-                f"the stack has {count} waiters; at most {WAITERS_PER_STACK} are allowed. "
+                f"The stack has {count} waiters; at most {WAITERS_PER_STACK} are allowed. "
                 "Delete some waiters.",
                 code="quota_exceeded",
                 extra={"quota": "waiters_per_stack", "limit": WAITERS_PER_STACK, "used": count},
@@ -166,4 +166,4 @@ def waiter_of(view: View, name: str) -> Waiter:
 
 def waiter_missing(scope: Scope, name: str) -> NotFound:
     """Return the refusal of a request about a waiter that does not exist."""
-    return NotFound(f"there is no waiter {quoted(name)} in a stack named {quoted(scope.stack)}.")
+    return NotFound(f"There is no waiter {quoted(name)} in a stack named {quoted(scope.stack)}.")

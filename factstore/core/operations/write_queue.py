@@ -124,7 +124,7 @@ class Place:
         free.wait(max(0.0, deadline - queue.clock.monotonic()))
         if not free.is_set():
             raise Unavailable(
-                "earlier writes of the same data were not done before the deadline; nothing was "
+                "Earlier writes of the same data were not done before the deadline; nothing was "
                 "written. Try again.",
                 code="contention",
             )

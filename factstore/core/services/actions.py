@@ -186,7 +186,7 @@ class ActionService(NamingService):
         for run in found.runs:
             if run.member == member:
                 return MemberRun(found.action, run)
-        raise Forbidden("with a grant, only the actions of its own member can be shown.")
+        raise Forbidden("With a grant, only the actions of its own member can be shown.")
 
     def run(self, scope: Scope, action: str, member: str, *, stale: bool = False) -> MemberRun:
         """Return the run of one member.

@@ -74,7 +74,7 @@ class AppliedReports:
         state = self._state_with(applied, deadline)
         if state is None:
             raise CursorExpired(
-                "the cursor in applied is from another epoch of the store, or newer than the store; "
+                "The cursor in applied is from another epoch of the store, or newer than the store; "
                 "read the context again."
             )
         if _is_progress(state, scope, member, applied):

@@ -140,5 +140,5 @@ def check_page_revision(at: Cursor, epoch: str, head: int, created: int = 0) -> 
     """
     if at.epoch != epoch or not created <= at.revision <= head:
         raise CursorExpired(
-            "the revision of these pages is no longer available; list again from the first page."
+            "The revision of these pages is no longer available; list again from the first page."
         )

@@ -154,7 +154,7 @@ def follows(state: State, events: EventSource, epoch: str, scope: Scope, since: 
 def context_missing(scope: Scope, view: View) -> NotFound:
     """Return the error for a stack or a member that does not exist."""
     missing = f"no member {quoted(view.member)} in a stack" if view.member else "no stack"
-    return NotFound(f"there is {missing} named {quoted(scope.stack)}.")
+    return NotFound(f"There is {missing} named {quoted(scope.stack)}.")
 
 
 def history(

@@ -103,7 +103,7 @@ class ConvergenceService(EventReader):
         with state.read():
             stack_state = state.stack_state(scope)
             if stack_state is None:
-                raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
+                raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
             convergence = stack_state.convergence
             convergence.check()
 

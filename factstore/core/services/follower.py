@@ -158,5 +158,5 @@ def read_events(
     """
     batch = source.read(of, at.revision, events=events, size=size)
     if store.epoch != at.epoch:  # it changes before the new store is read
-        raise CursorExpired("the store was replaced", LIST_AGAIN)
+        raise CursorExpired("The store was replaced", LIST_AGAIN)
     return batch

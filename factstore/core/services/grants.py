@@ -114,7 +114,7 @@ class GrantService(Service):
             end = valid_until(state, scope, found)
         if not self._in_time(end):
             raise NotFound(
-                f"grant {quoted(grant)} has expired, or its parent grant has expired or was revoked."
+                f"Grant {quoted(grant)} has expired, or its parent grant has expired or was revoked."
             )
         return found
 

@@ -67,7 +67,7 @@ class HistoryService(EventReader):
         check_stack_name(scope.stack)
         epoch, stack = self._store.epoch, self._store.state().stack(scope)
         if stack is None:
-            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
+            raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
         return Cursor(epoch, max(self._events.floor(scope), stack.created))
 
     def changes(
@@ -97,7 +97,7 @@ class HistoryService(EventReader):
             stack, fact, revision = state.stack(scope), state.fact(scope, path), state.revision
             kept = kept_values(lambda key: state.record(scope, key), path)
         if stack is None:
-            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
+            raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
         floor, found = self._kept_changes(stack, path, revision, deadline)
         first = found[0][1].previous if found else fact
         if first is not None:
@@ -108,7 +108,7 @@ class HistoryService(EventReader):
             raise fact_missing(state, scope, path, permissions)
         if before is not None:
             if before.epoch != epoch:
-                raise CursorExpired("the cursor is from another epoch of the store; leave it out.")
+                raise CursorExpired("The cursor is from another epoch of the store; leave it out.")
             found = [(at, each) for at, each in found if at < before.revision]
         newest: list[PastChange] = []
         size = 0

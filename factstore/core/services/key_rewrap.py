@@ -94,7 +94,7 @@ class KeyRewrap:
                 return self._transactor.run(operation).outcome
             except OutcomeUnknown as error:
                 raise Unavailable(
-                    "the store did not report whether a data key was written. Run it again."
+                    "The store did not report whether a data key was written. Run it again."
                 ) from error
 
 

@@ -44,7 +44,7 @@ class NodeService(Service):
         check_stack_name(scope.stack)
         contents = self._state(stale=stale).contents(scope, NODES)
         if contents is None:
-            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
+            raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
         members = {member.name: member for member in contents.members}
         return Nodes(_addresses(contents.facts), members, self.cursor(contents.revision))
 

@@ -73,7 +73,7 @@ class PastService(EventService):
         self._check(at, epoch, contents)
         facts, members = self._at(contents, at)
         if view.member and view.member not in {member.name for member in members}:
-            raise NotFound(f"there was no member {quoted(view.member)} at {at}.")
+            raise NotFound(f"There was no member {quoted(view.member)} at {at}.")
         shown = view.shown(facts)
         tags = {fact.path: fact.etag(epoch) for fact in shown if fact.sensitive}
         total = sum(map(member_hash, members))
@@ -109,13 +109,13 @@ class PastService(EventService):
             self._check(cursor, epoch, contents)
         if given is None and since.revision > until.revision:
             raise Invalid(
-                f"until is older than {oldest}, from which on all changes are in memory. Give since, "
-                "too: an older cursor is read from the history of the database.",
+                f"The parameter until is older than {oldest}, from which on all changes are in memory. "
+                "Give since, too: an older cursor is read from the history of the database.",
                 code="query_invalid",
             )
         if since.revision > until.revision:
             raise Invalid(
-                f"since is newer than until: {since} and {until}. Exchange them.",
+                f"The parameter since is newer than until: {since} and {until}. Exchange them.",
                 code="query_invalid",
             )
         try:
@@ -149,7 +149,7 @@ class PastService(EventService):
         state, epoch = self._state(), self._store.epoch
         contents = state.contents(scope)
         if contents is None:
-            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
+            raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
         return epoch, contents
 
     @staticmethod
@@ -157,13 +157,13 @@ class PastService(EventService):
         """Raise an error if the stack never was at a cursor."""
         if at.epoch != epoch:
             raise CursorExpired(
-                f"the cursor {at} is from another epoch of the store; request a new one."
+                f"The cursor {at} is from another epoch of the store; request a new one."
             )
         if at.revision > contents.revision:
-            raise CursorExpired(f"the store never reached the cursor {at}; request a new one.")
+            raise CursorExpired(f"The store never reached the cursor {at}; request a new one.")
         if at.revision < contents.stack.created:
             raise NotFound(
-                f"the stack {quoted(contents.stack.name)} did not exist at {at}; it was created at "
+                f"The stack {quoted(contents.stack.name)} did not exist at {at}; it was created at "
                 f"{Cursor(epoch, contents.stack.created)}."
             )
 
@@ -212,7 +212,7 @@ class PastService(EventService):
             if not batch.more and after < upto:  # events are published after the state has moved
                 left = deadline - self._clock.monotonic()
                 if left <= 0 or self._events.closing:
-                    raise CursorExpired("the events up to the present are not in memory.")
+                    raise CursorExpired("The events up to the present are not in memory.")
                 self._events.wait(stack.scope, after, min(left, _BEHIND_SECONDS))
 
     def _known_since(self, stack: Stack) -> int:
@@ -232,7 +232,7 @@ class PastService(EventService):
             tables = self._tables_at(stack, (Member, Declaration), at.revision)
         except CursorExpired:
             raise CursorExpired(
-                f"the contents at {at} are not known any more; those since "
+                f"The contents at {at} are not known any more; those since "
                 f"{Cursor(at.epoch, self._known_since(stack))} are."
             ) from None
         return facts, [member for member in tables.after(Member) if not member.departed]

@@ -112,7 +112,7 @@ class RateLimiter:
             if owed > MAX_DELAY_SECONDS:
                 noun = "heartbeats" if heartbeat else "requests"
                 raise Throttled(
-                    f"the project sends more than {allowed.requests_per_second / units:g} {noun} a "
+                    f"The project sends more than {allowed.requests_per_second / units:g} {noun} a "
                     "second; send fewer, and try this request again.",
                     retry_after=math.ceil(owed),
                 )
@@ -248,7 +248,7 @@ class RateLimiter:
         with self._lock:
             if more and self._open.get(of_patterns, 0) + more > STACK_PATTERNS:
                 raise Throttled(
-                    f"the streams and waiting requests of the project would have more than "
+                    f"The streams and waiting requests of the project would have more than "
                     f"{STACK_PATTERNS} patterns of stacks in this worker; use fewer, or share one "
                     "stream among several readers.",
                     code=code,
@@ -258,14 +258,14 @@ class RateLimiter:
                 if limit != UNLIMITED and self._open.get(key, 0) >= limit:
                     noun = "stack" if len(key) > 2 else "project"
                     raise Throttled(
-                        f"the {noun} has {limit} {kind.replace('_', ' ')} open in this worker, which "
+                        f"The {noun} has {limit} {kind.replace('_', ' ')} open in this worker, which "
                         "is its limit; close some, or share one among several readers.",
                         code=code,
                         retry_after=5,
                     )
             if UNLIMITED != self._blocking <= self._blocked:
                 raise Throttled(
-                    f"this worker already serves {self._blocked} requests that wait and streams, and "
+                    f"This worker already serves {self._blocked} requests that wait and streams, and "
                     "keeps the rest of its capacity for other requests; try again, or send the request "
                     "without wait and settle.",
                     code="worker_busy",

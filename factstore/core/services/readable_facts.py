@@ -38,4 +38,4 @@ def fact_missing(state: State, scope: Scope, path: str, permissions: Permissions
             f"{quoted(path)} is not a fact but a folder with {facts} below it; list the facts with the "
             f"prefix {path}, or name one of them."
         )
-    return NotFound(f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}.")
+    return NotFound(f"There is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}.")

@@ -77,13 +77,13 @@ class StackService(Service):
         check_stack_name(scope.stack)
         if len(description) > DESCRIPTION_LENGTH:
             raise Invalid(
-                f"description is {len(description)} characters long; "
+                f"Field 'description' has {len(description)} characters; "
                 f"at most {DESCRIPTION_LENGTH} are allowed.",
                 code="schema",
             )
         if keep_values is not None and not 0 <= keep_values <= KEEP_VALUES_MAX:
             raise Invalid(
-                f"keep_values is {keep_values}; it must be from 0 to {KEEP_VALUES_MAX}.",
+                f"Field 'keep_values' is {keep_values}; it must be from 0 to {KEEP_VALUES_MAX}.",
                 code="schema",
             )
         done = self._transactor.run(PutStack(scope, description, author, precondition, keep_values))

@@ -202,7 +202,7 @@ class SubscriptionService(EventService):
         state = self._store.state()
         if since.epoch != self._store.epoch or since.revision > state.revision:
             raise CursorExpired(
-                "the cursor is from another epoch of the store, or newer than the store; send one "
+                "The cursor is from another epoch of the store, or newer than the store; send one "
                 "that a message or the service contained."
             )
         selection = StackSelection(project_id, StackPatterns.of(found.stacks))
@@ -212,7 +212,7 @@ class SubscriptionService(EventService):
             self._store.stacks_at(project_id, "", 1, since.revision, self._deadline())
         except CursorExpired:
             raise CursorExpired(
-                "the events after this cursor are no longer available; send a later cursor, or list "
+                "The events after this cursor are no longer available; send a later cursor, or list "
                 "the stacks and continue from the present one."
             ) from None
         scope = unnamed_scope(project_id)
@@ -278,7 +278,7 @@ class SubscriptionService(EventService):
             left = end - self._clock.monotonic()
             if left <= 0 or self._events.closing:
                 raise Unavailable(
-                    "the deletion has begun, but the notifier that delivers the subscription has not "
+                    "The deletion has begun, but the notifier that delivers the subscription has not "
                     "stopped yet. Repeat the request.",
                     code="deletion_unfinished",
                 )

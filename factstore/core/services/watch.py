@@ -182,12 +182,12 @@ class WatchService(EventReader):
         :raises NotFound: there is no such stack.
         """
         if isinstance(of, Scope) and state.stack(of) is None:
-            raise NotFound(f"there is no stack named {quoted(of.stack)}.")
+            raise NotFound(f"There is no stack named {quoted(of.stack)}.")
         if since is None:
             return Cursor(epoch, state.revision)
         if since.epoch != epoch or since.revision > state.revision:
             raise CursorExpired(
-                "the cursor is from another epoch of the store, or newer than the store", LIST_AGAIN
+                "The cursor is from another epoch of the store, or newer than the store", LIST_AGAIN
             )
         return since
 

@@ -82,7 +82,7 @@ class WhyService(EventReader):
             member = stack_state.live_members.get(name)
             if member is None:
                 raise NotFound(
-                    f"there is no member named {quoted(name)} in stack {quoted(scope.stack)}: it has "
+                    f"There is no member named {quoted(name)} in stack {quoted(scope.stack)}: it has "
                     "not joined, or has departed or expired."
                 )
             convergence, stack, revision = (

@@ -39,7 +39,7 @@ def check_room(
     total = len(others) + len(wanted)
     if total > CONDITIONS_PER_STACK and len(wanted) > len(replaced):
         raise Forbidden(
-            f"this would make {total} conditions in the pending waiters and alarms of the stack, not "
+            f"This would make {total} conditions in the pending waiters and alarms of the stack, not "
             f"counting all and any; at most {CONDITIONS_PER_STACK} are allowed. Delete some, or "
             "use fewer conditions.",
             code="quota_exceeded",
@@ -55,7 +55,7 @@ def check_room(
         cost = sum(_cost(each) for each, p in known.items() if overlap(p, after[key]))
         if cost > CONDITIONS_PER_FACT:
             raise Forbidden(
-                f"a fact that matches {quoted(after[key])} could count in {cost} different conditions "
+                f"A fact that matches {quoted(after[key])} could count in {cost} different conditions "
                 "of the pending waiters and the alarms of the stack, where each match is like "
                 f"{MATCH_COUNTS_AS}; at most {CONDITIONS_PER_FACT} are allowed. Use patterns with "
                 "fewer '*', equal conditions, or one aggregate.",

@@ -36,7 +36,7 @@ class Contained:
         """Raise Unavailable if the part was given up, because its answers would be wrong."""
         if self.fault is not None:
             raise Unavailable(
-                f"this worker failed to compute the {self.part} of the stack ({self.fault}); it is "
+                f"This worker failed to compute the {self.part} of the stack ({self.fault}); it is "
                 "computed again when the worker restarts. Report the log of the worker.",
             )
 

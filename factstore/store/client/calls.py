@@ -86,7 +86,7 @@ class Calls:
         except ValueError as error:
             if not self._closed:
                 raise
-            raise Unavailable("the store cannot be reached: its client is closed.") from error
+            raise Unavailable("The store cannot be reached: its client is closed.") from error
 
     def _note_silence(self, url: str) -> None:
         """Prefer another endpoint, because this one has not answered in time."""
@@ -163,7 +163,7 @@ class Calls:
                 never_sent = was_never_sent(error)
                 if not reads and not never_sent:
                     raise OutcomeUnknown(
-                        "the store did not confirm the write in time, and may have made it. Read to "
+                        "The store did not confirm the write in time, and may have made it. Read to "
                         "find out, or send the same request again with an Idempotency-Key."
                     ) from error
                 failures += 1
@@ -175,7 +175,7 @@ class Calls:
                 tries = 0 if short and reads else tries - 1
                 if tries <= 0:
                     LOG.info("no etcd endpoint answers: %s", describe(error))
-                    raise Unavailable("the store cannot be reached.") from error
+                    raise Unavailable("The store cannot be reached.") from error
             else:
                 self._answered[tried] = time.monotonic()
                 if short:

@@ -33,11 +33,11 @@ def raise_known_error(error: Any) -> None:
         raise LeaseExists from error
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space" in details:
         raise StorageFull(
-            "the store is full, and accepts only deletions. Delete what is not needed; an operator "
+            "The store is full, and accepts only deletions. Delete what is not needed; an operator "
             "must then compact and defragment etcd, and disarm its alarm."
         )
     if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in details:
-        raise TooLarge("the write is larger than etcd accepts.", code="batch_too_large")
+        raise TooLarge("The write is larger than etcd accepts.", code="batch_too_large")
     refused = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
     # The details contain "authentication failed" or "authentication is not enabled"; or, if etcd
     # requires a user and the call has none, "user name is empty".
@@ -51,7 +51,7 @@ def raise_known_error(error: Any) -> None:
 def not_sent() -> Unavailable:
     """Return the error of a call whose time ended while it waited in this process for others."""
     return Unavailable(
-        "the time of the request ended while it waited in the service, and nothing was sent to etcd. "
+        "The time of the request ended while it waited in the service, and nothing was sent to etcd. "
         "Send the request again."
     )
 

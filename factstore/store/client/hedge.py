@@ -63,7 +63,7 @@ class Hedge:
                 if self._error is not None:
                     raise self._error
                 if len(self._unreached) == self._members:
-                    raise Unavailable("the store cannot be reached.")
+                    raise Unavailable("The store cannot be reached.")
 
     def _wait(self, seconds: float) -> None:
         """Wait until it is time for the next try; a member that fails at once is not waited for."""

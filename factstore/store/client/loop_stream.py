@@ -75,8 +75,8 @@ class LoopWatch(WatchStream):
             self._forget_token()
             self._useless()
         if self.closed:
-            raise Unavailable("this worker has closed the watch, which was silent or has to end")
-        raise Unavailable("the watch broke: its connection was closed, or etcd has ended it")
+            raise Unavailable("This worker has closed the watch, which was silent or has to end")
+        raise Unavailable("The watch broke: its connection was closed, or etcd has ended it")
 
     def close(self) -> None:
         self.closed = True

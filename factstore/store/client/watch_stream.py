@@ -92,7 +92,7 @@ class GrpcWatch(WatchStream):
         except grpc.RpcError as error:
             if is_stale_token(error):
                 self._forget_token()
-            raise Unavailable(f"the watch broke: {describe(error)}") from error
+            raise Unavailable(f"The watch broke: {describe(error)}") from error
 
     def close(self) -> None:
         self.closed = True

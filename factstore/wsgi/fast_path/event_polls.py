@@ -78,7 +78,7 @@ class EventPoll:
         if not page.events:
             self._watch.take_next(self.scope, self._at.epoch, page, self._wanted)
             if page.more and not page.events:
-                raise CursorExpired("the loop reads no more events at once than those of a page.")
+                raise CursorExpired("The loop reads no more events at once than those of a page.")
         if page.events or self._events.closing:
             return 0.0
         return max(0.0, self._end - self._clock.monotonic())

@@ -120,7 +120,7 @@ class Throttle:
         age = self._scheduler.age(flow)
         if age > MAX_DELAY_SECONDS:
             raise Throttled(
-                f"earlier requests of the project have waited for {age:.0f} seconds in this worker; "
+                f"Earlier requests of the project have waited for {age:.0f} seconds in this worker; "
                 "send fewer, and try this request again.",
                 retry_after=math.ceil(age),
             )

@@ -292,7 +292,8 @@ def test_an_invalid_condition_is_refused_with_its_position(
         Definition.of({"success": success})
     assert refused.value.code == "condition_invalid"
     assert refused.value.extra == {"field": field}
-    assert refused.value.detail.startswith(f"{field or 'the definition'}: ")
+    subject = f"Field '{field}'" if field else "The definition"
+    assert refused.value.detail.startswith(f"{subject}: ")
     assert refused.value.detail.endswith(".")
     assert says in refused.value.detail
     refused.value.detail.encode("ascii")  # can be shown and logged anywhere

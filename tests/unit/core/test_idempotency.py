@@ -96,7 +96,7 @@ def test_a_write_that_changes_nothing_leaves_no_receipt(service: Service) -> Non
     assert keyed(service, "a", 1, "k1") == "created"
     head = service.head()
     assert [keyed(service, "a", 1, f"no-op-{n}") for n in range(3)] == ["unchanged"] * 3
-    with pytest.raises(FactstoreError, match="there is no fact"):
+    with pytest.raises(FactstoreError, match="There is no fact"):
         service.facts.delete(SCOPE, "missing", ALICE, ANY, Idempotency("k2", "delete"))
     assert service.head() == head
     assert [receipt.key for receipt in receipts(service)] == ["k1"]
