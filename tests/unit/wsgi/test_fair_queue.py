@@ -121,9 +121,9 @@ def test_the_age_of_a_queue_is_that_of_its_first_request() -> None:
         server.queue.age(LOUD)
     server.request(LOUD)
     assert (server.queue.age(LOUD), len(server.queue)) == (2, 2)
-    server.clock.advance(8)  # the process was stopped, and nobody could be served
+    server.clock.advance(3)  # the process was stopped, and nobody could be served
     assert server.queue.age(LOUD) == 2
-    server.clock.advance(8)
+    server.clock.advance(3)
     server.turn()
     assert server.queue.age(LOUD) == pytest.approx(SLICE_SECONDS)
     assert len(server.queue) == 1
