@@ -23,7 +23,9 @@ from tests.faults.record_events import name_of
 
 SILENCE = 40.0  # seconds; a stream pings every 15
 PAUSE = 0.05
-TRANSIENT = {404, 503, 504}  # the stack is between two lives, or the store cannot be asked
+TRANSIENT = {404, 429, 503, 504}
+"""The stack is between two lives, the worker was paused while the request waited in it, or the store
+cannot be asked."""
 
 
 class Watcher(ABC):
