@@ -95,10 +95,7 @@ class EtcdBackend(EtcdMaintenance):
     # Following
 
     def open(self, *, recent: bool = False) -> Snapshot:
-        """Return the oldest state from which the whole window can be followed, or the newest one.
-
-        See :class:`~factstore.core.history_store.HistoryStore`.
-        """
+        """Return the oldest state from which the whole window can be followed, or a recent one."""
         self._batcher.start()
         while True:
             store_id, cluster_id = self._head.open(self._deadline)
@@ -118,9 +115,7 @@ class EtcdBackend(EtcdMaintenance):
             self._head.store_id, self._epoch = store_id, digest[:16]
             signing_key = hashlib.sha256(b"signing key %b" % store_id).digest()
             since = found.oldest - 1 if found.oldest < start else None
-            return Snapshot(
-                self._epoch, start - 1, mutations, found.lost_at, signing_key, since=since
-            )
+            return Snapshot(self._epoch, start - 1, mutations, found.lost_at, signing_key, since)
 
     def follow(self, after: int) -> Iterator[Step]:
         """Return every step after a revision; see :class:`~factstore.core.ports.Backend`."""
@@ -284,6 +279,11 @@ class EtcdBackend(EtcdMaintenance):
     def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
         """Return all records of a kind at a revision, ordered by name."""
         return self._past.records(stack, kind, revision, deadline)
+
+    @property
+    def reading(self) -> bool:
+        """Return True while :meth:`open` reads the contents, and etcd has answered."""
+        return self._past.reading
 
     @property
     def alive(self) -> bool:

@@ -16,19 +16,22 @@ from factstore.store.types import Compacted, KeyValue, WatchEvent
 
 PAGE = 500  # keys read in one call
 PAGE_BYTES = 4 * 1024 * 1024  # of values in one call, if there are more keys than that
-PAGE_LIMIT = 8 * PAGE
+PAGE_LIMIT = 32 * PAGE
 
 
 class PastReader:
     """Reads facts, stacks and records at a revision.
 
     The methods for pages raise CursorExpired if etcd has compacted the revision.
+
+    :ivar reading: True while :meth:`all` is reading, and etcd has answered.
     """
 
     def __init__(self, client: EtcdClient, keyspace: Keyspace, decoder: Decoder) -> None:
         self._client = client
         self._keys = keyspace
         self._decoder = decoder
+        self.reading = False
 
     def all(self, revision: int, deadline: Callable[[], float]) -> Iterator[Mutation]:
         """Yield everything at a revision, as mutations that put it.
@@ -36,8 +39,12 @@ class PastReader:
         :param deadline: returns the deadline of a call.
         :raises Compacted: etcd has compacted the revision.
         """
-        for found in read_ahead(self._pages(revision, deadline)):
-            yield from self._decoder.mutations([WatchEvent(item, False) for item in found])
+        try:
+            for found in read_ahead(self._pages(revision, deadline)):
+                self.reading = True
+                yield from self._decoder.mutations([WatchEvent(item, False) for item in found])
+        finally:
+            self.reading = False
 
     def _pages(self, revision: int, deadline: Callable[[], float]) -> Iterator[list[KeyValue]]:
         """Yield all keys at a revision."""

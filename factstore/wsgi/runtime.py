@@ -88,8 +88,13 @@ class Runtime:
         self.services.wait_monitor.start()
 
     def catch_up(self, seconds: float) -> bool:
-        """Wait until the state is current; return False if the store has not been read in time."""
-        if not self.pump.wait_ready(seconds):
+        """Wait until the state is current; return False if the store has not been read in time.
+
+        The time is longer if etcd answers, and has much to send.
+        """
+        if not self.pump.wait_ready(seconds) and not (
+            self.backend.reading and self.pump.wait_ready(FILL_SECONDS)
+        ):
             return False
         with suppress(FactstoreError):  # requests wait, too
             self.store.refresh(self.clock.monotonic() + FILL_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,7 +17,8 @@ from factstore.store.keyspace import Keyspace
 from factstore.store.past import PAGE, PAGE_BYTES, PAGE_LIMIT, PastReader
 from factstore.store.read_ahead import read_ahead
 from factstore.store.types import Compacted, KeyValue, RangeResult
-from tests.unit.core.factories import fact
+from factstore.wsgi.runtime import Runtime
+from tests.unit.core.factories import ManualClock, fact
 
 KEYS = Keyspace("/factstore/v1")
 PATIENCE = 60.0
@@ -51,7 +53,7 @@ def test_everything_is_read_once_and_in_order(count: int) -> None:
 
 
 def test_pages_of_small_values_grow_and_those_of_large_ones_do_not() -> None:
-    small, large = stored(9 * PAGE, 10), stored(3 * PAGE, 20_000)
+    small, large = stored(40 * PAGE, 10), stored(3 * PAGE, 20_000)
     for store in (small, large):
         list(PastReader(cast("EtcdClient", store), KEYS, Decoder(KEYS)).all(9, lambda: 0.0))
     assert max(limit for limit, _ in small.calls) == PAGE_LIMIT
@@ -83,3 +85,25 @@ def test_a_fault_reaches_the_reader_behind_the_pages_before_it() -> None:
     assert next(found) == 1
     with pytest.raises(Compacted):
         next(found)
+
+
+def test_a_reader_of_everything_is_known_to_read_until_the_end_or_a_failure() -> None:
+    reader = PastReader(cast("EtcdClient", stored(3, 10)), KEYS, Decoder(KEYS))
+    read = reader.all(9, lambda: 0.0)
+    assert not reader.reading
+    next(read)
+    assert reader.reading
+    assert len(list(read)) == 2
+    assert not reader.reading
+    read = reader.all(9, lambda: 0.0)
+    next(read)
+    read.close()  # type: ignore[attr-defined]
+    assert not reader.reading
+
+
+@pytest.mark.parametrize(("reading", "waits"), [(True, 2), (False, 1)])
+def test_a_worker_waits_longer_for_a_store_that_is_being_read(reading: bool, waits: int) -> None:
+    runtime = Mock(backend=Mock(reading=reading), clock=ManualClock())
+    runtime.pump.wait_ready.side_effect = [False, True]
+    assert Runtime.catch_up(runtime, 5.0) is reading
+    assert runtime.pump.wait_ready.call_count == waits
