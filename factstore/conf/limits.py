@@ -35,7 +35,8 @@ LIMITS_OPTS = [
     _limit(
         "bytes_per_stack",
         64 * 1024 * 1024,
-        "Maximum size of the facts in one stack: the bytes of their paths and canonical values.",
+        "Maximum size of the facts in one stack: the bytes of their paths and canonical values.  A "
+        "sensitive value counts with its sealed size, which is larger.",
     ),
     _limit("subscriptions", 100, "Maximum number of subscriptions of a project."),
     _limit("streams", 10_000, "Maximum number of open streams of a project in one worker."),
