@@ -124,6 +124,20 @@ def test_while_etcd_is_down_requests_fail_by_their_deadline_and_recover_by_thems
     assert worker.value(scope, "p") == "3"
 
 
+def test_a_silent_etcd_does_not_hold_up_what_looks_for_the_compacted_revision(
+    private_etcd: EtcdServer, lonely: EtcdWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("factstore.store.client.client.COMPACTED_SECONDS", 0.2)
+    lonely.worker()
+    assert lonely.raw.compacted_revision(lonely.keys.epoch) == 0
+    private_etcd.pause()
+    try:
+        with pytest.raises(Unavailable):
+            lonely.raw.compacted_revision(lonely.keys.epoch)
+    finally:
+        private_etcd.resume()
+
+
 def test_a_silent_etcd_never_causes_a_wrong_answer(
     private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope
 ) -> None:

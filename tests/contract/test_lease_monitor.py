@@ -145,6 +145,8 @@ def test_a_request_restores_a_pulse_before_the_lease_ends_but_not_afterwards(
     for expected in ([member.lease, fact_lease], []):
         ended = two.transactor.run(EndPulses(scope, [member.lease, fact_lease])).outcome
         assert sorted(ended) == sorted(expected)
+    # Another worker may have created the lease of a pulse, whose record was then refused.
+    etcd_world.raw.grant(TTL, pulse_lease(member.lease), deadline=soon())
     with pytest.raises(Conflict) as refused:
         one.members.heartbeat(scope, "c1", member.generation, None)
     assert refusal(refused) == "generation_stale"
@@ -217,6 +219,27 @@ def test_a_lease_does_not_end_while_its_pulse_is_renewed_without_a_record(
     )
     one.lease_monitor.run_once()
     assert beats(two, scope, lease)
+
+
+@pytest.mark.usefixtures("elected")
+def test_no_renewal_succeeds_once_a_worker_ends_a_lease(
+    etcd_world: EtcdWorld, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = after_election(etcd_world.worker())
+    lease = join(one, scope, ttl=TTL).member.lease
+    renewals = []
+    run = one.transactor.run
+
+    def note(operation: EndPulses) -> object:
+        renewals.append(one.backend.renew_lease(lease, soon()))
+        return run(operation)
+
+    monkeypatch.setattr(one.lease_monitor._transactor, "run", note)
+    forget(one)
+    stop_pulses(etcd_world, [lease])
+    etcd_world.raw.grant(TTL, pulse_lease(lease), deadline=soon())  # its record was refused
+    eventually(lambda: renewals)
+    assert not any(renewals)
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["in-a-stack", "that-creates-the-stack"])

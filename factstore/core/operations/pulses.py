@@ -50,8 +50,11 @@ def is_ending(view: View, lease: int) -> bool:
 
 
 @dataclass(slots=True)
-class RestorePulses(Operation[None]):
-    """Restore the pulses of leases that were renewed in time, although etcd revoked their leases."""
+class RestorePulses(Operation[bool]):
+    """Restore the pulses of leases that were renewed in time, although etcd revoked their leases.
+
+    The outcome is False if one of the leases has been chosen to end.
+    """
 
     counts_toward_quota: ClassVar[bool] = False
 
@@ -59,11 +62,11 @@ class RestorePulses(Operation[None]):
     leases: Collection[int]
     author: None = None
 
-    def plan(self, view: View) -> Draft[None]:
+    def plan(self, view: View) -> Draft[bool]:
         """Return the draft; leases that have a pulse, or have ended, are left out."""
         revival = revive(view, self.leases)
         return Draft(
-            None,
+            not any(is_ending(view, lease) for lease in self.leases),
             records=revival.records,
             record_revisions=revival.record_revisions,
             leases=revival.leases,

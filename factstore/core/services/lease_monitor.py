@@ -182,6 +182,10 @@ class LeaseMonitor(ControlLoop):
             )
             self._transactor.run(RestorePulses(scope, renewed))
         if silent:
+            for lease in silent:  # no renewal succeeds any more without a pulse that is restored
+                self._store.revoke_lease(
+                    pulse_lease(lease), self._clock.monotonic() + self._timeout
+                )
             try:
                 revoked += self._transactor.run(EndPulses(scope, silent)).outcome
             except StorageFull:

@@ -225,8 +225,8 @@ class MemberService(Service):
         if state.has_stopped(scope, member.lease) or not self._renew(member, deadline):
             state = self._store.refresh(deadline)
             member = self._living(state, scope, name, generation)
-            self._transactor.run(RestorePulses(scope, (member.lease,)))
-            if not self._renew(member, deadline):
+            restored = self._transactor.run(RestorePulses(scope, (member.lease,))).outcome
+            if not (restored and self._renew(member, deadline)):
                 raise (
                     member_missing(scope, name)
                     if generation is None

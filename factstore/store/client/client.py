@@ -8,6 +8,7 @@ only if it reads.  Create a client after a fork, because the threads of gRPC do 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -29,6 +30,7 @@ from factstore.store.types import (
 LOG = logging.getLogger(__name__)
 
 AUTHENTICATE_SECONDS = 5.0
+COMPACTED_SECONDS = 2.0  # for an answer that etcd has after a tenth of a second
 CALL_THREADS = 100
 """Of the pool in which gRPC waits under gevent: one for each call and watch.  Its limit is ten, and
 with eleven lost calls, no response arrives before one of them is given up."""
@@ -141,15 +143,25 @@ class EtcdClient(LeaseCalls):
         """Return the revision to which etcd is compacted; only a cancelled watch reports it.
 
         :param existing: a key that exists, without which the watch would wait.
+        :raises Unavailable: etcd has not answered within :data:`COMPACTED_SECONDS`.
         """
         stream = self._watch(existing, b"", 1)
+        late = threading.Timer(COMPACTED_SECONDS, self._give_up, (stream,))
+        late.daemon = True
+        late.start()
         try:
             next(iter(stream))
         except Compacted as error:
             return error.revision
         finally:
+            late.cancel()
             stream.close()
         return 0
+
+    def _give_up(self, stream: WatchStream) -> None:
+        """Close a watch that is silent, and prefer another member of etcd."""
+        self.prefer_next()
+        stream.close()
 
     def watch(self, key: bytes, end: bytes, start: int) -> WatchStream:
         """Open a watch that starts at a revision, on the preferred endpoint.
