@@ -59,7 +59,8 @@ print(*sys.modules)
 """
 # They keep what gevent replaces: locals of threads, locks, sleep, or sockets.
 PATCHED_FIRST = re.compile(
-    r"(flask|grpc|keystonemiddleware|oslo_context|requests|urllib3|factstore\.(api|core\.services|store|watch))\b"
+    r"(flask|grpc|keystonemiddleware|oslo_context|requests|urllib3)\b"
+    r"|factstore\.(api\.(?!body_limit\b)|(core\.services|store|watch)\b)"
 )
 
 
