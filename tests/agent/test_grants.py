@@ -281,7 +281,7 @@ def test_a_name_in_another_group_is_refused_with_the_reason(stack: Stack, group:
     impostor = group.instance("h1")
     impostor.start()
     expected = (
-        "heartbeat failed: member 'h1' is in group 'head'; this grant is for group 'compute'."
+        "heartbeat failed: Member 'h1' is in group 'head'; this grant is for group 'compute'."
     )
     eventually(lambda: expected in impostor.log)
     assert impostor.child.running

@@ -372,8 +372,8 @@ def test_invalid_properties_are_refused_before_anything_is_created(
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        ({"success": {"all": [{"signals": 0}]}}, r"success\.all\.0\.signals"),
-        ({"failure": {"facts": "a//b"}}, r"failure\.facts"),
+        ({"success": {"all": [{"signals": 0}]}}, r"Field 'success\.all\.0\.signals'"),
+        ({"failure": {"facts": "a//b"}}, r"Field 'failure\.facts'"),
     ],
 )
 def test_an_invalid_condition_fails_the_creation_with_its_place(

@@ -67,6 +67,10 @@ def test_each_detail_begins_with_a_capital_letter_or_a_quoted_value() -> None:
                     checked += 1
                     if text and not DETAIL.match(text):
                         wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {text}")
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "detail":
+                for text in beginnings(node.value):
+                    if text and not DETAIL.match(text):
+                        wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {text}")
     assert not wrong
     assert checked > 200
 

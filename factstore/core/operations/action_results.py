@@ -204,5 +204,5 @@ def _is_same(known: ActionResult, new: ActionResult) -> bool:
 def run_missing(scope: Scope, action: str, member: str) -> NotFound:
     """Return the refusal of a request about a member that does not take part in an action."""
     missing = action_missing(scope, action)
-    missing.detail = f"member {quoted(member)} does not take part in action {quoted(action)}."
+    missing.detail = f"Member {quoted(member)} does not take part in action {quoted(action)}."
     return missing
