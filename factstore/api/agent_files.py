@@ -13,11 +13,11 @@ import logging
 import re
 import shutil
 import uuid
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from factstore.core.errors import NotFound
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 LOG = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ SHA256_PATTERN = "[0-9a-f]{64}"
 _NAME = re.compile(rf"factstore-agent-(?P<version>[^-/]+)-(?P<sha256>{SHA256_PATTERN})\.pyz")
 
 
-@dataclass(frozen=True)
+@quick_dataclass(frozen=True, slots=True)
 class AgentFile:
     """One release of the agent."""
 

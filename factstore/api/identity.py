@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from flask import current_app, request
@@ -13,6 +12,7 @@ from factstore.api.services import services
 from factstore.core.errors import Forbidden
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.secret_readers import NOBODY, SecretReader
 from factstore.core.model.wait import Party
 from factstore.core.services.blocked_reads import reader_of
@@ -26,7 +26,7 @@ def _always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Identity:
     """The caller of a request.
 

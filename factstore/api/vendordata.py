@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-from dataclasses import dataclass
 from typing import Any
 
 import marshmallow as ma
@@ -28,6 +27,7 @@ from factstore.api.services import services
 from factstore.cloud_init import Download, first_boot
 from factstore.core.errors import Forbidden, Invalid, NotFound, SealingUnavailable
 from factstore.core.model.instance import InstanceRequest
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.value import encode
 from factstore.policies import vendordata as rules
 
@@ -37,7 +37,7 @@ SETTINGS = "factstore.vendordata"
 """The application's extension with the :class:`VendorDataSettings`."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class VendorDataSettings:
     """The options of the operator.
 

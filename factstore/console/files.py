@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 ROOT = "/console"
 INDEX = "index.html"
@@ -32,7 +33,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class File:
     """A file with its media type and its entity tag."""
 

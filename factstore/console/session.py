@@ -5,7 +5,6 @@ It is the console's own endpoint and not part of the API. The token never reache
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -29,6 +28,7 @@ from factstore.console.sign_in import (
     Token,
 )
 from factstore.core.errors import Forbidden, NotFound
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.value import encode
 from factstore.policies import (
     actions,
@@ -62,7 +62,7 @@ RULES = {
 """The names of operations that the page offers only if policy allows them, and their rules."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SessionSettings:
     """The parts that sessions need.
 

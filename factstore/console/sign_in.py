@@ -7,11 +7,12 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
 from factstore.core.errors import FactstoreError, Throttled, Unavailable
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.ports import Clock
 
 TOKEN_LENGTH = 3500  # a browser keeps cookies of up to 4096 characters
@@ -29,7 +30,7 @@ class IdentityUnavailable(Unavailable):
     code = "identity_unavailable"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Password:
     """A user's password, and the project for which a token is wanted."""
 
@@ -40,7 +41,7 @@ class Password:
     project_domain: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Token:
     """A token for a project."""
 
@@ -72,7 +73,7 @@ class IdentityService(Protocol):
         """Revoke a token; nothing happens if it is not valid any more."""
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Bucket:
     tokens: float
     at: float

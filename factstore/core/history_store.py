@@ -6,17 +6,18 @@ Deadlines are those of :mod:`factstore.core.ports`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from factstore.core.model.event import Mutation, Step
 from factstore.core.model.fact import Fact
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 KnownFact = Callable[[str, str], Fact | None]
 """Returns the present fact of a stack, by the stack's id and the path."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Snapshot:
     """The contents of a store at one revision, and the store's epoch.
 
@@ -35,7 +36,7 @@ class Snapshot:
     since: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PastSteps:
     """A part of the history: the contents at a revision, and the steps after it, each read once."""
 

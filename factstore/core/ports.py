@@ -8,13 +8,13 @@ Deadlines are instants of :meth:`Clock.monotonic`, in seconds.  Every call with 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from factstore.core.history_store import HistoryStore, Snapshot
 from factstore.core.lease_store import LeaseStore
 from factstore.core.model.event import DeletionAuthor, Event, Step, StepResult
 from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.stack_selection import Watched
@@ -185,7 +185,7 @@ class Store(LeaseStore, Protocol):
     ) -> int | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class EventBatch:
     """Events of one stack or of a selection, in order.
 
@@ -198,7 +198,7 @@ class EventBatch:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Kept:
     """A number of events in memory, and their approximate bytes."""
 

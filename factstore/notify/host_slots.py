@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.notify.deadline import Deadline, TimedOut
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Slots:
     """The slots of one host and project.
 

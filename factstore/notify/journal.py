@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.delivery import DeliveryState, Owner
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.subscription import Subscription, SubscriptionState
 from factstore.core.operations.deliveries import RecordDelivery, ReleaseSubscription
 from factstore.core.operations.transactor import Transactor
@@ -28,7 +29,7 @@ IDLE_SAVE_SECONDS = 120.0
 """The time after which an idle subscription's cursor is written, before its history is compacted."""
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class SavePace:
     """The time between two writes for a subscription, which all subscriptions of a notifier share."""
 

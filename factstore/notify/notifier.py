@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.delivery import Notifier as NotifierRecord
 from factstore.core.model.delivery import Owner
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.unnamed import SERVICE, unnamed_scope
@@ -31,7 +31,7 @@ DRAIN_SECONDS = 3.0  # for requests that run when the notifier stops
 POLL_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class NotifierStatus:
     """Numbers of a notifier."""
 

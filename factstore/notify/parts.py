@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from factstore.core.errors import SealBroken
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.unnamed import unnamed_scope
 from factstore.core.operations.encryption import Encryption
@@ -36,7 +37,7 @@ class Observer(Protocol):
         """Count a subscription that was ``suspended`` or ``disabled``."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Parts:
     """The parts.
 

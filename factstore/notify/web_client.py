@@ -11,7 +11,6 @@ import http.client
 import ipaddress
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -51,7 +50,7 @@ class Answer:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WebClient:
     """Opens connections.
 

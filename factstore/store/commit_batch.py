@@ -11,8 +11,9 @@ import logging
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.store.types import MESSAGE_BYTES, DeleteKeys, Txn
 
 LOG = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Entry:
         self._ended()
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class KeyRanges:
     """A set of ranges of keys, in which a key is found in logarithmic time."""
 
@@ -97,7 +98,7 @@ class KeyRanges:
         return at >= 0 and key < self.ends[at]
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ConflictSet:
     """The keys that the transactions of a batch write, and those that they compare.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from factstore.core.model.pulse import has_pulse
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.unnamed import project_of_unnamed
 from factstore.core.model.waiter import Signal
@@ -29,7 +29,7 @@ class KeyRange(NamedTuple):
     end: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class KeyBuilder:
     """Builds keys below *root*, which has no slash at the end."""
 

@@ -24,9 +24,9 @@ All keys are below one root, and the ids of leases begin with bits of its hash::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.unnamed import unnamed_stack
 from factstore.store.key_builder import KeyBuilder
@@ -62,7 +62,7 @@ _KINDS: dict[tuple[str, str], type[Record]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Keyspace(KeyBuilder):
     """Builds and parses keys below *root*."""
 

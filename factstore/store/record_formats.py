@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from factstore.core.errors import Invalid
@@ -25,6 +25,7 @@ from factstore.core.model.grant import Grant
 from factstore.core.model.kept_value import KEEP_VALUES_MAX, KeptValue
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.pulse import Pulse
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record
@@ -38,7 +39,7 @@ Place = Literal["stack", "project", "service"]
 """Where records are: in a named stack, or in the unnamed one of a project or of the service."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RecordFormat:
     """The stored form of the records of one kind.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -154,7 +154,7 @@ class WatchEvent(NamedTuple):
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Credentials:
     """The credentials of the service in etcd; the files are PEM files."""
 

@@ -9,11 +9,12 @@ import logging
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import merge
 
 from factstore.core.model.event import Event, by_revision
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stack_selection import StackSelection
 from factstore.core.ports import EventBatch, WakeUp
 
@@ -27,7 +28,7 @@ READ_SETS = 2_000  # read sets whose last change is kept; the others count as co
 _DROPPED = Event(Scope("", ""), "", 0, ())
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class Channel:
     """The events of one stack that are still in memory, and the wake-ups of the waiting readers.
 
@@ -197,7 +198,7 @@ class Channel:
         return wake_ups
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class Selected:
     """The stacks of a selection that have events in memory, and the wake-ups of its readers.
 

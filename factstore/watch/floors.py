@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stack_selection import StackSelection
 
 STACKS = 10_000  # of a project, whose dropped history is recorded separately
 PROJECTS = 10_000
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Project:
     """The floors of a project's stacks; *floor* is that of those which are not recorded."""
 

@@ -9,18 +9,18 @@ project's share, and an event of any size costs only its own stack.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
 
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.watch.channel import Channel
 from factstore.watch.floors import Floors
 
 _FREED = 32  # a part of the memory is freed at once, because finding the largest stacks takes time
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class HistoryLimits:
     """Bounds of the events in memory.
 

@@ -7,11 +7,12 @@ error, and the request is then answered in a greenlet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.errors import Unavailable
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.ports import WakeUp
 from factstore.watch.channel import Channel
 from factstore.watch.history import History, HistoryLimits
@@ -19,7 +20,7 @@ from factstore.watch.history import History, HistoryLimits
 PAST_SECONDS = 10.0  # for which a reader waits for the past
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class AwaitedPast:
     """The part of the history that is still being read.
 
@@ -54,7 +55,7 @@ class AwaitedPast:
             raise Unavailable("The worker has just started, and is reading the history. Try again.")
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class PastEvents:
     """The events of the past, with the bounds of those that are read later.
 

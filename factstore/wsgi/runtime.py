@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from oslo_config import cfg
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.address_rules import AddressRules
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.quota import UNLIMITED
 from factstore.core.model.target_rules import TargetRules
 from factstore.core.operations.encryption import Encryption
@@ -58,7 +59,7 @@ def new_scheduler(clock: Clock) -> Scheduler:
     return ThreadScheduler()
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class Runtime:
     """One worker's store, watch and services.  It must be created after forking."""
 

@@ -8,12 +8,13 @@ agree.  The records of an action are on one lease, which deletes all of them tog
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, get_args
 
 from factstore.core.errors import Invalid
 from factstore.core.model.configuration import ConfigurationDefinition
 from factstore.core.model.path import check_name, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.value import canonical
 
@@ -30,7 +31,7 @@ TTL_MAX = 30 * 24 * 3600
 TTL_DEFAULT = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ActionRequest:
     """A request for an action.  Create it with :meth:`of`, which checks the limits.
 
@@ -98,7 +99,7 @@ class ActionRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Action(Record):
     """An action.
 
@@ -132,7 +133,7 @@ class Action(Record):
         return len(self.definition.encode()) + sum(len(name) for name, _ in self.members)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ActionTimer(Record):
     """A record that expires with the timeout of an action.
 
@@ -147,7 +148,7 @@ class ActionTimer(Record):
         return RecordKey(ActionTimer, self.action)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ActionResult(Record):
     """The result of one member's run, or its progress.
 

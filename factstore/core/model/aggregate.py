@@ -6,7 +6,6 @@ Only an alarm has it: the comparison depends on whether the alarm is raised (*cl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from factstore.core.model.comparison import Number, read_bound
@@ -18,12 +17,13 @@ from factstore.core.model.condition_parser import (
     read_path,
     refusal,
 )
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 Function = Literal["avg", "max", "min", "sum", "count"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Aggregate:
     """An aggregate of facts that is at least, or at most, a number.
 

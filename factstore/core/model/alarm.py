@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
 from factstore.core.model.comparison import Number
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 AlarmState = Literal["ok", "alarm", "no_data"]
@@ -17,7 +18,7 @@ ALARMS_PER_STACK = 100
 SECONDS_MAX = 24 * 3600  # of for, quiet and repeat
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Alarm(Record):
     """A named condition on facts and members, with its state as it was last written.
 
@@ -68,7 +69,7 @@ class Alarm(Record):
         return len(self.name) + len(self.definition.encode())
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AlarmTimer(Record):
     """A record that expires when a phase of an alarm is over.
 

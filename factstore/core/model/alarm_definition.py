@@ -7,7 +7,6 @@ Two definitions that differ only in whether defaults are written out have the sa
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from factstore.core.model.alarm import SECONDS_MAX
@@ -20,13 +19,14 @@ from factstore.core.model.condition import (
 )
 from factstore.core.model.condition_parser import check_members, kind_of, read_number, refusal
 from factstore.core.model.definition import check_size
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.value import encode
 
 NoData = Literal["keep", "ok", "alarm", "no_data"]
 NO_DATA: tuple[NoData, ...] = get_args(NoData)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AlarmDefinition:
     """The definition of an alarm.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.wait import Party
 
@@ -26,7 +26,7 @@ class BlockedRead(NamedTuple):
     requests: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class BlockedReads(Record):
     """The blocked reads of a stack at one worker.
 

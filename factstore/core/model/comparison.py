@@ -9,13 +9,13 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from factstore.core.model.condition_parser import check_members, checked, kind_of, refusal
 from factstore.core.model.fact import Fact
 from factstore.core.model.glob import Glob
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.value import INTEGER_BOUND, canonical, check_value_depth
 
 VALUES = 100  # of one ``in``
@@ -30,7 +30,7 @@ BOUNDS = ("at_least", "at_most", "in", "match")
 """The comparisons beside ``equals``."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Test:
     """A test of one fact; without any comparison, the fact only has to exist.
 

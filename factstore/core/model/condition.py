@@ -8,7 +8,6 @@ definition consists of conditions: :mod:`factstore.core.model.definition`.  They
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from factstore.core.model.aggregate import Aggregate, parse_aggregate
@@ -23,6 +22,7 @@ from factstore.core.model.condition_parser import (
     refusal,
 )
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.waiter import SIGNALS_PER_WAITER
 
 COUNT_MAX = 10_000  # facts, or members
@@ -32,7 +32,7 @@ CONDITIONS_PER_FACT = 64  # different ones with '*' in the pattern that can coun
 MATCH_COUNTS_AS = 4  # conditions, because it costs more than other tests
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Facts:
     """At least *count* facts at paths of a pattern pass a test; ``*`` stands for one segment."""
 
@@ -41,7 +41,7 @@ class Facts:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class EveryMember:
     """At least *at_least* members exist, and ``nodes/<member>/<fact>`` of each passes a test.
 
@@ -56,7 +56,7 @@ class EveryMember:
     include_draining: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Converged:
     """At least one member exists, and every member has applied the target revision.
 
@@ -68,21 +68,21 @@ class Converged:
     include_draining: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Signals:
     """*count* senders have signalled success, and none has signalled failure."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AllOf:
     """All parts are met."""
 
     conditions: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AnyOf:
     """At least one part is met."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -17,6 +16,7 @@ from factstore.core.errors import Conflict, Invalid
 from factstore.core.model.fact import Fact
 from factstore.core.model.path import RESULTS, check_name, check_path, quoted
 from factstore.core.model.permissions import CONFIGS
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 ConfigurationAction = Literal["CREATE", "UPDATE", "DELETE", "SUSPEND", "RESUME"]
@@ -34,7 +34,7 @@ RESERVED = "agent"
 """The folder of the agent's own results, so no name of a configuration."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConfigurationOrder(Record):
     """The last sequence number of a stack's configurations.
 
@@ -52,7 +52,7 @@ class ConfigurationOrder(Record):
 ORDER_KEY = RecordKey(ConfigurationOrder, "order")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConfigurationDefinition:
     """A configuration as its owner describes it.  Create it with :meth:`of`, which checks the limits.
 
@@ -142,7 +142,7 @@ class ConfigurationDefinition:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Configuration:
     """A configuration of a member.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from factstore.core.errors import Invalid
 from factstore.core.model.fact import Fact
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.value import canonical_of_any_size, utf8_size
 
 ResultState = Literal["in_progress", "complete", "failed"]
@@ -24,7 +25,7 @@ MESSAGE_BYTES = 1024
 STATUS_CODE_BOUND = 2**31
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConfigurationResult:
     """The result of a run, or its progress.  Create it with :meth:`of`, which checks the limits.
 
@@ -98,7 +99,7 @@ class ConfigurationResult:
 _PLAIN = ("id", "state", "status_code", "stdout", "stderr", "percent", "message", "reason")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StoredResult:
     """A result as it is stored.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 WRAPPED_PATTERN = re.compile(r"[A-Za-z0-9_-]{100,}={0,2}")
 """The form of a wrapped data key."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DataKey(Record):
     """A stack's data key as it is stored: wrapped with a key of the service's keyring.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from factstore.core.model.condition import (
@@ -27,6 +26,7 @@ from factstore.core.model.condition_parser import (
     read_number,
     refusal,
 )
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import TIMEOUT_DEFAULT, TIMEOUT_MAX, TIMEOUT_MIN
 
@@ -35,7 +35,7 @@ FIELDS = ("success", "failure", "timeout", "extend_on_progress", "fail_when_stuc
 DEFINITION_BYTES = 16 * 1024  # of canonical JSON
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Definition:
     """The conditions that make a waiter met or failed, and its timeout.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Literal
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.value import encode
@@ -15,7 +15,7 @@ DELIVERIES_KEPT = 20
 DeliveryKind = Literal["events", "challenge", "test", "gap"]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Delivery:
     """The last attempt to deliver one message.
 
@@ -54,7 +54,7 @@ class Delivery:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DeliveryState(Record):
     """The progress of a subscription, which only the notifier that owns it writes.
 
@@ -112,7 +112,7 @@ class DeliveryState(Record):
         return RecordKey(DeliveryState, self.subscription)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Owner(Record):
     """The notifier that delivers a subscription's events, and no other does.
 
@@ -128,7 +128,7 @@ class Owner(Record):
         return RecordKey(Owner, self.subscription)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Notifier(Record):
     """A running notifier, on its own lease.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from typing import Literal, get_args
 
@@ -42,7 +42,7 @@ ChangeType = Literal[
 CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DeletionMarker(Record):
     """The last revision at which a deletion moved the stack's target.
 

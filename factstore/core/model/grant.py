@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 
 from factstore.core.errors import Invalid
 from factstore.core.model.path import check_name
 from factstore.core.model.permissions import GRANT_ROLES, GrantRole, Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 GRANT_TTL_MIN = 60  # seconds
@@ -21,7 +21,7 @@ GRANT_TTL_DEFAULT = 7 * 24 * 3600
 GRANT_ID_PATTERN = r"[0-9a-f]{32}-[0-9a-f]{16}"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Grant(Record):
     """A credential for one stack.
 
@@ -67,7 +67,7 @@ class Grant(Record):
         return hmac.compare_digest(self.digest, digest_of(secret))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class IssuedGrant:
     """A grant and its secret, which is not stored."""
 
@@ -75,7 +75,7 @@ class IssuedGrant:
     secret: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class GrantRequest:
     """A request for a grant.  Create it with :meth:`of`, which checks the limits.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 
 from factstore.core.errors import Invalid
 from factstore.core.model.member import DECLARED_PATTERN
 from factstore.core.model.path import SEGMENT_LENGTH, check_name, check_stack_name, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 PREFIX = "factstore_"
 """The beginning of the properties of a server that concern this service."""
@@ -17,7 +17,7 @@ INSTANCE_ID = "factstore_instance_id"
 """The property with the id under which Heat declares a unit that is not the server itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class InstanceRequest:
     """A request for the grant of a server.  Create it with :meth:`of`, which checks the properties.
 

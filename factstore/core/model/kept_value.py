@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from factstore.core.model.fact import Fact, Kind
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 KEEP_VALUES_MAX = 10
 """The most earlier values that a stack can keep of each fact."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class KeptValue(Record):
     """A former state of a fact, written by the transaction that ended it.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from factstore.core.errors import Invalid, TooLarge
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.value import canonical, check_value_depth
 
@@ -24,7 +25,7 @@ DECLARED_PATTERN = r"[ -~]{1,255}"
 GENERATION_PATTERN = r"[0-9a-f]{1,16}"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Member(Record):
     """One incarnation of a member.
 
@@ -127,7 +128,7 @@ class Member(Record):
         return len(self.name) + len(self.group) + attributes + len(self.declared or "")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Declaration(Record):
     """An owner's statement that a member exists.
 
@@ -166,7 +167,7 @@ class Declaration(Record):
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class JoinRequest:
     """A request to join or to declare a member.  Create it with :meth:`of`, which checks the limits.
 
@@ -245,7 +246,7 @@ def _check_declaration(declared: str, ttl: int | None, generation: str | None) -
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Applied(Record):
     """The revision up to which a member has applied the stack's facts.
 

@@ -9,11 +9,11 @@ which paths, members and grants.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from factstore.core.errors import Forbidden
 from factstore.core.model.path import OWN_FOLDERS, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 GrantRole = Literal["agent", "reader"]
 GRANT_ROLES: tuple[GrantRole, ...] = ("agent", "reader")
@@ -22,7 +22,7 @@ CONFIGS = "configs/"
 """The folder with a folder for each member, which no other member may read."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Permissions:
     """The permissions of one caller in a stack.
 

@@ -8,8 +8,7 @@ service decides whether the monitored lease ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 _MARK_BITS = 0xF
@@ -17,7 +16,7 @@ _MONITORED, _PULSE = 0x4, 0x6
 _RANDOM_BITS = 40  # of an id of factstore, below the bits that name its root
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Pulse(Record):
     """The pulse of a monitored lease, on a lease of its own.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 UNLIMITED = -1
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Quota:
     """The most that one project may hold; bytes are those of canonical values and paths."""
 

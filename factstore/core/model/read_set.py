@@ -15,11 +15,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from factstore.core.errors import Invalid, TooLarge
 from factstore.core.model.path import GRAMMAR, check_name, check_path, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.value import encode
 
@@ -61,7 +62,7 @@ class ReadPattern(NamedTuple):
         return self.overlaps(path)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReadSet(Record):
     """The read set of one incarnation of a member.  Create it with :meth:`of`, which checks the limits.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 RETENTION = 2 * 3600
@@ -14,7 +14,7 @@ SHARED_SECONDS = 1800
 """For so long, the receipts of a stack share a lease, which expires :data:`RETENTION` later."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Receipt(Record):
     """The outcome of a write with an ``Idempotency-Key``, without values.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeVar
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A record of a stack other than a fact; its classes are immutable dataclasses.
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from factstore.core.errors import Invalid
 from factstore.core.model.path import SEGMENT_PATTERN, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 READERS = 32  # that one fact may name
 READER_PATTERN = rf"(?:group|member)/{SEGMENT_PATTERN}"
@@ -20,7 +20,7 @@ OWN_FOLDERS = ("nodes", "results", "configs")
 _READER = re.compile(READER_PATTERN)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SecretReader:
     """A caller who reads a sensitive fact.
 

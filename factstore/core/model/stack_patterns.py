@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from factstore.core.errors import Invalid
 from factstore.core.model.glob import Glob
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 PATTERN_LENGTH = 128
 PATTERNS = 32
@@ -19,7 +19,7 @@ STACK_PATTERN = rf"[A-Za-z0-9_*?][A-Za-z0-9_.:@*?-]{{0,{PATTERN_LENGTH - 1}}}"
 _PATTERN = re.compile(STACK_PATTERN)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StackPatterns:
     """The stacks whose name matches one of several patterns.  Create it with :meth:`of`."""
 

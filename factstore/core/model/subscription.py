@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, get_args
 
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 SubscriptionState = Literal["pending", "active", "paused", "suspended", "disabled", "deleting"]
@@ -26,7 +27,7 @@ ROTATION_DEFAULT = 24 * 3600
 """Seconds for which messages are also signed with the former secret."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Subscription(Record):
     """A registered listener, as its owners defined it, and its state.
 

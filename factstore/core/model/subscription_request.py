@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from factstore.core.errors import Invalid
 from factstore.core.model.event import CHANGE_TYPES
 from factstore.core.model.path import check_name, check_path, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.subscription import (
     FILTERS,
@@ -20,7 +20,7 @@ from factstore.core.model.target import Target
 from factstore.core.model.target_rules import TargetRules
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SubscriptionChanges:
     """Changes of a subscription; None for what stays.  Create it with :meth:`of`, which checks it.
 
@@ -87,7 +87,7 @@ class SubscriptionChanges:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
     """A request for a new subscription.  Create it with :meth:`of`, which checks it."""
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 from urllib.parse import parse_qsl
 
 from factstore.core.errors import Invalid
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 LENGTH = 2048
 LOW_PORTS = frozenset({80, 443})
@@ -41,7 +42,7 @@ _QUEUE: Mapping[str, re.Pattern[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Target:
     """A parsed target.
 

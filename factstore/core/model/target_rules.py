@@ -5,16 +5,17 @@ The notifier checks each address again, when it connects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 
 from factstore.core.errors import Invalid
 from factstore.core.model.address_rules import AddressRules
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.target import Target
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TargetRules:
     """The rules of one installation.
 

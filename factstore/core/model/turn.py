@@ -6,16 +6,15 @@ alone, so that handing a turn over writes nothing and all workers agree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from factstore.core.errors import Invalid
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 TURNS_PER_MEMBER = 100
 MAX_PARALLEL = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Turn(Record):
     """The place of a member in a queue.
 
@@ -50,7 +49,7 @@ class Turn(Record):
         return self.revision, self.member
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Rank(Record):
     """A number that a member has in a queue.  Its key keeps the number from being assigned twice.
 
@@ -67,7 +66,7 @@ class Rank(Record):
         return rank_key(self.queue, self.number)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class QueuedTurn:
     """A turn as it is at one revision of the stack.
 
@@ -80,7 +79,7 @@ class QueuedTurn:
     holds: bool
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TurnRequest:
     """A request for a turn.  Create it with :meth:`of`, which checks the limits.
 

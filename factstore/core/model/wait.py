@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from factstore.core.model.path import RESULTS
 from factstore.core.model.permissions import CONFIGS
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 PartyKind = Literal["member", "configuration", "waiter", "action", "user", "readers"]
 PARTY_KINDS: tuple[PartyKind, ...] = get_args(PartyKind)
@@ -68,7 +68,7 @@ class Obstacle(NamedTuple):
     final: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Wait:
     """One that waits for one thing.
 
@@ -104,7 +104,7 @@ class Wait:
         return (*self.who, *self.goal, self.kind)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Need:
     """A combination of waits, of which some have to end.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 WaiterState = Literal["pending", "met", "failed", "timed_out"]
@@ -20,7 +21,7 @@ SIGNALS_PER_WAITER = 1000
 SIGNAL_ID_LENGTH = 255
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a condition.
 
@@ -35,7 +36,7 @@ class Progress:
     failing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Waiter(Record):
     """A named condition on facts, members and signals, as last armed.
 
@@ -84,7 +85,7 @@ class Waiter(Record):
         return len(self.name) + len(self.definition.encode())
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Timer(Record):
     """A record that expires with a waiter's timeout.
 
@@ -99,7 +100,7 @@ class Timer(Record):
         return RecordKey(Timer, self.waiter)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Signal(Record):
     """A signal to a waiter.
 

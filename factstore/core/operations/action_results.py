@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.errors import Conflict, NotFound
@@ -17,6 +17,7 @@ from factstore.core.model.action import (
 from factstore.core.model.configuration_result import ConfigurationResult
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.actions import action_missing, find_action
 from factstore.core.operations.fencing import MemberFence
@@ -26,7 +27,7 @@ from factstore.core.state.action_view import MemberRun, Run
 LOST_AT_ONCE = 50  # in one transaction
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Reported:
     """A run after a report, and whether the report changed anything."""
 
@@ -34,7 +35,7 @@ class Reported:
     changed: bool
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ReportActionResult(Operation[Reported]):
     """Store the result of a member's run, or its progress.
 
@@ -139,7 +140,7 @@ class ReportActionResult(Operation[Reported]):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class StoreLostRuns(Operation[None]):
     """Store that runs were lost, because their members ended before them.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.errors import Conflict, Forbidden, NotFound
@@ -18,6 +18,7 @@ from factstore.core.model.action import (
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.idempotency import Idempotency, key_reused
@@ -31,7 +32,7 @@ from factstore.core.operations.operation import (
 from factstore.core.state.action_view import ActionView, new_view
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class CreateAction(Operation[ActionView]):
     """Create an action for the members that have joined.
 
@@ -126,7 +127,7 @@ class CreateAction(Operation[ActionView]):
         return view_action(view, json.loads(receipt.results)[0]["outcome"])
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class CancelAction(Operation[ActionView]):
     """Cancel an action: no further member starts, and agents end what they run."""
 
@@ -167,7 +168,7 @@ class CancelAction(Operation[ActionView]):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class DeleteAction(Operation[None]):
     """Delete an action with its results."""
 

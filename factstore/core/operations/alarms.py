@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
 from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
@@ -18,6 +18,7 @@ from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.condition import leaves
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.condition_room import take_room
 from factstore.core.operations.lost_history import lost_since
@@ -29,7 +30,7 @@ T = TypeVar("T")
 SetOutcome = Literal["created", "changed", "unchanged"]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SetResult:
     """The alarm, and the outcome of setting it."""
 
@@ -37,7 +38,7 @@ class SetResult:
     outcome: SetOutcome
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class SetAlarm(Operation[SetResult]):
     """Create an alarm, or change its definition; one with the same definition is not changed.
 
@@ -119,7 +120,7 @@ class SetAlarm(Operation[SetResult]):
             )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class DeleteAlarm(Operation[Alarm]):
     """Delete an alarm; the outcome is the alarm as it was."""
 
@@ -144,7 +145,7 @@ class DeleteAlarm(Operation[Alarm]):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class WriteDecision(Operation[bool]):
     """Write the next step of an alarm; the outcome is whether this write did it.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.operation import Draft, Operation
 from factstore.core.ports import Started
@@ -12,7 +12,7 @@ from factstore.core.ports import Started
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class Attempt(Generic[T]):
     """The first attempt of an operation.
 

@@ -6,7 +6,7 @@ Both are planned by :class:`~factstore.core.operations.facts.WriteFacts`, like a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal, get_args
 
 from factstore.core.errors import Conflict, PreconditionFailed, SealBroken
@@ -16,6 +16,7 @@ from factstore.core.model.fact import Author, Delete, Fact, Put, Scope
 from factstore.core.model.fact_result import FactResult
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS
 from factstore.core.model.usage import ProjectUsage, Usage
@@ -38,7 +39,7 @@ _MOVED: dict[Part, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Preview:
     """The effects that a batch would have.
 
@@ -57,7 +58,7 @@ class Preview:
     plan: BatchPlan
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class PreviewFacts(Operation[Preview]):
     """Find out what a write of facts would do.  It is planned, and never carried out."""
 
@@ -98,7 +99,7 @@ class PreviewFacts(Operation[Preview]):
         return replace(draft, outcome=outcome)  # type: ignore[arg-type, return-value]
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class WritePlannedFacts(WriteFacts):
     """A write of facts that is refused unless it does what a plan says.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from factstore.core.errors import Forbidden, Invalid, TooLarge
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Put
 from factstore.core.model.path import covers, quoted
 from factstore.core.model.precondition import Precondition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.operation import View
 
 BATCH_OPERATIONS = 100  # operations and guards together; etcd takes 128 compares in one transaction
@@ -60,7 +60,7 @@ def check_batch(
             )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Expansion:
     """The facts that a prefix stands for in one write.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -22,6 +22,7 @@ from factstore.core.model.configuration_result import ConfigurationResult, Store
 from factstore.core.model.fact import Author, Delete, Put, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.permissions import CONFIGS
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.keyring import NoKeyring
@@ -37,7 +38,7 @@ WriteOutcome = Literal["created", "changed", "unchanged"]
 _NO_ENCRYPTION = Encryption(NoKeyring())  # the facts of configurations are not sensitive
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class PutConfiguration(Operation[WriteOutcome]):
     """Create a configuration, or change its definition, so that it runs again.
 
@@ -97,7 +98,7 @@ class PutConfiguration(Operation[WriteOutcome]):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class DeleteConfiguration(Operation[None]):
     """Delete a configuration and its result."""
 
@@ -117,7 +118,7 @@ class DeleteConfiguration(Operation[None]):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Reported:
     """The configuration of a report, its result, and whether the report changed anything."""
 
@@ -126,7 +127,7 @@ class Reported:
     changed: bool
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ReportResult(Operation[Reported]):
     """Store the result of a configuration, in place of other facts where it is to be.
 

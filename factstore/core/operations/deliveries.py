@@ -7,18 +7,19 @@ confirmed by the store, because the state of this process may be old.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.model.delivery import DeliveryState, Notifier, Owner
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.subscription import Subscription, SubscriptionState
 from factstore.core.model.unnamed import SERVICE
 from factstore.core.operations.operation import Draft, Operation, View
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RegisterNotifier(Operation[Notifier]):
     """Write the record of a notifier, on its lease."""
 
@@ -36,7 +37,7 @@ class RegisterNotifier(Operation[Notifier]):
         return Draft(registered, records=(registered,), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ClaimSubscription(Operation[Owner | None]):
     """Become the owner of a subscription; the outcome is None if it has one, or is being deleted.
 
@@ -66,7 +67,7 @@ class ClaimSubscription(Operation[Owner | None]):
         return Draft(owner, records=(owner,), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ReleaseSubscription(Operation[bool]):
     """Stop being the owner of a subscription; the outcome is False if the notifier was not the owner.
 
@@ -93,7 +94,7 @@ class ReleaseSubscription(Operation[bool]):
         return Draft(True, removes=removes, record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RecordDelivery(Operation[bool]):
     """Write the progress of a subscription; the outcome is False if the notifier is not its owner.
 
@@ -138,7 +139,7 @@ class RecordDelivery(Operation[bool]):
         return Draft(True, records=(*records, changed), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class FinishDeletion(Operation[bool]):
     """Delete the records of a subscription that is being deleted.
 

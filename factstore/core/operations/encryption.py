@@ -13,12 +13,13 @@ import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from factstore.core.errors import SealBroken
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import MASK, Delete, Fact, Put, Stack
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.keyring import Keyring
@@ -28,7 +29,7 @@ SEALED_PATTERN = re.compile(r"1\.[A-Za-z0-9_-]{38,}={0,2}")
 """A nonce of 12 bytes, a value of at least one, and a tag of 16; in URL-safe base64."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SealedRequests:
     """Requests with sealed values, and the records to write with them.
 

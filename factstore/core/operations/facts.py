@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope
 from factstore.core.model.fact_result import FactOutcome, FactResult
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import Precondition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.batches import Expansion, expand, parameter_protected
@@ -27,7 +28,7 @@ from factstore.core.operations.pulses import is_ending, revive
 from factstore.core.operations.tree import check_tree
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class WriteFacts(Operation[tuple[FactResult, ...]]):
     """Put and delete facts, all or nothing; a single write is a batch of one.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.flapping_report import CALM_SECONDS, FlappingReport
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ReportFlapping(Operation[bool]):
     """Report a path once, or keep its report alive; the outcome is whether it is new."""
 

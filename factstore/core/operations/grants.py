@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -26,12 +26,13 @@ from factstore.core.model.grant import (
 from factstore.core.model.grant_secret import signed_secret
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.state.state import State
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class IssueGrant(Operation[IssuedGrant]):
     """Issue a grant: to an owner any, to the holder of a group's grant one for a member of the group.
 
@@ -113,7 +114,7 @@ class IssueGrant(Operation[IssuedGrant]):
             )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RenewGrant(Operation[Grant]):
     """Extend a grant; the outcome is the grant.
 
@@ -183,7 +184,7 @@ class RenewGrant(Operation[Grant]):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RevokeGrant(Operation[None]):
     """Revoke a grant, and with it the grants that were issued from it."""
 

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from factstore.core.errors import Conflict
 from factstore.core.model.fact import MASK, Author, Delete, DeletePrefix, Fact, Put
 from factstore.core.model.fact_result import FactResult
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Idempotency:
     """The caller's promise that requests with this key are one.
 

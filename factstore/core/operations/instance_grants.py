@@ -8,13 +8,12 @@ is issued again after it was revoked or has expired.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.grant import Grant, IssuedGrant, digest_of
 from factstore.core.model.grant_secret import as_text, signed_secret
 from factstore.core.model.instance import InstanceRequest
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.grants import add_seconds, grants_in
@@ -26,7 +25,7 @@ INSTANCE_TTL = 365 * 24 * 3600
 """Seconds: the grant is handed out at the first boot alone, and a server may be off for long."""
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class IssueToInstance(Operation[IssuedGrant]):
     """Issue the grant of a server, or return the one that it has."""
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from factstore.core.errors import TooLarge
 from factstore.core.model.fact import Author, Fact, Scope
 from factstore.core.model.kept_value import KEEP_VALUES_MAX, KeptValue, kept_values
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.batches import BATCH_BYTES, BATCH_OPERATIONS
 from factstore.core.operations.operation import Draft, Operation, View
@@ -26,7 +27,7 @@ from factstore.core.operations.operation import Draft, Operation, View
 _REMOVED_AT_ONCE = 100
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Kept:
     """The kept values that a write adds, and the keys of those that it removes."""
 
@@ -104,7 +105,7 @@ def _next(view: View, fact: Fact, limit: int, deleted: Author | None = None) -> 
     )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class TrimKeptValues(Operation[bool]):
     """Remove values that a stack no longer keeps; the outcome is whether others are left."""
 

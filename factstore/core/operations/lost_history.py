@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.waiter import Waiter
 from factstore.core.operations.operation import Draft, Operation, View
 
 RECORDS = 50  # in one transaction
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class NoteLostHistory(Operation[bool]):
     """Note that history up to a revision was lost; the outcome is whether there is more to note.
 

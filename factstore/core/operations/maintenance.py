@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.event import DELETION_MARKER, DeletionMarker
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.subscription import Subscription
 from factstore.core.operations.encryption import Encryption
@@ -15,7 +16,7 @@ from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.subscription_secrets import of_subscription
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RewrapDataKey(Operation[bool]):
     """Wrap a stack's data key with the newest key; the outcome is whether it had to be."""
 
@@ -39,7 +40,7 @@ class RewrapDataKey(Operation[bool]):
         return Draft(True, records=(wrapped,), record_revisions={DATA_KEY: known.revision})
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RewrapSubscriptionKey(Operation[bool]):
     """Wrap a subscription's data key with the newest key; the outcome is whether it had to be."""
 
@@ -67,7 +68,7 @@ class RewrapSubscriptionKey(Operation[bool]):
         return Draft(True, records=(changed,), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class MarkDeletion(Operation[None]):
     """Record the deletions that moved a stack's target.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.errors import NotFound
@@ -11,6 +11,7 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Applied, Declaration, Member, MemberState
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ANY, Precondition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.operations.fencing import stale_generation
@@ -27,7 +28,7 @@ DEPARTURE_SECONDS = 30
 """After so long a departed member that had no lease is removed, if it is not removed at once."""
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class SetMemberState(Operation[Member]):
     """Set the state of a living member; the outcome is the member."""
 
@@ -59,7 +60,7 @@ class SetMemberState(Operation[Member]):
         return Draft(changed, records=(changed,), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class DepartMember(Operation[Member]):
     """Write the last state of a member, and end its lease; the outcome is the departed member.
 
@@ -168,7 +169,7 @@ def _changed(
     )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RecordApplied(Operation[None]):
     """Record the revisions that members have applied, where that is news and changes who lags.
 

@@ -8,7 +8,7 @@ would recreate a stack that was deleted.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from factstore.core.errors import Conflict
@@ -22,6 +22,7 @@ from factstore.core.model.member import (
 )
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ANY, Precondition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
@@ -37,7 +38,7 @@ _INCARNATION_BITS = 62  # as the store numbers its leases
 _DIGITS = 32  # of each hash in a join key
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class JoinResult:
     """The member after the join, and the outcome of the join."""
 
@@ -45,7 +46,7 @@ class JoinResult:
     outcome: JoinOutcome
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class JoinMember(Operation[JoinResult]):
     """Join, change what the present generation states, or declare a member.
 

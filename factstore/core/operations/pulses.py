@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.pulse import Pulse, pulse_key
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class Revival:
     """The parts of a draft that restore pulses.
 
@@ -49,7 +50,7 @@ def is_ending(view: View, lease: int) -> bool:
     return isinstance(pulse, Pulse) and pulse.ended
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RestorePulses(Operation[bool]):
     """Restore the pulses of leases that were renewed in time, although etcd revoked their leases.
 
@@ -73,7 +74,7 @@ class RestorePulses(Operation[bool]):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class EndPulses(Operation[tuple[int, ...]]):
     """Let leases end whose pulse has stopped; the outcome are those that can be revoked.
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.member_updates import living_member
 from factstore.core.operations.operation import Draft, Operation, View
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReadSetResult:
     """The read set after the write.
 
@@ -27,7 +28,7 @@ class ReadSetResult:
     unchanged: bool = False
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class PutReadSet(Operation[ReadSetResult]):
     """Store the read set of a member's current incarnation, on the member's lease."""
 
@@ -59,7 +60,7 @@ class PutReadSet(Operation[ReadSetResult]):
         return Draft(result, records=(written,), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class DeleteReadSet(Operation[None]):
     """Delete the read set of a member, which reads everything from then on."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from factstore.core.errors import Forbidden, Invalid
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.value import (
     DEPTH,
     VALUE_BYTES,
@@ -42,7 +42,7 @@ _AWS = {"Status": "status", "Reason": "reason", "Data": "data", "UniqueId": "id"
 """The names of ``cfn-signal`` and ``AWS::CloudFormation::WaitConditionHandle``."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SignalRequest:
     """The body of a signal.
 
@@ -138,7 +138,7 @@ def _wrong(field: str, what: str) -> Invalid:
     return Invalid(f"Field {quoted(field)}: {what}.", code="schema", extra={"field": field})
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SignalResult:
     """The waiter, the signal as it is stored, and whether it was new."""
 
@@ -147,7 +147,7 @@ class SignalResult:
     changed: bool
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class SendSignal(Operation[SignalResult]):
     """Store one signal to one waiter."""
 

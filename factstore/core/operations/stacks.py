@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.model.fact import Author, Scope, Stack
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ANY, Precondition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.operation import Draft, Operation, View
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StackResult:
     """The stack's record, and whether it was created or changed."""
 
@@ -20,7 +21,7 @@ class StackResult:
     changed: bool
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class PutStack(Operation[StackResult]):
     """Create a stack, or change its settings; equal ones are left alone.
 
@@ -63,7 +64,7 @@ class PutStack(Operation[StackResult]):
         return Draft(StackResult(changed, created=False, changed=True), stack=changed)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class DeleteStack(Operation[None]):
     """Delete a stack and everything in it, as one change.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import ClassVar
 
 from factstore.core.errors import Conflict, Forbidden, NotFound
@@ -12,6 +12,7 @@ from factstore.core.model.delivery import DeliveryState
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ANY, Precondition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.subscription import Subscription, SubscriptionState
 from factstore.core.model.subscription_request import SubscriptionChanges
@@ -20,7 +21,7 @@ from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.subscription_secrets import clear_challenge
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ChangeSubscription(Operation[Subscription]):
     """Change what a subscription delivers, pause it, or resume it; an equal one is left alone."""
 
@@ -75,7 +76,7 @@ class ChangeSubscription(Operation[Subscription]):
         return "paused" if self.changes.paused else "active"
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ConfirmSubscription(Operation[Subscription]):
     """Activate a pending subscription, for someone who knows the challenge that its target received."""
 
@@ -110,7 +111,7 @@ class ConfirmSubscription(Operation[Subscription]):
         return Draft(changed, records=(changed,), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ReplaySubscription(Operation[Subscription]):
     """Deliver the events after a cursor again.
 
@@ -137,7 +138,7 @@ class ReplaySubscription(Operation[Subscription]):
         return Draft(changed, records=(changed,), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RequestTest(Operation[Subscription]):
     """Request a test message from the notifier of a subscription."""
 
@@ -165,7 +166,7 @@ class RequestTest(Operation[Subscription]):
         return Draft(changed, records=(changed,), record_revisions=revisions)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class StartDeletion(Operation[Subscription]):
     """Stop the delivery of a subscription, so that its records can be deleted once it has no owner."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, ClassVar
 
 from factstore.core.errors import SealBroken
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.subscription_request import SubscriptionRequest
@@ -24,7 +25,7 @@ from factstore.core.operations.subscription_secrets import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WithSecret:
     """A subscription with its newest secret in the clear; None if another one has replaced it."""
 
@@ -71,7 +72,7 @@ class _WithSecretOperation(Operation[WithSecret]):
         return WithSecret(found, signing_secrets(self.encryption, view.stack_state, found, "")[0])
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class CreateSubscription(_WithSecretOperation):
     """Create a subscription, which delivers the events after the moment of its creation.
 
@@ -128,7 +129,7 @@ class CreateSubscription(_WithSecretOperation):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class RotateSecret(_WithSecretOperation):
     """Replace the secret of a subscription.
 

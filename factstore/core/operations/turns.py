@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count
 from typing import ClassVar
 
@@ -10,6 +9,7 @@ from factstore.core.errors import Conflict, Forbidden, NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.turn import (
     TURNS_PER_MEMBER,
@@ -25,7 +25,7 @@ from factstore.core.operations.member_updates import living_member
 from factstore.core.operations.operation import Draft, Operation, View
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TakeResult:
     """The member's turn with its place, and whether it was created."""
 
@@ -33,7 +33,7 @@ class TakeResult:
     created: bool
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class TakeTurn(Operation[TakeResult]):
     """Take a turn at the end of a queue; a turn that the member has there already is kept."""
 
@@ -133,7 +133,7 @@ def _queued(view: View, turn: Turn) -> QueuedTurn:
     return QueuedTurn(turn, len(limits) + 1, holds)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class GiveTurnBack(Operation[Turn]):
     """Give a turn back, with its rank; the outcome is the turn as it was."""
 

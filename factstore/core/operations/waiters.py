@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
 from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import WAITERS_PER_STACK, Timer, Waiter
 from factstore.core.operations.condition_room import take_room
@@ -19,7 +20,7 @@ from factstore.core.state.pending_waiters import Outcome
 ArmOutcome = Literal["created", "armed", "unchanged"]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ArmResult:
     """The armed waiter, and the outcome of the arming."""
 
@@ -27,7 +28,7 @@ class ArmResult:
     outcome: ArmOutcome
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ArmWaiter(Operation[ArmResult]):
     """Arm a waiter; an equal one that is pending is left alone.
 
@@ -92,7 +93,7 @@ class ArmWaiter(Operation[ArmResult]):
             )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class DeleteWaiter(Operation[Waiter]):
     """Delete a waiter and its signals; the outcome is the waiter as it was."""
 
@@ -115,7 +116,7 @@ class DeleteWaiter(Operation[Waiter]):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class EndWaiter(Operation[bool]):
     """Write down how a waiter ended; the outcome is whether this write did it.
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.model.blocked_reads import BlockedReads
 from factstore.core.model.fact import Scope
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stuck_report import STUCK_REPORT, StuckReport
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ShareBlockedReads(Operation[BlockedReads]):
     """Store the blocked reads of a worker, on its lease; the outcome is the record.
 
@@ -41,7 +42,7 @@ class ShareBlockedReads(Operation[BlockedReads]):
         )
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class WithdrawBlockedReads(Operation[None]):
     """Delete the record of a worker that has no blocked reads of the stack any more."""
 
@@ -60,7 +61,7 @@ class WithdrawBlockedReads(Operation[None]):
         return Draft(None, removes=(key,), record_revisions={key: known.revision})
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ReportStuck(Operation[bool]):
     """Report that a stack is stuck, which makes an event; the outcome is whether this write did it.
 
@@ -87,7 +88,7 @@ class ReportStuck(Operation[bool]):
         return Draft(True, records=(report,), record_revisions={STUCK_REPORT: 0})
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class WithdrawStuck(Operation[bool]):
     """Report that a stack is not stuck any more; the outcome is whether this write did it."""
 

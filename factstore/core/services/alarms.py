@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.alarm_definition import AlarmDefinition
@@ -11,13 +10,14 @@ from factstore.core.model.comparison import Number
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.alarms import DeleteAlarm, SetAlarm, SetOutcome, alarm_missing
 from factstore.core.services.base import Page
 from factstore.core.services.event_service import EventService
 from factstore.core.state.state import State
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AlarmView:
     """An alarm with the present evaluation of its condition.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -11,6 +10,7 @@ from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.model.member import Declaration
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.transactor import Transactor
@@ -23,7 +23,7 @@ Find = Callable[[RecordKey], Record | None]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Items ordered by name, all at one revision.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from factstore.core.model.cursor import Cursor
@@ -20,6 +19,7 @@ from factstore.core.model.grant import Grant
 from factstore.core.model.member import Member
 from factstore.core.model.path import RESULTS, quoted
 from factstore.core.model.permissions import Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet, member_path
 from factstore.core.model.record import RecordKey
 from factstore.core.state.state import State
@@ -46,7 +46,7 @@ _GRANT = "grant:"
 HIDDEN = "the caller may not read this change."
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Step:
     """A change that woke a member.
 
@@ -71,7 +71,7 @@ class Step:
         return change.path if change.path is not None else f"members/{_member(change).name}"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Flapping:
     """A path that the changes of a chain change again and again.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.quota import UNLIMITED, Quotas, no_quotas
 from factstore.core.model.target_rules import TargetRules
 from factstore.core.operations.encryption import Encryption
@@ -46,7 +46,7 @@ from factstore.core.services.watch import WatchService
 from factstore.core.services.why import WhyService
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Services:
     """The services, and the objects that they share."""
 

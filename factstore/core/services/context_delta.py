@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.value import encode
 from factstore.core.services.context_document import joined_blocks, json_object, member_text
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ContextDelta:
     """The changes of a context.
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.model.fact import Fact
 from factstore.core.model.path import RESULTS, check_name
 from factstore.core.model.permissions import CONFIGS, OWNER, Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.services.context_document import PEERS, SELF, span
 from factstore.core.state.stack_state import StackState
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class View:
     """A view.
 

@@ -5,13 +5,12 @@ Only :func:`history` waits itself, and only for events that are being published.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import Clock, EventSource
 from factstore.core.services.context_view import View
@@ -19,7 +18,7 @@ from factstore.core.services.debounce import PAGE_BYTES, PAGE_EVENTS, Debounce, 
 from factstore.core.state.state import State
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Activity:
     """The events and the running writes of this worker."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from factstore.core.errors import NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_stack_name, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.services.event_service import EventReader
 from factstore.core.state.state import State
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MemberConvergence:
     """A member, and the revision that it has applied.
 
@@ -28,7 +28,7 @@ class MemberConvergence:
     lags: bool
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Convergence:
     """The convergence of a stack's members, or of a group's members.
 

@@ -7,11 +7,12 @@ That is never before the stack is quiet unless a bound requires it, and never la
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import NamedTuple
 
 from factstore.core.model.event import Event, by_revision
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.ports import EventBatch
 from factstore.core.services.watch_filter import Filter
 
@@ -103,7 +104,7 @@ class Debouncer:
         return min(self._last + quiet, limited, in_time)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class Page:
     """Events that were read and are not delivered yet, at most a page.
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.fact import Author, DeletePrefix, Scope
 from factstore.core.model.permissions import OWNER
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.ports import Store
 from factstore.core.services.facts import FactService
 from factstore.core.services.readable_facts import fact_missing
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DeletedFolder:
     """The outcome of the deletion of a folder.
 

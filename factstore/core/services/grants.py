@@ -6,7 +6,6 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from factstore.core.errors import NotFound, Unavailable
 from factstore.core.model.cursor import Cursor
@@ -15,6 +14,7 @@ from factstore.core.model.grant import Grant, GrantRequest, IssuedGrant, checked
 from factstore.core.model.grant_secret import RANDOM_BYTES, is_signed
 from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.path import check_name, check_stack_name, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.grant_guards import ended
@@ -39,7 +39,7 @@ GUESS_SECONDS = 0.05
 """Between two reads of the database for credentials that this worker's state does not prove."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Issued:
     """A new grant and its secret, which is not stored."""
 

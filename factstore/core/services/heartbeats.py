@@ -7,17 +7,17 @@ store knows it from whichever worker has received it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.pulse import is_monitored, pulse_lease
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.member_updates import member_missing
 from factstore.core.services.base import Service
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Heartbeat:
     """The last heartbeat of a member, or its join.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
@@ -13,6 +12,7 @@ from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.kept_value import KeptValue, kept_values
 from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.ports import Kept
 from factstore.core.services.event_service import EventReader
 from factstore.core.services.readable_facts import fact_missing
@@ -23,7 +23,7 @@ _BEHIND_SECONDS = 0.02  # between looks while the events are behind the state
 _ATTEMPTS = 5  # of reading, while the oldest events are discarded
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PastChange:
     """A change of a fact, and the cursor of its revision."""
 
@@ -31,7 +31,7 @@ class PastChange:
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class FactHistory:
     """The changes of a fact, the newest first.
 

@@ -6,12 +6,13 @@ is checked again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from factstore.core.errors import OutcomeUnknown, SealBroken, Unavailable
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.event import PutRecord, PutStack
 from factstore.core.model.fact import Scope, Stack
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.unnamed import unnamed_scope
 from factstore.core.operations.encryption import Encryption
@@ -21,7 +22,7 @@ from factstore.core.ports import Clock, Store
 from factstore.core.state.state import State
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class KeyRewrapResult:
     """The data keys that were found.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from factstore.core.errors import Unavailable
 from factstore.core.model.cursor import Cursor
@@ -11,6 +10,7 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Declaration, JoinRequest, Member, MemberState
 from factstore.core.model.path import check_name, check_path, check_stack_name
 from factstore.core.model.precondition import ANY, Precondition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
@@ -33,7 +33,7 @@ from factstore.core.services.started_heartbeat import start_heartbeat
 from factstore.core.state.state import State
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Joined:
     """A member as stored, and the outcome of the join."""
 

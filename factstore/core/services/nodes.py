@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from factstore.core.errors import NotFound
@@ -12,13 +11,14 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_stack_name, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.services.base import Service
 from factstore.core.services.context_document import NODES
 
 _ADDRESS = "ip"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Nodes:
     """The nodes and members of a stack.
 

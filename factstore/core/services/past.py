@@ -8,7 +8,6 @@ compacted, too, the caller gets CursorExpired.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -20,6 +19,7 @@ from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Declaration, Member
 from factstore.core.model.path import check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.usage import Contents
 from factstore.core.services.compiled_context import Context
 from factstore.core.services.context_document import Rendered
@@ -36,7 +36,7 @@ _PAGE = 500  # facts that are read at once
 _BEHIND_SECONDS = 0.02  # between looks while the events are behind the state
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Difference(Generic[T]):
     """A fact or a member at two cursors.
 
@@ -49,7 +49,7 @@ class Difference(Generic[T]):
     after: T | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Differences:
     """The facts and members that are not the same at two cursors, ordered by path and name."""
 

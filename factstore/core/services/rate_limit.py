@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Literal
 
 from factstore.core.errors import Throttled
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.quota import UNLIMITED
 from factstore.core.ports import Clock
 from factstore.core.short_lock import ShortLock
@@ -36,7 +36,7 @@ STACK_PATTERNS = 4000  # with '*' or '?', of a project
 _FORGET_ABOVE = 10_000  # buckets
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Allowance:
     """The limits of one project in one process; -1 for unlimited.
 
@@ -70,7 +70,7 @@ _BucketKey = tuple[str, bool]
 """The key of a bucket: the project, and True for the bucket of its heartbeats."""
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Bucket:
     """Tokens, refilled at the project's rate up to its burst; a negative number is a debt."""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.member_updates import member_missing
@@ -13,7 +12,7 @@ from factstore.core.operations.read_sets import DeleteReadSet, PutReadSet, read_
 from factstore.core.services.base import Service
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StoredReadSet:
     """A read set as stored.
 

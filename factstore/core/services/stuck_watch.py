@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.fact import Scope, Stack
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stuck_report import STUCK_REPORT, StuckReport
 from factstore.core.model.wait import Party, Wait
 from factstore.core.model.waiter import Waiter
@@ -36,7 +36,7 @@ TEMPLATE_FACTOR = 1.5
 lacks a fact still publishes its own facts, which it collects once a minute."""
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Seen:
     """A cause that was found at each look since an instant."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.cursor import Cursor
@@ -11,6 +10,7 @@ from factstore.core.model.delivery import DeliveryState
 from factstore.core.model.fact import Author
 from factstore.core.model.path import check_name
 from factstore.core.model.precondition import ANY, Precondition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection
@@ -45,7 +45,7 @@ DELETION_SECONDS = 30.0
 """The most that a deletion waits for the notifier; a lease ends earlier."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SubscriptionView:
     """A subscription and its progress.
 

@@ -6,11 +6,12 @@ A request that waits for a turn is woken by changes of that queue only, not by t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.turn import QueuedTurn, TurnRequest
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.turns import GiveTurnBack, TakeTurn, turn_missing
@@ -19,7 +20,7 @@ from factstore.core.state.state import State
 from factstore.core.state.turn_queues import queue_scope
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Taken:
     """A member's turn, and the outcome of the request for it."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from factstore.core.model.blocked_reads import BlockedRead, BlockedReads
 from factstore.core.model.permissions import CONFIGS
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.template_report import lacks_path
 from factstore.core.model.turn import Turn
 from factstore.core.ports import Clock
@@ -19,7 +19,7 @@ from factstore.core.state.waits import StackWaits, find_waits
 STUCK_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class FoundWaits:
     """The waits in a stack, and the verdict.
 

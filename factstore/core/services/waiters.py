@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.waiter import Progress, Signal, Waiter
 from factstore.core.operations.signals import SendSignal, SignalRequest
 from factstore.core.operations.waiters import (
@@ -22,7 +22,7 @@ from factstore.core.services.event_service import EventService
 from factstore.core.state.state import State
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WaiterView:
     """A waiter with its current progress and its signals, ordered by id.
 

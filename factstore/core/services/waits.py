@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_stack_name
 from factstore.core.model.permissions import Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stuck_report import STUCK_REPORT, StuckReport
 from factstore.core.model.wait import USERS, Goal, Party, Wait
 from factstore.core.operations.operation import stack_missing
@@ -22,7 +23,7 @@ LISTED = 1000
 OWNERS_LISTED = 100
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WaitsView:
     """The waits in a stack that a caller may see.
 

@@ -7,13 +7,13 @@ revisions.  A watch can be resumed from any cursor until that history is compact
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from factstore.core.errors import LIST_AGAIN, CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_stack_name, quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import EventBatch
 from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, Debounce, Debouncer, Page
@@ -43,7 +43,7 @@ def _nowhere(cursor: Cursor) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Poll:
     """The result of a long poll.
 

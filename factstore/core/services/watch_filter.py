@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from factstore.core.model.alarm import Alarm
@@ -13,9 +13,10 @@ from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_path, covers
 from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Filter:
     """The changes that a reader requests and may read.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.member import Member
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.waiter import Progress, Waiter
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ChangeFrame:
     """All events of one revision, one for each stack; it is delivered as a whole.
 
@@ -28,7 +27,7 @@ class ChangeFrame:
         return sum(event.size for event in self.events)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SnapshotFrame:
     """A part of the current state of a stack; a :class:`BookmarkFrame` ends the snapshot.
 
@@ -42,26 +41,26 @@ class SnapshotFrame:
     alarms: tuple[Alarm, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class BookmarkFrame:
     """Every event up to the cursor has been delivered."""
 
     cursor: Cursor
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ResetFrame:
     """The reader has to discard everything that it received; a snapshot follows."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PingFrame:
     """An empty frame that keeps the connection alive."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class GoodbyeFrame:
     """The end of the stream, which can be resumed from another worker."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from factstore.core.model.alarm import Alarm
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.member import Member
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stack_selection import Watched
 from factstore.core.model.waiter import Progress, Waiter
 from factstore.core.services.watch_filter import Filter
@@ -21,7 +21,7 @@ SNAPSHOT_BYTES = 64 * 1024  # in one frame, which has at least one item
 _Item = Fact | Member | tuple[Waiter, Progress] | Alarm
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Contents:
     """The parts of one stack that a reader wants, in no order."""
 
@@ -32,7 +32,7 @@ class _Contents:
     alarms: tuple[Alarm, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Snapshot:
     """The watched stacks at one revision."""
 

@@ -7,7 +7,6 @@ events of this worker.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
@@ -16,6 +15,7 @@ from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.operation import stack_missing
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.cause_chain import FLAPPING_TIMES, CauseChain, EndKind, Flapping, Step
@@ -26,7 +26,7 @@ _READ_EVENTS, _READ_BYTES = 1000, 16 * 1024 * 1024  # at once
 _BEHIND_SECONDS = 0.02  # between looks while the events are behind the state
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Why:
     """The cause of a member's last run.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from factstore.core.model.action import Action, ActionResult
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 RunState = Literal[
     "waiting", "due", "in_progress", "complete", "failed", "lost", "cancelled", "timed_out"
@@ -18,7 +18,7 @@ ActionState = Literal["in_progress", "complete", "failed", "cancelled", "timed_o
 ACTION_STATES: tuple[ActionState, ...] = get_args(ActionState)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Run:
     """One member's run of an action.
 
@@ -35,7 +35,7 @@ class Run:
         return self.state not in OPEN_STATES
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ActionView:
     """An action with the runs of its members, in their order."""
 
@@ -59,7 +59,7 @@ class ActionView:
         return self.state != "in_progress"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MemberRun:
     """One member's run, with its action."""
 

@@ -7,13 +7,13 @@ alarm's state, so all workers find the same one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from factstore.core.model.aggregate import Aggregate
 from factstore.core.model.alarm import AlarmState
 from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.comparison import Number
 from factstore.core.model.condition import AllOf, AnyOf, Condition
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.state.aggregate_counter import AggregatePart, NumbersCounter
 from factstore.core.state.condition_counters import LISTED
 from factstore.core.state.condition_tracker import Counters, Part, part_of
@@ -22,7 +22,7 @@ _Evaluator = Callable[[bool], bool | None]
 """Returns whether a condition of an alarm, that is raised or not, is true; None without data."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Reading:
     """The present evaluation of an alarm.
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from factstore.core.model.configuration import Configuration
 from factstore.core.model.configuration_result import StoredResult
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 ConfigurationState = Literal["waiting", "due", "in_progress", "complete", "failed", "lost"]
 CONFIGURATION_STATES: tuple[ConfigurationState, ...] = get_args(ConfigurationState)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConfigurationView:
     """A configuration with its state.
 

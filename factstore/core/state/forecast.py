@@ -7,12 +7,12 @@ Nothing is changed.  The conditions are evaluated as those of a revision are, on
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from factstore.core.model.alarm import Alarm, AlarmState
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.path import RESULTS
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.waiter import Progress, Waiter, WaiterState
 from factstore.core.state.alarm_tracker import Reading
 from factstore.core.state.condition_fork import ConditionFork
@@ -21,7 +21,7 @@ from factstore.core.state.stack_state import StackState
 from factstore.core.state.standing_alarms import Step
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WaiterForecast:
     """A pending waiter whose state or progress would change.
 
@@ -35,7 +35,7 @@ class WaiterForecast:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AlarmForecast:
     """An alarm that would take a step.
 
@@ -49,7 +49,7 @@ class AlarmForecast:
     reading: Reading
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Forecast:
     """The effects of changes, each part ordered by name.
 

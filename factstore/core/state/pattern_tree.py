@@ -6,15 +6,17 @@ A lookup costs about as much as the path has segments, and not a test of each pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
+
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 T = TypeVar("T")
 
 STAR = "*"  # it stands for one segment
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class _Node(Generic[T]):
     children: dict[str, _Node[T]] = field(default_factory=dict)
     values: list[T] = field(default_factory=list)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 from factstore.core.model.definition import Definition
 from factstore.core.model.event import Change, ChangeType
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Member
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter, WaiterState
 from factstore.core.state.condition_tracker import Tracker
@@ -34,7 +35,7 @@ class Contents(Protocol):
 NOT_EVALUATED = "the server failed to evaluate the condition"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of a pending waiter, found at a revision and not yet written."""
 
@@ -46,14 +47,14 @@ class Outcome:
     reason: str
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Tracked:
     waiter: Waiter
     tracker: Tracker | None
     best: int | None = None
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class PendingWaiters:
     """The waiters of a stack that are pending.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.model.fact import Stack
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.totals import Totals
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ProjectTotals(Totals):
     """The stacks of a project, and their total usage.
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.path import RESULTS
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ANY, MEMBERS, ReadPattern, ReadSet, member_path
 from factstore.core.state.deletions import Deletions
 
@@ -26,7 +27,7 @@ class Contents(Protocol):
     live_members: dict[str, Member]
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class _Node:
     """The patterns that end at one segment.
 
@@ -47,7 +48,7 @@ class _Node:
             pending += node.children.values()
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Entry:
     """A read set, the number of members that have it, and the newest revision that concerned it."""
 

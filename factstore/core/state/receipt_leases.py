@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Lease:
     since: str
     receipts: int = 0
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ReceiptLeases:
     """The leases to which receipts are attached, with the time of the first receipt of each."""
 

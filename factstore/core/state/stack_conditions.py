@@ -13,12 +13,13 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.model.aggregate import Aggregate
 from factstore.core.model.condition import Converged, EveryMember, Facts, Leaf
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.state.aggregate_counter import NumbersCounter
 from factstore.core.state.condition_counters import (
@@ -37,7 +38,7 @@ LOG = logging.getLogger(__name__)
 _AFTER = "\x7f"  # after all characters of paths
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class Shared:
     """A counter and the waiters and alarms that use it."""
 

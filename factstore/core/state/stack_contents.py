@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.path import RESULTS
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record
 from factstore.core.state.action_runs import ActionRuns
 from factstore.core.state.caused_paths import CausedPaths
@@ -30,7 +31,7 @@ from factstore.core.state.totals import Totals
 from factstore.core.state.turn_queues import TurnQueues
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class StackContents:
     """The parts of one stack.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.pulse import Pulse, is_monitored
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Timer, Waiter
 
@@ -22,7 +23,7 @@ class Owner(NamedTuple):
     ttl: int
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class StackLeases:
     """The leases of the members, facts and timers of one stack.
 

@@ -8,7 +8,6 @@ follow it, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from factstore.core.model.action import Action, ActionResult, ActionTimer
 from factstore.core.model.alarm import Alarm, AlarmTimer
@@ -27,6 +26,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.pulse import Pulse
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet, member_path
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
@@ -38,7 +38,7 @@ from factstore.core.state.pending_waiters import ConditionView
 from factstore.core.state.stack_contents import StackContents
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class StackState(StackContents):
     """One stack, to which changes are applied."""
 

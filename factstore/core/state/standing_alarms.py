@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, Protocol, get_args
 
 from factstore.core.model.alarm import Alarm, AlarmPhase, AlarmState, AlarmTimer, timer_key
 from factstore.core.model.alarm_definition import AlarmDefinition
 from factstore.core.model.condition import leaves
 from factstore.core.model.event import Change, ChangeType
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.state.alarm_tracker import AlarmTracker, Reading
 from factstore.core.state.pending_waiters import NOT_EVALUATED, Contents
@@ -25,7 +26,7 @@ class AlarmContents(Contents, Protocol):
     def record(self, key: RecordKey) -> Record | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AlarmDecision:
     """The next step of an alarm, found at a revision and not yet written.
 
@@ -42,14 +43,14 @@ class AlarmDecision:
     reading: Reading
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _Tracked:
     alarm: Alarm
     definition: AlarmDefinition | None
     tracker: AlarmTracker | None
 
 
-@dataclass(slots=True, eq=False)
+@quick_dataclass(slots=True, eq=False)
 class StandingAlarms:
     """The alarms of a stack.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class Totals:
     """Counts that the stacks of a project keep together."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.model.delivery import Notifier, Owner
 from factstore.core.model.event import DropRecord, Mutation, PutRecord
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import R
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.unnamed import project_of_unnamed, unnamed_stack
@@ -16,7 +17,7 @@ from factstore.core.state.totals import Totals
 _CONCERN_NOTIFIERS = (Subscription, Owner, Notifier)
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class UnnamedStacks:
     """The unnamed stacks that have records, by project."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.wait import Need, Party, Wait
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Step:
     """One wait of a circle, and the one of its owners that is part of the circle."""
 
@@ -22,7 +22,7 @@ class Step:
     owner: Party
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Circle:
     """Parties that wait for each other.
 
@@ -44,7 +44,7 @@ class Circle:
         return any(step.wait.kind == "template" for step in self.steps)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Verdict:
     """The circles, the waits with an obstacle, and all that are blocked for good by these.
 

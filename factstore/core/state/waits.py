@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, groupby, islice
 
 from factstore.core.errors import Unavailable
@@ -13,6 +13,7 @@ from factstore.core.model.comparison import Test
 from factstore.core.model.fact import Fact
 from factstore.core.model.path import RESULTS
 from factstore.core.model.permissions import CONFIGS
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.template_report import lacking, lacks_path
 from factstore.core.model.wait import Goal, Need, Obstacle, Party, Wait, WaitKind, owner_of
 from factstore.core.state.configuration_view import ConfigurationView
@@ -25,7 +26,7 @@ WAITS_PER_STACK = 5000
 EXISTS = Test()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StackWaits:
     """The waits in a stack.
 

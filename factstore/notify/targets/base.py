@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -73,7 +72,7 @@ class CloudError(Exception):
     """Keystone refused a token or did not answer. The text is shown to the subscription's owner."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Surroundings:
     """The parts that the kinds of targets need.
 

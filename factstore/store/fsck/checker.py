@@ -8,11 +8,12 @@ belong to the tenants.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.errors import Invalid
 from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.path import check_stack_name
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.subscription import Subscription
 from factstore.core.model.unnamed import project_of_unnamed
@@ -31,7 +32,7 @@ def check(items: Iterable[KeyValue], keys: Keyspace) -> Report:
     return checker.report()
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class _StackData:
     """The data below one stack id; they are checked only if the stack exists."""
 

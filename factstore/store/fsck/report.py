@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 ADVICE = {
     "epoch_missing": "start a worker, or wait for a running one: it writes a new epoch; cursors and "
@@ -20,7 +22,7 @@ ADVICE = {
 _BLOCKING = frozenset({"epoch_missing", "unknown_key", "unreadable"})
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Finding:
     """One problem.
 
@@ -41,7 +43,7 @@ class Finding:
         return ADVICE[self.kind]
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class StackContents:
     """A stack and its usage, counted as in the API."""
 
@@ -50,7 +52,7 @@ class StackContents:
     bytes: int = 0
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class ProjectContents:
     """Everything whose key contains the id of a project.
 
@@ -93,7 +95,7 @@ class ProjectContents:
         return any(kinds)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Report:
     """The result of a check at one revision.
 

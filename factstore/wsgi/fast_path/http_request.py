@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
 from factstore.core.errors import Invalid
 from factstore.core.model.path import check_path, check_stack_name
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.wsgi.fast_path.request_headers import Headers, read_headers
 
 HEAD_BYTES = 8 * 1024
@@ -44,7 +44,7 @@ class Partial(Enum):
 PARTIAL = Partial.PARTIAL
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class Request:
     """A complete request.
 

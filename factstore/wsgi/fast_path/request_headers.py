@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor, parse_tags
 from factstore.core.model.member import GENERATION_PATTERN
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.wsgi.addresses import host_name, is_address, is_loopback
 
 BODY_BYTES = 64 * 1024
@@ -27,7 +27,7 @@ IGNORED = _FORWARDED | {
 """The headers, in small letters, that do not change the answer."""
 
 
-@dataclass(slots=True)
+@quick_dataclass(slots=True)
 class Headers:
     """The headers of a request.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
@@ -12,9 +11,10 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from factstore.api.errors import error_body
 from factstore.api.media import JSON, error_type
 from factstore.api.microversion import RESPONSE_HEADERS
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Problem:
     """An error answer; as a WSGI application it gives that answer to any request.
 
