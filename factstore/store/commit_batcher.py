@@ -2,7 +2,8 @@
 
 Some transactions run at once, so that the worker prepares one while etcd stores another.  No write
 waits longer for a batch: if fewer are running, a write is sent alone and at once.  In a batch, every
-write has its own compares, and succeeds or fails independently.
+write has its own compares, and succeeds or fails independently.  Writes of facts are sent as one write
+first, because etcd needs less time for it, and separately if one of them fails.
 
 After an attempt that etcd has not answered, nothing is sent until the fence has been raised.  So while
 etcd is away, only the writes of the running attempts have an unknown outcome; the others were not made.
@@ -16,36 +17,22 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
-from typing import Protocol
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.core.ports import Clock, WakeUp
 from factstore.core.short_lock import ShortLock
 from factstore.store.attempt_fence import AttemptFence
+from factstore.store.batch_calls import Loop, Outcome, TransactAll
 from factstore.store.client import Failure
-from factstore.store.client.errors import not_sent
-from factstore.store.commit_batch import BATCH_SIZE, SHARE, Entry, WaitingEntries
+from factstore.store.client.errors import not_sent, unconfirmed
+from factstore.store.commit_batch import BATCH_SIZE, SHARE, Entry, WaitingEntries, united
 from factstore.store.types import Fence, Fenced, LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
 
 ATTEMPTS = 2  # transactions that run at once in a loop
+APART = 16  # batches that are not united after one that failed: others write the same facts
 SETTLE_SECONDS = 5.0  # for a call that raises the fence
-
-TransactAll = Callable[[Sequence[Txn], float, Fence], tuple[list[bool], int]]
-BatchEnded = Callable[[tuple[list[bool], int] | Failure | Fenced], object]
-
-
-class Loop(Protocol):
-    """Sends transactions without waiting; see :class:`~factstore.store.client.LoopClient`."""
-
-    def defer(self, call: Callable[[], object]) -> None:
-        """Call a function in the next turn of the loop."""
-
-    def transact_all(
-        self, txns: Sequence[Txn], deadline: float, fence: Fence, ended: BatchEnded
-    ) -> bool:
-        """Start to send transactions as one; return False if that is not possible."""
 
 
 class CommitBatcher:
@@ -70,6 +57,7 @@ class CommitBatcher:
         self._lost: Fence | None = None  # that of an attempt without an answer, until it is raised
         self._running = 0  # batches that are in the loop, or were left to the thread
         self._deferred = False  # the next turn of the loop sends a batch
+        self._apart = 0  # the number of batches that are sent without an attempt to unite them
         self._left: deque[list[Entry]] = deque()
         self._fence = fence
         self._transact_all = transact_all
@@ -143,7 +131,7 @@ class CommitBatcher:
         if waits:
             entry.fail(not_sent())
         else:
-            entry.fail(_unknown())
+            entry.fail(unconfirmed())
 
     def _next_batch(self) -> list[Entry]:
         return self._waiting.next_batch(SHARE if self._shared() else BATCH_SIZE)
@@ -163,11 +151,20 @@ class CommitBatcher:
                     self._wanted.set()
                 return
             self._running += 1
-        txns, deadline = [entry.txn for entry in batch], max(entry.deadline for entry in batch)
-        started = False
+        txns = [entry.txn for entry in batch]
+        if self._apart:
+            self._apart -= 1
+        elif len(txns) > 1 and (together := united(txns)) is not None:
+            self._start(batch, [together])
+            return
+        self._start(batch, txns)
+
+    def _start(self, batch: list[Entry], txns: Sequence[Txn]) -> None:
+        """Send a batch as some transactions: those of its entries, or one that unites them."""
+        deadline, started = max(entry.deadline for entry in batch), False
         try:
             if self._loop is not None:
-                ended = partial(self._end, batch, fence := self._fence.current)
+                ended = partial(self._end, batch, len(txns), fence := self._fence.current)
                 started = self._loop.transact_all(txns, deadline, fence, ended)
         except Exception:  # the thread finds out, too, and notifies the writers
             LOG.exception("A batch cannot be sent in the loop.")
@@ -177,9 +174,17 @@ class CommitBatcher:
     def _end(
         self,
         batch: list[Entry],
+        count: int,
         fence: Fence,
-        outcome: tuple[list[bool], int] | Failure | Fenced,
+        outcome: Outcome,
     ) -> None:
+        if count < len(batch) and isinstance(outcome, tuple):
+            (all_succeeded,), revision = outcome
+            if not all_succeeded:  # nothing was written, and others may still succeed
+                self._apart = APART
+                self._start(batch, [entry.txn for entry in batch])
+                return
+            outcome = [True] * len(batch), revision
         if isinstance(outcome, Fenced):
             self._fence.note(fence, outcome.revision)
             self._leave(batch)  # nothing was written
@@ -193,7 +198,7 @@ class CommitBatcher:
         self._begin()
         if isinstance(outcome, Failure):
             for entry in batch:
-                entry.fail(_unknown())
+                entry.fail(unconfirmed())
         else:
             _finish(batch, *outcome)
 
@@ -288,10 +293,3 @@ class CommitBatcher:
 def _finish(batch: list[Entry], succeeded: list[bool], revision: int) -> None:
     for entry, success in zip(batch, succeeded, strict=True):
         entry.finish(success, revision)
-
-
-def _unknown() -> OutcomeUnknown:
-    return OutcomeUnknown(
-        "The store did not confirm the write in time, and may have made it. Read to find out, or send "
-        "the same request again with an Idempotency-Key."
-    )

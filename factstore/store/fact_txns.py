@@ -1,4 +1,4 @@
-"""Transactions that store facts in a stack that exists, with their messages.
+"""Transactions that store facts in a stack that exists, with the parts of their messages.
 
 These are most writes.  The result is that of :func:`~factstore.store.txn.compares_for` and
 :func:`~factstore.store.txn.operations_for`, in a third of the time: what all writes of a stack have in
@@ -14,7 +14,7 @@ from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import Transaction
 from factstore.store import codec
 from factstore.store.client.encoding import (
-    encode_compares,
+    encode_compare,
     encode_put,
     encode_revision,
 )
@@ -30,7 +30,7 @@ _new = tuple.__new__  # makes a named tuple in half of the time, and a batch nee
 class _Common(NamedTuple):
     """The part that the transactions of a stack have in common.
 
-    :param message: the part of the message that states the compares.
+    :param encoded: the parts of a message that state the compares.
     :param folder: the key of a fact without its path.
     :param records: the keys of records, above all of grants.
     """
@@ -38,7 +38,7 @@ class _Common(NamedTuple):
     stack: Stack
     store_id: bytes
     compares: list[Compare]
-    message: bytes
+    encoded: list[bytes]
     folder: bytes
     records: dict[RecordKey, bytes]
 
@@ -72,7 +72,7 @@ class FactTxns:
         common = self._stacks.get(stack.id)
         if common is None or common.stack is not stack or common.store_id is not store_id:
             common = self._common(stack, store_id)
-        compares, parts = common.compares.copy(), [common.message]
+        compares, encoded = common.compares.copy(), common.encoded.copy()
         folder, tree = common.folder, commit.tree
         keys: dict[str, bytes] = {}
         covers = tree.cover if tree.subtrees else None
@@ -80,21 +80,22 @@ class FactTxns:
             key = keys[path] = folder + path.encode()
             if covers is None or revision or not covers(path):
                 compares.append(_new(Compare, (key, "mod", "==", revision, b"")))
-                parts.append(encode_revision(key, revision))
+                encoded.append(encode_revision(key, revision))
         for record, revision in commit.record_revisions.items():
             key = common.records.get(record) or self._record(common, record)
             compares.append(Compare(key, "mod", "==", revision))
-            parts.append(encode_revision(key, revision))
+            encoded.append(encode_revision(key, revision))
         if not tree.is_empty:
             others = tree_compares(tree, folder, commit.base_revision)
             compares += others
-            parts.append(encode_compares(others))
+            encoded += map(encode_compare, others)
         operations: list[Operation] = []
+        puts = []
         for fact, value in zip(commit.puts, codec.encode_facts(commit.puts), strict=True):
             key = keys.get(fact.path) or folder + fact.path.encode()
             operations.append(_new(PutKey, (key, value, fact.lease)))
-            parts.append(encode_put(key, value, fact.lease))
-        return Txn(compares, operations, b"".join(parts), stack.project_id)
+            puts.append(encode_put(key, value, fact.lease))
+        return Txn(compares, operations, tuple(encoded), b"".join(puts), stack.project_id)
 
     def _record(self, common: _Common, record: RecordKey) -> bytes:
         if len(common.records) >= _RECORDS:
@@ -108,6 +109,7 @@ class FactTxns:
             self._stacks.clear()
         compares = stack_compares(stack, self._keys, store_id)
         folder = self._keys.facts(stack.project_id, stack.id).start
-        common = _Common(stack, store_id, compares, encode_compares(compares), folder, {})
+        encoded = [encode_compare(compare) for compare in compares]
+        common = _Common(stack, store_id, compares, encoded, folder, {})
         self._stacks[stack.id] = common
         return common

@@ -113,13 +113,15 @@ MESSAGE_BYTES = 64
 class Txn:
     """Operations that are applied if all compares succeed.
 
-    :param message: the message that states them, if it is known already.
+    :param encoded_compares: the parts of the message that state one compare each, if they are known.
+    :param encoded_operations: the part that states the operations; empty if it is not known.
     :param project_id: the project for which they are made; empty for the service itself.
     """
 
     compares: Sequence[Compare]
     operations: Sequence[Operation]
-    message: bytes = field(default=b"", compare=False, repr=False)
+    encoded_compares: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    encoded_operations: bytes = field(default=b"", compare=False, repr=False)
     project_id: str = ""
 
     @property
@@ -140,8 +142,9 @@ class Txn:
     @property
     def bytes(self) -> int:
         """Return the approximate size of the request in bytes."""
-        if self.message:
-            return len(self.message) + MESSAGE_BYTES
+        if self.encoded_operations:
+            compares = sum(map(len, self.encoded_compares))
+            return compares + len(self.encoded_operations) + MESSAGE_BYTES
         keys = sum(len(compare.key) + len(compare.end) + 24 for compare in self.compares)
         puts = (len(o.key) + len(o.value) for o in self.operations if isinstance(o, PutKey))
         return keys + sum(puts) + MESSAGE_BYTES

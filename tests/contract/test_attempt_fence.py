@@ -18,7 +18,8 @@ from factstore.core.errors import Unavailable
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import EtcdClient
-from factstore.store.commit_batch import BATCH_SIZE
+from factstore.store.client.encoding import encode_compare, encode_operations
+from factstore.store.commit_batch import BATCH_SIZE, united
 from factstore.store.types import Compare, Credentials, Fence, Fenced, PutKey, Txn
 from tests.contract.world import soon
 
@@ -101,6 +102,30 @@ def test_the_largest_attempts_are_within_etcds_limit(
 ) -> None:
     succeeded, _ = client.transact_all(puts(root, count, compares), soon(), Fence(key, 0))
     assert succeeded == [True] * count
+
+
+def encoded(txn: Txn) -> Txn:
+    compares = tuple(map(encode_compare, txn.compares))
+    return Txn(txn.compares, txn.operations, compares, encode_operations(txn.operations))
+
+
+@pytest.mark.parametrize("compares", [1, 2])
+def test_writes_as_one_are_within_etcds_limit_and_written_or_fenced_together(
+    client: EtcdClient, root: str, key: bytes, compares: int
+) -> None:
+    txns = list(map(encoded, puts(root, BATCH_SIZE // compares, compares)))
+    raised = client.raise_fence(Fence(key, 0), soon())
+    exists = encoded(Txn([Compare(key, "create", "==", 0)], [PutKey(key + b"/a", b"1")]))
+    failing, together = united([*txns[1:], exists]), united(txns)
+    assert failing is not None
+    assert together is not None
+    assert client.transact_all([failing], soon(), Fence(key, raised))[0] == [False]
+    with pytest.raises(Fenced):
+        client.transact_all([together], soon(), Fence(key, raised - 1))
+    assert not exist(client, root)
+    assert client.transact_all([together], soon(), Fence(key, raised)) == ([True], raised + 1)
+    found = client.get(f"{root}/facts/".encode(), f"{root}/facts0".encode(), deadline=soon())
+    assert [item.revision for item in found.items] == [raised + 1] * len(txns)
 
 
 def test_many_ordinary_calls_to_a_silent_member_do_not_keep_out_a_fence(

@@ -86,6 +86,26 @@ def test_no_increment_is_lost_by_compare_and_set(
         assert api.get(f"{stack}/facts/count").json()["value"] == 30
 
 
+def test_no_put_is_lost_that_services_send_together_with_others(
+    one_worker: ApiServer, two_workers: ApiServer, stack: str
+) -> None:
+    # A worker sends the puts of a moment as one, which fails if another worker has written one of them.
+    def put(n: int) -> None:
+        with Caller((one_worker if n % 2 else two_workers).url) as api:
+            for at in range(15):
+                for path in ("shared", f"own/{n}"):
+                    answer = api.put(f"{stack}/facts/{path}", f"{n} {at}")
+                    assert answer.json()["value"] == f"{n} {at}"
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(put, range(10)))
+    with Caller(two_workers.url) as api:
+        assert api.get(f"{stack}/facts/shared").json()["version"] == 150
+        for n in range(10):
+            fact = api.get(f"{stack}/facts/own/{n}").json()
+            assert (fact["value"], fact["version"]) == (f"{n} 14", 15)
+
+
 def test_a_fact_and_a_folder_never_both_win(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:

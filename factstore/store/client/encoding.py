@@ -28,14 +28,19 @@ _OPERANDS = {"create": b"\x28", "mod": b"\x30", "value": b"\x3a"}
 
 def encode_transaction(txn: Txn) -> bytes:
     """Return a request that applies all operations if all compares succeed."""
-    if txn.message:
-        return txn.message
+    if txn.encoded_operations:
+        return b"".join((*txn.encoded_compares, txn.encoded_operations))
     return encode_compares(txn.compares) + encode_operations(txn.operations)
 
 
 def encode_compares(compares: Iterable[Compare]) -> bytes:
     """Return the part of a request that states compares."""
-    return b"".join([_COMPARE + _sized(_compare(compare)) for compare in compares])
+    return b"".join(map(encode_compare, compares))
+
+
+def encode_compare(compare: Compare) -> bytes:
+    """Return the part of a request that states a compare."""
+    return _COMPARE + _sized(_compare(compare))
 
 
 def encode_operations(operations: Iterable[Operation]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from factstore.core.errors import StorageFull, TooLarge, Unavailable
+from factstore.core.errors import OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.store.types import Compacted, LeaseExists, LeaseExpired
 
 LOG = logging.getLogger(__name__)
@@ -53,6 +53,14 @@ def not_sent() -> Unavailable:
     return Unavailable(
         "The time of the request ended while it waited in the service, and nothing was sent to etcd. "
         "Send the request again."
+    )
+
+
+def unconfirmed() -> OutcomeUnknown:
+    """Return the error of a write that etcd has not answered in time."""
+    return OutcomeUnknown(
+        "The store did not confirm the write in time, and may have made it. Read to find out, or send "
+        "the same request again with an Idempotency-Key."
     )
 
 

@@ -89,7 +89,7 @@ def test_a_transaction_is_the_same_either_way_or_none(
         long = Txn(compares_for(commit, KEYS, life), operations_for(commit, KEYS))
         assert list(found.compares) == list(long.compares)
         assert list(found.operations) == list(long.operations)
-        message = rpc.TxnRequest.FromString(found.message)
+        message = rpc.TxnRequest.FromString(encode_transaction(found))
         assert message == rpc.TxnRequest.FromString(encode_transaction(long))
 
 
@@ -100,5 +100,5 @@ def test_what_the_writes_of_a_stack_have_in_common_is_made_again_for_another_sta
     for of in stacks:
         made = short.make(Transaction(of, 30, puts=(fact("a", 1),)), b"life")
         assert made is not None
-        found.add(made.message)
+        found.add(encode_transaction(made))
     assert len(found) == 3
