@@ -53,6 +53,17 @@ CommitEnded = Callable[[int | None, Exception | None], object]
 """Receives what a commit returns, and the error that it would raise instead."""
 
 
+class Visibility(Protocol):
+    """The state in which a write has to be visible before it is acknowledged."""
+
+    @property
+    def observe_lag(self) -> Callable[[float], object]:
+        """Receives, for each write, the seconds from its end until the state included it."""
+
+    def call_when_reached(self, revision: int, reached: Callable[[], object]) -> bool:
+        """Return True if the state has reached a revision; otherwise, call a function when it has."""
+
+
 class Backend(HistoryStore, LeaseStore, Protocol):
     """A database of facts: etcd or memory.  One contract suite tests both."""
 
@@ -72,9 +83,13 @@ class Backend(HistoryStore, LeaseStore, Protocol):
         """Write a transaction; return its revision, or None if a guard failed."""
 
     def start_commit(
-        self, commit: Transaction, deadline: float, ended: CommitEnded
+        self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
     ) -> Started | None:
-        """Start :meth:`commit` without waiting; return None if that is not possible."""
+        """Start :meth:`commit` without waiting; return None if that is not possible.
+
+        :param visibility: includes a write that succeeded before *ended* is called, unless that takes
+            too long.
+        """
 
     def raise_fence(self, deadline: float) -> int:
         """Ensure that no earlier attempt to write is applied from now on.

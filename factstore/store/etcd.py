@@ -24,7 +24,7 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.idempotency import earlier_receipt
-from factstore.core.ports import Clock, CommitEnded, Started, WakeUp
+from factstore.core.ports import Clock, CommitEnded, Started, Visibility, WakeUp
 from factstore.store import codec
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import EtcdClient
@@ -206,12 +206,13 @@ class EtcdBackend(EtcdMaintenance):
         return revision if succeeded else None
 
     def start_commit(
-        self, commit: Transaction, deadline: float, ended: CommitEnded
+        self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
     ) -> Started | None:
         """Start :meth:`commit` without waiting, unless it deletes a stack."""
         if commit.epoch not in ("", self._epoch) or commit.drops_stack:
             return None
-        return BatchedCommit(self._batcher, self._txn(commit), deadline, ended)
+        parts = self._txn(commit), deadline, ended, visibility, self._clock
+        return BatchedCommit(self._batcher, *parts)
 
     def raise_fence(self, deadline: float) -> int:
         """Make all earlier attempts fail; return a revision after those that were applied."""

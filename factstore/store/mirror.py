@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.history_store import Snapshot
@@ -22,13 +21,12 @@ from factstore.core.state.condition_preparation import prepare_conditions
 from factstore.core.state.state import State
 from factstore.store.passed_calls import PassedCalls
 from factstore.store.read_index import HeadRead, ReadIndex
-from factstore.store.started_commit import VisibleCommit
+from factstore.store.started_commit import VISIBLE_SECONDS
 from factstore.store.started_refresh import FOREIGN_SECONDS, CallbackRefresh
 
 SILENT_SECONDS = 1.0  # for which the watch may not report a revision of the service itself
 WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
 FILL_SECONDS = 20.0  # for the watch to report the history, once the store was read
-VISIBLE_SECONDS = 1.0  # the most that an acknowledgement waits for the state; the write is durable
 
 
 class MirroredStore(PassedCalls):
@@ -49,7 +47,7 @@ class MirroredStore(PassedCalls):
         super().__init__(backend)
         self._clock = clock
         self._new_wake_up = new_wake_up
-        self._observe_lag = observe_lag
+        self.observe_lag = observe_lag
         self._on_needs_write = on_needs_write
         self._lock = ShortLock()
         self._waiting: dict[int, list[Callable[[], object]]] = {}
@@ -165,24 +163,17 @@ class MirroredStore(PassedCalls):
         if revision is not None:
             written = self._clock.monotonic()
             self._wait_for_revision(revision, min(deadline, written + VISIBLE_SECONDS))
-            self._observe_lag(self._clock.monotonic() - written)
+            self.observe_lag(self._clock.monotonic() - written)
         return revision
 
     def start_commit(
         self, commit: Transaction, deadline: float, ended: CommitEnded
     ) -> Started | None:
         """Start :meth:`commit` without waiting; return None if that is not possible."""
-        made = VisibleCommit(
-            partial(self._backend.start_commit, commit, deadline),
-            self._call_when_reached,
-            self._clock,
-            VISIBLE_SECONDS,
-            self._observe_lag,
-            ended,
-        )
-        return made if made.started else None
+        return self._backend.start_commit(commit, deadline, ended, self)
 
-    def _call_when_reached(self, revision: int, reached: Callable[[], object]) -> bool:
+    def call_when_reached(self, revision: int, reached: Callable[[], object]) -> bool:
+        """Return True if the state has reached a revision; otherwise, call a function when it has."""
         if self.state().revision >= revision:
             return True
         self.join_revision(revision, reached)

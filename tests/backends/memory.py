@@ -29,7 +29,7 @@ from factstore.core.model.path import covers
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.record import R
 from factstore.core.model.waiter import Signal
-from factstore.core.ports import Clock, CommitEnded, Started, Transaction
+from factstore.core.ports import Clock, CommitEnded, Started, Transaction, Visibility
 from factstore.core.state.state import State
 from tests.backends.leases import MemoryLeases
 
@@ -120,7 +120,7 @@ class MemoryBackend:
         return False
 
     def start_commit(
-        self, commit: Transaction, deadline: float, ended: CommitEnded
+        self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
     ) -> Started | None:
         """Return None: no call here can be made without waiting."""
         return None

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from factstore.core.errors import OutcomeUnknown, Unavailable
-from factstore.core.ports import CommitEnded
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.commit_batcher import CommitBatcher
-from factstore.store.started_commit import BatchedCommit, VisibleCommit
+from factstore.store.started_commit import VISIBLE_SECONDS, BatchedCommit
 from factstore.store.types import Fence, LeaseExpired, PutKey, Txn
 from tests.unit.core.factories import ManualClock
 
@@ -61,7 +60,7 @@ def test_a_transaction_ends_with_its_revision_or_its_error(
     etcd.permitted.set()
     batcher = CommitBatcher(etcd.transact_all, FENCE, ManualClock(), threading.Event)
     batcher.start()
-    BatchedCommit(batcher, TXN, 9e9, outcome)
+    BatchedCommit(batcher, TXN, 9e9, outcome, Shown(at_once=True), ManualClock())
     assert outcome.ended.wait(60)
     error = answer if isinstance(answer, Unavailable) else None
     assert outcome.found == [(expected, error)]
@@ -72,9 +71,10 @@ def test_a_transaction_that_takes_too_long_ends_as_it_would_for_one_that_waits()
     etcd, sent, waiting = Etcd(), Outcome(), Outcome()
     batcher = CommitBatcher(etcd.transact_all, FENCE, ManualClock(), threading.Event)
     batcher.start()
-    commits = [BatchedCommit(batcher, TXN, 1005.0, sent)]
+    shown, clock = Shown(at_once=True), ManualClock()
+    commits = [BatchedCommit(batcher, TXN, 1005.0, sent, shown, clock)]
     assert etcd.arrived.wait(60)
-    commits.append(BatchedCommit(batcher, TXN, 1005.0, waiting))
+    commits.append(BatchedCommit(batcher, TXN, 1005.0, waiting, shown, clock))
     for now in (1004.0, 1006.0, 1007.0):
         assert not (sent.found or waiting.found) or now == 1007.0
         for commit in commits:
@@ -86,52 +86,49 @@ def test_a_transaction_that_takes_too_long_ends_as_it_would_for_one_that_waits()
     assert len(sent.found) == len(waiting.found) == 1
 
 
-class Inner:
-    """A commit whose end the test decides."""
+class Shown:
+    """A state that includes what the test decides."""
 
-    def __init__(self) -> None:
-        self.end: CommitEnded = lambda revision, error: None
-        self.expired: list[float] = []
+    def __init__(self, *, at_once: bool = False) -> None:
+        self.at_once = at_once
+        self.waiting: list[tuple[int, Callable[[], object]]] = []
+        self.lags: list[float] = []
 
-    def start(self, ended: CommitEnded) -> Inner:
-        self.end = ended
-        return self
+    def call_when_reached(self, revision: int, reached: Callable[[], object]) -> bool:
+        self.waiting.append((revision, reached))
+        return self.at_once
 
-    def expire(self, now: float) -> None:
-        self.expired.append(now)
+    def observe_lag(self, seconds: float) -> None:
+        self.lags.append(seconds)
+
+
+def durable(shown: Shown, outcome: Outcome, clock: ManualClock) -> BatchedCommit:
+    """Return a commit that etcd has confirmed at revision 7."""
+    batcher = CommitBatcher(Etcd().transact_all, FENCE, clock, threading.Event)
+    commit = BatchedCommit(batcher, TXN, 9e9, outcome, shown, clock)
+    commit.finish(succeeded=True, revision=7)
+    return commit
 
 
 def test_a_write_ends_when_the_state_includes_it() -> None:
-    inner, outcome, clock, lags = Inner(), Outcome(), ManualClock(), list[float]()
-    reached: list[Callable[[], object]] = []
-
-    def visible(revision: int, reach: Callable[[], object]) -> bool:
-        assert revision == 7
-        reached.append(reach)
-        return False
-
-    commit = VisibleCommit(inner.start, visible, clock, 1.0, lags.append, outcome)
-    commit.expire(1.0)
-    assert inner.expired == [1.0]
-    inner.end(7, None)
+    shown, outcome, clock = Shown(), Outcome(), ManualClock()
+    commit = durable(shown, outcome, clock)
     clock.advance(0.5)
     commit.expire(clock.monotonic())
     assert outcome.found == []
-    reached[0]()
-    reached[0]()
-    assert (outcome.found, lags) == ([(7, None)], [0.5])
+    ((revision, reached),) = shown.waiting
+    reached()
+    reached()
+    assert (revision, outcome.found, shown.lags) == (7, [(7, None)], [0.5])
+    known = Outcome()
+    durable(Shown(at_once=True), known, clock)
+    assert known.found == [(7, None)]
 
 
 def test_a_durable_write_that_the_state_does_not_include_is_a_success_after_a_while() -> None:
-    inner, outcome, clock = Inner(), Outcome(), ManualClock()
-    commit = VisibleCommit(inner.start, lambda *_: False, clock, 1.0, lambda _: None, outcome)
-    inner.end(7, None)
-    clock.advance(1.5)
+    outcome, clock = Outcome(), ManualClock()
+    commit = durable(Shown(), outcome, clock)
+    clock.advance(VISIBLE_SECONDS + 0.5)
     commit.expire(clock.monotonic())
     commit.expire(clock.monotonic())
     assert outcome.found == [(7, None)]
-    failed = Outcome()
-    VisibleCommit(inner.start, lambda *_: False, clock, 1.0, lambda _: None, failed)
-    inner.end(None, Unavailable("away"))
-    assert [type(error) for _, error in failed.found] == [Unavailable]
-    assert not VisibleCommit(lambda _: None, lambda *_: True, clock, 1, print, failed).started
