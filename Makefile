@@ -22,7 +22,7 @@ endif
 ifneq ($(origin UPPER_CONSTRAINTS),undefined)
 export UPPER_CONSTRAINTS
 endif
-# Python to use instead of the newest one that tools/find-python finds.
+# Python to use instead of the one that tools/find-python finds.
 ifneq ($(origin PYTHON),undefined)
 export PYTHON
 endif

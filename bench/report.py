@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import platform
+import sys
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,11 @@ class Part:
     series: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
 
 
+def _origin() -> str:
+    """Return whose Python this is: distributions build it with optimisations from profiles."""
+    return " of the distribution" if sys.base_prefix == "/usr" else ""
+
+
 class Report:
     """Collects the results of parts and prints them immediately."""
 
@@ -61,7 +67,7 @@ class Report:
         )
         self._machine = [
             machine,
-            f"Python {platform.python_version()}, etcd {etcd_version}, {packages}",
+            f"Python {platform.python_version()}{_origin()}, etcd {etcd_version}, {packages}",
         ]
         self.parts: dict[str, Part] = {}
         self._part = Part(self._machine)
