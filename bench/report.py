@@ -9,8 +9,8 @@ import datetime
 import json
 import os
 import platform
-import sys
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
