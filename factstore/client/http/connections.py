@@ -6,6 +6,8 @@ import http.client
 import re
 import socket
 import ssl
+from collections.abc import Mapping
+from typing import Any
 
 from factstore.client.http.failures import NotSent, Untrusted
 from factstore.client.http.origin import Origin
@@ -32,6 +34,35 @@ class Connection(http.client.HTTPConnection):
         self.proxy = proxy
         self.is_reusable = True
         self.used_at = 0.0
+        self._unsent: list[bytes] | None = None
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        encode_chunked: bool = False,
+    ) -> None:
+        """Send a request whose body is bytes or None, as one piece.
+
+        In two pieces, it would wake the server twice.
+        """
+        unsent: list[bytes] = []
+        self._unsent = unsent
+        try:
+            super().request(method, url, body, headers or {}, encode_chunked=encode_chunked)
+        finally:
+            self._unsent = None
+        self.send(b"".join(unsent))
+
+    def send(self, data: Any) -> None:
+        """Send data, or add it to the request that is being made."""
+        if self._unsent is None:
+            super().send(data)
+        else:
+            self._unsent.append(data)
 
     @property
     def forwards(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,19 +25,8 @@ class Origin(NamedTuple):
 
         :raises ValueError: the URL has no server or no valid port.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname or parts.port == 0:
-            raise ValueError("the URL names no server")
-        host, _, zone = parts.hostname.partition("%")
-        if zone:
-            # RFC 6874 writes % as %25 in URLs.  Names of interfaces have capitals: hostname has not.
-            _, _, zone = parts.netloc.rpartition("@")[2].partition("%")
-            zone = zone.partition("]")[0]
-            zone = zone[2:] if zone.startswith("25") and len(zone) > 2 else zone
-            host = f"{host}%{zone}"
-        elif ":" not in host and not host.isascii():
-            host = host.encode("idna").decode()
-        return cls(parts.scheme, host, parts.port or _PORTS[parts.scheme])
+        scheme, separator, rest = url.partition("://")
+        return _parsed(f"{scheme}{separator}{rest.partition('/')[0]}")
 
     @property
     def host_header(self) -> str:
@@ -59,3 +49,20 @@ class Origin(NamedTuple):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+
+@lru_cache  # a program has few servers, and sends each of them many requests
+def _parsed(server: str) -> Origin:
+    parts = urlsplit(server)
+    if parts.scheme not in _PORTS or not parts.hostname or parts.port == 0:
+        raise ValueError("the URL names no server")
+    host, _, zone = parts.hostname.partition("%")
+    if zone:
+        # RFC 6874 writes % as %25 in URLs.  Names of interfaces have capitals: hostname has not.
+        _, _, zone = parts.netloc.rpartition("@")[2].partition("%")
+        zone = zone.partition("]")[0]
+        zone = zone[2:] if zone.startswith("25") and len(zone) > 2 else zone
+        host = f"{host}%{zone}"
+    elif ":" not in host and not host.isascii():
+        host = host.encode("idna").decode()
+    return Origin(parts.scheme, host, parts.port or _PORTS[parts.scheme])

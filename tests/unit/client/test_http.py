@@ -24,6 +24,7 @@ from factstore.client import (
     connect,
 )
 from factstore.client.endpoint import FixedEndpoint
+from factstore.client.http.connections import Connection
 from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import BadProxy, Proxies
 from factstore.client.http.session import HttpSession
@@ -306,6 +307,18 @@ def keeping(document: object, status: int = 200) -> Any:
         handler.close_connection = False
 
     return keep
+
+
+def test_a_request_is_sent_in_one_piece() -> None:
+    opened = Mock(spec=socket.socket)
+    connection = Connection(opened, Origin("http", "example.org", 80), None)
+    connection.request("PUT", "/v1/stacks/slurm/facts/a", b'{"value":1}', {"Accept": "*/*"})
+    ((sent,), _), *others = opened.sendall.call_args_list
+    assert not others
+    head, _, body = sent.partition(b"\r\n\r\n")
+    assert head.startswith(b"PUT /v1/stacks/slurm/facts/a HTTP/1.1\r\n")
+    assert b"\r\nContent-Length: 11" in head
+    assert body == b'{"value":1}'
 
 
 def test_a_connection_is_kept_and_replaced_when_the_server_has_closed_it(
