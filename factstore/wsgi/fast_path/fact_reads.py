@@ -26,6 +26,7 @@ from factstore.wsgi.fast_path.http_response import (
     etag_headers,
     logged_refusal,
 )
+from factstore.wsgi.fast_path.loop_writes import Ended
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.middleware.request_id import new_request_id
@@ -45,6 +46,7 @@ class FactReads:
     """The reads of one worker.
 
     :param timeout: seconds after which a read of the store counts as failed.
+    :param ended: called when a read that may be old has ended.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class FactReads:
         authorizer: Authorizer,
         metrics: Metrics,
         timeout: float,
+        ended: Ended,
     ) -> None:
+        self._ended = ended
         self._store = store
         self._services = services
         self._authorizer = authorizer
@@ -75,6 +79,20 @@ class FactReads:
             del self.running[read]
             return False
         return True
+
+    def start_stale(self, call: Call) -> bool:
+        """Answer with this worker's state, without reading the store; return False if a view has to."""
+        if not self._may_read(call.request, call.identity):
+            return False
+        fact = self._store.state().fact(call.scope, call.request.path)
+        if fact is None or fact.sensitive:
+            return False
+        self._ended(call, self._fact_answer(call, fact))
+        return True
+
+    @staticmethod
+    def leave_stale(call: Call) -> None:
+        """Leave a read that may be old to its view."""
 
     def _may_read(self, request: Request, identity: Identity) -> bool:
         if request.headers.generation is not None:

@@ -44,8 +44,7 @@ from factstore.wsgi.scheduler import Scheduler
 
 LOG = logging.getLogger(__name__)
 
-EXPIRY_SECONDS = FOREIGN_SECONDS
-"""Between two searches for requests that have waited for too long."""
+EXPIRY_SECONDS = FOREIGN_SECONDS  # between two searches for requests that have waited for too long
 
 CLIENT_GONE = 499  # counted, not sent
 VERSIONS = (RESPONSE_HEADERS[HEADER], f"{SERVICE_TYPE} latest")
@@ -81,7 +80,7 @@ class FastPath:
         self._scheduler = scheduler
         self._metrics = metrics
         self._reader = Reader(VERSIONS)
-        self.reads = FactReads(store, services, authorizer, metrics, timeout)
+        self.reads = FactReads(store, services, authorizer, metrics, timeout, self._end_write)
         writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
         self._loop_writes = LoopWrites(services, writes, scheduler.join_shared, self._end_write)
         self._loop_waits = LoopWaits(store, hub, scheduler, clock, timeout, self._end_gone)
@@ -102,6 +101,7 @@ class FastPath:
                 self._loop_writes.start_heartbeat,
             ),
             "context": Operation(f"{stack}/context", contexts.read, loop_reads.start),
+            "stale": Operation(ROUTE, self.reads.leave_stale, self.reads.start_stale),
             "wait": Operation(ROUTE, fact_waits.leave, fact_waits.start),
             "events": Operation(f"{stack}/events", events.watch, events.start),
             "poll": Operation(f"{stack}/events", polls.leave, polls.start),

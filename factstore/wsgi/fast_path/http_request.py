@@ -28,10 +28,15 @@ The bodies that gunicorn receives count towards the limit of all bodies.
 
 _LINE = re.compile(
     rb"(GET|PUT|POST) (/v1/stacks/([A-Za-z0-9_.:@-]+)/"
-    rb"(?:(facts)/([A-Za-z0-9_.:@/-]+)(?:\?(wait=(?:0|[1-9][0-9]?)))?|members/([A-Za-z0-9_.:@-]+)/(heartbeat)|(batch)|"
+    rb"(?:(facts)/([A-Za-z0-9_.:@/-]+)(?:\?(wait=(?:0|[1-9][0-9]?)|consistency=stale))?|members/([A-Za-z0-9_.:@-]+)/(heartbeat)|(batch)|"
     rb"(context|events)(?:\?([a-z_]+=[A-Za-z0-9_.:@,%=&-]*))?)) HTTP/1\.1\r\n"
 )
-_METHODS = {"facts": (b"GET", b"PUT"), "wait": (b"GET",), "context": (b"GET",), "events": (b"GET",)}
+_GET = (b"GET",)
+_METHODS = {
+    "facts": (b"GET", b"PUT"),
+    **dict.fromkeys(("wait", "stale", "context", "events"), _GET),
+}
+_NOUNS = {b"wait": "wait", b"consistency": "stale"}  # by the parameter in the query of a fact
 _TARGET_BYTES = 2048
 
 
@@ -48,8 +53,8 @@ PARTIAL = Partial.PARTIAL
 class Request:
     """A complete request.
 
-    :param noun: ``facts``, ``wait`` for a fact, ``batch``, ``heartbeat``, ``context``, ``events`` in a
-        stream, or ``poll`` for events.
+    :param noun: ``facts``, ``wait`` for a fact, ``stale`` for one that may be old, ``batch``,
+        ``heartbeat``, ``context``, ``events`` in a stream, or ``poll`` for events.
     :param path: of a fact; empty in a request about something else.
     :param member: of a heartbeat; empty in other requests.
     :param query: without the question mark.
@@ -83,7 +88,9 @@ class Request:
     @property
     def repeats(self) -> bool:
         """True if clients send the very same bytes again and again."""
-        return self.method == "GET" and not (self.query or self.headers.last_event_id)
+        if self.method != "GET" or self.headers.last_event_id:
+            return False
+        return not self.query or self.noun == "stale"
 
 
 class Reader:
@@ -140,10 +147,11 @@ class Reader:
         line = _LINE.match(data)
         if line is None:
             return None
-        method, target, stack, facts, path, wait, member, heartbeat, batch, context, query = (
+        method, target, stack, facts, path, kind, member, heartbeat, batch, context, query = (
             line.groups(b"")
         )
-        noun = "wait" if wait else (facts or heartbeat or batch or context).decode()
+        noun = _NOUNS.get(kind.partition(b"=")[0])
+        noun = noun or (facts or heartbeat or batch or context).decode()
         if method not in _METHODS.get(noun, (b"POST",)) or len(target) > _TARGET_BYTES:
             return None
         if end < line.end():
@@ -162,7 +170,7 @@ class Reader:
             stack.decode(),
             path.decode(),
             member.decode(),
-            (wait or query).decode(),
+            (kind or query).decode(),
             headers,
             b"",
             data[:end],

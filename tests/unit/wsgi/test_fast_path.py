@@ -360,6 +360,25 @@ def test_a_read_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(work
     assert answer(fast_path(worker, Identity("g", PROJECT, (), stack="other")), raw) is None
     assert answer(fast_path(worker, holder), secret) is None
     assert answer(fast_path(worker, Identity("u", "another project", ())), raw) is None
+    stale, secret = (
+        request_bytes("GET", f"{path}?consistency=stale")
+        for path in (FACT, "/v1/stacks/s/facts/configs/other/a")
+    )
+    assert b"200 OK" in (answer(fast_path(worker, holder), stale) or b"")
+    assert answer(fast_path(worker, OWNER, denied=fact_rules.GET), stale) is None
+    assert answer(fast_path(worker, holder), secret) is None
+
+
+def test_a_read_that_may_be_old_does_not_read_the_store(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fast_path(worker, OWNER)
+    path.serve(read(SERVED["put"][0]), local=True)
+    monkeypatch.setattr(worker.store, "join_head_read", Mock(side_effect=Unavailable("away")))
+    assert answer(path, request_bytes("GET", FACT)) is None
+    stale = answer(path, request_bytes("GET", f"{FACT}?consistency=stale"))
+    assert stale is not None
+    assert b'"value":1' in stale
 
 
 def test_a_failure_after_the_write_may_have_been_made_is_answered(
