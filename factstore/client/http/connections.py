@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from factstore.client.http.failures import NotSent, Untrusted
+from factstore.client.http.heads import RawResponse
 from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import Proxy
 from factstore.client.http.trust import Trust
@@ -25,6 +26,8 @@ class Connection(http.client.HTTPConnection):
     :ivar is_reusable: False if it must not be used for another request.
     :ivar used_at: when its last response ended, in seconds of the monotonic clock.
     """
+
+    response_class = RawResponse
 
     def __init__(self, opened: socket.socket, origin: Origin, proxy: Proxy | None) -> None:
         super().__init__(origin.host, origin.port)

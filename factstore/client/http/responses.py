@@ -6,33 +6,14 @@ import contextlib
 import http.client
 import json
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from factstore.client.http.connections import Connection
 from factstore.client.http.failures import ResponseLost
+from factstore.client.http.heads import Headers
 
 _PIECE = 65536
-
-
-class Headers(Mapping[str, str]):
-    """The headers of a response, by names in any case."""
-
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in pairs:
-            lower = name.lower()
-            both = f"{self._values[lower]}, {value}" if lower in self._values else value
-            self._values[lower] = both
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
 
 class Response:
