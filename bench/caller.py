@@ -1,14 +1,16 @@
-"""One caller over one persistent connection, at little cost of its own."""
+"""One caller over a connection of the Python client, at little cost of its own."""
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import urlsplit
+
+from factstore.client.http.connections import open_connection
+from factstore.client.http.origin import Origin
+from factstore.client.http.trust import Trust
 
 TIMEOUT = 60
 
@@ -35,11 +37,8 @@ class Caller:
     """
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
-        parts = urlsplit(url)
         self._headers = dict(headers or {})
-        self._connection = http.client.HTTPConnection(
-            parts.hostname or "", parts.port, timeout=TIMEOUT
-        )
+        self._connection = open_connection(Origin.parse(url), None, Trust(), TIMEOUT)
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +55,7 @@ class Caller:
         """
         data, kind = None, {}
         if body is not None:
-            data, kind = json.dumps(body), {"Content-Type": "application/json"}
+            data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
         self._connection.request(method, path, data, {**kind, **self._headers, **(headers or {})})
         answer = self._connection.getresponse()
         content = answer.read()

@@ -50,7 +50,7 @@ def by_connections(
     usual: tuple[Runs, Runs],
     goals: Mapping[int, Goal | None],
     rounds: int,
-    seconds: int,
+    seconds: float,
 ) -> None:
     """Add a table of an operation, with a row for each number of connections.
 
@@ -66,7 +66,7 @@ def by_connections(
                 "mine": Side(lab, ours, connections),
                 "gateway": Side(lab, theirs, connections),
             }
-            mine, gateway = in_turn(sides, rounds, seconds).values()
+            mine, gateway = in_turn(sides, rounds, seconds, warm=False).values()
         compared(report, f"{name}, {connections} connections", mine, gateway, goal)
         report.point("connections", name, connections, mine.per_second)
         report.point("connections", f"{name}, gateway", connections, gateway.per_second)

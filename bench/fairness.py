@@ -17,19 +17,18 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import operations
+from bench import load, operations
 from bench.lab import Lab
-from bench.load import CONNECTIONS
 
 SIMULATE = Path(__file__).parents[1] / "examples/slurm/simulate.py"
 
+BEGIN_SECONDS = 0.3  # in which the flood begins
 PAUSE = 0.005  # seconds between two requests of the quiet project, so that it adds no load
 
 
@@ -76,20 +75,13 @@ def run(lab: Lab, operation: str, rounds: int, seconds: float) -> Fairness:
     answered = refused = 0
     _listen(lab, other, 1)  # warm
     flooding = operations.factstore(operation, lab)
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(flooding.script)
-        script.flush()
-        for _ in range(rounds):
-            quiet.append(_listen(lab, other, seconds))
-            command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{round(seconds) + 2}"]
-            flood = subprocess.Popen(
-                [*command, "-s", script.name, lab.url], stdout=subprocess.PIPE, text=True
-            )
-            time.sleep(0.5)  # so that the flood covers the whole measurement
+    for _ in range(rounds):
+        quiet.append(_listen(lab, other, seconds))
+        with load.running(flooding) as flood:
+            time.sleep(BEGIN_SECONDS)
             loud.append(_listen(lab, other, seconds))
-            printed = flood.communicate()[0]
-            answered += _number(r"(\d+) requests in", printed)
-            refused += _number(r"Non-2xx or 3xx responses: (\d+)", printed)
+        answered += _number(r"(\d+) requests in", flood.printed)
+        refused += _number(r"Non-2xx or 3xx responses: (\d+)", flood.printed)
     return Fairness(quiet, loud, answered, refused)
 
 
@@ -113,7 +105,7 @@ class Boot:
         return Fairness(spells, self.shared, 0, 0).ratio(part)
 
 
-def boot(lab: Lab, other: Lab, nodes: int, rounds: int, seconds: int) -> Boot:
+def boot(lab: Lab, other: Lab, nodes: int, rounds: int, seconds: float) -> Boot:
     """Run the quiet project alone, beside nodes in another service, and beside nodes in its own."""
     assert lab.keystone is not None
     outsider = lab.keystone.accounts.issue("outsider")
@@ -157,7 +149,7 @@ def _listen_to_boot(lab: Lab, token: str, where: Lab, nodes: int) -> Spell:
         "OS_ENDPOINT": where.url,
         "OS_TOKEN": where.token,
     }
-    options = ["--nodes", str(nodes), "--join", "0", "--settle", "1", "--patience", "5"]
+    options = ["--nodes", str(nodes), "--join", "0", "--settle", "1", "--no-changes"]
     command = [sys.executable, str(SIMULATE), "--url", where.url, *options]
     with (
         subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as boots,
@@ -166,7 +158,7 @@ def _listen_to_boot(lab: Lab, token: str, where: Lab, nodes: int) -> Spell:
         lines = boots.stdout or ()
         agree = threads.submit(lambda: list(itertools.islice(lines, 2)))
         spell = _listen(lab, token, agree.done)
-        boots.communicate()  # it goes on with changes of facts
+        boots.communicate()
     if boots.returncode:
         raise SystemExit(f"{SIMULATE.name} returned {boots.returncode}")
     return spell

@@ -33,6 +33,10 @@ class Gateway:
         """Read a key, linearizably."""
         return self._ask("kv/range", key=_base64(key))
 
+    def grant(self, seconds: int) -> None:
+        """Make a lease, and leave it to expire."""
+        self._ask("lease/grant", TTL=str(seconds))
+
     def revision(self) -> int:
         """Return the newest revision."""
         return int(self.get(b"none")["header"]["revision"])

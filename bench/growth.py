@@ -17,9 +17,10 @@ VALUE_BYTES = (100, 1_000, 10_000, 65_534)  # and two quotes
 WATCHERS = (1, 10, 100, 1_000, 10_000)
 MEMBERS = (10, 100, 1_000, 10_000)
 EVENTS = 5
-FILLING = 16  # connections that create stacks
+FILLING, FILL_SECONDS = 16, 1.0  # connections that create stacks
 FEW = 8  # connections, because a page of a large stack takes long
 PAGE = 100
+SECONDS = 0.5  # of a run whose CPU is measured
 
 
 def by_facts(report: Report) -> None:
@@ -38,6 +39,7 @@ def by_facts(report: Report) -> None:
                 before = caller.request("PUT", fact, {"value": "old"}).headers["Factstore-Cursor"]
                 caller.request("PUT", fact, {"value": "changed"})
                 etag = caller.request("GET", context).headers["ETag"]
+            lab.forget_writes()
             targets = {
                 "GET": operations.same(lab, fact),
                 f"page of {PAGE}": operations.same(lab, f"{base}/facts?limit={PAGE}"),
@@ -62,7 +64,8 @@ def by_stacks(report: Report) -> None:
             while made < count:
                 # A request may be lost when wrk ends, so some are sent twice.
                 fill = operations.factstore("PUT", lab, stacks=count, nodes=1, first=made)
-                made = max(1, made + load.run(fill, 2, FILLING).requests - 2 * FILLING)
+                made = max(1, made + load.run(fill, FILL_SECONDS, FILLING).requests - 2 * FILLING)
+            lab.forget_writes()
             targets = {
                 "GET": operations.factstore("GET", lab, stacks=count, nodes=1, fact="load"),
                 "PUT": operations.factstore("PUT", lab, stacks=count, nodes=1),
@@ -72,7 +75,7 @@ def by_stacks(report: Report) -> None:
             made = count
 
 
-def by_value(report: Report, rounds: int) -> None:
+def by_value(report: Report, rounds: int, seconds: float) -> None:
     """Measure PUT and GET against the gateway's, with growing values."""
     report.section(
         f"Growth with the size of values: requests/s, {CONNECTIONS} connections",
@@ -80,19 +83,16 @@ def by_value(report: Report, rounds: int) -> None:
     )
     with Lab() as lab:
         for size in VALUE_BYTES:
-            found = in_turn(
-                {
-                    # Ten facts in each of ten stacks, so that each has been written before it is read.
-                    "PUT": Side(lab, operations.factstore("PUT", lab, value_bytes=size, stacks=10)),
-                    "PUT, gateway": Side(
-                        lab, operations.gateway("PUT", lab, value_bytes=size, spread=100)
-                    ),
-                    "GET": Side(lab, operations.factstore("GET", lab, fact="load", stacks=10)),
-                    "GET, gateway": Side(lab, operations.gateway("GET", lab, spread=100)),
-                },
-                rounds,
-                1,
-            )
+            # Ten facts in each of ten stacks, so that each has been written before it is read.
+            ours = operations.factstore("PUT", lab, value_bytes=size, stacks=10)
+            theirs = operations.gateway("PUT", lab, value_bytes=size, spread=100)
+            sides = {"PUT": Side(lab, ours), "PUT, gateway": Side(lab, theirs)}
+            found = in_turn(sides, rounds, seconds)
+            lab.forget_writes()
+            ours = operations.factstore("GET", lab, fact="load", stacks=10)
+            theirs = operations.gateway("GET", lab, spread=100)
+            sides = {"GET": Side(lab, ours), "GET, gateway": Side(lab, theirs)}
+            found |= in_turn(sides, rounds, seconds)
             put, get = found["PUT"], found["GET"]
             report.row(
                 f"{size:,}",
@@ -138,6 +138,7 @@ def by_members(report: Report) -> None:
         for count in MEMBERS:
             names = [f"m{number}" for number in range(len(generations), count)]
             generations |= members.join(lab, "grown", names, ttl=3600)
+            lab.forget_writes()
             targets = {
                 "heartbeat": operations.heartbeat(lab, "grown", generations),
                 "GET of a member": operations.same(lab, f"/v1/stacks/grown/members/m{count // 2}"),
@@ -168,4 +169,5 @@ def _row(
 
 
 def _runs(lab: Lab, targets: dict[str, Target], connections: int = CONNECTIONS) -> dict[str, Run]:
-    return {name: one(Side(lab, target, connections), 1) for name, target in targets.items()}
+    sides = {name: Side(lab, target, connections) for name, target in targets.items()}
+    return {name: one(side, SECONDS) for name, side in sides.items()}

@@ -24,7 +24,7 @@ POPULATION = 10_000
 PERIODS = (30, 10)  # seconds between two heartbeats of one member
 
 
-def run(lab: Lab, report: Report, count: int, rounds: int, seconds: int) -> None:
+def run(lab: Lab, report: Report, count: int, rounds: int, seconds: float) -> None:
     """Join *count* members and send their heartbeats.
 
     :raises AssertionError: a heartbeat wrote or did not renew its lease, or a member expired.
@@ -33,6 +33,7 @@ def run(lab: Lab, report: Report, count: int, rounds: int, seconds: int) -> None
     leases = [members.lease_of(generation) for generation in generations.values()]
     ours = operations.heartbeat(lab, STACK, generations)
     _check(lab, ours, leases)
+    lab.forget_writes()
     sides = {
         "mine": Side(lab, ours),
         "gateway": Side(lab, operations.keep_alive(lab, leases)),

@@ -94,6 +94,7 @@ def run(lab: Lab, rounds: int) -> Compared:
     """
     assert lab.keystone is not None
     with tempfile.TemporaryDirectory() as state, Stubs() as stubs:
+        lab.keystone.accounts.publish(lab.url)
         stubs.provision(lab.keystone.accounts)
         heat = HeatServer(Path(state), lab.keystone, plugin_dirs=[_PLUGINS])
         with serving(heat):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from bench.lab import Lab
+from bench.lab import PATIENCE, Lab
+from factstore.cmd.processes.keystone import KeystoneServer
 
 
 class Labs:
@@ -28,6 +31,17 @@ class Labs:
         self._stack.close()
 
     @cached_property
+    def keystone(self) -> KeystoneServer:
+        """The Keystone of all services; its catalog names the one that was started last."""
+        state = self._stack.enter_context(TemporaryDirectory(prefix="factstore-bench-"))
+        server = KeystoneServer(Path(state))
+        self._stack.callback(server.kill)
+        server.prepare(PATIENCE)
+        server.start()
+        server.wait_ready(PATIENCE)
+        return server
+
+    @cached_property
     def unguarded(self) -> Lab:
         """The service without authentication and limits."""
         return self._stack.enter_context(Lab())
@@ -35,4 +49,9 @@ class Labs:
     @cached_property
     def guarded(self) -> Lab:
         """The service with Keystone and without limits."""
-        return self._stack.enter_context(Lab(keystone=True))
+        return self._stack.enter_context(Lab(keystone=self.keystone))
+
+    @cached_property
+    def limited(self) -> Lab:
+        """The service with Keystone and the limits of the default configuration."""
+        return self._stack.enter_context(Lab(keystone=self.keystone, limits={}))

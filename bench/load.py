@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 CONNECTIONS = 64
 LONGER = 5  # times
+_ENDLESS = "1h"  # wrk, which knows only whole seconds, is interrupted before
 
 
 class LoadError(Exception):
@@ -33,28 +38,49 @@ class Load:
     per_second: float
 
 
+@dataclass
+class Running:
+    """A load that runs.
+
+    :ivar printed: the output of wrk, once it has ended; empty if it was ended before it began.
+    """
+
+    printed: str = ""
+
+
 def find_wrk() -> str | None:
     """Return the path of wrk, or None."""
     return shutil.which("wrk")
 
 
-def run(target: Target, seconds: int, connections: int = CONNECTIONS) -> Load:
+@contextmanager
+def running(target: Target, connections: int = CONNECTIONS) -> Iterator[Running]:
+    """Load a target from one thread until the context ends."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(target.script)
+        script.flush()
+        options = ["-t1", f"-c{connections}", f"-d{_ENDLESS}", "--timeout", "60"]
+        command = ["wrk", *options, "-s", script.name, target.url]
+        load = Running()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
+            try:
+                yield load
+            finally:
+                wrk.send_signal(signal.SIGINT)  # it prints what it has measured until now
+                load.printed = wrk.communicate()[0]
+
+
+def run(target: Target, seconds: float, connections: int = CONNECTIONS) -> Load:
     """Load a target from one thread; if nothing is answered in this time, again and for longer.
 
     :raises LoadError: a response was an error, a connection failed, or nothing was answered.
     """
-    found = Load(0, 0.0)
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(target.script)
-        script.flush()
-        for longer in (seconds, LONGER * seconds):
-            options = ["-t1", f"-c{connections}", f"-d{longer}", "--timeout", "60"]
-            command = ["wrk", *options, "-s", script.name, target.url]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found = parsed(done.stdout, target.url)
-            if found.requests:
-                return found
-    raise LoadError(f"{target.url}: nothing was answered within {LONGER * seconds} s")
+    for longer in (seconds, LONGER * seconds):
+        with running(target, connections) as load:
+            time.sleep(longer)
+        if load.printed and (found := parsed(load.printed, target.url)).requests:
+            return found
+    raise LoadError(f"{target.url}: nothing was answered within {LONGER * seconds:g} s")
 
 
 def parsed(printed: str, url: str) -> Load:

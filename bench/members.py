@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bench.caller import Caller
 from bench.lab import Lab
+from factstore.core.model.pulse import pulse_lease
 
 CALLERS = 8  # threads that join members
 
@@ -23,7 +24,7 @@ def join(
 ) -> dict[str, str]:
     """Join members and return their generations by name.
 
-    :param leases: receives each member's lease as soon as it exists.
+    :param leases: receives the lease of each member's heartbeats as soon as it exists.
     """
     own = threading.local()
 
@@ -42,8 +43,8 @@ def join(
 
 
 def lease_of(generation: str) -> int:
-    """Return the lease in etcd for a generation."""
-    return int(generation, 16)
+    """Return the lease in etcd that the heartbeats of a generation renew."""
+    return pulse_lease(int(generation, 16))
 
 
 def names(lab: Lab, stack: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Many nodes that start at the same moment and need each other: the Slurm example's simulation.
 
-Each size has processes of its own.  In the last run the worker is killed while the nodes start, then
-etcd, and at last some nodes.  The simulation fails if, after a step, a node has another file than the
+Each size has processes of its own.  In the last run the worker and then etcd are killed while the nodes
+start, and at last some nodes.  The simulation fails if, after a step, a node has another file than the
 others, or one without a living node or with a dead one.
 """
 
@@ -13,15 +13,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
+from bench import members
+from bench.caller import CallError
 from bench.lab import Lab, cpu_microseconds, resident_kib
+from factstore.client.http.failures import NotSent
 
 SIZES = [100, 1000]
+FEW = 300  # nodes, while the service and etcd are killed
 JOIN = 50
 STEPS = ["--join", str(JOIN), "--patience", "5"]
-KILLED_AFTER = (2.0, 4.0)  # seconds until the worker and, after that, etcd is killed
+KILLED_AT = (0.25, 0.5)  # of the nodes that have joined: the worker, and etcd
+PAUSE = 0.05  # seconds between two looks at the members
+STACK = "slurm-"  # begins the name of the stack
 PROGRAM = Path(__file__).parents[1] / "examples" / "slurm" / "simulate.py"
 
 
@@ -55,8 +63,9 @@ def run_with_kills(lab: Lab, nodes: int, *arguments: str) -> list[str]:
     :raises RuntimeError: it failed.
     """
     simulation = _start(lab, nodes, *arguments)
-    for pause, kill in zip(KILLED_AFTER, (_kill_worker, _kill_etcd), strict=True):
-        time.sleep(pause)
+    for part, kill in zip(KILLED_AT, (_kill_worker, _kill_etcd), strict=True):
+        while _joined(lab) < part * nodes and simulation.poll() is None:
+            time.sleep(PAUSE)
         kill(lab)
     return _table(simulation)[1:]
 
@@ -77,6 +86,18 @@ def _table(simulation: subprocess.Popen[str]) -> list[str]:
     return printed.splitlines()
 
 
+def _joined(lab: Lab) -> int:
+    """Return the number of members of the simulation's stack; 0 if the service does not answer."""
+    with suppress(CallError, HTTPException, NotSent, OSError), lab.caller() as caller:
+        stacks = caller.request("GET", "/v1/stacks?limit=1000").json()["stacks"]
+        return sum(
+            len(members.names(lab, stack["name"]))
+            for stack in stacks
+            if stack["name"].startswith(STACK)
+        )
+    return 0
+
+
 def _kill_worker(lab: Lab) -> None:
     os.kill(lab.worker, signal.SIGKILL)
 
@@ -88,7 +109,7 @@ def _kill_etcd(lab: Lab) -> None:
 
 
 def shown() -> Iterator[str]:
-    """Yield lines with the costs of each size, and of the largest with kills.
+    """Yield lines with the costs of each size, and of some nodes with kills.
 
     The limits are those of the default configuration.
     """
@@ -103,5 +124,5 @@ def shown() -> Iterator[str]:
             f"{found.worker_mib} MiB resident"
         )
     with Lab(limits={}) as lab:
-        yield "the worker, etcd and nodes are killed"
-        yield from run_with_kills(lab, SIZES[-1], *STEPS, "--kill", str(JOIN))
+        yield "the worker, etcd and nodes are killed:"
+        yield from run_with_kills(lab, FEW, *STEPS, "--kill", str(JOIN))

@@ -40,7 +40,7 @@ class Sizes:
     """Numbers that an option can change."""
 
     rounds: int = 5
-    seconds: int = 1
+    seconds: float = 0.5
     watchers: int = 10_000
     members: int = 1000
     deaths: int = 5000
@@ -48,6 +48,7 @@ class Sizes:
 
 
 EVENTS = 10  # changes that the members follow
+SPELL_SECONDS = 1.0  # for enough requests of one caller
 FLOODS = {"GETs, no rate set": "GET", "PUTs, no rate set": "PUT"}
 DEFAULT_FLOOD = "PUTs, with the default limits"
 
@@ -111,7 +112,7 @@ def _stacks(labs: Labs, report: Report, sizes: Sizes) -> None:
 
 
 def _values(labs: Labs, report: Report, sizes: Sizes) -> None:
-    growth.by_value(report, max(1, sizes.rounds // 3))
+    growth.by_value(report, max(1, sizes.rounds // 3), sizes.seconds)
 
 
 def _watchers(labs: Labs, report: Report, sizes: Sizes) -> None:
@@ -123,7 +124,7 @@ def _members(labs: Labs, report: Report, sizes: Sizes) -> None:
 
 
 def _scaling(labs: Labs, report: Report, sizes: Sizes) -> None:
-    scaling.run(report, max(1, sizes.rounds // 2))
+    scaling.run(report, max(1, sizes.rounds // 2), sizes.seconds)
 
 
 def _batches(labs: Labs, report: Report, sizes: Sizes) -> None:
@@ -139,10 +140,9 @@ def _fairness(labs: Labs, report: Report, sizes: Sizes) -> None:
         ["flood", "ms alone", "ms in the flood", "times as long", "95th percentile", "target"],
     )
     for what, operation in FLOODS.items():
-        _flood(report, what, fairness.run(labs.guarded, operation, sizes.rounds, sizes.seconds))
-    with Lab(keystone=True, limits={}) as limited:
-        few = max(1, sizes.rounds // 2)
-        _flood(report, DEFAULT_FLOOD, fairness.run(limited, "PUT", few, sizes.seconds))
+        _flood(report, what, fairness.run(labs.guarded, operation, sizes.rounds, SPELL_SECONDS))
+    few = max(1, sizes.rounds // 2)
+    _flood(report, DEFAULT_FLOOD, fairness.run(labs.limited, "PUT", few, SPELL_SECONDS))
 
 
 def _flood(report: Report, what: str, found: fairness.Fairness) -> None:
@@ -166,8 +166,9 @@ def _boot(labs: Labs, report: Report, sizes: Sizes) -> None:
         f"Fairness: {sizes.nodes} nodes of a cluster boot at once in one project while another one "
         "works, with the limits of the default configuration"
     )
-    with Lab(keystone=True, limits={}) as guarded, Lab(keystone=True, limits={}) as other:
-        found = fairness.boot(guarded, other, sizes.nodes, max(1, sizes.rounds // 3), sizes.seconds)
+    with Lab(keystone=labs.keystone, limits={}) as other:
+        few = max(1, sizes.rounds // 3)
+        found = fairness.boot(labs.limited, other, sizes.nodes, few, SPELL_SECONDS)
     for line in fairness.shown(found):
         report.line(line)
     report.figure("boot_ratio", found.ratio(found.alone, 0.5))
@@ -179,9 +180,8 @@ def _massdeath(labs: Labs, report: Report, sizes: Sizes) -> None:
         f"Mass death: {sizes.deaths} members with a ttl of {massdeath.TTL} s stop their heartbeats at "
         "once while another project works with one caller"
     )
-    with Lab(keystone=True, limits={"requests_per_second": -1}) as guarded:
-        alone = [massdeath.alone(guarded, sizes.deaths, 0)]
-        found = [massdeath.run(guarded, sizes.deaths, 0)]
+    alone = [massdeath.alone(labs.guarded, sizes.deaths, 0)]
+    found = [massdeath.run(labs.guarded, sizes.deaths, 0)]
     for line in massdeath.shown(alone, found, sizes.deaths):
         report.line(line)
     report.figure("deaths_count", sizes.deaths)
@@ -198,8 +198,7 @@ def _waits(labs: Labs, report: Report, sizes: Sizes) -> None:
 
 def _heat(labs: Labs, report: Report, sizes: Sizes) -> None:
     report.section("Heat: one fact in a launch configuration and in a data bag, one caller")
-    with Lab(keystone=True) as guarded:
-        found = heat.run(guarded, sizes.rounds)
+    found = heat.run(labs.guarded, sizes.rounds)
     for line in heat.shown(found):
         report.line(line)
     for what, pairs, figure in (

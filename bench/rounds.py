@@ -79,10 +79,15 @@ def ratios(pairs: Iterable[tuple[float, float]]) -> list[float]:
     return [mine / theirs for mine, theirs in pairs]
 
 
-def in_turn(sides: Mapping[str, Side], rounds: int, seconds: int) -> dict[str, Runs]:
-    """Load all sides in each round, after one uncounted round of a second."""
-    for side in sides.values():
-        load.run(side.target, 1, side.connections)
+def in_turn(
+    sides: Mapping[str, Side], rounds: int, seconds: float, *, warm: bool = True
+) -> dict[str, Runs]:
+    """Load all sides in each round.
+
+    :param warm: begin with a round that is not counted.
+    """
+    for side in sides.values() if warm else ():
+        load.run(side.target, seconds, side.connections)
     found: dict[str, list[Run]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
@@ -90,7 +95,7 @@ def in_turn(sides: Mapping[str, Side], rounds: int, seconds: int) -> dict[str, R
     return {name: Runs(runs) for name, runs in found.items()}
 
 
-def one(side: Side, seconds: int) -> Run:
+def one(side: Side, seconds: float) -> Run:
     """Load one side."""
     worker, etcd = _spent(side.servers)
     done = load.run(side.target, seconds, side.connections)

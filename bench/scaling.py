@@ -18,7 +18,7 @@ SETTINGS = {
 }
 
 
-def run(report: Report, rounds: int) -> None:
+def run(report: Report, rounds: int, seconds: float) -> None:
     """Load services of several sizes in turn, all of which run all the time."""
     with ExitStack() as stack:
         labs = {
@@ -29,7 +29,7 @@ def run(report: Report, rounds: int) -> None:
             sides = {
                 name: Side(lab, operations.factstore(operation, lab)) for name, lab in labs.items()
             }
-            found = in_turn(sides, rounds, 1)
+            found = in_turn(sides, rounds, seconds)
             report.section(
                 f"{operation} of a fact with several workers and members, {CONNECTIONS} connections, "
                 "all on the same cores",

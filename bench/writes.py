@@ -23,7 +23,7 @@ GOALS = {
 CONNECTION_GOALS: dict[int, Goal | None] = {1: None, 8: None, 64: at_least(0.75), 256: None}
 
 
-def run(lab: Lab, guarded: Lab, report: Report, rounds: int, seconds: int) -> None:
+def run(lab: Lab, guarded: Lab, report: Report, rounds: int, seconds: float) -> None:
     """Measure writes of facts, and a mix of reads and writes."""
     grants = guarded.grants()
     found = in_turn(
@@ -64,8 +64,7 @@ def run(lab: Lab, guarded: Lab, report: Report, rounds: int, seconds: int) -> No
     report.figure("put_gateway_us", gateway.store_us)
     report.figure("create_worker_us", found["creation of a fact"].worker_us)
     report.figure("put_ratio", statistics.median(plain.against(gateway)))
-    few = max(1, rounds // 2)  # without targets
-    by_connections(lab, report, "PUT", (plain, gateway), CONNECTION_GOALS, few, 1)
+    by_connections(lab, report, "PUT", (plain, gateway), CONNECTION_GOALS, rounds, seconds)
     report.section(f"Nine GETs to one PUT, {CONNECTIONS} connections", HEAD)
     sides = {
         "mine": Side(lab, operations.factstore("mixed", lab)),

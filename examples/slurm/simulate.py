@@ -98,6 +98,7 @@ class Simulation:
         self._arguments = (stack, directory, settle, patience)
         self._shares = [Share(*self._arguments, TTL) for _ in range(processes)]
         self._ready = self._stack.waiter("cluster-ready")
+        self._agreed: Progress | None = None  # that of the last step
 
     def grow(self, names: list[str]) -> Outcome:
         """Start nodes at the same time."""
@@ -140,6 +141,8 @@ class Simulation:
 
     def _step(self, what: str, act: Callable[[], object]) -> Outcome:
         """Do something, and wait until all nodes agree."""
+        if self._agreed is not None:
+            self._settle(self._agreed)
         counted, before = self._total(), self._counters()
         used = processor_seconds(self._workers)
         progress = Progress(what, self._progress_seconds)
@@ -158,7 +161,7 @@ class Simulation:
         new = Counters(0, 0, 0)
         after = [(found, before.get(name, new)) for name, found in self._counters().items()]
         self._check()
-        self._settle(progress)
+        self._agreed = progress
         return Outcome(
             what,
             seconds,
@@ -250,9 +253,10 @@ def steps(
     if args.join:
         yield simulation.grow(names[count : count + args.join])
     count += args.join
-    yield simulation.change("a fact changes that all read", COMMON, 60)
-    readers = len(set(READERS) & set(names[:count]))
-    yield simulation.change(f"a fact changes that {readers} read", RARE, 1)
+    if args.changes:
+        yield simulation.change("a fact changes that all read", COMMON, 60)
+        readers = len(set(READERS) & set(names[:count]))
+        yield simulation.change(f"a fact changes that {readers} read", RARE, 1)
     if args.kill:
         yield simulation.kill(names[count : count + args.kill])
 
@@ -296,8 +300,14 @@ def main() -> int:
         "--patience",
         type=float,
         default=50.0,
-        help="seconds for which a request waits for a change, and about which the program waits after "
-        "each step (default: %(default)s)",
+        help="seconds for which a request waits for a change, and about which the program waits "
+        "between two steps (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--changes",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="change facts after the nodes have started (default: %(default)s)",
     )
     parser.add_argument(
         "--worker",
