@@ -1,7 +1,7 @@
 """The same job for the service and for a peer, in turn: publish a fact, read it, and see a change.
 
 Each uses its usual interface, by callers in this process: one caller for the times, and several at once
-for the rates, whose own cost is the same or more for the service.
+for the rates, whose own cost is the same or more for the service.  A row compares the same guarantee.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 from urllib.parse import urlsplit
@@ -21,9 +21,9 @@ from bench.lab import Lab, cpu_microseconds
 from bench.report import Report
 from bench.rounds import Runs
 
-EACH = 100  # of a job in a round
+EACH = 50  # of a job in a round
 CALLERS = 16
-SECONDS = 1.0  # of a run with several callers
+SECONDS = 0.5  # of a run with several callers
 PATIENCE = 30.0
 
 
@@ -34,7 +34,10 @@ class Way(Protocol):
         """Set the fact."""
 
     def read(self) -> str:
-        """Return the fact."""
+        """Return the newest fact."""
+
+    def read_old(self) -> str:
+        """Return the fact as the server that is asked knows it, which may be old."""
 
     def follow(self) -> AbstractContextManager[Callable[[str], None]]:
         """Return a follower; calling it waits until it has seen a text."""
@@ -58,14 +61,19 @@ class Peer:
 
 @dataclass
 class Job:
-    """Times in ms, and CPU microseconds of the servers, for one job; one of each in a round."""
+    """Times in ms, and CPU microseconds of the servers and of the callers, for one job, by rounds.
+
+    :ivar caller_us: empty if the callers were not in this process.
+    """
 
     ms: list[float] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
+    caller_us: list[float] = field(default_factory=list)
 
 
-JOBS = ("publish", "read", "publish until seen")
-RATES = (f"publish, {CALLERS} callers", f"read, {CALLERS} callers")
+SEEN = "publish until seen"
+RATES = f", {CALLERS} callers"
+PUBLISH, READ, READ_OLD = "publish", "read", "read that may be old"
 
 
 class FactWay:
@@ -82,6 +90,10 @@ class FactWay:
 
     def read(self) -> str:
         return str(self._caller.request("GET", self._path).json()["value"])
+
+    def read_old(self) -> str:
+        path = f"{self._path}?consistency=stale"
+        return str(self._caller.request("GET", path).json()["value"])
 
     def follow(self) -> AbstractContextManager[Callable[[str], None]]:
         return _Stream(self._url, self._follow)
@@ -119,28 +131,45 @@ def factstore(lab: Lab) -> Peer:
     return Peer("factstore", lambda name: FactWay(lab, name), lambda: [*lab.workers, *lab.stores])
 
 
-def run(ours: Peer, theirs: Peer, rounds: int) -> dict[str, tuple[Job, Job]]:
-    """Do all jobs by one caller and by several, in turn; return them by name."""
-    found = {name: (Job(), Job()) for name in (*JOBS, *RATES)}
+def run(ours: Peer, theirs: Peer, rounds: int, reads: Iterable[str]) -> dict[str, tuple[Job, Job]]:
+    """Do all jobs by one caller and by several, in turn; return them by name.
+
+    :param reads: kinds of reads that the peer has.
+    """
+    singles = (PUBLISH, *reads)
+    found = {
+        name: (Job(), Job()) for name in (*singles, SEEN, *(f"{job}{RATES}" for job in singles))
+    }
     with ExitStack() as stack:
         sides = [(peer, _ways(stack, peer)) for peer in (ours, theirs)]
         followers = [stack.enter_context(ways[0].follow()) for _, ways in sides]
         for number in range(rounds + 1):
             for side, (peer, ways) in enumerate(sides):
-                first, follower = ways[0], followers[side]
-                todo = {
-                    JOBS[0]: lambda text, way=first: way.publish(text),
-                    JOBS[1]: lambda text, way=first: way.read(),
-                    JOBS[2]: lambda text, way=first, seen=follower: (way.publish(text), seen(text)),
-                }
-                for name, do in todo.items():
-                    _one(found[name][side], peer, do, f"{number}-{name[:1]}{len(name)}")
-                for name in RATES:
-                    _many(found[name][side], peer, ways, name.partition(",")[0])
+                first, seen = _jobs(ways[0]), followers[side]
+                for job in singles:
+                    _one(found[job][side], peer, first[job], f"{number}-{job}")
+                _one(
+                    found[SEEN][side],
+                    peer,
+                    lambda text, publish=first[PUBLISH], seen=seen: (publish(text), seen(text)),
+                    f"{number}-seen",
+                )
+                for job in singles:
+                    calls = [_jobs(way)[job] for way in ways]
+                    _many(found[f"{job}{RATES}"][side], peer, calls)
     for pair in found.values():
         for job in pair:  # the first round warms up
-            del job.ms[0], job.cpu_us[0]
+            del job.ms[0], job.cpu_us[0], job.caller_us[0]
     return found
+
+
+def _jobs(way: Way) -> Mapping[str, Callable[[str], object]]:
+    """Return what one caller can do, by the name of the job; a read ignores the text."""
+    return {
+        PUBLISH: way.publish,
+        READ: lambda _: way.read(),
+        READ_OLD: lambda _: way.read_old(),
+    }
 
 
 def _ways(stack: ExitStack, peer: Peer) -> list[Way]:
@@ -157,36 +186,41 @@ def _cpu(peer: Peer) -> int:
 
 
 def _one(job: Job, peer: Peer, do: Callable[[str], object], mark: str) -> None:
-    used, began = _cpu(peer), time.perf_counter()
-    for number in range(EACH):
-        do(f"text-{mark}-{number:04d}-{'x' * 20}")
-    job.ms.append((time.perf_counter() - began) * 1000 / EACH)
-    job.cpu_us.append((_cpu(peer) - used) / EACH)
+    with _measured(job, peer, lambda: EACH):
+        for number in range(EACH):
+            do(f"text-{mark}-{number:04d}-{'x' * 20}")
 
 
-def _many(job: Job, peer: Peer, ways: list[Way], verb: str) -> None:
+def _many(job: Job, peer: Peer, calls: list[Callable[[str], object]]) -> None:
     """Let all callers work for some time; the time of one job is that divided by their number."""
-    counts = [0] * len(ways)
-    used, began = _cpu(peer), time.perf_counter()
-    end = began + SECONDS
+    counts = [0] * len(calls)
+    end = time.perf_counter() + SECONDS
 
     def work(caller: int) -> None:
-        way = ways[caller]
-        while time.perf_counter() < end:
-            if verb == "read":
-                way.read()
-            else:
-                way.publish(f"rate-{time.perf_counter():.9f}-{'x' * 20}")
+        while not counts[caller] or time.perf_counter() < end:
+            calls[caller](f"rate-{time.perf_counter():.9f}-{'x' * 20}")
             counts[caller] += 1
 
-    threads = [threading.Thread(target=work, args=(caller,)) for caller in range(len(ways))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    took = time.perf_counter() - began
-    job.ms.append(took * 1000 / sum(counts))
-    job.cpu_us.append((_cpu(peer) - used) / sum(counts))
+    threads = [threading.Thread(target=work, args=(caller,)) for caller in range(len(calls))]
+    with _measured(job, peer, lambda: sum(counts)):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+@contextmanager
+def _measured(job: Job, peer: Peer, count: Callable[[], int]) -> Iterator[None]:
+    """Add what one job takes while the context is active.
+
+    :param count: returns how often it was done.
+    """
+    served, called, began = _cpu(peer), time.process_time(), time.perf_counter()
+    yield
+    done, took = count(), time.perf_counter() - began
+    job.ms.append(took * 1000 / done)
+    job.caller_us.append((time.process_time() - called) * 1e6 / done)
+    job.cpu_us.append((_cpu(peer) - served) / done)
 
 
 def as_jobs(found: dict[str, Runs]) -> tuple[Job, Job]:
@@ -202,9 +236,17 @@ def as_jobs(found: dict[str, Runs]) -> tuple[Job, Job]:
 
 
 def show(
-    report: Report, theirs: str, found: dict[str, tuple[Job, Job]], least: float, key: str
+    report: Report,
+    theirs: str,
+    found: dict[str, tuple[Job, Job]],
+    least: float,
+    key: str,
+    guarantees: Mapping[str, str],
 ) -> None:
-    """Add the table, and whether the target of the job until it is seen is met."""
+    """Add the table, and whether each job meets the target.
+
+    :param guarantees: what both promise, by the name of the job with one caller.
+    """
     report.section(
         f"{theirs}: the same job, callers in Python",
         [
@@ -213,6 +255,8 @@ def show(
             f"{theirs}: ms",
             "CPU µs: worker and etcd",
             f"{theirs}'s servers",
+            "caller of factstore",
+            f"caller of {theirs}",
             "times as fast (rounds)",
             "target",
         ],
@@ -225,19 +269,25 @@ def show(
             name,
             f"{statistics.median(ours.ms):.3g}",
             f"{statistics.median(other.ms):.3g}",
-            f"{statistics.median(ours.cpu_us):.0f}",
-            f"{statistics.median(other.cpu_us):.0f}",
+            _microseconds(ours.cpu_us),
+            _microseconds(other.cpu_us),
+            _microseconds(ours.caller_us),
+            _microseconds(other.caller_us),
             f"{ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f})",
             report.goal(what, ratio, at_least(least)),
         )
-    seen = found[JOBS[2]]
-    report.figure(f"{key}_seen_ms", statistics.median(seen[1].ms))
-    report.figure(f"{key}_our_seen_ms", statistics.median(seen[0].ms))
-    report.figure(f"{key}_seen_ratio", _ratio(seen))
-    publish = next(job for name, job in reversed(found.items()) if name.startswith("publish, "))
-    read = next(job for name, job in reversed(found.items()) if name.startswith("read, "))
-    report.figure(f"{key}_publish_ratio", _ratio(publish))
-    report.figure(f"{key}_read_ratio", _ratio(read))
+    for job, guarantee in guarantees.items():
+        report.line(f"{job}: {guarantee}")
+    report.figure(f"{key}_seen_ms", statistics.median(found[SEEN][1].ms))
+    report.figure(f"{key}_our_seen_ms", statistics.median(found[SEEN][0].ms))
+    report.figure(f"{key}_seen_ratio", _ratio(found[SEEN]))
+    for figure, job in (("publish", PUBLISH), ("read", READ)):
+        most = next(jobs for name, jobs in reversed(found.items()) if name.startswith(f"{job}, "))
+        report.figure(f"{key}_{figure}_ratio", _ratio(most))
+
+
+def _microseconds(each: list[float]) -> str:
+    return f"{statistics.median(each):.0f}" if each else ""
 
 
 def _ratio(jobs: tuple[Job, Job]) -> float:

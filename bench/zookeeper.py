@@ -22,6 +22,17 @@ from factstore.cmd.processes.process import Child
 _JAR = Path("/usr/share/java/zookeeper.jar")
 _MAIN = "org.apache.zookeeper.server.ZooKeeperServerMain"
 
+# Both promise the same in each of these.
+GUARANTEES = {
+    peers.PUBLISH: "on the disk before the answer, after all earlier writes",
+    peers.READ: "no older than any write that was answered before it, whichever server is asked; "
+    "ZooKeeper's sync and get, sent at once",
+    peers.READ_OLD: "what the server knows, which may be old if there are several; consistency=stale, "
+    "and ZooKeeper's get",
+    peers.SEEN: "until a follower has the value; factstore's stream has all values, and ZooKeeper's "
+    "watch the newest one",
+}
+
 
 class ZooKeeper:
     """Context manager for one server; as etcd does, it writes to the disk before it answers."""
@@ -75,8 +86,13 @@ class _NodeWay:
         self._client.set(self._path, text.encode())
 
     def read(self) -> str:
-        # A server that is not the leader may be behind; sync makes the read linearizable, but a single
-        # server needs none.
+        # The server carries out the requests of a session in their order, so both are sent at once.
+        synced = self._client.sync_async(self._path)
+        found = self._client.get_async(self._path)
+        synced.get(peers.PATIENCE)
+        return str(found.get(peers.PATIENCE)[0], "utf-8")
+
+    def read_old(self) -> str:
         return str(self._client.get(self._path)[0], "utf-8")
 
     @contextmanager
@@ -111,5 +127,6 @@ def run(lab: Lab, report: Report, rounds: int) -> None:
             lambda name: _NodeWay(server.address, name),
             lambda: [server.child.pid] if server.child.pid else [],
         )
-        found = peers.run(peers.factstore(lab), theirs, rounds)
-    peers.show(report, "ZooKeeper", found, 1, "zookeeper")
+        reads = (peers.READ, peers.READ_OLD)
+        found = peers.run(peers.factstore(lab), theirs, rounds, reads)
+    peers.show(report, "ZooKeeper", found, 1, "zookeeper", GUARANTEES)
