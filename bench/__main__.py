@@ -8,10 +8,12 @@ import sys
 import time
 import traceback
 
-from bench import load, pages
+from bench import load, pages, quiet
 from bench.labs import Labs
 from bench.parts import PARTS, Sizes
 from bench.report import Report
+
+PATIENCE, SHORT_PATIENCE = 20.0, 2.0  # seconds in which the processes of the last part come to rest
 
 
 def main() -> int:
@@ -19,7 +21,9 @@ def main() -> int:
     sizes = Sizes()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     for name, default in vars(sizes).items():
-        parser.add_argument(f"--{name}", type=int, default=default, help="(default: %(default)s)")
+        parser.add_argument(
+            f"--{name}", type=type(default), default=default, help="(default: %(default)s)"
+        )
     parser.add_argument(
         "--write", action="store_true", help="write bench/RESULTS.md, the plots and README.md, too"
     )
@@ -41,8 +45,17 @@ def main() -> int:
     with Labs() as labs:
         report = Report(labs.unguarded.etcd.version())
         for name in names:
+            share = quiet.wait(PATIENCE if write else SHORT_PATIENCE)
+            if share > quiet.MOST:
+                sys.stderr.write(
+                    f"bench: other programs use {share:.0%} of the processors, so the figures of "
+                    f"{name} are wrong{' and not taken' if write else ''}\n"
+                )
+                if write:
+                    failed.append(name)
+                    continue
             began = time.monotonic()
-            report.part(name)
+            report.part(name, share)
             try:
                 PARTS[name](labs, report, Sizes(**args))
             except Exception:  # noqa: BLE001 - the other parts have to run
@@ -55,7 +68,7 @@ def main() -> int:
                 found = report.all_parts()
                 pages.write({part: found[part] for part in PARTS if part in found})
     if failed:
-        sys.stderr.write(f"bench: these parts failed: {', '.join(failed)}\n")
+        sys.stderr.write(f"bench: these parts failed or were not measured: {', '.join(failed)}\n")
     return 1 if failed else 0
 
 

@@ -77,6 +77,11 @@ def results(parts: Mapping[str, Part], charts: list[str]) -> Iterator[str]:
     for machine, names in machines.items():
         yield f"* {machine}" + (f" ({', '.join(names)})" if len(machines) > 1 else "")
     yield f"* All parts took {sum(part.seconds for part in parts.values()) / 60:.1f} minutes."
+    shares = [part.busy for part in parts.values() if part.busy is not None]
+    if shares:
+        yield (
+            f"* When a part began, other programs used at most {max(shares):.0%} of the processors."
+        )
     yield from _goals(parts)
     if charts:
         yield from ("", "## Plots", "")

@@ -37,6 +37,7 @@ class Section:
 class Part:
     """All results of one part.
 
+    :ivar busy: share of the processors that others used before it began; None if that is unknown.
     :ivar goals: figures that have a target: what, figure, target and whether it is met.
     :ivar figures: numbers by name, for the README.
     :ivar series: points of charts: chart, name of the line, and its points.
@@ -44,6 +45,7 @@ class Part:
 
     machine: list[str]
     seconds: float = 0.0
+    busy: float | None = None
     sections: list[Section] = field(default_factory=list)
     goals: list[list[Any]] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
@@ -73,9 +75,12 @@ class Report:
         self._part = Part(self._machine)
         print("\n".join(self._machine), flush=True)
 
-    def part(self, name: str) -> None:
-        """Begin a part."""
-        self._part = self.parts[name] = Part(self._machine)
+    def part(self, name: str, busy: float) -> None:
+        """Begin a part.
+
+        :param busy: share of the processors that others use.
+        """
+        self._part = self.parts[name] = Part(self._machine, busy=busy)
 
     def drop(self, name: str) -> None:
         """Forget a part that has failed, so that its earlier results are kept."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from bench import capacity, load, pages, readme, report, rounds
+from bench import capacity, load, pages, peers, quiet, readme, report, rounds
 from bench.goals import at_least, at_most
 from bench.parts import PARTS
 from bench.report import Part, Section
 from tests.docs.pages import ROOT
+from tests.eventually import eventually
 
 PRINTED = "  {requests} requests in 1.00s, 1MB read\n{more}Requests/sec:  {rate}\n"
 
@@ -30,7 +34,7 @@ def test_sides_run_in_turn_after_a_round_that_does_not_count(
     order: list[str] = []
     cpu = {1: 0, 2: 0}
 
-    def run(target: load.Target, seconds: int, connections: int) -> load.Load:
+    def run(target: load.Target, seconds: float, connections: int) -> load.Load:
         order.append(target.url)
         requests = 100 * len(order)
         cpu[1] += requests * 30
@@ -49,6 +53,89 @@ def test_sides_run_in_turn_after_a_round_that_does_not_count(
     assert (found["a"].worker_us, found["a"].store_us) == (30, 10)
     assert (found["b"].worker_us, found["b"].store_us) == (3, 1)
     assert found["b"].against(found["a"]) == [4000 / 300, 6000 / 500]
+    order.clear()
+    rounds.in_turn(sides, rounds=2, seconds=0.1, warm=False)
+    assert order == ["a", "b"] * 2
+
+
+def test_a_load_runs_until_it_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed, begun = PRINTED.format(requests=1, rate="2.0", more=""), tmp_path / "begun"
+    wrk = tmp_path / "wrk"
+    wrk.write_text(
+        f"#!/bin/sh\ntrap 'printf \"{printed}\"; exit' INT\ntouch {begun}\n"
+        "while :; do sleep 0.01; done\n"
+    )
+    wrk.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with load.running(load.Target("http://x", "")) as running:
+        eventually(begun.exists)
+        assert running.printed == ""
+    assert running.printed == printed
+
+
+def test_a_load_that_ended_before_it_began_is_repeated_for_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs = ["", PRINTED.format(requests=7, rate="70.0", more=""), ""]
+
+    @contextmanager
+    def running(target: load.Target, connections: int) -> Iterator[load.Running]:
+        yield load.Running(outputs.pop(0))
+
+    monkeypatch.setattr(load, "running", running)
+    target = load.Target("http://x", "")
+    assert load.run(target, 0) == load.Load(7, 70)
+    outputs.append("")
+    with pytest.raises(load.LoadError):
+        load.run(target, 0)
+
+
+def test_the_machine_is_busy_with_all_but_idle_time() -> None:
+    line = "cpu  10 20 30 400 50 6 7 8 10 0\n"
+    assert quiet.processor_times(line) == (81, 531)
+
+
+class Board:
+    """A fact of a peer that answers at once."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def publish(self, text: str) -> None:
+        self.text = text
+
+    def read(self) -> str:
+        return self.text
+
+    def read_old(self) -> str:
+        raise NotImplementedError
+
+    def follow(self) -> AbstractContextManager[Callable[[str], None]]:
+        def seen(text: str) -> None:
+            assert self.text == text
+
+        return nullcontext(seen)
+
+    def close(self) -> None:
+        self.text = ""
+
+
+def test_peers_do_the_same_jobs_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "SECONDS", 0.001)
+    sides = [peers.Peer(name, lambda name: Board(), lambda: [os.getpid()]) for name in "ab"]
+    found = peers.run(*sides, rounds=2, reads=[peers.READ])
+    assert list(found) == [
+        "publish",
+        "read",
+        "publish until seen",
+        "publish, 16 callers",
+        "read, 16 callers",
+    ]
+    for pair in found.values():
+        for job in pair:
+            assert [len(each) for each in (job.ms, job.cpu_us, job.caller_us)] == [2, 2, 2]
 
 
 def test_the_output_of_wrk_is_read() -> None:
@@ -85,6 +172,10 @@ def test_a_run_of_some_parts_keeps_the_results_of_the_others(tmp_path: Path) -> 
     assert "| PUT | 0.50 | ≥ 0.75 | **not met** |" in lines
     assert "* a line" in lines
     assert {"* machine (reads)", "* another (writes)"} <= set(lines)
+    assert not any("other programs" in line for line in lines)
+    kept["reads"].busy = 0.034
+    quiet_lines = set(pages.results(kept, []))
+    assert "* When a part began, other programs used at most 3% of the processors." in quiet_lines
 
 
 def test_lines_of_a_chart_come_from_all_parts() -> None:
