@@ -9,7 +9,6 @@ from typing import Any
 
 from factstore.api.context import context_headers, load_query, read_context, view_of
 from factstore.api.identity import Authorizer, Identity
-from factstore.api.media import JSON
 from factstore.api.responses import PIECE_CHARACTERS
 from factstore.api.schemas.context import DEPLOYMENTS
 from factstore.core.errors import Invalid, NotFound
@@ -26,9 +25,11 @@ from factstore.policies.members import HEARTBEAT
 from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.http_request import split_query
 from factstore.wsgi.fast_path.http_response import (
+    JSON_LINE,
     Answer,
     Rendered,
-    etag_headers,
+    etag_lines,
+    header_lines,
     refusal,
 )
 
@@ -144,15 +145,15 @@ class ContextReads:
         kept: Rendered | None = found.memo.get((same, waited))
         if kept is not None:
             return kept
-        lines = context_headers(found)
+        lines = header_lines(context_headers(found))
         if isinstance(found, Context):
-            lines = [*etag_headers(found.etag), *lines]
+            lines = etag_lines(found.etag) + lines
         else:
-            lines.append(("Cache-Control", "no-store"))
+            lines += "Cache-Control: no-store\r\n"
         if same:
             kept = Rendered(304, lines, None, waited=waited)
         else:
-            lines = [("Content-Type", JSON), *lines]
+            lines = JSON_LINE + lines
             if sum(map(len, found.texts)) > PIECE_CHARACTERS:
                 return Answer(200, lines, [*found.texts, "\n"], waited=waited)
             kept = Rendered(200, lines, "".join([*found.texts, "\n"]), waited=waited)

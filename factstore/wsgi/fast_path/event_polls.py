@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 from factstore.api.events import poll_texts
-from factstore.api.media import JSON
 from factstore.api.serializers.events import LARGE_BYTES
 from factstore.core.errors import CursorExpired, FactstoreError
 from factstore.core.model.cursor import Cursor
@@ -19,7 +18,7 @@ from factstore.core.state.state import State
 from factstore.policies import stacks as rules
 from factstore.wsgi.fast_path.call import Call, Handle
 from factstore.wsgi.fast_path.event_reads import find_filter, load_events_query
-from factstore.wsgi.fast_path.http_response import BY_ACCEPT, Answer
+from factstore.wsgi.fast_path.http_response import BY_ACCEPT, JSON_LINE, Answer
 from factstore.wsgi.fast_path.loop_wait import LoopWait
 from factstore.wsgi.fast_path.wait_handler import WaitHandler
 
@@ -130,7 +129,7 @@ class EventPolls(WaitHandler):
 
 
 def _page_answer(poll: Poll, waited: bool) -> Answer:
-    lines = [("Content-Type", JSON), ("Cache-Control", "no-store")]
+    lines = f"{JSON_LINE}Cache-Control: no-store\r\n"
     texts = [*poll_texts(poll), "\n"]
     return Answer(200, lines, texts, waited=waited, everywhere=BY_ACCEPT)
 

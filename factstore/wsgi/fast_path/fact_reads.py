@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from factstore.api.errors import INTERNAL_ERROR
 from factstore.api.identity import Authorizer, Identity
-from factstore.api.media import JSON
 from factstore.api.serializers.facts import fact_text
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.fact import Fact, Scope
@@ -20,10 +19,11 @@ from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.fact_read import FactRead
 from factstore.wsgi.fast_path.http_request import Request
 from factstore.wsgi.fast_path.http_response import (
+    JSON_LINE,
     Answer,
     Rendered,
     answer_of,
-    etag_headers,
+    etag_lines,
     logged_refusal,
 )
 from factstore.wsgi.fast_path.loop_writes import Ended
@@ -155,12 +155,12 @@ class FactReads:
         if known is None or known:
             etag = fact.etag(epoch)
             if known is None or etag in known:
-                return Answer(304, etag_headers(etag), None)
+                return Answer(304, etag_lines(etag), None)
         key = read.scope, fact.path
         kept = self._rendered.get(key)
         if kept is not None and kept[0] is fact and kept[1] == epoch:
             return kept[2]
-        lines = [("Content-Type", JSON), *etag_headers(fact.etag(epoch))]
+        lines = JSON_LINE + etag_lines(fact.etag(epoch))
         rendered = Rendered(200, lines, f"{fact_text(fact, epoch)}\n")
         if rendered.size <= _RENDERED_BYTES:
             if len(self._rendered) >= _RENDERED:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from factstore.api.media import JSON
 from factstore.api.schemas.field_types import WAIT_LIMIT
 from factstore.api.serializers.facts import fact_text
 from factstore.core.errors import Forbidden, Invalid, NotFound
@@ -17,7 +16,7 @@ from factstore.core.services.readable_facts import fact_missing
 from factstore.core.state.state import State
 from factstore.policies import facts as rules
 from factstore.wsgi.fast_path.call import Call
-from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
+from factstore.wsgi.fast_path.http_response import JSON_LINE, Answer, etag_lines, refusal
 from factstore.wsgi.fast_path.loop_wait import LoopWait
 from factstore.wsgi.fast_path.wait_handler import WaitHandler
 
@@ -114,6 +113,6 @@ class FactWaits(WaitHandler):
         epoch = self._services.epoch
         etag = fact.etag(epoch)
         if etag in known:
-            return Answer(304, etag_headers(etag), None, waited=waited)
-        lines = [("Content-Type", JSON), *etag_headers(etag)]
+            return Answer(304, etag_lines(etag), None, waited=waited)
+        lines = JSON_LINE + etag_lines(etag)
         return Answer(200, lines, [fact_text(fact, epoch), "\n"], waited=waited)

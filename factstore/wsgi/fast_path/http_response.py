@@ -12,6 +12,7 @@ from gunicorn.http.wsgi import SERVER
 from gunicorn.util import http_date
 
 from factstore.api.errors import STATUS, error_headers
+from factstore.api.media import JSON
 from factstore.api.microversion import RESPONSE_HEADERS
 from factstore.api.responses import PIECE_CHARACTERS, encoded_pieces
 from factstore.core.errors import FactstoreError, Throttled
@@ -21,6 +22,7 @@ from factstore.wsgi.middleware.request_id import HEADER as REQUEST_ID
 
 LOG = logging.getLogger(__name__)
 
+JSON_LINE = f"Content-Type: {JSON}\r\n"
 _EVERYWHERE = "".join(f"{name}: {value}\r\n" for name, value in RESPONSE_HEADERS.items())
 BY_ACCEPT = _EVERYWHERE.replace("Vary: ", "Vary: Accept, ")
 """The lines of a response that depends on ``Accept``."""
@@ -48,11 +50,18 @@ class _Dates:
 _DATES = _Dates()
 
 
-class ChunkedHead:
-    """The head of a response in chunked coding, which depends on ``Accept``."""
+def header_lines(headers: Iterable[tuple[str, str]]) -> str:
+    """Return the lines of headers."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
-    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+
+class ChunkedHead:
+    """The head of a response in chunked coding, which depends on ``Accept``.
+
+    :param lines: of its headers other than those of every response.
+    """
+
+    def __init__(self, lines: str) -> None:
         self._middle = (
             f"\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n{lines}{BY_ACCEPT}"
             f"{REQUEST_ID}: "
@@ -66,18 +75,18 @@ class ChunkedHead:
 class Answer:
     """The answer to a request.
 
-    :param headers: other than those of every response.
+    :param lines: of its headers other than those of every response.
     :param texts: the body in parts; None for a response that has none.
     :param waited: True if the request waited for a change, so that its duration says nothing.
     :param everywhere: the lines of headers that all such responses have.
     """
 
-    __slots__ = ("_everywhere", "_headers", "_texts", "size", "status", "waited")
+    __slots__ = ("_everywhere", "_lines", "_texts", "size", "status", "waited")
 
     def __init__(
         self,
         status: int,
-        headers: Iterable[tuple[str, str]],
+        lines: str,
         texts: Sequence[str] | None,
         *,
         waited: bool = False,
@@ -87,7 +96,7 @@ class Answer:
         self.status = status
         self.waited = waited
         self.size = 0 if texts is None else sum(map(utf8_size, texts))
-        self._headers = headers
+        self._lines = lines
         self._texts = texts
 
     def pieces(self, request_id: str) -> Iterable[bytes]:
@@ -101,17 +110,17 @@ class Answer:
         return f"{self._head(request_id)}{''.join(self._texts or ())}".encode()
 
     def _head(self, request_id: str) -> str:
-        lines = "".join([f"{name}: {value}\r\n" for name, value in self._headers])
         length = "" if self._texts is None else f"Content-Length: {self.size}\r\n"
         return (
-            f"{_STATUS_LINES[self.status]}{_DATES.now()}\r\nConnection: keep-alive\r\n{lines}"
-            f"{self._everywhere}{REQUEST_ID}: {request_id}\r\n{length}\r\n"
+            f"{_STATUS_LINES[self.status]}{_DATES.now()}\r\nConnection: keep-alive\r\n"
+            f"{self._lines}{self._everywhere}{REQUEST_ID}: {request_id}\r\n{length}\r\n"
         )
 
 
 class Rendered:
     """A response of which all but its date and the request id is kept.
 
+    :param lines: of its headers other than those of every response.
     :param body: of the response; None for a response that has none.
     :param waited: True if the request waited for a change, so that its duration says nothing.
     """
@@ -121,13 +130,12 @@ class Rendered:
     def __init__(
         self,
         status: int,
-        headers: Iterable[tuple[str, str]],
+        lines: str,
         body: str | None,
         *,
         waited: bool = False,
     ) -> None:
         self.waited = waited
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
         encoded = (body or "").encode()
         self.status, self.size = status, len(encoded)
         self._start = _STATUS_LINES[status].encode()
@@ -145,9 +153,9 @@ class Rendered:
         return [self.response(request_id)]
 
 
-def etag_headers(etag: str) -> list[tuple[str, str]]:
-    """Return the headers of a response that caches have to validate."""
-    return [("ETag", f'"{etag}"'), ("Cache-Control", "no-cache")]
+def etag_lines(etag: str) -> str:
+    """Return the lines of headers of a response that caches have to validate."""
+    return f'ETag: "{etag}"\r\nCache-Control: no-cache\r\n'
 
 
 def refusal(
@@ -181,4 +189,4 @@ def answer_of(found: Problem, *, waited: bool = False) -> Answer:
     """
     own = (*RESPONSE_HEADERS, "Content-Length")
     headers = [each for each in found.headers_for() if each[0] not in own]
-    return Answer(found.status, headers, [found.body.decode()], waited=waited)
+    return Answer(found.status, header_lines(headers), [found.body.decode()], waited=waited)

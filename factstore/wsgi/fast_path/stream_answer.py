@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from factstore.api.event_stream import FIRST, HEADERS, STREAM, StreamBody, Watcher
 from factstore.core.model.cursor import Cursor
 from factstore.wsgi.fast_path.chunks import LAST_CHUNK, chunk
-from factstore.wsgi.fast_path.http_response import ChunkedHead
+from factstore.wsgi.fast_path.http_response import ChunkedHead, header_lines
 
-_HEAD = ChunkedHead((("Content-Type", STREAM), *HEADERS))
+_HEAD = ChunkedHead(header_lines((("Content-Type", STREAM), *HEADERS)))
 _FIRST_CHUNK = chunk(FIRST)
 
 

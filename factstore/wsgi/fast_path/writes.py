@@ -11,7 +11,6 @@ from typing import Any
 from factstore.api.cause import cause_in
 from factstore.api.fact_body import fact_to_put, is_plain_put, plain_puts, plain_text
 from factstore.api.identity import Authorizer
-from factstore.api.media import JSON
 from factstore.api.serializers.batch import batch_text
 from factstore.api.serializers.facts import revealed_fact_text
 from factstore.core.errors import Invalid
@@ -25,10 +24,10 @@ from factstore.core.services.written_facts import WrittenFacts
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
 from factstore.wsgi.fast_path.call import Call
-from factstore.wsgi.fast_path.http_response import Answer, Rendered, etag_headers
+from factstore.wsgi.fast_path.http_response import JSON_LINE, Answer, Rendered, etag_lines
 
 _GENERATION = re.compile(GENERATION_PATTERN)
-HEARTBEAT_ANSWER = Rendered(204, [], None)
+HEARTBEAT_ANSWER = Rendered(204, "", None)
 
 
 class Writes:
@@ -87,16 +86,16 @@ class Writes:
         result, epoch = written.results[0], self._services.epoch
         fact = result.fact
         assert fact is not None  # noqa: S101 - a put always leaves a fact
-        lines = [("Content-Type", JSON)]
+        status, more = 200, ""
         if result.outcome == "created":
-            lines.append(("Location", f"{headers.scheme}://{headers.host}{request.target}"))
+            status = 201
+            more = f"Location: {headers.scheme}://{headers.host}{request.target}\r\n"
         elif result.outcome == "unchanged":
-            lines.append(("Factstore-Unchanged", "true"))
-        lines += [
-            ("Factstore-Cursor", f"{epoch}.{written.revision}"),
-            *etag_headers(fact.etag(epoch)),
-        ]
-        status = 201 if result.outcome == "created" else 200
+            more = "Factstore-Unchanged: true\r\n"
+        lines = (
+            f"{JSON_LINE}{more}Factstore-Cursor: {epoch}.{written.revision}\r\n"
+            f"{etag_lines(fact.etag(epoch))}"
+        )
         # The text is not kept with the fact: few facts that are written are read from this worker.
         return Answer(status, lines, [f"{revealed_fact_text(fact, fact.text, epoch)}\n"])
 
@@ -136,10 +135,7 @@ class Writes:
     def batch_answer(self, call: Call, written: WrittenFacts) -> Answer:
         """Return the answer to a batch."""
         epoch = self._services.epoch
-        lines = [
-            ("Content-Type", JSON),
-            ("Factstore-Cursor", f"{epoch}.{written.revision}"),
-        ]
+        lines = f"{JSON_LINE}Factstore-Cursor: {epoch}.{written.revision}\r\n"
         return Answer(200, lines, [batch_text(written, epoch), "\n"])
 
     def heartbeat(self, call: Call) -> Rendered | None:
