@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-from bench import operations, peers
+from bench import floor, operations, peers
 from bench.caller import Caller
 from bench.lab import Lab
 from bench.load import CONNECTIONS, Target
@@ -202,3 +202,4 @@ def run(lab: Lab, report: Report, rounds: int, seconds: float) -> None:
                 in_turn(sides, rounds, seconds)
             )
     peers.show(report, "Zaqar", found, 10, "zaqar", GUARANTEES)
+    report.line(floor.shown(floor.run(lab, rounds), "Zaqar", found))

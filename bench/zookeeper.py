@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from bench import peers
+from bench import floor, peers
 from bench.lab import Lab
 from bench.report import Report
 from factstore.cmd.processes.ports import LOOPBACK, free_port
@@ -130,3 +130,4 @@ def run(lab: Lab, report: Report, rounds: int) -> None:
         reads = (peers.READ, peers.READ_OLD)
         found = peers.run(peers.factstore(lab), theirs, rounds, reads)
     peers.show(report, "ZooKeeper", found, 1, "zookeeper", GUARANTEES)
+    report.line(floor.shown(floor.run(lab, rounds), "ZooKeeper", found))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import capacity, load, pages, peers, quiet, readme, report, rounds
+from bench import capacity, floor, load, pages, peers, quiet, readme, report, rounds
 from bench.goals import at_least, at_most
 from bench.parts import PARTS
 from bench.report import Part, Section
@@ -153,6 +153,12 @@ def test_the_output_of_wrk_is_read() -> None:
 def test_a_load_with_errors_fails(requests: int, more: str) -> None:
     with pytest.raises(load.LoadError):
         load.parsed(PRINTED.format(requests=requests, rate="10.0", more=more), "http://x")
+
+
+def test_the_times_of_etcd_alone_are_compared_with_the_peer() -> None:
+    theirs = peers.Job(ms=[1.0, 3.0, 2.0])
+    line = floor.shown({"publish": 0.5}, "Zaqar", {"publish": (peers.Job(), theirs)})
+    assert line.endswith(": publish 0.5 ms, for which Zaqar takes 4.0 times as long")
 
 
 def test_a_target_is_a_lower_or_an_upper_limit() -> None:
