@@ -32,7 +32,8 @@ from factstore.core.model import (
 )
 from factstore.core.operations import batches
 from factstore.core.services import debounce, watch_snapshot
-from factstore.core.services.rate_limit import HEARTBEAT_UNITS, STACK_PATTERNS
+from factstore.core.services.open_requests import STACK_PATTERNS
+from factstore.core.services.rate_limit import HEARTBEAT_UNITS
 from factstore.wsgi import configuration
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import logs

@@ -9,7 +9,7 @@ they end.  Together they are bounded, so that heartbeats and writes find a free 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -17,6 +17,7 @@ from factstore.core.errors import Throttled
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.quota import UNLIMITED
 from factstore.core.ports import Clock
+from factstore.core.services.open_requests import DELAYED, OpenRequests, stream_keys, wait_keys
 from factstore.core.short_lock import ShortLock
 
 MAX_DELAY_SECONDS = 5.0  # a request that needs a longer delay is refused
@@ -31,8 +32,6 @@ RESPONSE_BYTES_A_UNIT = 65_536
 HEARTBEAT_UNITS = 0.5
 # A worker that begins to evaluate a condition reads the facts of the stack.
 COUNTED_FACTS_A_UNIT = 500
-# The name of each new stack is compared with all patterns of the streams and waiting requests.
-STACK_PATTERNS = 4000  # with '*' or '?', of a project
 _FORGET_ABOVE = 10_000  # buckets
 
 
@@ -64,8 +63,6 @@ def no_allowances(project_id: str) -> Allowance:
 
 
 Kind = Literal["streams", "waiting_requests", "delayed_requests"]
-_CountKey = tuple[str, ...]
-"""The key of a count: kind; kind and project; or kind, project and stack."""
 _BucketKey = tuple[str, bool]
 """The key of a bucket: the project, and True for the bucket of its heartbeats."""
 
@@ -87,11 +84,9 @@ class RateLimiter:
     def __init__(self, allowances: Allowances, clock: Clock, *, blocking: int = UNLIMITED) -> None:
         self._allowances = allowances
         self._clock = clock
-        self._blocking = blocking
-        self._blocked = 0
         self._lock = ShortLock()
         self._buckets: dict[_BucketKey, _Bucket] = {}
-        self._open: dict[_CountKey, int] = {}
+        self._open = OpenRequests(blocking)
 
     def request(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> float:
         """Charge a request; return the seconds to delay it.
@@ -187,12 +182,15 @@ class RateLimiter:
         :raises Throttled: ``too_many_streams`` or ``worker_busy``.
         """
         allowed = self._allowances(project_id)
-        of_project = ("streams", project_id)
-        bounds: dict[_CountKey, int] = {of_project: allowed.streams}
-        if stack is not None:
-            bounds[*of_project, stack] = allowed.streams_per_stack
-        used = project_id, patterns
-        return self._enter("streams", bounds, code="too_many_streams", patterns=used)
+        keys = stream_keys(project_id, stack)
+        limits = UNLIMITED, allowed.streams, allowed.streams_per_stack
+        return self._open.enter(
+            keys,
+            limits[: len(keys)],
+            code="too_many_streams",
+            project_id=project_id,
+            patterns=patterns,
+        )
 
     @contextmanager
     def waiting(self, project_id: str, patterns: int = 0) -> Iterator[None]:
@@ -212,10 +210,11 @@ class RateLimiter:
 
         :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
         """
-        limit = self._allowances(project_id).waiting_requests
-        bounds: dict[_CountKey, int] = {("waiting_requests", project_id): limit}
-        used = project_id, patterns
-        return self._enter("waiting_requests", bounds, code="too_many_waiting", patterns=used)
+        limits = UNLIMITED, self._allowances(project_id).waiting_requests
+        keys = wait_keys(project_id)
+        return self._open.enter(
+            keys, limits, code="too_many_waiting", project_id=project_id, patterns=patterns
+        )
 
     @contextmanager
     def delayed(self) -> Iterator[None]:
@@ -234,61 +233,8 @@ class RateLimiter:
 
         :raises Throttled: ``worker_busy``.
         """
-        return self._enter("delayed_requests", {})
-
-    def _enter(
-        self,
-        kind: Kind,
-        bounds: Mapping[_CountKey, int],
-        *,
-        code: str | None = None,
-        patterns: tuple[str, int] = ("", 0),
-    ) -> Callable[[], None]:
-        of_patterns, more = ("stack_patterns", patterns[0]), patterns[1]
-        with self._lock:
-            if more and self._open.get(of_patterns, 0) + more > STACK_PATTERNS:
-                raise Throttled(
-                    f"The streams and waiting requests of the project would have more than "
-                    f"{STACK_PATTERNS} patterns of stacks in this worker; use fewer, or share one "
-                    "stream among several readers.",
-                    code=code,
-                    retry_after=5,
-                )
-            for key, limit in bounds.items():
-                if limit != UNLIMITED and self._open.get(key, 0) >= limit:
-                    noun = "stack" if len(key) > 2 else "project"
-                    raise Throttled(
-                        f"The {noun} has {limit} {kind.replace('_', ' ')} open in this worker, which "
-                        "is its limit; close some, or share one among several readers.",
-                        code=code,
-                        retry_after=5,
-                    )
-            if UNLIMITED != self._blocking <= self._blocked:
-                raise Throttled(
-                    f"This worker already serves {self._blocked} requests that wait and streams, and "
-                    "keeps the rest of its capacity for other requests; try again, or send the request "
-                    "without wait and settle.",
-                    code="worker_busy",
-                    retry_after=5,
-                )
-            added = [((kind,), 1), *[(key, 1) for key in bounds]]
-            if more:
-                added.append((of_patterns, more))
-            self._blocked += 1
-            for key, number in added:
-                self._open[key] = self._open.get(key, 0) + number
-
-        def leave() -> None:
-            with self._lock:
-                self._blocked -= 1
-                for key, number in added:
-                    self._open[key] -= number
-                    if not self._open[key]:
-                        del self._open[key]
-
-        return leave
+        return self._open.enter(DELAYED, (UNLIMITED,))
 
     def open_in(self, kind: Kind, project_id: str | None = None) -> int:
         """Return the number of open ones, of one project or of all."""
-        with self._lock:
-            return self._open.get((kind,) if project_id is None else (kind, project_id), 0)
+        return self._open.count((kind,) if project_id is None else (kind, project_id))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from factstore.core.errors import Throttled
 from factstore.core.services import rate_limit
+from factstore.core.services.open_requests import STACK_PATTERNS
 from factstore.core.services.rate_limit import (
     HEARTBEAT_UNITS,
     MAX_DELAY_SECONDS,
@@ -219,7 +220,7 @@ def test_streams_of_a_stack_are_bounded_and_closed_streams_leave_no_counts() -> 
 
 def test_the_patterns_of_a_projects_streams_and_waiting_requests_are_bounded() -> None:
     limiter = make(ManualClock())
-    leave = limiter.stream("p", patterns=rate_limit.STACK_PATTERNS - 32)
+    leave = limiter.stream("p", patterns=STACK_PATTERNS - 32)
     with limiter.waiting("p", 32):
         for start in (
             limiter.begin_wait,
@@ -230,7 +231,7 @@ def test_the_patterns_of_a_projects_streams_and_waiting_requests_are_bounded() -
         limiter.stream("q", patterns=1)()
         limiter.begin_wait("p")()
     leave()
-    limiter.begin_wait("p", rate_limit.STACK_PATTERNS)()
+    limiter.begin_wait("p", STACK_PATTERNS)()
     assert not vars(limiter)["_open"]
 
 
