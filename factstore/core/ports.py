@@ -79,6 +79,9 @@ class Backend(HistoryStore, LeaseStore, Protocol):
         :param ended: called with the revision, or with None if :meth:`head` has to be called.
         """
 
+    def defer(self, call: Callable[[], object]) -> None:
+        """Call a function soon, before that is sent which was started meanwhile; or at once."""
+
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write a transaction; return its revision, or None if a guard failed."""
 
@@ -124,10 +127,7 @@ class Backend(HistoryStore, LeaseStore, Protocol):
         """Return the receipt that an earlier version stored outside the stack, or None."""
 
     def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
-        """Return the revision of a deletion after a revision, by the note of its author.
-
-        :return: None if there is no such note among the last ones.
-        """
+        """Return the revision of a deletion after a revision; None if no note names its author."""
 
     def bump_revision(self, deadline: float) -> int:
         """Write a key without meaning, so that :meth:`follow` yields a step; return its revision."""

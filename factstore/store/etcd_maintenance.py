@@ -20,6 +20,8 @@ class EtcdMaintenance(EtcdLeases):
         super().__init__(client, keyspace, clock)
         self._head = Head(client, keyspace)
         self._purge = Purge(client, keyspace, clock)
+        self.defer = client.loop.defer
+        """Calls a function at the end of a turn of the loop; at once without a loop."""
 
     def bump_revision(self, deadline: float) -> int:
         """Write the sentinel, so that the watch reports a revision after those of other clients.

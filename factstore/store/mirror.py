@@ -56,7 +56,9 @@ class MirroredStore(PassedCalls):
         self._epoch = ""
         self._spare_watch_until = 0.0
         self._fills = True  # until the state was current for the first time
-        self._head_reads = ReadIndex(backend.head, clock, new_wake_up, backend.start_head)
+        self._head_reads = ReadIndex(
+            backend.head, clock, new_wake_up, backend.start_head, backend.defer
+        )
         self._bumps = ReadIndex(backend.bump_revision, clock, new_wake_up)
         self._fences = ReadIndex(backend.raise_fence, clock, new_wake_up)
 

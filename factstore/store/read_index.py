@@ -1,7 +1,7 @@
 """One call to the backend for all concurrent readers.
 
 A read is current if the newest revision was requested *after* the read arrived.  Readers that arrive
-during a call therefore share the next one.
+during a call therefore share the next one.  Those that arrive in one turn of the loop share one, too.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class ReadIndex:
 
     :param start: starts the same call without waiting, and passes its revision on; False, or later
         None, if *head* has to make it.
+    :param defer: calls a function after other readers could arrive, and before a call is sent.
     """
 
     def __init__(
@@ -50,9 +51,12 @@ class ReadIndex:
         clock: Clock,
         new_wake_up: Callable[[], WakeUp],
         start: Callable[[Callable[[int | None], object]], bool] | None = None,
+        defer: Callable[[Callable[[], object]], object] = lambda call: call(),
     ) -> None:
         self._head = head
         self._start = start
+        self._defer = defer
+        self._deferred = False  # True if a call will be started
         self._running = False  # True if a call was started, or left to the thread
         self._left: HeadRead | None = None
         self._clock = clock
@@ -113,20 +117,27 @@ class ReadIndex:
                 if self._start is None:
                     self._wanted.set()
             call.readers.append(ended)
-        if self._start is not None:
-            self._advance(self._start)
+        self._advance()
         return call
 
-    def _advance(self, start: Callable[[Callable[[int | None], object]], bool]) -> None:
-        """Start the next call, unless one is running."""
+    def _advance(self) -> None:
+        """Start the next call soon, unless one is running."""
+        if self._start is None or self._next is None or self._running or self._deferred:
+            return
+        self._deferred = True
+        self._defer(self._begin)
+
+    def _begin(self) -> None:
+        """Start the next call."""
         with self._lock:
+            self._deferred = False
             call = self._next
             if call is None or self._running:
                 return
             self._next, self._running = None, True
         if self._stopping:
             self._end(call, None)
-        elif not start(partial(self._end, call)):
+        elif self._start is not None and not self._start(partial(self._end, call)):
             self._leave(call)
 
     def _end(self, call: HeadRead, revision: int | None) -> None:
@@ -144,8 +155,7 @@ class ReadIndex:
     def _finish(self) -> None:
         with self._lock:
             self._running = False
-        if self._start is not None:
-            self._advance(self._start)
+        self._advance()
 
     def _leave(self, call: HeadRead) -> None:
         """Let the thread make a call."""

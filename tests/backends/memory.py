@@ -119,6 +119,10 @@ class MemoryBackend:
         """Return False: no call here can be made without waiting."""
         return False
 
+    def defer(self, call: Callable[[], object]) -> None:
+        """Call a function at once."""
+        call()
+
     def start_commit(
         self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
     ) -> Started | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -34,6 +34,9 @@ class Scripted:
 
     def start_head(self, ended: object) -> bool:
         return False
+
+    def defer(self, call: Callable[[], object]) -> None:
+        call()
 
     def bump_revision(self, deadline: float) -> int:
         self.nudges += 1

@@ -226,6 +226,34 @@ def test_readers_that_arrive_during_a_call_share_the_next_one(database: Database
     assert len(loop.calls) == 1
 
 
+def test_readers_that_arrive_in_the_same_turn_of_the_loop_share_a_call(database: Database) -> None:
+    loop, turn, found = Loop(), list[Callable[[], object]](), list[int]()
+    index = ReadIndex(database.head, ManualClock(), threading.Event, loop.start, turn.append)
+
+    def join() -> None:
+        index.join(lambda call: found.append(call.revision))
+
+    def end_turn() -> None:
+        while turn:
+            turn.pop(0)()
+
+    join()
+    join()
+    assert (len(turn), loop.calls) == (1, []), "others may arrive before it is sent"
+    end_turn()
+    assert len(loop.calls) == 1
+    join()  # it has been sent
+    end_turn()
+    assert len(loop.calls) == 1, "one call at a time"
+    loop.calls.pop()(5)
+    assert found == [5, 5]
+    join()
+    end_turn()
+    loop.calls.pop()(6)
+    assert found == [5, 5, 6, 6]
+    assert (turn, loop.calls, database.questions) == ([], [], 0)
+
+
 @pytest.mark.parametrize("starts", [True, False])
 def test_a_call_without_a_response_is_repeated_by_the_thread(
     database: Database, starts: bool
