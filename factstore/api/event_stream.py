@@ -196,7 +196,7 @@ def open_stream(
 
     :param begin: prepares the connection; returns None if the server cannot continue the stream.
     """
-    watcher = new_watcher(services, of, identity, wanted, query, request_id)
+    watcher = new_watcher(services, services.epoch, of, identity, wanted, query, request_id)
     body = StreamBody(watcher.release)
     try:
         reset = query["on_gap"] == "reset"
@@ -214,6 +214,7 @@ def open_stream(
 
 def new_watcher(
     services: Services,
+    epoch: str,
     of: Watched,
     identity: Identity,
     wanted: Filter,
@@ -224,7 +225,7 @@ def new_watcher(
 
     :raises Throttled: there are too many.
     """
-    settle, epoch = Debounce.of(query["settle"], query["max_settle"]), services.epoch
+    settle = Debounce.of(query["settle"], query["max_settle"])
     credential = Credential(identity, services.clock)
     stack, patterns = (of.stack, 0) if isinstance(of, Scope) else (None, of.patterns.wildcards)
     release = services.rate_limiter.stream(identity.project_id, stack, patterns=patterns)

@@ -71,8 +71,9 @@ class FairQueue:
 
     def join_shared(self, flow: Flow, run: Callable[[], object]) -> bool:
         """Do as :meth:`join`, unless one project uses the worker alone: then it does not wait."""
-        self.note(flow[0])
-        if flow not in self._flows and not self.shared:
+        if flow[0] != self._project:
+            self.note(flow[0])
+        if flow not in self._flows and self._clock.monotonic() >= self._shared_until:
             return False
         return self.join(flow, run)
 

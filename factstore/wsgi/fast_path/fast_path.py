@@ -292,8 +292,9 @@ class FastPath:
         self._services.rate_limiter.cancel(project_id, len(call.request.body), heartbeat=heartbeat)
 
     def _count(self, call: Call, answer: Answer | Rendered | StreamAnswer | StreamStart) -> None:
-        project_id, heartbeat = call.flow
-        self._services.rate_limiter.answered(project_id, answer.size, heartbeat=heartbeat)
+        if answer.size:
+            project_id, heartbeat = call.flow
+            self._services.rate_limiter.answered(project_id, answer.size, heartbeat=heartbeat)
         seconds = None if answer.waited else time.monotonic() - call.began
         request, route = call.request, self._operations[call.request.noun].route
         self._metrics.observe(request.method, route, answer.status, answer.size, seconds)

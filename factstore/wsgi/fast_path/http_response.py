@@ -59,17 +59,23 @@ class ChunkedHead:
     """The head of a response in chunked coding, which depends on ``Accept``.
 
     :param lines: of its headers other than those of every response.
+    :param first: the chunk that follows.
     """
 
-    def __init__(self, lines: str) -> None:
+    def __init__(self, lines: str, first: bytes = b"") -> None:
         self._middle = (
             f"\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n{lines}{BY_ACCEPT}"
             f"{REQUEST_ID}: "
         )
+        self._end = b"\r\n\r\n" + first
+        self._date, self._start = "", b""  # the bytes before the request id, and their date
 
     def of(self, request_id: str) -> bytes:
         """Return the bytes of the head."""
-        return f"{_STATUS_LINES[200]}{_DATES.now()}{self._middle}{request_id}\r\n\r\n".encode()
+        date = _DATES.now()
+        if date is not self._date:
+            self._date, self._start = date, f"{_STATUS_LINES[200]}{date}{self._middle}".encode()
+        return b"%b%b%b" % (self._start, request_id.encode(), self._end)
 
 
 class Answer:

@@ -9,8 +9,9 @@ from factstore.core.model.cursor import Cursor
 from factstore.wsgi.fast_path.chunks import LAST_CHUNK, chunk
 from factstore.wsgi.fast_path.http_response import ChunkedHead, header_lines
 
-_HEAD = ChunkedHead(header_lines((("Content-Type", STREAM), *HEADERS)))
-_FIRST_CHUNK = chunk(FIRST)
+_LINES = header_lines((("Content-Type", STREAM), *HEADERS))
+_HEAD = ChunkedHead(_LINES)
+_BEGINNING = ChunkedHead(_LINES, chunk(FIRST))
 
 
 class StreamAnswer:
@@ -58,4 +59,4 @@ class StreamStart:
     @property
     def head(self) -> bytes:
         """The first bytes of the response."""
-        return _HEAD.of(self.watcher.request_id) + _FIRST_CHUNK
+        return _BEGINNING.of(self.watcher.request_id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import socket
+
+LOG = logging.getLogger(__name__)
 
 
 class _NamedListener:
@@ -26,27 +30,23 @@ class _NamedListener:
         return getattr(self._listener, name)
 
 
-class Place:
-    """The place of a connection among those that the server accepts; it replaces a greenlet there.
+class Occupant(ABC):
+    """A connection that has a place among those that a server accepts, like a greenlet."""
 
-    :param pool: the places.
-    :param close: closes the connection, which then leaves its place.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_close", "_pool")
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection, which then leaves its place."""
 
-    def __init__(self, pool: Pool, close: Callable[[], None]) -> None:
-        self._pool = pool
-        self._close = close
-        pool.add(self, blocking=False)
+    def rawlink(self, callback: object) -> None:  # noqa: B027
+        """Do nothing; a greenlet would report its end."""
 
-    def leave(self) -> None:
-        """Let another connection have the place."""
-        self._pool.discard(self)
+    unlink = rawlink
 
     def kill(self, exception: object, block: bool = True) -> None:
         """Close the connection, because the worker has to end."""
-        self._close()
+        self.close()
 
 
 class Server(StreamServer):
@@ -74,28 +74,32 @@ class Server(StreamServer):
         super().__init__(listener, partial(handler_class, named), spawn=spawn, **tls)
 
     def do_read(self) -> tuple[Any, Any] | None:
-        """Accept a connection; return its socket, or its descriptor if that may be enough."""
+        """Accept connections; return the socket of one that needs a greenlet, and its address."""
         if self._take_over is None:
             accepted: tuple[Any, Any] | None = super().do_read()
             return accepted
-        try:
-            descriptor, address = self.socket._accept()
-        except BlockingIOError:
-            return None
-        os.set_blocking(descriptor, False)
-        return descriptor, address
-
-    def do_handle(self, client: Any, address: Any) -> None:
-        """Serve a connection."""
-        if self._take_over is not None:
+        accept = self.socket._accept
+        for _ in range(self.max_accept):
+            if self.full():
+                break  # the caller waits for a place
             try:
-                if self._take_over(client, address):
-                    return
-                client = socket(fileno=client)
-            except BaseException:
-                os.close(client)
-                raise
-        super().do_handle(client, address)
+                descriptor, address = accept()
+            except BlockingIOError:
+                break
+            if not self._takes_over(descriptor, address):
+                return socket(fileno=descriptor), address
+        return None
+
+    def _takes_over(self, descriptor: int, address: Any) -> bool:
+        """Return False if a connection needs a greenlet; close it after a failure."""
+        assert self._take_over is not None  # noqa: S101 - the caller has checked it
+        try:
+            os.set_blocking(descriptor, False)
+            return self._take_over(descriptor, address)
+        except Exception:  # the others have to be accepted
+            LOG.exception("A connection from %s could not be served.", address)
+            os.close(descriptor)
+            return True
 
     def do_close(self, *connection: Any) -> None:
         """Leave it to the connection when to close its socket."""

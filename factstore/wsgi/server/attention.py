@@ -128,7 +128,7 @@ class Attention(EarlyBytes):
             line = b"HTTP/%d.%d " % self._request.version
             data = line[self._sent_early : self._sent_early + 1]
         try:
-            sent = self._sock.send(data, 0, 0.0) if data else 0
+            sent = self.send_now(data) if data else 0
         except BlockingIOError:
             return  # what the client has not read yet is in the way, and serves as well
         except OSError:

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gunicorn.http.errors import LimitRequestHeaders
 
-from factstore.wsgi.server.acceptor import Place
+from factstore.wsgi.server.acceptor import Occupant
 from factstore.wsgi.server.attention import Attention
 from factstore.wsgi.server.request_source import RequestSource
 from factstore.wsgi.server.timeouts import BodyTimeout, IdleClosed, RequestTimeout
 
 if TYPE_CHECKING:
+    from gevent.pool import Pool
+
     from factstore.api.event_stream import ContinueStream, Watcher
-    from factstore.wsgi.fast_path.http_request import Request
     from factstore.wsgi.fast_path.stream_answer import StreamStart
     from factstore.wsgi.server.connections import Connections
 
@@ -40,7 +41,7 @@ class _Phase(Enum):
     BODY = 2
 
 
-class Connection(Attention):
+class Connection(Attention, Occupant):
     """A socket for gunicorn; it has the methods of a socket that gunicorn uses.
 
     :param idle_seconds: returns the time to wait for a request.
@@ -56,7 +57,7 @@ class Connection(Attention):
         "_room",
         "_until",
         "origin",
-        "place",
+        "places",
         "read_seconds",
         "receiver",
     )
@@ -71,16 +72,14 @@ class Connection(Attention):
         self._phase = _Phase.IDLE
         self._until = 0.0  # of the phase; 0 before its first read
         self._room = 0  # bytes until the end of the phase or of a piece
-        self._reading = False
-        self._late = False
+        self._reading = self._late = False
         self._left: Any = None  # the greenlet that ends although the connection remains
         self.origin: tuple[Any, Any] = (None, None)
         """The socket that accepted the connection, and the address of the client."""
-        self.place: Place | None = None
-        """Its place among those that the worker accepts, unless a greenlet has it."""
+        self.places: Pool | None = None
+        """The places for connections, if it has one itself and not its greenlet."""
         self.receiver: RequestSource | None = None
         """Receives the requests, if the fast path may answer them."""
-        connections.add(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -106,12 +105,13 @@ class Connection(Attention):
         )
         return None if streams is None else self.stream.hand_over
 
-    def start_stream(self, request: Request, start: StreamStart) -> None:
-        """Begin a stream in the hub, without a greenlet."""
-        self.begin_request(request)
-        self.begin_stream(start.watcher)
-        self._request = None
-        assert self.stream is not None  # noqa: S101 - it has just begun
+    def start_stream(self, start: StreamStart) -> None:
+        """Begin a stream in the hub, without a greenlet, as the response to a request of HTTP/1.1."""
+        self._phase, self._until = _Phase.BODY, 0.0
+        connections = self._connections
+        self.stream = connections.new_stream(
+            self, connections.streams, start.watcher, chunked=True, keeps_alive=True
+        )
         self.stream.begin(start.head[self.take_early() :], start.cursor)
 
     def end_request(self) -> None:
@@ -295,6 +295,6 @@ class Connection(Attention):
             self.receiver.closed()
         self._connections.remove(self)
         self.close_socket()
-        place, self.place = self.place, None
-        if place is not None:
-            place.leave()
+        places, self.places = self.places, None
+        if places is not None:
+            places.discard(self)

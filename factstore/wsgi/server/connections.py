@@ -69,8 +69,13 @@ class Connections:
         return {"connections": len(self._open), "body_bytes": self._body_bytes}
 
     def add(self, connection: Connection) -> None:
-        """Watch a connection until it is removed."""
+        """Watch a connection until it is removed.
+
+        What has arrived before, and was not read, is reported as well.
+        """
         descriptor = connection.descriptor
+        if descriptor < 0:
+            return  # it was closed meanwhile
         self._epoll.register(descriptor, _EVENTS)
         self._open[descriptor] = connection
         if len(self._open) >= self._most and self.idle:  # the next client would not be accepted

@@ -43,6 +43,16 @@ class EarlyBytes:
         elif descriptor >= 0:
             os.close(descriptor)
 
+    def send_now(self, data: bytes) -> int:
+        """Send as many bytes as fit, without waiting; return their number.
+
+        :raises BlockingIOError: none fits.
+        """
+        if self._own is None:
+            return os.write(self.descriptor, data)
+        sent: int = self._own.send(data, 0, 0.0)
+        return sent
+
     def send(self, data: bytes) -> int:
         """Keep ``100 Continue``, for which alone gunicorn calls this, until the body is read."""
         self._interim = data

@@ -26,7 +26,14 @@ class GreenletScheduler:
     """Lets greenlets wait in a fair queue."""
 
     def __init__(self, clock: Clock) -> None:
-        self._queue = FairQueue(clock, _Idle().schedule)
+        self._queue = queue = FairQueue(clock, _Idle().schedule)
+        self.note: Callable[[str], None] = queue.note
+        """Notes that a project has sent a request that does not wait for its turn."""
+        self.join_shared: Callable[[Flow, Callable[[], object]], bool] = queue.join_shared
+        """Lets a function be called in the hub when it is its turn; returns False if that is now.
+
+        A project that uses the worker alone does not wait.
+        """
         self._new_event = partial(_FairEvent, self._resume)
         self._new_change_event = partial(_ChangeEvent, self._resume)
 
@@ -42,17 +49,6 @@ class GreenletScheduler:
     def join(self, flow: Flow, run: Callable[[], None]) -> bool:
         """Call a function when it is a flow's turn; return False if that is now."""
         return self._queue.join(flow, run)
-
-    def note(self, project_id: str) -> None:
-        """Note that a project has sent a request that does not wait for its turn."""
-        self._queue.note(project_id)
-
-    def join_shared(self, flow: Flow, run: Callable[[], object]) -> bool:
-        """Let a function be called in the hub when it is its turn; return False if that is now.
-
-        A project that uses the worker alone does not wait.
-        """
-        return self._queue.join_shared(flow, run)
 
     def sleep(self, seconds: float) -> None:
         """Delay the current request.

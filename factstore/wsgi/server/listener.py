@@ -98,7 +98,8 @@ class Listener:
 
         :return: False if the stream has to try again later, None if it needs another listener.
         """
-        if cursor.revision > self._follower.revision:
+        behind = cursor.revision > self._follower.revision
+        if behind:
             self.wake()  # to the newest revision, to which the stream has read
         if self.closed:
             return None
@@ -108,7 +109,7 @@ class Listener:
             return True
         if self._follower.holds:
             return None
-        if cursor.revision > self._follower.revision:
+        if behind and cursor.revision > self._follower.revision:
             return False
         self._admit(stream)
         return True

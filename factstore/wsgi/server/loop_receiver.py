@@ -194,7 +194,7 @@ class LoopReceiver:
             self._send(response)
         elif isinstance(response, StreamStart):
             self._parked = False
-            self._connection.start_stream(request, response)
+            self._connection.start_stream(response)
         else:
             self._wake((request, response))
 

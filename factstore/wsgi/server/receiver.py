@@ -81,9 +81,10 @@ class Receiver(LoopReceiver):
 
 def use_fast_path(
     connection: Connection, fast_path: FastPath, connections: Connections, *, local: bool
-) -> None:
+) -> Receiver:
     """Answer requests on the fast path where that is possible, and wait for the first in the hub.
 
     :param local: True if the client has a loopback address.
     """
-    connection.receiver = Receiver(connection, fast_path, connections, local=local)
+    receiver = connection.receiver = Receiver(connection, fast_path, connections, local=local)
+    return receiver

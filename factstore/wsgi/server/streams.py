@@ -70,10 +70,9 @@ class Streams:
 
     def join(self, stream: Stream, cursor: Cursor) -> bool:
         """Let a listener continue a stream that has everything before a cursor; return False if not."""
-        if self.stopping:
+        if self._hub.closing:
             return False
-        watcher = stream.watcher
-        of, wanted, settle = watcher.of, watcher.wanted, watcher.settle
+        of, wanted, settle, *_ = stream.watcher
         key = (of, wanted, settle, cursor.epoch, stream.chunked)
         listener = self._listeners.get(key)
         if listener is not None:

@@ -24,7 +24,7 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
 from factstore.wsgi.addresses import is_loopback
-from factstore.wsgi.server.acceptor import Place, Server
+from factstore.wsgi.server.acceptor import Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.header_checks import (
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.middleware.problem import Problem
+    from factstore.wsgi.server.receiver import Receiver
 
 LATE_SECONDS = 1.0  # time for the request of a connection that was accepted while stopping
 LINGER_SECONDS = 2.0  # limits for reading the rest of a request that was answered early
@@ -70,7 +71,7 @@ class Worker(GeventWorker):
         self._ready = mmap.mmap(-1, 1)  # shared with the master, in which this runs
         self._connections: Connections | None = None
         self._fast_path: FastPath | None = None
-        self._use_fast_path: Callable[..., None]
+        self._use_fast_path: Callable[..., Receiver]
 
     @property
     def is_ready(self) -> bool:
@@ -132,8 +133,11 @@ class Worker(GeventWorker):
         connection = Connection(client, self._connections, self._idle_seconds)
         connection.origin = listener, addr
         local = is_loopback(addr[0] if isinstance(addr, tuple) else "")
-        self._use_fast_path(connection, self._fast_path, self._connections, local=local)
-        connection.place = Place(pool, connection.close)
+        receiver = self._use_fast_path(connection, self._fast_path, self._connections, local=local)
+        connection.places = pool
+        pool.add(connection, blocking=False)
+        receiver.readable()  # the first request has often arrived with the connection
+        self._connections.add(connection)
         return True
 
     def wsgi_handler(self, listener: Any, client: Any, addr: Any) -> None:
@@ -144,6 +148,7 @@ class Worker(GeventWorker):
         assert self._connections is not None  # noqa: S101 - the application has been loaded
         connection = Connection(client, self._connections, self._idle_seconds)
         connection.origin = listener, addr
+        self._connections.add(connection)
         self._serve(connection)
 
     def _serve(self, connection: Connection) -> None:

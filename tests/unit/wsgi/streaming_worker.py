@@ -149,6 +149,7 @@ class StreamingWorker:
         self.clients.append(client)
         served = gevent.socket.socket(fileno=ours.detach())
         connection = Connection(served, self.connections, lambda: PATIENCE)
+        self.connections.add(connection)
         request = Mock(version=version)
         request.should_close.return_value = version < (1, 1)
         connection.begin_request(request)

@@ -76,6 +76,7 @@ class Worker:
 
         def serve() -> Any:
             connection = Connection(served, self.connections, lambda: self.limits.idle_seconds)
+            self.connections.add(connection)
             CURRENT.set(connection)
             try:
                 return handler(connection)
@@ -96,7 +97,8 @@ class Worker:
 
         def accept() -> None:
             connection = Connection(served, self.connections, lambda: self.limits.idle_seconds)
-            use_fast_path(connection, path, self.connections, local=True)
+            use_fast_path(connection, path, self.connections, local=True).readable()
+            self.connections.add(connection)
 
         gevent.get_hub().loop.run_callback(accept)
         return client

@@ -21,6 +21,7 @@ from tests.raw_http import request_bytes
 from tests.unit.wsgi.test_connection import PATIENCE, SOON, Worker
 
 GET = request_bytes("GET", "/v1/stacks/s/facts/a")
+LINE = GET.index(b"\r\n") + 2
 OTHER = request_bytes("GET", "/v1/stacks/s/facts")
 
 
@@ -322,6 +323,27 @@ def test_a_connection_waits_for_its_first_request_without_a_greenlet(
     with gevent.Timeout(PATIENCE):
         while worker.connections.gauges()["connections"]:
             gevent.sleep(0.001)
+
+
+@pytest.mark.parametrize("early", [0, LINE, len(GET), len(GET) + LINE, 2 * len(GET)])
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_arrives_with_a_connection_and_later_is_read_in_order(
+    worker: Worker, path: Path, early: int, ends: bool
+) -> None:
+    worker.connections.streams = Mock()
+    client = worker.accept(path)
+    client.sendall((GET + GET)[:early])
+    gevent.sleep(SOON)
+    client.sendall((GET + GET)[early:])
+    if ends:
+        client.shutdown(socket.SHUT_WR)
+    for number, answer in enumerate((b"first", b"other"), 1):
+        begun(path, number)
+        path.reads[-1](answer)
+        assert received(client, 100) == answer
+    assert len(path.reads) == 2
+    if ends:
+        assert received(client, 1) == b""
 
 
 def test_a_request_that_waits_for_long_needs_no_greenlet(parked: Parked, path: Path) -> None:
