@@ -39,7 +39,9 @@ def fetch() -> None:
             return
         (archive,) = Path(part).glob("heat*agents-*.tar.gz")
         with tarfile.open(archive) as opened:
-            opened.extractall(part, filter="data")
+            # Python has this argument of extractall() since 3.11.4.
+            opened.extraction_filter = getattr(tarfile, "data_filter", None)
+            opened.extractall(part)
         next(each for each in Path(part).iterdir() if each.is_dir()).rename(_SOURCE)
 
 

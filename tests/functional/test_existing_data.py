@@ -77,7 +77,9 @@ class Existing:
 def existing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Existing]:
     folder = tmp_path_factory.mktemp("existing")
     with tarfile.open(SAVED / "store.tar.xz") as archive:
-        archive.extractall(folder, filter="tar")
+        # Python has this argument of extractall() since 3.11.4.
+        archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+        archive.extractall(folder)
     document = json.loads((SAVED / "answers.json").read_text())
     etcd = EtcdServer(folder / "etcd")
     raw = EtcdClient([etcd.endpoint], Credentials())

@@ -22,7 +22,11 @@ _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = IPv6Network("::/96")
 _UNICAST = IPv6Network("2000::/3")
 """All global unicast addresses that are assigned; Python counts many others as global."""
-_DOCUMENTATION = IPv6Network("3fff::/20")
+_NOT_GLOBAL = (IPv6Network("2002::/16"), IPv6Network("3fff::/20"))
+"""Those among them for 6to4, which RFC 7526 deprecates, and for documentation (RFC 9637).
+
+Versions of Python differ in whether these are global.
+"""
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
@@ -69,8 +73,6 @@ def _contained(address: Address) -> tuple[Address, ...]:
         return (last,)
     if address in _NAT64[1] or address in _COMPATIBLE:
         return (address, last)
-    if address.sixtofour is not None:
-        return (address, address.sixtofour)
     if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
         return (address, last)
     if address.teredo is not None:
@@ -79,7 +81,9 @@ def _contained(address: Address) -> tuple[Address, ...]:
 
 
 def _is_public(address: Address) -> bool:
-    if isinstance(address, IPv6Address) and (address not in _UNICAST or address in _DOCUMENTATION):
+    if isinstance(address, IPv6Address) and (
+        address not in _UNICAST or any(address in network for network in _NOT_GLOBAL)
+    ):
         return False
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_unspecified

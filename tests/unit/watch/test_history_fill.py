@@ -174,7 +174,7 @@ def test_the_thread_ends_when_the_pump_stops(hub: Hub) -> None:
     fill.stop()
     stopping.set()
     pump.stop()
-    assert not fill.alive
+    eventually(lambda: not fill.alive)
 
 
 def test_it_is_read_even_if_the_worker_does_not_become_ready(
