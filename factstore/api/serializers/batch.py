@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Literal
 
 from factstore.api.raw_json import json_object, object_texts
-from factstore.api.serializers.facts import revealed_fact_text
+from factstore.api.serializers.facts import revealed_fact_texts
 from factstore.core.model.fact import Fact
 from factstore.core.model.fact_result import FactResult
 from factstore.core.model.quota import Quota
@@ -27,16 +27,14 @@ _quoted = json.encoder.encode_basestring
 
 def batch_text(written: WrittenFacts, epoch: str) -> str:
     """Return the outcome of a batch as JSON."""
-    results = ",".join([_result_text(result, epoch) for result in written.results])
-    return f'{{"cursor":"{epoch}.{written.revision}","results":[{results}]}}'
-
-
-def _result_text(result: FactResult, epoch: str) -> str:
-    fact, deleted = result.fact, result.deleted
-    # The text is not kept with the fact: few facts that are written are read from this worker.
-    text = "null" if fact is None else revealed_fact_text(fact, fact.text, epoch)
-    count = "" if deleted is None else f'"deleted":{deleted},'
-    return f'{{{count}"outcome":"{result.outcome}","path":{_quoted(result.path)},"fact":{text}}}'
+    results = []
+    # The texts are not kept with the facts: few that are written are read from this worker.
+    texts = revealed_fact_texts([result.fact for result in written.results], epoch)
+    for result, text in zip(written.results, texts, strict=True):
+        count = "" if result.deleted is None else f'"deleted":{result.deleted},'
+        path = _quoted(result.path)
+        results.append(f'{{{count}"outcome":"{result.outcome}","path":{path},"fact":{text}}}')
+    return f'{{"cursor":"{epoch}.{written.revision}","results":[{",".join(results)}]}}'
 
 
 def preview_texts(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.api.raw_json import json_object
-from factstore.api.serializers.facts import fact_text
+from factstore.api.serializers.facts import fact_text, revealed_fact_texts
 from factstore.core.model.fact import Fact
 from factstore.core.model.value import encode
 
@@ -51,3 +52,18 @@ def test_the_text_of_a_fact_is_the_json_of_its_fields(fact: Fact) -> None:
     text = fact_text(fact, EPOCH)
     assert text == json_object(fields, raw)
     assert json.loads(text)["path"] == fact.path
+
+
+@given(st.lists(st.one_of(st.none(), FACTS), max_size=3), st.integers(1, 2), st.booleans())
+def test_the_texts_of_several_facts_are_those_of_each(
+    found: list[Fact | None], times: int, alike: bool
+) -> None:
+    facts = [
+        each and replace(each, path=f"{each.path}{number}", version=each.version + number)
+        for each in found
+        for number in range(times)
+    ]
+    if alike:
+        facts = [fact and replace(facts[0] or fact, path=fact.path) for fact in facts]
+    expected = ["null" if fact is None else fact_text(fact, EPOCH) for fact in facts]
+    assert list(revealed_fact_texts(facts, EPOCH)) == expected
