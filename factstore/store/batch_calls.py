@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from factstore.store.client import Failure
-from factstore.store.types import Fence, Fenced, Txn
+from factstore.store.types import AnyTxn, Fence, Fenced
 
-TransactAll = Callable[[Sequence[Txn], float, Fence], tuple[list[bool], int]]
+TransactAll = Callable[[Sequence[AnyTxn], float, Fence], tuple[list[bool], int]]
 """Sends transactions as one until a deadline, and returns those that succeeded, and the revision."""
 
 Outcome = tuple[list[bool], int] | Failure | Fenced
@@ -24,6 +24,6 @@ class Loop(Protocol):
         """Call a function in the next turn of the loop."""
 
     def transact_all(
-        self, txns: Sequence[Txn], deadline: float, fence: Fence, ended: BatchEnded
+        self, txns: Sequence[AnyTxn], deadline: float, fence: Fence, ended: BatchEnded
     ) -> bool:
         """Start to send transactions as one; return False if that is not possible."""

@@ -69,12 +69,11 @@ def encode_fact(fact: Fact) -> bytes:
 
 def encode_facts(facts: Iterable[Fact]) -> list[bytes]:
     """Return the values of facts that are written together, of which most have equal lines."""
-    values, like, line = [], None, ""
+    values, like, line = [], None, b""
     for fact in facts:
         if like is None or not _have_equal_lines(like, fact):
-            like, line = fact, _line(fact)
-        value = fact.text if fact.sealed is None else fact.sealed
-        values.append(f"{line}\n{value}".encode())
+            like, line = fact, f"{_line(fact)}\n".encode()
+        values.append(line + (fact.text if fact.sealed is None else fact.sealed).encode())
     return values
 
 

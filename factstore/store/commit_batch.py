@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 
 from factstore.core.model.quick_dataclass import quick_dataclass
-from factstore.store.types import MESSAGE_BYTES, DeleteKeys, Txn
+from factstore.store.types import AnyTxn, FactTxn
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ SHARE = 16
 """The most transactions of one project in a batch while several projects use the worker."""
 
 
-def united(txns: Sequence[Txn]) -> Txn | None:
+def united(txns: Sequence[AnyTxn]) -> FactTxn | None:
     """Return a transaction that does what all of some do, and nothing if one of them would fail.
 
     etcd needs two thirds of the time for it, because what several compare is compared once, and nothing
@@ -36,15 +36,17 @@ def united(txns: Sequence[Txn]) -> Txn | None:
     :return: None if it would be too large, or if one of them does more than to store facts.
     """
     compares: dict[bytes, None] = {}
-    operations = 0
+    written: list[bytes] = []
+    puts = []
     for txn in txns:
-        if not txn.encoded_operations:
+        if type(txn) is not FactTxn:
             return None
-        compares.update(dict.fromkeys(txn.encoded_compares))
-        operations += len(txn.operations)
-    if max(len(compares), operations) > BATCH_SIZE:
+        compares.update(dict.fromkeys(txn.compares))
+        written += txn.written
+        puts.append(txn.puts)
+    if max(len(compares), len(written)) > BATCH_SIZE:
         return None
-    return Txn((), (), tuple(compares), b"".join([txn.encoded_operations for txn in txns]))
+    return FactTxn(tuple(compares), b"".join(puts), written)
 
 
 class Entry:
@@ -63,15 +65,10 @@ class Entry:
         "txn",
     )
 
-    def __init__(self, txn: Txn, deadline: float, ended: Callable[[], object]) -> None:
+    def __init__(self, txn: AnyTxn, deadline: float, ended: Callable[[], object]) -> None:
         """:param ended: called when it has an outcome."""
         self.txn, self.deadline = txn, deadline
-        if encoded := txn.encoded_operations:  # of puts
-            self.size = max(len(txn.compares), len(txn.operations))
-            self.bytes = sum(map(len, txn.encoded_compares)) + len(encoded) + MESSAGE_BYTES
-            self.only_deletes = False
-        else:
-            self.size, self.bytes, self.only_deletes = txn.size, txn.bytes, txn.only_deletes
+        self.size, self.bytes, self.only_deletes = txn.size, txn.bytes, txn.only_deletes
         self.has_ended = self.succeeded = False
         self.revision = 0
         self.error: Exception | None = None
@@ -131,31 +128,29 @@ class ConflictSet:
     compared_ranges: KeyRanges = field(default_factory=KeyRanges)
     ordered: list[bytes] | None = None
 
-    def conflicts_with(self, txn: Txn) -> bool:
+    def conflicts_with(self, txn: AnyTxn) -> bool:
         """Return True if a transaction must not be in the same batch."""
-        written, compared, ranges = self.written, self.compared, self.compared_ranges
-        for operation in txn.operations:
-            if isinstance(operation, DeleteKeys) and operation.end:
-                return True  # the deletion of a range is always sent alone
-            key = operation.key
-            if key in written or key in compared or (ranges.starts and key in ranges):
-                return True
-        for compare in txn.compares:
-            if compare.key in written or (compare.end and self._wrote(compare.key, compare.end)):
-                return True
-        return False
+        written, own = self.written, txn.written
+        if txn.deletes_range:
+            return True  # the deletion of a range is always sent alone
+        if not (written.isdisjoint(own) and self.compared.isdisjoint(own)):
+            return True
+        if not written.isdisjoint(txn.compared):
+            return True
+        ranges = self.compared_ranges
+        if ranges.starts and any(key in ranges for key in own):
+            return True
+        return any(self._wrote(start, end) for start, end in txn.compared_ranges)
 
-    def add(self, txn: Txn) -> None:
+    def add(self, txn: AnyTxn) -> None:
         """Add the keys of a transaction."""
-        for operation in txn.operations:
-            self.written.add(operation.key)
-            if self.ordered is not None:
-                insort(self.ordered, operation.key)
-        for compare in txn.compares:
-            if compare.end:
-                self.compared_ranges.add(compare.key, compare.end)
-            else:
-                self.compared.add(compare.key)
+        self.written.update(txn.written)
+        if self.ordered is not None:
+            for key in txn.written:
+                insort(self.ordered, key)
+        self.compared.update(txn.compared)
+        for start, end in txn.compared_ranges:
+            self.compared_ranges.add(start, end)
 
     def _wrote(self, start: bytes, end: bytes) -> bool:
         if self.ordered is None:

@@ -26,7 +26,7 @@ from factstore.store.batch_calls import Loop, Outcome, TransactAll
 from factstore.store.client import Failure
 from factstore.store.client.errors import not_sent, unconfirmed
 from factstore.store.commit_batch import BATCH_SIZE, SHARE, Entry, WaitingEntries, united
-from factstore.store.types import Fence, Fenced, LeaseExpired, Txn
+from factstore.store.types import AnyTxn, Fence, Fenced, LeaseExpired
 
 LOG = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class CommitBatcher:
     :param fence: of all attempts.
     :param loop: sends batches if that is possible; what it refuses is left to the thread.
     :param shared: returns True while several projects write.
+    :param on_batch: called with the transactions of a batch before they are sent.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class CommitBatcher:
         new_wake_up: Callable[[], WakeUp],
         loop: Loop | None = None,
         shared: Callable[[], bool] = lambda: False,
+        on_batch: Callable[[Sequence[AnyTxn]], object] = lambda txns: None,
     ) -> None:
         self._loop = loop
         self._lost: Fence | None = None  # that of an attempt without an answer, until it is raised
@@ -65,6 +67,7 @@ class CommitBatcher:
         self._new_wake_up = new_wake_up
         self._lock = ShortLock()
         self._shared = shared
+        self._on_batch = on_batch
         self._waiting = WaitingEntries()
         self._wanted = new_wake_up()
         self._stopping = False
@@ -89,7 +92,7 @@ class CommitBatcher:
         """Return False if the thread has ended unexpectedly."""
         return self._thread is None or self._thread.is_alive()
 
-    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
+    def transact(self, txn: AnyTxn, deadline: float) -> tuple[bool, int]:
         """Send a transaction; return whether its compares succeeded, and the revision.
 
         :raises Unavailable: the transaction was not sent.
@@ -134,7 +137,9 @@ class CommitBatcher:
             entry.fail(unconfirmed())
 
     def _next_batch(self) -> list[Entry]:
-        return self._waiting.next_batch(SHARE if self._shared() else BATCH_SIZE)
+        batch = self._waiting.next_batch(SHARE if self._shared() else BATCH_SIZE)
+        self._on_batch([entry.txn for entry in batch])
+        return batch
 
     # In the loop
 
@@ -159,7 +164,7 @@ class CommitBatcher:
             return
         self._start(batch, txns)
 
-    def _start(self, batch: list[Entry], txns: Sequence[Txn]) -> None:
+    def _start(self, batch: list[Entry], txns: Sequence[AnyTxn]) -> None:
         """Send a batch as some transactions: those of its entries, or one that unites them."""
         deadline, started = max(entry.deadline for entry in batch), False
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from factstore.core.history_store import KnownFact
 from factstore.core.model.event import (
@@ -45,11 +45,25 @@ class Decoder:
         """Return the mutations that events stand for, in their order."""
         return [found for event in events if (found := self.mutation(event)) is not None]
 
+    def reported(self, events: Sequence[WatchEvent]) -> list[Mutation]:
+        """Return the mutations that the events of a revision stand for, in their order."""
+        found: list[Mutation] = []
+        at, count, take = 0, len(events), self._own.take
+        while at < count:
+            event = events[at]
+            written = take(event, at, events)
+            if written is not None:
+                found += written
+                at += len(written)
+                continue
+            mutation = self.mutation(event)
+            if mutation is not None:
+                found.append(mutation)
+            at += 1
+        return found
+
     def mutation(self, event: WatchEvent) -> Mutation | None:
         """Return the mutation, or None for a key that is not part of the state or cannot be decoded."""
-        own = self._own.take(event.item)
-        if own is not None:
-            return own
         key, value, created, revision, version, lease = event.item
         folder, stack_id = self._folder
         try:

@@ -41,7 +41,7 @@ from factstore.store.past import PastReader
 from factstore.store.past_steps import PastStepsReader
 from factstore.store.started_commit import BatchedCommit
 from factstore.store.txn import compares_for, operations_for, split_pulses
-from factstore.store.types import Compacted, Compare, LeaseExpired, Txn
+from factstore.store.types import AnyTxn, Compacted, Compare, LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class EtcdBackend(EtcdMaintenance):
             new_wake_up or threading.Event,
             client.loop if client.loop.available else None,
             shared,
+            self._own_facts.add,
         )
         self._epoch = ""
         self._stream: HistoryWatch | None = None
@@ -124,8 +125,7 @@ class EtcdBackend(EtcdMaintenance):
             raise CursorExpired(
                 "etcd is at an older revision than before; it was restored or replaced"
             )
-        everything = self._keys.everything
-        watch = partial(self._client.watch, everything.start, everything.end)
+        watch = partial(self._client.watch, *self._keys.everything)
         # etcd looks every tenth of a second for watches that start in the past.  This one is opened
         # before the one that finds the compacted revision, so that the same look serves both.
         stream = self._stream = HistoryWatch(watch, after + 1, head)
@@ -141,11 +141,13 @@ class EtcdBackend(EtcdMaintenance):
         """Yield the steps of a watch."""
         try:
             for events in stream:
-                mutations = tuple(self._decoder.mutations(events))
-                yield Step(events[0].item.revision, mutations)
+                mutations = tuple(self._decoder.reported(events))
                 start, end = self._keys.all_receipts
                 if len(mutations) < len(events) and any(start <= e.item.key < end for e in events):
                     self._has_earlier_receipts = True  # a worker of an earlier version is running
+                step = Step(events[0].item.revision, mutations)
+                del events  # they keep all of the response that they came in
+                yield step
         except Compacted as error:
             raise CursorExpired(f"etcd has compacted the history: {error}") from error
         finally:
@@ -233,14 +235,12 @@ class EtcdBackend(EtcdMaintenance):
         except OutcomeUnknown as error:
             raise Unavailable("etcd did not answer in time; nothing was written.") from error
 
-    def _txn(self, commit: Transaction) -> Txn:
-        found = self._fact_txns.make(commit, self._head.store_id)
-        if found is not None:
-            self._own_facts.add(commit.stack.id, commit.puts, found.operations)
+    def _txn(self, commit: Transaction) -> AnyTxn:
+        keys, store_id = self._keys, self._head.store_id
+        if (found := self._fact_txns.make(commit, store_id)) is not None:
             return found
-        compares = compares_for(commit, self._keys, self._head.store_id)
-        operations = operations_for(commit, self._keys)
-        return Txn(compares, operations, project_id=commit.stack.project_id)
+        compares, operations = compares_for(commit, keys, store_id), operations_for(commit, keys)
+        return Txn(compares, operations, commit.stack.project_id)
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         """Return the receipt that an earlier version stored outside the stack, or None.

@@ -7,38 +7,41 @@ common is made once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import starmap
 from typing import NamedTuple
 
 from factstore.core.model.fact import Stack
 from factstore.core.model.record import RecordKey
-from factstore.core.model.transaction import Transaction
+from factstore.core.model.transaction import Transaction, TreeGuards
 from factstore.store import codec
 from factstore.store.client.encoding import (
+    encode_absence,
     encode_compare,
-    encode_put,
-    encode_revision,
+    encode_puts,
+    encode_revisions,
 )
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import stack_compares, tree_compares
-from factstore.store.types import Compare, Operation, PutKey, Txn
+from factstore.store.types import FactTxn, KeyRange, SentFacts
 
 _STACKS = 4096  # of which the common part is remembered
 _RECORDS = 64  # of a stack, whose keys are remembered
-_new = tuple.__new__  # makes a named tuple in half of the time, and a batch needs hundreds
 
 
 class _Common(NamedTuple):
     """The part that the transactions of a stack have in common.
 
-    :param encoded: the parts of a message that state the compares.
+    :param compared: the keys that all of them compare.
+    :param compares: the parts of a message that state these compares.
     :param folder: the key of a fact without its path.
     :param records: the keys of records, above all of grants.
     """
 
     stack: Stack
     store_id: bytes
-    compares: list[Compare]
-    encoded: list[bytes]
+    compared: list[bytes]
+    compares: list[bytes]
     folder: bytes
     records: dict[RecordKey, bytes]
 
@@ -50,7 +53,7 @@ class FactTxns:
         self._keys = keys
         self._stacks: dict[str, _Common] = {}
 
-    def make(self, commit: Transaction, store_id: bytes) -> Txn | None:
+    def make(self, commit: Transaction, store_id: bytes) -> FactTxn | None:
         """Return a transaction, or None if it does more than to store facts in a stack that exists.
 
         :param store_id: the value of the epoch key.
@@ -72,30 +75,34 @@ class FactTxns:
         common = self._stacks.get(stack.id)
         if common is None or common.stack is not stack or common.store_id is not store_id:
             common = self._common(stack, store_id)
-        compares, encoded = common.compares.copy(), common.encoded.copy()
-        folder, tree = common.folder, commit.tree
-        keys: dict[str, bytes] = {}
-        covers = tree.cover if tree.subtrees else None
-        for path, revision in fact_revisions.items():
-            key = keys[path] = folder + path.encode()
-            if covers is None or revision or not covers(path):
-                compares.append(_new(Compare, (key, "mod", "==", revision, b"")))
-                encoded.append(encode_revision(key, revision))
+        folder, tree, puts = common.folder, commit.tree, commit.puts
+        keys = {path: folder + path.encode() for path in fact_revisions}
+        guarded, revisions = list(keys.values()), list(fact_revisions.values())
+        if tree.subtrees:
+            guarded, revisions = _without_covered(keys, commit)
         for record, revision in commit.record_revisions.items():
-            key = common.records.get(record) or self._record(common, record)
-            compares.append(Compare(key, "mod", "==", revision))
-            encoded.append(encode_revision(key, revision))
+            guarded.append(common.records.get(record) or self._record(common, record))
+            revisions.append(revision)
+        compares = common.compares + encode_revisions(guarded, revisions)
+        ranges: Sequence[KeyRange] = ()
         if not tree.is_empty:
-            others = tree_compares(tree, folder, commit.base_revision)
-            compares += others
-            encoded += map(encode_compare, others)
-        operations: list[Operation] = []
-        puts = []
-        for fact, value in zip(commit.puts, codec.encode_facts(commit.puts), strict=True):
-            key = keys.get(fact.path) or folder + fact.path.encode()
-            operations.append(_new(PutKey, (key, value, fact.lease)))
-            puts.append(encode_put(key, value, fact.lease))
-        return Txn(compares, operations, tuple(encoded), b"".join(puts), stack.project_id)
+            absent = [folder + path.encode() for path in tree.absent]
+            new = [keys.get(path) or folder + path.encode() for path in tree.empty]
+            ranges = [(key + b"/", key + b"0") for key in new]
+            compares += map(encode_absence, absent)
+            compares += starmap(encode_absence, ranges)
+            guarded += absent
+            if tree.subtrees:
+                subtrees = TreeGuards(subtrees=tree.subtrees)
+                others = tree_compares(subtrees, folder, commit.base_revision)
+                compares += map(encode_compare, others)
+                ranges += [(compare.key, compare.end) for compare in others]
+        written = [keys.get(put.path) or folder + put.path.encode() for put in puts]
+        values, leases = codec.encode_facts(puts), [put.lease for put in puts]
+        sent = SentFacts(stack.id, puts, values[0], values[-1]) if _is_known(commit) else None
+        message = encode_puts(zip(written, values, leases, strict=True))
+        guarded += common.compared
+        return FactTxn(compares, message, written, guarded, ranges, stack.project_id, sent)
 
     def _record(self, common: _Common, record: RecordKey) -> bytes:
         if len(common.records) >= _RECORDS:
@@ -108,8 +115,30 @@ class FactTxns:
         if len(self._stacks) >= _STACKS:
             self._stacks.clear()
         compares = stack_compares(stack, self._keys, store_id)
+        encoded, compared = [encode_compare(each) for each in compares], [c.key for c in compares]
         folder = self._keys.facts(stack.project_id, stack.id).start
-        encoded = [encode_compare(compare) for compare in compares]
-        common = _Common(stack, store_id, compares, encoded, folder, {})
+        common = _Common(stack, store_id, compared, encoded, folder, {})
         self._stacks[stack.id] = common
         return common
+
+
+def _without_covered(
+    keys: Mapping[str, bytes], commit: Transaction
+) -> tuple[list[bytes], list[int]]:
+    """Return the keys that are compared, and their revisions, besides those in guarded subtrees."""
+    revisions = commit.fact_revisions
+    found = [path for path, known in revisions.items() if known or not commit.tree.cover(path)]
+    return [keys[path] for path in found], [revisions[path] for path in found]
+
+
+def _is_known(commit: Transaction) -> bool:
+    """Return True if etcd will report the facts as they are: with the numbers that were planned.
+
+    It has these if the revisions before were compared.  Of a sensitive fact it has more than is shown.
+    """
+    revisions = commit.fact_revisions
+    for put in commit.puts:
+        before = revisions.get(put.path)
+        if before is None or put.sealed is not None or (not before) != (not put.created):
+            return False
+    return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from factstore.store.client import WatchStream
 from factstore.store.types import WatchEvent
@@ -40,15 +40,16 @@ class HistoryWatch:
             self.close()
             raise
 
-    def __iter__(self) -> Iterator[list[WatchEvent]]:
+    def __iter__(self) -> Iterator[Sequence[WatchEvent]]:
         """Yield until a stream ends, which raises what it raises."""
         try:
             while True:
                 until = self._starts[1] if len(self._starts) > 1 else math.inf
                 for events in self._streams[0]:
-                    if events[0].item.revision >= until:
+                    if until != math.inf and events[0].item.revision >= until:
                         break
                     yield events
+                    del events  # they keep all of the response that they came in
                 self._streams[0].close()
                 self._streams.popleft()
                 self._starts.popleft()

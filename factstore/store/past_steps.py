@@ -59,7 +59,9 @@ class PastStepsReader:
                 revision = events[0].item.revision
                 if revision > upto:
                     return
-                yield Step(revision, tuple(decoder.mutations(events)))
+                step = Step(revision, tuple(decoder.mutations(events)))
+                del events  # they keep all of the response that they came in
+                yield step
         finally:
             stream.close()
             self._stream = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from factstore.core.ports import Clock, CommitEnded, Visibility
 from factstore.store.commit_batch import Entry
 from factstore.store.commit_batcher import CommitBatcher
-from factstore.store.types import LeaseExpired, Txn
+from factstore.store.types import AnyTxn, LeaseExpired
 
 VISIBLE_SECONDS = 1.0
 """The most that an acknowledgement waits for the state; the write is durable."""
@@ -22,7 +22,7 @@ class BatchedCommit(Entry):
     def __init__(
         self,
         batcher: CommitBatcher,
-        txn: Txn,
+        txn: AnyTxn,
         deadline: float,
         ended: CommitEnded,
         visibility: Visibility,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from factstore.core.model.fact import Fact
 from factstore.core.model.quick_dataclass import quick_dataclass
 
 CHANNEL_OPTIONS = [
@@ -108,20 +108,19 @@ Operation = PutKey | DeleteKeys
 MESSAGE_BYTES = 64
 """About the bytes of a transaction in a batch, besides its compares and operations."""
 
+KeyRange = tuple[bytes, bytes]
+"""The keys from one up to another, without the latter."""
+
 
 @quick_dataclass(frozen=True, slots=True)
 class Txn:
     """Operations that are applied if all compares succeed.
 
-    :param encoded_compares: the parts of the message that state one compare each, if they are known.
-    :param encoded_operations: the part that states the operations; empty if it is not known.
     :param project_id: the project for which they are made; empty for the service itself.
     """
 
     compares: Sequence[Compare]
     operations: Sequence[Operation]
-    encoded_compares: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
-    encoded_operations: bytes = field(default=b"", compare=False, repr=False)
     project_id: str = ""
 
     @property
@@ -132,22 +131,88 @@ class Txn:
     @property
     def only_deletes(self) -> bool:
         """Return True if the transaction deletes keys and stores none."""
-        deletes = False
-        for operation in self.operations:
-            if type(operation) is PutKey:
-                return False
-            deletes = deletes or type(operation) is DeleteKeys
-        return deletes
+        return bool(self.operations) and self.first_put is None
+
+    @property
+    def deletes_range(self) -> bool:
+        """Return True if the transaction deletes all keys of a range."""
+        return any(type(o) is DeleteKeys and o.end for o in self.operations)
+
+    @property
+    def first_put(self) -> bytes | None:
+        """Return the first key that it stores, or None if it stores none."""
+        return next((o.key for o in self.operations if type(o) is PutKey), None)
+
+    @property
+    def written(self) -> Sequence[bytes]:
+        """Return the keys that it stores or deletes, apart from ranges."""
+        return [o.key for o in self.operations]
+
+    @property
+    def compared(self) -> Sequence[bytes]:
+        """Return the keys that it compares."""
+        return [c.key for c in self.compares if not c.end]
+
+    @property
+    def compared_ranges(self) -> Sequence[KeyRange]:
+        """Return the ranges of keys that it compares."""
+        return [(c.key, c.end) for c in self.compares if c.end]
 
     @property
     def bytes(self) -> int:
         """Return the approximate size of the request in bytes."""
-        if self.encoded_operations:
-            compares = sum(map(len, self.encoded_compares))
-            return compares + len(self.encoded_operations) + MESSAGE_BYTES
         keys = sum(len(compare.key) + len(compare.end) + 24 for compare in self.compares)
         puts = (len(o.key) + len(o.value) for o in self.operations if isinstance(o, PutKey))
         return keys + sum(puts) + MESSAGE_BYTES
+
+
+@quick_dataclass(frozen=True, slots=True, eq=False)
+class FactTxn:
+    """A :class:`Txn` that only stores facts, as the parts of its message.
+
+    :param compares: the parts of the message that state one compare each.
+    :param puts: the part that states all puts.
+    :param written: the keys that it stores.
+    :param compared: the keys that it compares.
+    :param facts: what etcd will report of it, if that is known.
+    """
+
+    compares: Sequence[bytes]
+    puts: bytes
+    written: Sequence[bytes]
+    compared: Sequence[bytes] = ()
+    compared_ranges: Sequence[KeyRange] = ()
+    project_id: str = ""
+    facts: SentFacts | None = None
+    only_deletes: ClassVar[bool] = False
+    deletes_range: ClassVar[bool] = False
+
+    @property
+    def size(self) -> int:
+        """Return the share of etcd's limit on compares and operations that the transaction needs."""
+        return max(len(self.compares), len(self.written))
+
+    @property
+    def first_put(self) -> bytes:
+        """Return the first key that it stores."""
+        return self.written[0]
+
+    @property
+    def bytes(self) -> int:
+        """Return the approximate size of the request in bytes."""
+        return sum(map(len, self.compares)) + len(self.puts) + MESSAGE_BYTES
+
+
+class SentFacts(NamedTuple):
+    """The facts that a transaction stores in a stack, with the first and the last value."""
+
+    stack_id: str
+    facts: Sequence[Fact]
+    first: bytes
+    last: bytes
+
+
+AnyTxn = Txn | FactTxn
 
 
 class WatchEvent(NamedTuple):

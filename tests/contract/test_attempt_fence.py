@@ -20,7 +20,7 @@ from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import EtcdClient
 from factstore.store.client.encoding import encode_compare, encode_operations
 from factstore.store.commit_batch import BATCH_SIZE, united
-from factstore.store.types import Compare, Credentials, Fence, Fenced, PutKey, Txn
+from factstore.store.types import Compare, Credentials, FactTxn, Fence, Fenced, PutKey, Txn
 from tests.contract.world import soon
 
 _numbers = itertools.count()
@@ -104,9 +104,9 @@ def test_the_largest_attempts_are_within_etcds_limit(
     assert succeeded == [True] * count
 
 
-def encoded(txn: Txn) -> Txn:
+def encoded(txn: Txn) -> FactTxn:
     compares = tuple(map(encode_compare, txn.compares))
-    return Txn(txn.compares, txn.operations, compares, encode_operations(txn.operations))
+    return FactTxn(compares, encode_operations(txn.operations), txn.written)
 
 
 @pytest.mark.parametrize("compares", [1, 2])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 
 import pytest
 
 from factstore.core.errors import Conflict, NotFound, PreconditionFailed
 from factstore.core.model.batch_plan import BatchPlan
-from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.fact import Delete, Fact, Put, Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ABSENT, ANY, EXISTS
 from factstore.core.operations.idempotency import Idempotency
@@ -28,6 +29,27 @@ def test_a_batch_is_one_revision_and_one_event(worker: Worker, scope: Scope) -> 
         (written.revision, ["fact.put a", "fact.put b/c", "fact.delete old"])
     ]
     assert worker.paths(scope) == ["a", "b/c"]
+
+
+def test_a_writer_has_its_facts_as_another_worker_loads_them(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    worker.put(scope, "first")
+    for text in ("one", "two"):
+        puts = [Put.of(f"a/b{n}", f"{text} {n}") for n in range(20)]
+        worker.facts.batch(scope, [*puts, Put.of(text, 1), Put.of("t", text, ttl=60)], [], author())
+        worker.put(scope, "first", text)
+    worker.facts.batch(scope, [Delete("a/b3")], [], author())
+    worker.facts.batch(scope, [Put.of("a/b3", "again"), Put.of("a/b4", "again")], [], author())
+    other = world.worker()
+    own, loaded = (each.store.refresh(soon()).contents(scope) for each in (worker, other))
+    assert own is not None
+    assert loaded is not None
+    assert len(own.facts) == len(loaded.facts) == 24
+    for mine, fact in zip(own.facts, loaded.facts, strict=True):
+        for each in fields(Fact):  # also those that do not count for equality
+            if each.name != "memo":
+                assert getattr(mine, each.name) == getattr(fact, each.name), each.name
 
 
 def test_a_batch_with_a_failed_guard_writes_nothing(worker: Worker, scope: Scope) -> None:

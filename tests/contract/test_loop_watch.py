@@ -53,7 +53,7 @@ def opened(loop: LoopClient, key: bytes, end: bytes = b"", start: int = 0) -> Lo
 
 def read(stream: WatchStream, revisions: int) -> list[list[WatchEvent]]:
     with gevent.Timeout(PATIENCE):
-        return list(islice(stream, revisions))
+        return [list(events) for events in islice(stream, revisions)]
 
 
 def end_of(stream: WatchStream) -> str:

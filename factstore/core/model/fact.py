@@ -154,15 +154,14 @@ class Fact:
             self.cause,
         )
 
-    def complete(self, revision: int, created: int, version: int, lease: int) -> Fact:
-        """Return the fact with what the store knows; only its writer may have it so far."""
+    def complete(self, revision: int) -> Fact:
+        """Return the fact as it was written at a revision; only its writer may have it so far."""
         if self.revision:
-            return self.stored(revision, created, version, lease)
+            return self.stored(revision, self.created or revision, self.version, self.lease)
         # Nobody else has seen the fact, so a copy would only cost time.
         self.revision = revision  # type: ignore[misc]
-        self.created = created  # type: ignore[misc]
-        self.version = version  # type: ignore[misc]
-        self.lease = lease  # type: ignore[misc]
+        if not self.created:
+            self.created = revision  # type: ignore[misc]
         return self
 
     def remember(self, key: str, text: str) -> None:

@@ -164,6 +164,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
             member=request.member,
             lease=lease,
             version=known.version + 1 if known else 1,
+            created=known.created if known else 0,
             sealed=request.sealed,
             readers=request.readers,
             cause=author.cause,

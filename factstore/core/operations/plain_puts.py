@@ -63,9 +63,10 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
             continue
         outcome: FactOutcome
         if known is None:
-            outcome, created_at, version = "created", now, 1
+            outcome, created_at, created_in, version = "created", now, 0, 1
         else:
-            outcome, created_at, version = "updated", known.created_at, known.version + 1
+            outcome, created_at, created_in = "updated", known.created_at, known.created
+            version = known.version + 1
         fact = Fact(
             path,
             put.text,
@@ -75,6 +76,7 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
             author.user_id,
             author.request_id,
             version=version,
+            created=created_in,
             cause=author.cause,
         )
         puts.append(fact)

@@ -20,6 +20,7 @@ from factstore.store.client.loop_client import LoopClient, is_patched
 from factstore.store.client.protobuf import key_value
 from factstore.store.client.watch_stream import GrpcWatch, WatchStream, watch_request
 from factstore.store.types import (
+    AnyTxn,
     Compacted,
     Credentials,
     Fence,
@@ -108,7 +109,7 @@ class EtcdClient(LeaseCalls):
         return answer.succeeded, answer.header.revision
 
     def transact_all(
-        self, txns: Sequence[Txn], deadline: float, fence: Fence
+        self, txns: Sequence[AnyTxn], deadline: float, fence: Fence
     ) -> tuple[list[bool], int]:
         """Send transactions as one attempt; return which of them succeeded, and the revision.
 

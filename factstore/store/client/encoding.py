@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from factstore.store.types import Compare, DeleteKeys, Fence, Operation, PutKey, Txn
+from factstore.store.types import (
+    AnyTxn,
+    Compare,
+    DeleteKeys,
+    FactTxn,
+    Fence,
+    Operation,
+    PutKey,
+)
 
 TXN = "/etcdserverpb.KV/Txn"
 """The call that receives these messages."""
@@ -22,14 +30,15 @@ _COMPARE_KEY, _COMPARE_END = b"\x1a", b"\x82\x04"
 _RESULTS = {"==": b"", "<": b"\x08\x02"}
 _TARGETS = {"create": b"\x10\x01", "mod": b"\x10\x02", "value": b"\x10\x03"}
 _MOD_OF_KEY = _TARGETS["mod"] + _COMPARE_KEY
+_CREATE_OF_KEY, _NEVER = _TARGETS["create"] + _COMPARE_KEY, b"\x28\x00"
 _REVISION_BYTES = len(_MOD_OF_KEY) + 2  # of a compare, besides its key and its revision
 _OPERANDS = {"create": b"\x28", "mod": b"\x30", "value": b"\x3a"}
 
 
-def encode_transaction(txn: Txn) -> bytes:
+def encode_transaction(txn: AnyTxn) -> bytes:
     """Return a request that applies all operations if all compares succeed."""
-    if txn.encoded_operations:
-        return b"".join((*txn.encoded_compares, txn.encoded_operations))
+    if isinstance(txn, FactTxn):
+        return b"".join((*txn.compares, txn.puts))
     return encode_compares(txn.compares) + encode_operations(txn.operations)
 
 
@@ -48,33 +57,52 @@ def encode_operations(operations: Iterable[Operation]) -> bytes:
     return b"".join([_SUCCESS + _sized(_operation(operation)) for operation in operations])
 
 
-def encode_revision(key: bytes, revision: int) -> bytes:
-    """Return the part of a request that states a compare of a key's revision."""
-    number = _VARINTS[revision] if revision < _KNOWN else _kept_varint(revision)
-    size = len(key)
-    whole = size + len(number) + _REVISION_BYTES
-    if whole < _KNOWN - 1:
-        length = _VARINTS[whole + (size > 127)]
-        return b"".join((_COMPARE, length, _MOD_OF_KEY, _VARINTS[size], key, b"\x30", number))
-    compare = b"%b%b%b\x30%b" % (_MOD_OF_KEY, _varint(size), key, number)
+def encode_revisions(keys: Iterable[bytes], revisions: Iterable[int]) -> list[bytes]:
+    """Return the parts of a request that state compares of the revisions of keys."""
+    parts, known = [], _VARINTS
+    for key, revision in zip(keys, revisions, strict=True):
+        size = len(key)
+        number = known[revision] if revision < _KNOWN else _kept_varint(revision)
+        whole = size + len(number) + _REVISION_BYTES
+        if whole < _KNOWN - 1:
+            length = known[whole + (size > 127)]
+            parts.append(
+                b"".join((_COMPARE, length, _MOD_OF_KEY, known[size], key, b"\x30", number))
+            )
+        else:
+            compare = b"%b%b%b\x30%b" % (_MOD_OF_KEY, _varint(size), key, number)
+            parts.append(_COMPARE + _sized(compare))
+    return parts
+
+
+def encode_absence(key: bytes, end: bytes = b"") -> bytes:
+    """Return the part of a request that states that a key or a range does not exist."""
+    compare = b"%b%b%b%b" % (_CREATE_OF_KEY, _varint(len(key)), key, _NEVER)
+    if end:
+        compare = b"%b%b%b%b" % (compare, _COMPARE_END, _varint(len(end)), end)
     return b"%b%b%b" % (_COMPARE, _varint(len(compare)), compare)
 
 
-def encode_put(key: bytes, value: bytes, lease: int = 0) -> bytes:
-    """Return the part of a request that states a put."""
-    key_size, value_size, own_lease = _varint(len(key)), _varint(len(value)), b""
-    whole = 2 + len(key_size) + len(key) + len(value_size) + len(value)
-    if lease:
-        own_lease = _LEASE + _varint(lease)
-        whole += len(own_lease)
-    size = _varint(whole)
-    around = _varint(1 + len(size) + whole)
-    return b"".join(
-        (_SUCCESS, around, _PUT, size, _KEY, key_size, key, _SECOND, value_size, value, own_lease)
-    )
+def encode_puts(puts: Iterable[tuple[bytes, bytes, int]]) -> bytes:
+    """Return the part of a request that states puts.
+
+    :param puts: the key, the value and the lease of each.
+    """
+    parts: list[bytes] = []
+    known = _VARINTS
+    for key, value, lease in puts:
+        k, v = len(key), len(value)
+        if not lease and k + v < _SMALL:
+            whole = k + v + 4 + (k > 127) + (v > 127)
+            around = known[whole + 2 + (whole > 127)]
+            parts += (_SUCCESS, around, _PUT, known[whole], _KEY, known[k], key, _SECOND, known[v])
+            parts.append(value)
+        else:
+            parts += (_SUCCESS, _sized(_operation(PutKey(key, value, lease))))
+    return b"".join(parts)
 
 
-def encode_attempt(txns: Sequence[Txn], fence: Fence) -> bytes:
+def encode_attempt(txns: Sequence[AnyTxn], fence: Fence) -> bytes:
     """Return a request with transactions, which applies none of them once their fence was raised.
 
     In that case the response contains the key of the fence.
@@ -92,24 +120,23 @@ def encode_attempt(txns: Sequence[Txn], fence: Fence) -> bytes:
     # etcd does not count nested puts, and would store them beyond its quota.  It counts this one, which
     # is never carried out, because a request without compares always succeeds.
     for txn in txns:
-        for operation in txn.operations:
-            if isinstance(operation, PutKey):
-                counted = _operation(PutKey(operation.key, b""))
-                return b"".join([fenced, _FAILURE, _sized(counted)])
+        if txn.first_put is not None:
+            counted = _operation(PutKey(txn.first_put, b""))
+            return b"".join([fenced, _FAILURE, _sized(counted)])
     return fenced
 
 
 def encode_raising(fence: Fence) -> bytes:
     """Return a request that raises a fence, unless it was raised, and then reads its key."""
     begin, end = _fence(fence)
-    return b"%b%b%b" % (begin, encode_put(fence.key, b""), end)
+    return b"%b%b%b" % (begin, encode_puts([(fence.key, b"", 0)]), end)
 
 
 @lru_cache(16)
 def _fence(fence: Fence) -> tuple[bytes, bytes]:
     """Return the compare of a fence, and the operation of a request whose compares fail."""
     read = _RANGE + _sized(_field(_KEY, fence.key))
-    return encode_revision(*fence), _FAILURE + _sized(read)
+    return b"".join(encode_revisions((fence.key,), (fence.revision,))), _FAILURE + _sized(read)
 
 
 def _compare(compare: Compare) -> bytes:
@@ -167,4 +194,5 @@ def _make_varint(number: int) -> bytes:
 _kept_varint = lru_cache(4096)(_make_varint)
 
 _KNOWN = 1024
+_SMALL = _KNOWN - 16  # a put's key and value together, so that all its lengths are known
 _VARINTS = [_make_varint(number) for number in range(_KNOWN)]

@@ -17,7 +17,7 @@ from factstore.store.client.leases import KEEP_ALIVE, RENEWALS, renewal, renewed
 from factstore.store.client.patience import READ_SECONDS, WRITE_SECONDS, Patience
 from factstore.store.client.protobuf import key_value
 from factstore.store.client.watch_stream import NEEDS_LEADER, WATCH, watch_request
-from factstore.store.types import Credentials, Fence, Fenced, RangeResult, Txn
+from factstore.store.types import AnyTxn, Credentials, Fence, Fenced, RangeResult
 
 if TYPE_CHECKING:
     from factstore.store.client.loop_calls import LoopCalls
@@ -120,7 +120,7 @@ class LoopClient:
 
     def transact_all(
         self,
-        txns: Sequence[Txn],
+        txns: Sequence[AnyTxn],
         deadline: float,
         fence: Fence,
         ended: Callable[[tuple[list[bool], int] | Failure | Fenced], object],

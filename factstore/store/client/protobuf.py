@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from factstore.store.types import KeyValue, WatchEvent
@@ -19,19 +20,54 @@ def key_value(kv: Any) -> KeyValue:
     )
 
 
-def revisions(events: Iterable[Any]) -> Iterator[list[WatchEvent]]:
-    """Yield the events of a watch, those of each revision together."""
-    found: list[WatchEvent] = []
-    current = 0
-    for event in events:
-        kv = event.kv
-        revision = kv.mod_revision
-        if revision != current:
-            if found:
-                yield found
-                found = []
-            current = revision
-        item = (kv.key, kv.value, kv.create_revision, revision, kv.version, kv.lease)
-        found.append(_new(WatchEvent, (_new(KeyValue, item), event.type == 1)))
-    if found:
-        yield found
+class RevisionEvents(Sequence[WatchEvent]):
+    """The events of one revision, each of which is converted when it is read.
+
+    :param events: those of a response.
+    :param start: the number of the first one of the revision.
+    :param end: the number of the first one after it.
+    """
+
+    __slots__ = ("_end", "_events", "_start")
+
+    def __init__(self, events: Sequence[Any], start: int, end: int) -> None:
+        self._events = events
+        self._start = start
+        self._end = end
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def __getitem__(self, at: Any) -> Any:
+        at += self._start
+        if at >= self._end:
+            raise IndexError(at)
+        return _watch_event(self._events[at])
+
+    def __iter__(self) -> Iterator[WatchEvent]:
+        return map(_watch_event, self._events[self._start : self._end])
+
+
+def _watch_event(event: Any) -> WatchEvent:
+    return _new(WatchEvent, (key_value(event.kv), event.type == 1))
+
+
+def revisions(events: Sequence[Any]) -> Iterator[RevisionEvents]:
+    """Yield the events of a response to a watch, those of each revision together."""
+    start, count = 0, len(events)
+    while start < count:
+        end = _end(events, start, count)
+        yield RevisionEvents(events, start, end)
+        start = end
+
+
+def _end(events: Sequence[Any], start: int, count: int) -> int:
+    """Return the number of the first event after the revision of one, which often has few or all."""
+    revision, step = events[start].kv.mod_revision, 1
+    if events[-1].kv.mod_revision == revision:
+        return count
+    while (end := start + step) < count and events[end].kv.mod_revision == revision:
+        start, step = end, 2 * step
+    return bisect_left(
+        events, True, start + 1, min(end, count), key=lambda each: each.kv.mod_revision != revision
+    )

@@ -39,7 +39,7 @@ class WatchStream(ABC):
         self._forget_token = forget_token
         self.closed = False
 
-    def __iter__(self) -> Iterator[list[WatchEvent]]:
+    def __iter__(self) -> Iterator[Sequence[WatchEvent]]:
         """Yield until the stream ends.
 
         :raises Compacted: etcd has compacted the start revision.

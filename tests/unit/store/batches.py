@@ -9,13 +9,13 @@ from queue import SimpleQueue
 
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.batch_calls import BatchEnded
-from factstore.store.commit_batch import (
-    Entry,
-    WaitingEntries,
-)
+from factstore.store.client.encoding import encode_compare, encode_operations
+from factstore.store.commit_batch import Entry, WaitingEntries
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.types import (
+    AnyTxn,
     Compare,
+    FactTxn,
     Fence,
     Fenced,
     PutKey,
@@ -45,18 +45,24 @@ def fence() -> AttemptFence:
     return AttemptFence(b"fences/0", lambda known, deadline: known.revision)
 
 
-def entry(txn: Txn) -> Entry:
+def fact_txn(txn: Txn) -> FactTxn:
+    """Return the same transaction as its message."""
+    compares, puts = list(map(encode_compare, txn.compares)), encode_operations(txn.operations)
+    return FactTxn(compares, puts, txn.written, txn.compared, txn.compared_ranges)
+
+
+def entry(txn: AnyTxn) -> Entry:
     return Entry(txn, time.monotonic() + 10, lambda: None)
 
 
-def taken(*txns: Txn) -> tuple[list[Txn], list[Txn]]:
+def taken(*txns: AnyTxn) -> tuple[list[AnyTxn], list[AnyTxn]]:
     """Return the first batch, and the transactions that remain for later batches."""
     waiting = waiting_entries(*txns)
     batch = [each.txn for each in waiting.next_batch()]
     return batch, [each.txn for each in waiting.take_all()]
 
 
-def waiting_entries(*txns: Txn) -> WaitingEntries:
+def waiting_entries(*txns: AnyTxn) -> WaitingEntries:
     waiting = WaitingEntries()
     for each in txns:
         waiting.add(entry(each))
@@ -75,14 +81,14 @@ class Loop:
     def __init__(self) -> None:
         self.open = True
         self.deferred: list[Callable[[], object]] = []
-        self.batches: list[tuple[list[Txn], BatchEnded]] = []
+        self.batches: list[tuple[list[AnyTxn], BatchEnded]] = []
         self.fences: list[int] = []
 
     def defer(self, call: Callable[[], object]) -> None:
         self.deferred.append(call)
 
     def transact_all(
-        self, txns: Sequence[Txn], deadline: float, fence: Fence, ended: BatchEnded
+        self, txns: Sequence[AnyTxn], deadline: float, fence: Fence, ended: BatchEnded
     ) -> bool:
         if self.open:
             self.batches.append((list(txns), ended))
@@ -98,11 +104,11 @@ class Written:
     """The entries that ended, and the transactions that the thread sent."""
 
     ended: list[Entry] = field(default_factory=list)
-    sent: SimpleQueue[Txn] = field(default_factory=SimpleQueue)
+    sent: SimpleQueue[AnyTxn] = field(default_factory=SimpleQueue)
     raised: int = 0
 
     def transact_all(
-        self, txns: Sequence[Txn], deadline: float, fence: Fence
+        self, txns: Sequence[AnyTxn], deadline: float, fence: Fence
     ) -> tuple[list[bool], int]:
         if fence.revision < self.raised:
             raise Fenced(self.raised)
@@ -114,7 +120,7 @@ class Written:
 class Noted(Entry):
     """An entry that is noted when it ends."""
 
-    def __init__(self, txn: Txn, written: Written) -> None:
+    def __init__(self, txn: AnyTxn, written: Written) -> None:
         super().__init__(txn, time.monotonic() + 10, lambda: written.ended.append(self))
 
 

@@ -18,7 +18,15 @@ from factstore.store.types import (
     PutKey,
     Txn,
 )
-from tests.unit.store.batches import creation, entry, of_project, put, taken, waiting_entries
+from tests.unit.store.batches import (
+    creation,
+    entry,
+    fact_txn,
+    of_project,
+    put,
+    taken,
+    waiting_entries,
+)
 
 KEYS = [b"a", b"a/b", b"a/b/c", b"a0", b"b", b"record"]
 
@@ -150,7 +158,9 @@ txns = st.builds(
         ).filter(lambda compare: not compare.end or compare.key < compare.end),
         max_size=3,
     ),
-    st.lists(st.builds(PutKey, st.sampled_from(KEYS), st.just(b"v")), min_size=1, max_size=2),
+    st.lists(
+        st.builds(PutKey, st.sampled_from(KEYS), st.just(b"v"), st.just(0)), min_size=1, max_size=2
+    ),
 )
 
 
@@ -172,11 +182,11 @@ def test_no_transaction_of_a_batch_touches_keys_that_another_guards_or_writes(
                     assert not compare.key <= key < end
 
 
-@given(st.lists(txns, max_size=8), txns)
-def test_conflicts_are_those_of_a_naive_check(batch: list[Txn], new: Txn) -> None:
+@given(st.lists(txns, max_size=8), txns, st.booleans())
+def test_conflicts_are_those_of_a_naive_check(batch: list[Txn], new: Txn, facts: bool) -> None:
     conflicts = ConflictSet()
     for txn in batch:
-        conflicts.add(txn)
+        conflicts.add(fact_txn(txn) if facts else txn)
     ranges = [(c.key, c.end or c.key + b"\0") for txn in batch for c in txn.compares]
     written = [o.key for txn in batch for o in txn.operations]
     naive = any(
@@ -184,3 +194,4 @@ def test_conflicts_are_those_of_a_naive_check(batch: list[Txn], new: Txn) -> Non
         for o in new.operations
     ) or any(c.key <= key < (c.end or c.key + b"\0") for c in new.compares for key in written)
     assert conflicts.conflicts_with(new) == naive
+    assert conflicts.conflicts_with(fact_txn(new)) == naive

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,10 +88,35 @@ def test_a_transaction_is_the_same_either_way_or_none(
         if found is None:
             continue
         long = Txn(compares_for(commit, KEYS, life), operations_for(commit, KEYS))
-        assert list(found.compares) == list(long.compares)
-        assert list(found.operations) == list(long.operations)
-        message = rpc.TxnRequest.FromString(encode_transaction(found))
-        assert message == rpc.TxnRequest.FromString(encode_transaction(long))
+        both = [rpc.TxnRequest.FromString(encode_transaction(each)) for each in (found, long)]
+        assert both[0] == both[1]
+        each = [rpc.TxnRequest.FromString(compare).compare for compare in found.compares]
+        assert [list(one) for one in each] == [[one] for one in both[1].compare]
+        for name in ("written", "compared", "compared_ranges"):
+            assert sorted(getattr(found, name)) == sorted(getattr(long, name)), name
+        assert (found.size, found.first_put) == (long.size, long.first_put)
+
+
+@pytest.mark.parametrize(
+    ("revision", "fields", "known"),
+    [
+        (0, {}, True),
+        (7, {"version": 2, "created": 5}, True),
+        (7, {"version": 2}, False),
+        (None, {}, False),
+        (0, {"sealed": "xyz", "text": "null"}, False),
+    ],
+)
+def test_facts_are_known_in_advance_if_their_revisions_are_compared(
+    revision: int | None, fields: dict[str, object], known: bool
+) -> None:
+    put = fact("a", 1, **fields)  # type: ignore[arg-type]
+    revisions = {} if revision is None else {"a": revision}
+    made = FactTxns(KEYS).make(
+        Transaction(stack(created=5), 30, puts=(put,), fact_revisions=revisions), b"life"
+    )
+    assert made is not None
+    assert (made.facts is not None) == known
 
 
 def test_what_the_writes_of_a_stack_have_in_common_is_made_again_for_another_stack() -> None:

@@ -13,12 +13,22 @@ from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import Failure
 from factstore.store.client import messages as rpc
-from factstore.store.client.encoding import encode_compare, encode_operations, encode_transaction
+from factstore.store.client.encoding import encode_transaction
 from factstore.store.commit_batch import BATCH_SIZE, SHARE, Entry, united
 from factstore.store.commit_batcher import APART, ATTEMPTS, CommitBatcher
-from factstore.store.types import Compare, Fence, Fenced, PutKey, Txn
+from factstore.store.types import Compare, FactTxn, Fence, Fenced, PutKey, Txn
 from tests.eventually import eventually
-from tests.unit.store.batches import Clock, Loop, Noted, Written, fence, of_project, put, send
+from tests.unit.store.batches import (
+    Clock,
+    Loop,
+    Noted,
+    Written,
+    fact_txn,
+    fence,
+    of_project,
+    put,
+    send,
+)
 
 
 @pytest.fixture
@@ -307,11 +317,9 @@ def test_a_batch_in_the_loop_ends_before_the_batcher_stops(loop: Loop, written: 
 
 
 def plain(key: bytes) -> Txn:
-    """Return the put of a fact, whose message is known."""
+    """Return the put of a fact."""
     compares = (Compare(b"epoch", "value", "==", b"one"), Compare(key, "mod", "==", 7))
-    operation = PutKey(key, b"v")
-    encoded = tuple(map(encode_compare, compares))
-    return Txn(compares, (operation,), encoded, encode_operations((operation,)))
+    return Txn(compares, (PutKey(key, b"v"),))
 
 
 def message(*txns: Txn) -> rpc.TxnRequest:
@@ -325,12 +333,13 @@ def message(*txns: Txn) -> rpc.TxnRequest:
 def test_writes_of_facts_are_sent_as_one_first_and_apart_if_one_of_them_fails(
     batcher: CommitBatcher, loop: Loop, written: Written, succeeds: bool
 ) -> None:
-    txns = [plain(b"a"), plain(b"b"), plain(b"c")]
+    plain_txns = [plain(b"a"), plain(b"b"), plain(b"c")]
+    txns = list(map(fact_txn, plain_txns))
     for txn in txns:
         batcher.send(Noted(txn, written))
     loop.turn()
     ((together,), ended) = loop.batches.pop()
-    assert rpc.TxnRequest.FromString(encode_transaction(together)) == message(*txns)
+    assert rpc.TxnRequest.FromString(encode_transaction(together)) == message(*plain_txns)
     ended(([succeeds], 7))
     if not succeeds:
         assert written.ended == []
@@ -357,7 +366,7 @@ def test_writes_of_facts_are_sent_as_one_first_and_apart_if_one_of_them_fails(
 def test_writes_that_are_sent_as_one_have_the_outcome_of_any_batch_if_it_fails(
     batcher: CommitBatcher, loop: Loop, written: Written, outcome: Failure | Fenced
 ) -> None:
-    txns = [plain(b"a"), plain(b"b")]
+    txns = [fact_txn(plain(b"a")), fact_txn(plain(b"b"))]
     for txn in txns:
         batcher.send(Noted(txn, written))
     loop.turn()
@@ -373,12 +382,14 @@ def test_writes_that_are_sent_as_one_have_the_outcome_of_any_batch_if_it_fails(
 
 
 def test_only_what_fits_in_a_transaction_and_stores_facts_is_united() -> None:
-    fitting = [plain(b"%d" % number) for number in range(BATCH_SIZE - 1)]  # and the common compare
+    fitting = [
+        fact_txn(plain(b"%d" % number)) for number in range(BATCH_SIZE - 1)
+    ]  # and the common compare
     found = united(fitting)
     assert found is not None
-    assert len(found.encoded_compares) == BATCH_SIZE
-    assert united([*fitting, plain(b"more")]) is None
+    assert len(found.compares) == BATCH_SIZE
+    assert united([*fitting, fact_txn(plain(b"more"))]) is None
     assert united([fitting[0], put(b"other")]) is None
-    both = Txn((), (PutKey(b"k", b"v"),) * BATCH_SIZE, (), b"encoded")
+    both = FactTxn((), b"encoded", [b"k"] * BATCH_SIZE)
     assert united([both]) is not None
-    assert united([both, plain(b"a")]) is None
+    assert united([both, fact_txn(plain(b"a"))]) is None
