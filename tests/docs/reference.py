@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import yaml
 SOURCE = Path(__file__).parents[2] / "api-ref" / "source"
 SAMPLES = SOURCE / "samples"
 CHAPTERS = sorted(SOURCE.glob("*.inc"))
-PARAMETERS: dict[str, dict[str, Any]] = yaml.safe_load((SOURCE / "parameters.yaml").read_text())
-STATUSES: dict[int, dict[str, str]] = yaml.safe_load((SOURCE / "http-status.yaml").read_text())
+PARAMETERS: dict[str, dict[str, Any]] = yaml.load(
+    (SOURCE / "parameters.yaml").read_text(), yaml.CSafeLoader
+)
+STATUSES: dict[int, dict[str, str]] = yaml.load(
+    (SOURCE / "http-status.yaml").read_text(), yaml.CSafeLoader
+)
 
 JSON = "application/json"
 PREFIX = "contextualization."
@@ -70,6 +75,7 @@ def named_parameters(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^   - (\D[\w.-]*): (\w+)$", text, re.MULTILINE)
 
 
+@cache
 def calls() -> dict[str, Call]:
     """Return all calls of the reference, by names such as ``GET /v1/stacks``."""
     found = {}

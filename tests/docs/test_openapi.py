@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
@@ -17,9 +18,6 @@ from tests.docs import reference
 from tests.docs.reference import PREFIX, SAMPLES, SOURCE, Call, Operation
 from tests.structure.application import documented
 
-DOCUMENT = documented()
-CALLS = reference.calls()
-OPERATIONS = reference.operations(DOCUMENT)
 ITSELF = "GET /v1/openapi.json"
 """Has no sample, because its response is the document that is compared here."""
 
@@ -27,27 +25,33 @@ ITSELF = "GET /v1/openapi.json"
 Test = Callable[[str, Call, Operation], None]
 
 
+@cache
+def described() -> dict[str, Operation]:
+    """Return the operations of the document, when a test needs them: the application takes seconds."""
+    return reference.operations(documented())
+
+
 def for_every_call(test: Test) -> Callable[[], None]:
     """Return a test that tries all calls, and names each one for which an assertion fails."""
 
     def test_of_all() -> None:
         with cases() as case:
-            for name in sorted(OPERATIONS):
+            for name in sorted(described()):
                 with case(name):
-                    test(name, CALLS[name], OPERATIONS[name])
+                    test(name, reference.calls()[name], described()[name])
 
     test_of_all.__name__, test_of_all.__doc__ = test.__name__, test.__doc__
     return test_of_all
 
 
 def complaints(schema: dict[str, Any], sample: object) -> list[str]:
-    whole = {**schema, "components": DOCUMENT["components"]}
+    whole = {**schema, "components": documented()["components"]}
     validator = OAS31Validator(whole, format_checker=oas31_format_checker)
     return [error.message for error in validator.iter_errors(sample)]
 
 
 def test_the_reference_and_the_document_describe_the_same_calls() -> None:
-    assert CALLS.keys() == OPERATIONS.keys()
+    assert reference.calls().keys() == described().keys()
 
 
 @for_every_call
@@ -126,7 +130,10 @@ def test_response_fields_are_the_same(name: str, call: Call, operation: Operatio
 def test_a_field_inside_a_field_is_explained(name: str, call: Call, operation: Operation) -> None:
     explained = call.parameters("Response", "body") | call.parameters("Request", "body")
     explained |= call.words()
-    for other, call_of_one in CALLS.items():  # the reference says "as Show fact shows it"
+    for (
+        other,
+        call_of_one,
+    ) in reference.calls().items():  # the reference says "as Show fact shows it"
         if re.fullmatch(r"GET /v1/(stacks/{stack}(/\w+/{\w+})?|subscriptions/{\w+})", other):
             explained |= call_of_one.parameters("Response", "body") | call_of_one.words()
     explained |= {field.rpartition(".")[2] for field in explained}
@@ -171,7 +178,7 @@ def test_a_body_has_an_example_that_obeys_its_schema(
 
 def test_the_sample_of_an_error_obeys_the_schema_of_its_answer() -> None:
     sample = json.loads((SAMPLES / "error-response.json").read_text())
-    put = OPERATIONS["PUT /v1/stacks/{stack}/facts/{path}"].responses()
+    put = described()["PUT /v1/stacks/{stack}/facts/{path}"].responses()
     assert complaints(put[412]["content"][JSON]["schema"], sample) == []
     assert complaints(put[409]["content"][PROBLEM]["schema"], sample) != []
 
@@ -189,14 +196,14 @@ def test_a_refusal_has_the_one_form_and_its_codes_and_their_status(
             continue
         assert list(answer["content"]) == [JSON, PROBLEM]
         form, values = answer["content"][JSON]["schema"]["allOf"]
-        assert operation.resolve(form) == DOCUMENT["components"]["schemas"]["Error"]
+        assert operation.resolve(form) == documented()["components"]["schemas"]["Error"]
         enumerated = values["properties"]["errors"]["items"]["properties"]["code"]["enum"]
         assert set(enumerated) == {PREFIX + code for code in codes}
 
 
 def test_every_code_may_be_behind_some_answer() -> None:
     named = set().union(
-        *(codes for operation in OPERATIONS.values() for codes in operation.codes().values())
+        *(codes for operation in described().values() for codes in operation.codes().values())
     )
     # Calls do not use other methods or malformed HTTP, and no code stands for its class alone.
     assert STATUS.keys() - named == {"method_not_allowed", "http_invalid", "conflict"}
@@ -206,7 +213,7 @@ def test_headers_of_every_call_and_of_refusals_are_in_the_reference() -> None:
     text = (SOURCE / "index.rst").read_text() + (SOURCE / "errors.inc").read_text()
     sent = {
         header
-        for operation in OPERATIONS.values()
+        for operation in described().values()
         for answer in operation.responses().values()
         for header in answer["headers"]
     }
@@ -218,7 +225,7 @@ def test_headers_of_every_call_and_of_refusals_are_in_the_reference() -> None:
 def _parameters() -> list[tuple[str, dict[str, Any]]]:
     return [
         (name, reference.PARAMETERS[key])
-        for call in CALLS.values()
+        for call in reference.calls().values()
         for name, key in reference.named_parameters(call.text)
     ]
 
@@ -255,7 +262,7 @@ def test_every_operation_that_stores_a_value_lists_the_code_of_one_that_is_too_l
     }
     listing = {
         f"{method.upper()} {path}"
-        for path, operations in DOCUMENT["paths"].items()
+        for path, operations in documented()["paths"].items()
         for method, operation in operations.items()
         if "value_too_large" in json.dumps(operation)
     }
@@ -271,7 +278,9 @@ def test_every_whole_number_of_a_request_has_documented_bounds() -> None:
                 search(each, place)
         elif isinstance(schema, dict):
             if "$ref" in schema:
-                search(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]], place)
+                search(
+                    documented()["components"]["schemas"][schema["$ref"].rpartition("/")[2]], place
+                )
             kind = schema.get("type")
             is_integer = kind == "integer" or (isinstance(kind, list) and "integer" in kind)
             if is_integer and not {"minimum", "maximum"} <= schema.keys():
@@ -281,7 +290,7 @@ def test_every_whole_number_of_a_request_has_documented_bounds() -> None:
             for name in ("items", "allOf", "anyOf", "oneOf", "additionalProperties"):
                 search(schema.get(name), place)
 
-    for path, operations in DOCUMENT["paths"].items():
+    for path, operations in documented()["paths"].items():
         for method, operation in operations.items():
             if method == "parameters":
                 continue

@@ -102,15 +102,11 @@ def mounted() -> set[Operation]:
     return {("GET", path) for path in app.mounts}
 
 
-def documented() -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    found: dict[str, Any] = json.loads(_document())
-    return found
-
-
 @cache
-def _document() -> bytes:
-    return application().test_client().get(DOCUMENT).data
+def documented() -> dict[str, Any]:
+    """Return the OpenAPI document, which all tests share."""
+    found: dict[str, Any] = application().test_client().get(DOCUMENT).get_json()
+    return found
 
 
 def call(app: Flask, operation: Operation, query: str = "") -> int:
@@ -145,6 +141,7 @@ def respond(
     )
 
 
+@cache
 def body_of(operation: Operation) -> Any:
     """Return a body for an operation that takes one."""
     if operation in BODIES:

@@ -25,7 +25,6 @@ from tests.structure.application import (
     respond,
 )
 
-WITH_BODY = sorted(o for o in operations() if o[0] in ("PUT", "POST", "PATCH"))
 SIGNAL = "/signal"
 FACT = ("PUT", "/v1/stacks/{stack}/facts/{path}")
 """An empty text is a value; without a type, the body is missing."""
@@ -37,13 +36,14 @@ HOOK_SIGNALS = [
 """Signals with the outputs of hooks, whose names are free."""
 
 
-def _needs_body(operation: Operation) -> bool:
+def with_body() -> list[Operation]:
+    return sorted(each for each in operations() if each[0] in ("PUT", "POST", "PATCH"))
+
+
+def needs_body(operation: Operation) -> bool:
     method, path = operation
     body = documented()["paths"][path][method.lower()].get("requestBody", {})
     return bool(body.get("required")) or operation == FACT
-
-
-WITHOUT_BODY = [operation for operation in WITH_BODY if not _needs_body(operation)]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_json_is_acceptable_with_parameters_and_in_an_empty_list(app: Flask, acc
 @pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "utf-7", "unknown"])
 def test_a_body_in_another_charset_is_refused(app: Flask, charset: str) -> None:
     with cases() as case:
-        for operation in WITH_BODY:
+        for operation in with_body():
             with case(operation):
                 kind = f"application/json; charset={charset}"
                 answer = respond(app, operation, headers={"Content-Type": kind})
@@ -90,13 +90,14 @@ def test_a_body_in_another_charset_is_refused(app: Flask, charset: str) -> None:
 )
 def test_an_empty_body_of_any_type_is_none(app: Flask, content_type: str) -> None:
     """Many clients declare a type although they send nothing."""
+    without_body = [operation for operation in with_body() if not needs_body(operation)]
     with cases() as case:
-        for operation in WITHOUT_BODY:
+        for operation in without_body:
             with case(operation):
                 headers = {"Content-Type": content_type}
                 answer = respond(app, operation, headers=headers, body=b"")
                 assert answer.status_code == 404, answer.get_data(as_text=True)
-    assert ("POST", "/v1/subscriptions/{subscription}/test") in WITHOUT_BODY
+    assert ("POST", "/v1/subscriptions/{subscription}/test") in without_body
 
 
 def test_an_unknown_query_parameter_is_refused_with_the_known_ones(app: Flask) -> None:
@@ -123,7 +124,7 @@ def query_parameters(operation: Operation) -> list[str]:
 
 def test_an_unknown_field_is_refused_with_the_known_ones(app: Flask) -> None:
     with cases() as case:
-        for operation in set(WITH_BODY) - {VENDORDATA, *HOOK_SIGNALS}:
+        for operation in set(with_body()) - {VENDORDATA, *HOOK_SIGNALS}:
             with case(operation):
                 body = {**body_of(operation), "invented": 1}
                 answer = respond(app, operation, body=body)

@@ -7,8 +7,6 @@ from http import HTTPStatus
 from typing import Any
 from unittest.mock import Mock
 
-import pytest
-from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from oslo_policy.policy import DocumentedRuleDefault
 
@@ -21,6 +19,7 @@ from factstore.policies import facts, list_rules
 from factstore.wsgi.auth import PUBLIC_PATHS
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.middleware.throttle import is_heartbeat
+from tests.cases import cases
 from tests.structure.application import (
     DOCUMENT,
     PUBLIC,
@@ -118,30 +117,23 @@ def test_a_description_wraps_no_view() -> None:
         assert describe(view) is view
 
 
-@pytest.fixture(scope="module")
-def refusing() -> tuple[Flask, list[str]]:
-    """An application that refuses everything, and the rules that it asked for."""
+def test_every_route_but_the_public_ones_asks_policy() -> None:
     asked: list[str] = []
 
-    def decide(rule: str) -> bool:
+    def refuse(rule: str) -> bool:
         asked.append(rule)
         return False
 
-    return application(decide), asked
-
-
-@pytest.mark.parametrize("operation", sorted(operations()), ids=" ".join)
-def test_every_route_but_the_public_ones_asks_policy(
-    operation: Operation, refusing: tuple[Flask, list[str]]
-) -> None:
-    app, asked = refusing
-    asked.clear()
-    status = call(app, operation)
-    if operation in PUBLIC:
-        assert (status, asked) == (HTTPStatus.OK, [])
-    else:
-        assert status == HTTPStatus.FORBIDDEN
-        assert len(asked) == 1
+    app = application(refuse)
+    with cases() as case:
+        for operation in sorted(operations()):
+            asked.clear()
+            with case(operation):
+                status = call(app, operation)
+                if operation in PUBLIC:
+                    assert (status, asked) == (HTTPStatus.OK, [])
+                else:
+                    assert (status, len(asked)) == (HTTPStatus.FORBIDDEN, 1)
 
 
 def test_every_rule_is_asked_for_exactly_the_operations_it_names() -> None:
