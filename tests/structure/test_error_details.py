@@ -16,26 +16,21 @@ CLIENTS = {"agent", "client", "heat", "migrate", "osc", "sdk", "transfer"}
 """The rooms with errors of their own."""
 
 
-def modules() -> Iterator[tuple[Path, ast.Module]]:
+def nodes() -> Iterator[tuple[Path, ast.Call | ast.Assign | ast.ClassDef]]:
+    """Yield the calls, assignments and classes of the service's modules."""
     for path in sorted(ROOT.rglob("*.py")):
         if path.relative_to(ROOT).parts[0] not in CLIENTS:
-            yield path, ast.parse(path.read_text())
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call | ast.Assign | ast.ClassDef):
+                    yield path, node
 
 
-def names_of_errors(trees: list[tuple[Path, ast.Module]]) -> set[str]:
-    """Return the names of all classes of errors with a detail."""
+def names_of_errors(classes: dict[str, set[str]]) -> set[str]:
+    """Return the names of all classes of errors with a detail, of these classes and their bases."""
     found = {FactstoreError.__name__}
-    while True:
-        more = {
-            node.name
-            for _, tree in trees
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ClassDef)
-            and found & {getattr(base, "id", "") for base in node.bases}
-        }
-        if more <= found:
-            return found
+    while more := {name for name, bases in classes.items() if found & bases} - found:
         found |= more
+    return found
 
 
 def beginnings(node: ast.expr) -> Iterator[str]:
@@ -57,22 +52,25 @@ def beginnings(node: ast.expr) -> Iterator[str]:
 
 
 def test_each_detail_begins_with_a_capital_letter_or_a_quoted_value() -> None:
-    trees = list(modules())
-    errors = names_of_errors(trees)
-    wrong, checked = [], 0
-    for path, tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in errors and node.args:
-                for text in beginnings(node.args[0]):
-                    checked += 1
-                    if text and not DETAIL.match(text):
-                        wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {text}")
-            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "detail":
-                for text in beginnings(node.value):
-                    if text and not DETAIL.match(text):
-                        wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {text}")
+    classes: dict[str, set[str]] = {}
+    calls: list[tuple[str, str, str]] = []
+    wrong = []
+    for path, node in nodes():
+        place = f"{path.relative_to(ROOT)}:{node.lineno}"
+        match node:
+            case ast.ClassDef():
+                bases = classes.setdefault(node.name, set())
+                bases |= {getattr(base, "id", "") for base in node.bases}
+            case ast.Call(func=ast.Name(name), args=[first, *_]):
+                calls += ((name, place, text) for text in beginnings(first))
+            case ast.Assign(targets=[ast.Attribute(attr="detail"), *_]):
+                texts = beginnings(node.value)
+                wrong += [f"{place}: {text}" for text in texts if text and not DETAIL.match(text)]
+    errors = names_of_errors(classes)
+    details = [(place, text) for name, place, text in calls if name in errors]
+    wrong += [f"{place}: {text}" for place, text in details if text and not DETAIL.match(text)]
     assert not wrong
-    assert checked > 200
+    assert len(details) > 200
 
 
 @pytest.mark.parametrize("text", ["The stack", "'a' is", "Field 'ttl' must", "etcd did"])

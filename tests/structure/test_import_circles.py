@@ -17,41 +17,52 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "factstore"
 KNOW_EACH_OTHER = "factstore.wsgi.server."
 STATEMENTS = ast.stmt | ast.ExceptHandler | ast.match_case
+Imports = list[tuple[str, str, bool]]
+"""Modules, the names that are imported from them, and whether only the type checker imports them."""
 
 
 @cache
-def modules() -> dict[str, ast.Module]:
+def modules() -> dict[str, Imports]:
+    """Return the imports of each module. Its syntax tree is not kept, as all of them are large."""
     found = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        found[name] = ast.parse(path.read_text(encoding="utf-8"))
+        found[name] = imports(path.read_text(encoding="utf-8"))
     return found
 
 
-def imports(node: ast.AST, *, types: bool) -> Iterator[tuple[str, str]]:
-    """Yield modules and the names that are imported from them.
+def imports(source: str) -> Imports:
+    return list(imports_below(ast.parse(source), types=False))
+
+
+def imports_below(node: ast.AST, *, types: bool) -> Iterator[tuple[str, str, bool]]:
+    """Yield the imports of a part of a module.
+
+    :param types: whether only the type checker imports them.
+    """
+    if isinstance(node, ast.If) and not types:
+        types = "TYPE_CHECKING" in ast.dump(node.test)
+    if isinstance(node, ast.Import):
+        yield from ((alias.name, "", types) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module is not None:
+        yield from ((node.module, alias.name, types) for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, STATEMENTS):
+            yield from imports_below(child, types=types)
+
+
+def graph(sources: dict[str, Imports], *, types: bool) -> dict[str, set[str]]:
+    """Return the modules that each module imports.
 
     :param types: also those that only the type checker imports.
     """
-    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not types:
-        return
-    if isinstance(node, ast.Import):
-        yield from ((alias.name, "") for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.module is not None:
-        yield from ((node.module, alias.name) for alias in node.names)
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, STATEMENTS):
-            yield from imports(child, types=types)
-
-
-def graph(sources: dict[str, ast.Module], *, types: bool) -> dict[str, set[str]]:
-    """Return the modules that each module imports."""
     found = {}
-    for name, source in sources.items():
+    for name, imported in sources.items():
         wanted = {
             full if (full := f"{module}.{part}") in sources else module
-            for module, part in imports(source, types=types)
+            for module, part, for_types in imported
+            if types or not for_types
         }
         found[name] = wanted & sources.keys() - {name}
     return found
@@ -79,8 +90,8 @@ def test_types_are_imported_in_circles_only_among_the_parts_of_a_connection() ->
 
 @pytest.mark.parametrize("where", ["import b", "def f(): import b", "if x:\n    from b import y"])
 def test_a_circle_is_found(where: str) -> None:
-    sources = {"a": ast.parse(where), "b": ast.parse("from c import z"), "c": ast.parse("import a")}
+    sources = {"a": imports(where), "b": imports("from c import z"), "c": imports("import a")}
     assert set(circle(graph(sources, types=False))) == {"a", "b", "c"}
-    sources["c"] = ast.parse("if TYPE_CHECKING:\n    import a")
+    sources["c"] = imports("if TYPE_CHECKING:\n    import a")
     assert circle(graph(sources, types=False)) == []
     assert circle(graph(sources, types=True)) != []

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import factstore
 from tests.cases import cases
@@ -31,19 +30,6 @@ CATCH_ALL_NAMES = {
 }
 
 
-def test_packages_import_only_permitted_packages() -> None:
-    lint = "from importlinter.cli import lint_imports_command as lint; lint()"
-    checked = subprocess.run(
-        [sys.executable, "-c", lint, "--no-cache", "--config", "pyproject.toml"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "kept, 0 broken" in checked.stdout
-
-
 def test_a_long_module_states_its_reason() -> None:
     with cases() as case:
         for module in MODULES:
@@ -60,7 +46,7 @@ def test_every_module_has_a_docstring() -> None:
     with cases() as case:
         for module in MODULES:
             with case(module.relative_to(PROJECT)):
-                assert ast.get_docstring(ast.parse(module.read_text()))
+                assert module.read_text().startswith('"""')
 
 
 def test_no_module_is_named_for_anything_and_everything() -> None:
@@ -83,13 +69,17 @@ def test_the_agent_and_the_client_need_no_python_newer_than_3_9() -> None:
 
 
 def _without_annotations(tree: ast.AST) -> Iterator[ast.AST]:
-    for name, field in ast.iter_fields(tree):
-        if name in ("annotation", "returns"):
-            continue
-        for node in field if isinstance(field, list) else [field]:
-            if isinstance(node, ast.AST):
-                yield node
-                yield from _without_annotations(node)
+    waiting = [tree]
+    while waiting:
+        for name, value in ast.iter_fields(waiting.pop()):
+            if name not in ("annotation", "returns"):
+                inner = [each for each in _as_list(value) if isinstance(each, ast.AST)]
+                waiting += inner
+                yield from inner
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _is_union(node: ast.AST) -> bool:
