@@ -6,8 +6,7 @@ WORKERS ?= 1
 KEYSTONE ?=
 ORIGIN ?=
 LOG ?=
-# py3 waits for time to pass, which static uses; integration begins when py3 has ended.
-TOXARGS ?= run-parallel --parallel 2 --parallel-live --parallel-no-spinner -e static,py3,integration
+TOXARGS ?= run-parallel --parallel 2 --parallel-live --parallel-no-spinner -e static,tests
 BENCH ?=
 BENCHARGS ?=
 SOAKARGS ?=

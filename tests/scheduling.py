@@ -1,8 +1,8 @@
 """The order in which the processes of a test run take the files.
 
 A file stays in one process, which keeps the servers that it has started. A Keystone and a Heat take
-seconds to start, so a few processes take all files that need them. Long files begin first, so that no
-process is left alone with one.
+seconds to start, so a few processes take all files that need them. Long files begin first, and those of
+tests/unit, which are short, come last, so that no process is left alone with a long one.
 """
 
 from __future__ import annotations

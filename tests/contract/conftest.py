@@ -7,10 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend
+from tests.conftest import serving_etcd
 from tests.contract.membership import join
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, make_stack, new_scope
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    """An etcd without services, whose revision only changes if a test writes."""
+    yield from serving_etcd(tmp_path_factory.mktemp("etcd") / "data")
 
 
 @pytest.fixture(params=["memory", "etcd"])
