@@ -454,7 +454,7 @@ def test_workers_on_etcd_agree_with_the_model(etcd: EtcdServer) -> None:
     run_state_machine_as_test(
         EtcdMachine,
         settings=settings(
-            max_examples=EXAMPLES // 20,
+            max_examples=EXAMPLES // 10,
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
         ),

@@ -220,7 +220,7 @@ def without_empty(facts: Any) -> Any:
     return {name: child for name, child in found.items() if child != {}}
 
 
-@settings(max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 @given(folders, folders, folders, members, members, st.sampled_from(TEMPLATES))
 def test_a_text_differs_only_if_something_differs_that_was_read(
     tmp_path_factory: pytest.TempPathFactory,

@@ -139,7 +139,7 @@ def test_the_ancestors_are_all_proper_folders_of_a_path_outermost_first(path: st
     assert all(covers(above, path) and above != path for above in ancestors(path))
 
 
-@given(st.text(max_size=300))
+@given(st.text(max_size=90))
 def test_a_quoted_name_is_short_ascii_on_one_line(text: str) -> None:
     text_shown = quoted(text)
     assert text_shown.isascii()

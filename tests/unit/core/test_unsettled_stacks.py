@@ -102,7 +102,7 @@ def found(each: StackState) -> tuple[object, ...]:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(st.lists(ACTIONS, min_size=1, max_size=3), max_size=25))
 def test_an_evaluation_that_is_left_out_would_have_found_nothing(
     steps: list[list[tuple[str, object]]],

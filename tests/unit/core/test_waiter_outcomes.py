@@ -136,7 +136,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(ACTIONS, max_size=40))
 def test_each_arming_ends_at_most_once_and_its_outcome_is_not_lost(
     actions: list[tuple[object, ...]],

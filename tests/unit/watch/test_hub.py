@@ -205,7 +205,9 @@ class HubAgainstAList(RuleBasedStateMachine):
 
 
 TestHubAgainstAList = HubAgainstAList.TestCase
-TestHubAgainstAList.settings = settings(max_examples=150, stateful_step_count=25)
+TestHubAgainstAList.settings = settings(
+    max_examples=2 * settings().max_examples, stateful_step_count=25
+)
 
 REVISIONS = st.lists(
     st.tuples(st.lists(st.sampled_from([A, B, C]), min_size=1, max_size=3, unique=True), SIZES),
