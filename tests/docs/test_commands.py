@@ -147,20 +147,16 @@ test "$*" = "project list -f value -c ID" || exit 64
 """
 
 
-def dead_projects(etcd: EtcdServer, folder: Path, answer: str) -> subprocess.CompletedProcess[str]:
-    """Run the guide's script on a store with the projects a, b and c, with this answer of Keystone."""
-    keys = Keyspace(f"/test/{uuid.uuid4().hex}")
-    raw = EtcdClient([etcd.endpoint], Credentials())
-    puts = [PutKey(keys.epoch, b"ab" * 16), PutKey(keys.receipt("b", "k"), b"unreadable")]
-    for name in ("a", "b", "c"):
-        record = codec.encode_stack(stack(stack_id=f"id-{name}"))
-        puts.append(PutKey(keys.stack(name, "slurm"), record))
-    raw.transact(Txn([], puts), deadline=soon())
-    raw.close()
-    write_options(folder / "conf", {"etcd": {"endpoints": etcd.endpoint, "root": keys.root}})
+def dead_projects(
+    folder: Path, answer: str, factstore: str, config: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the guide's script with this answer of Keystone.
+
+    :param factstore: a shell command that runs ``factstore``.
+    """
     for name, text in (
         ("openstack", OPENSTACK.format(answer=answer)),
-        ("factstore", f'#!/bin/sh\nexec {sys.executable} -m factstore.cmd.main "$@"\n'),
+        ("factstore", f"#!/bin/sh\n{factstore}\n"),
     ):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -170,7 +166,7 @@ def dead_projects(etcd: EtcdServer, folder: Path, answer: str) -> subprocess.Com
         env={
             **os.environ,
             "PATH": f"{folder}:{os.environ['PATH']}",
-            "OS_FACTSTORE_CONFIG_FILES": str(folder / "conf"),
+            "OS_FACTSTORE_CONFIG_FILES": str(config),
             "TMPDIR": str(folder),
         },
         capture_output=True,
@@ -183,16 +179,29 @@ def dead_projects(etcd: EtcdServer, folder: Path, answer: str) -> subprocess.Com
 def test_the_guide_finds_the_projects_that_keystone_does_not_know(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
-    run = dead_projects(etcd, tmp_path, "echo b; echo z")
-    assert set(run.stderr.splitlines()) == {f"configuration: {tmp_path / 'conf'}"}
+    keys = Keyspace(f"/test/{uuid.uuid4().hex}")
+    raw = EtcdClient([etcd.endpoint], Credentials())
+    puts = [PutKey(keys.epoch, b"ab" * 16), PutKey(keys.receipt("b", "k"), b"unreadable")]
+    for name in ("a", "b", "c"):
+        record = codec.encode_stack(stack(stack_id=f"id-{name}"))
+        puts.append(PutKey(keys.stack(name, "slurm"), record))
+    raw.transact(Txn([], puts), deadline=soon())
+    raw.close()
+    config = tmp_path / "conf"
+    write_options(config, {"etcd": {"endpoints": etcd.endpoint, "root": keys.root}})
+    program = f'exec {sys.executable} -m factstore.cmd.main "$@"'
+    run = dead_projects(tmp_path, "echo b; echo z", program, config)
+    assert set(run.stderr.splitlines()) == {f"configuration: {config}"}
     assert run.stdout == "".join(f"project {name}:\n  stack slurm: 0 facts\n" for name in "ac")
     assert not list(tmp_path.glob("tmp*"))
 
 
 @pytest.mark.parametrize("answer", ["exit 1", "echo a; exit 1", ":"])
 def test_the_guides_liveness_check_passes_while_keystone_is_away(
-    etcd: EtcdServer, tmp_path: Path, answer: str
+    tmp_path: Path, answer: str
 ) -> None:
-    run = dead_projects(etcd, tmp_path, answer)
+    report = """{"projects": [{"id": "a"}, {"id": "b"}]}"""
+    run = dead_projects(tmp_path, answer, f"test $1 = verify && echo '{report}'")
     assert run.returncode != 0
     assert run.stdout == ""
+    assert len(list(tmp_path.glob("tmp*"))) == 3  # it had begun

@@ -2,106 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
-import subprocess
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import yaml
 
 from factstore import client
 from factstore.client.errors import NotFound
-from factstore.cmd.processes.etcd import EtcdServer
 from tests.docs.pages import DOC, ROOT, code
+from tests.docs.scripts import put, running, setting, shell, value
 from tests.eventually import eventually
 from tests.http import fresh_stack
 from tests.service import ApiServer
 
-CREDENTIALS = "how-to/credentials.rst"
-LATE = "how-to/late-bound-url.rst"
 WRITES = "how-to/conditional-writes.rst"
 MEMBERS = "how-to/members.rst"
 WAITERS = "how-to/waiters.rst"
 WATCH = "how-to/watch.rst"
-SECRETS = "how-to/secrets.rst"
 TURNS = "how-to/turns.rst"
 STUCK = "how-to/stuck.rst"
-
-
-@pytest.fixture(scope="module")
-def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("guides") / "api") as server:
-        yield server
-
-
-@pytest.fixture
-def stack(api: ApiServer) -> str:
-    """Return the URL of a stack that does not exist yet."""
-    return f"{api.url}/v1/stacks/{fresh_stack()}"
-
-
-def setting(stack: str) -> str:
-    """Return the variables that the guides assume."""
-    return f"STACK={stack} TOKEN=none\n"
-
-
-@pytest.fixture(autouse=True)
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the scripts, some of which write files, outside the checkout."""
-    monkeypatch.chdir(tmp_path)
-
-
-def shell(script: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=60, **more
-    )
-
-
-@contextlib.contextmanager
-def running(script: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a script until the context ends."""
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        ["bash", "-c", script],
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        start_new_session=True,
-        **more,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # with what it waits for
-        process.communicate()
-
-
-def put(stack: str, path: str, value: object) -> None:
-    requests.put(f"{stack}/facts/{path}", json={"value": value}, timeout=60).raise_for_status()
-
-
-def value(stack: str, path: str) -> object:
-    return requests.get(f"{stack}/facts/{path}", timeout=60).json().get("value")
 
 
 # The Python client
 
 
 def test_the_python_guide_runs_from_its_first_block_to_its_last(
-    api: ApiServer, capsys: pytest.CaptureFixture[str]
+    one_worker: ApiServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = "\n".join(code("how-to/python.rst", "python"))
-    program = program.replace("http://127.0.0.1:8796", api.url).replace(
+    program = program.replace("http://127.0.0.1:8796", one_worker.url).replace(
         '"slurm"', f'"{fresh_stack()}"'
     )
     exec(compile(program, "python.rst", "exec"), {})
@@ -157,91 +91,6 @@ def test_a_circle_is_shown_and_broken_and_a_waiter_is_armed_by_curl(stack: str) 
     assert shell(given + write).returncode == 0
     assert not json.loads(shell(given + show).stdout)["stuck"]
     assert json.loads(shell(given + arm).stdout)["fail_when_stuck"] == 300
-
-
-# The late-bound URL
-
-CURL, WRITER, WGET, UNTIL = code(LATE, "shell")
-
-
-@pytest.mark.parametrize("reader", [CURL, WGET], ids=["curl", "wget"])
-def test_the_late_bound_url_is_one_line_on_either_side(stack: str, reader: str) -> None:
-    given = f"{setting(stack)}set -e\n"
-    writer = threading.Timer(0.3, shell, [given + WRITER], {"check": True})
-    writer.start()
-    done = shell(f'{given}{reader}\necho "$HEAD_IP"')
-    writer.join()
-    assert done.stdout == f"{value(stack, 'nodes/head/ip')}\n"
-
-
-@pytest.mark.parametrize("reader", [CURL, WGET, UNTIL], ids=["curl", "wget", "loop"])
-def test_the_late_bound_url_retries_after_a_timeout(stack: str, reader: str) -> None:
-    brief = reader.replace("wait=50", "wait=1")
-    script = f"{setting(stack)}factstore() {{ echo none; }}\n{brief}\necho $HEAD_IP"
-    with running(script) as asking:
-        assert asking.stderr is not None
-        said = "format=raw:" if reader == WGET else "404"
-        assert said in asking.stderr.readline()  # the first time is over
-        put(stack, "nodes/head/ip", "10.0.0.5")
-        assert asking.communicate(timeout=60)[0] == "10.0.0.5\n"
-
-
-@pytest.mark.parametrize("reader", [CURL, WGET, UNTIL], ids=["curl", "wget", "loop"])
-def test_the_late_bound_url_outlives_a_restart_of_the_service(
-    etcd: EtcdServer, tmp_path: Path, reader: str
-) -> None:
-    with ApiServer([etcd.endpoint], tmp_path) as api:
-        stack = f"{api.url}/v1/stacks/{fresh_stack()}"
-        put(stack, "other", 1)
-        script = f"{setting(stack)}factstore() {{ echo none; }}\n{reader}\necho $HEAD_IP"
-        with running(script) as asking:
-            eventually(lambda: connected(api) > 0)
-            api.kill()
-            api.start()
-            put(stack, "nodes/head/ip", "10.0.0.5")
-            assert asking.communicate(timeout=40)[0] == "10.0.0.5\n"
-
-
-def connected(api: ApiServer) -> int:
-    """Return the number of connections to a service."""
-    port = f":{int(api.url.rpartition(':')[2]):04X}"
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return sum(line.split()[1].endswith(port) and line.split()[3] == "01" for line in lines)
-
-
-def test_wget_gives_up_on_a_mistake_at_once(stack: str) -> None:
-    done = shell(setting(stack) + WGET.replace("head/ip", "head//ip"))
-    assert (done.returncode, done.stdout) == (8, "")
-
-
-def test_the_loop_gets_a_token_for_each_attempt(stack: str, tmp_path: Path) -> None:
-    asked = tmp_path / "asked"
-    loop = UNTIL.replace("wait=50", "wait=0").replace("sleep 2", "sleep 0.1")
-    tokens = f"factstore() {{ echo $1 >>{asked}; echo none; }}\n"
-    with running(f"{setting(stack)}{tokens}{loop}\necho $HEAD_IP") as asking:
-        eventually(lambda: asked.exists() and asked.read_text().startswith("token\ntoken\n"))
-        put(stack, "nodes/head/ip", "10.0.0.5")
-        assert asking.communicate(timeout=60)[0] == "10.0.0.5\n"
-
-
-def test_the_user_data_waits_for_the_head_and_publishes_its_own_address(
-    stack: str, tmp_path: Path
-) -> None:
-    (template,) = code(LATE, "yaml")
-    document = yaml.safe_load(template.replace("2018-08-31", '"2018-08-31"'))
-    replacing = document["resources"]["compute"]["properties"]["user_data"]["str_replace"]
-    script = replacing["template"]
-    given = {"stack_url": stack, "token": "none"}
-    for name, reference in replacing["params"].items():
-        script = script.replace(name, given[reference["get_param"]])
-    assert script.startswith("#!/bin/bash\n")
-    hosts = tmp_path / "hosts"
-    with running(script.replace("/etc/hosts", str(hosts))) as booting:
-        put(stack, "nodes/head/ip", "10.0.0.5")
-        assert booting.wait(60) == 0
-    assert hosts.read_text() == "10.0.0.5 head\n"
-    name = shell("hostname").stdout.strip()
-    assert value(stack, f"nodes/{name}/ip")
 
 
 # Waiters
@@ -364,112 +213,6 @@ def test_a_member_is_declared_found_and_removed_as_documented(stack: str) -> Non
     assert json.loads(shell(given + find).stdout)["members"] == []
 
 
-# Credentials
-
-
-def test_a_grant_is_issued_used_renewed_and_revoked_as_documented(
-    stack: str, tmp_path: Path
-) -> None:
-    issue, use, basic, renew, revoke, listed, *_ = code(CREDENTIALS, "shell")
-    reader = code(CREDENTIALS, "shell")[9]
-    given = f"{setting(stack)}set -e\n"
-    done = shell(f"{given}{issue}\n{use}\n{basic}\n{renew}\necho $GRANT", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    grant = done.stdout.splitlines()[-1].rpartition("}")[2]
-    id_, _, secret = grant.partition(".")
-    told = requests.get(f"{stack}/facts/nodes/c1/ip", timeout=60).json()
-    assert (told["value"], told["updated_by"]) == ("10.0.0.11", f"grant:{id_}")
-    (shown,) = json.loads(shell(given + listed).stdout)["grants"]
-    assert (shown["member"], shown["group"]) == ("c1", "compute")
-    assert shown["revision"] > told["revision"]  # renewed
-    for file in ("grant", "curlrc"):
-        assert (tmp_path / file).stat().st_mode & 0o077 == 0
-        assert secret in (tmp_path / file).read_text()
-    held = f"{given}GRANT={grant}\n"
-    assert shell(f"{held}{use}\n{basic}", cwd=tmp_path).returncode == 0
-    assert shell(held + revoke).returncode == 0
-    assert shell(held + use, cwd=tmp_path).returncode == 22  # curl's for 400 and above
-    assert json.loads(shell(given + listed).stdout)["grants"] == []
-    read = shell(given + reader, cwd=tmp_path)
-    assert json.loads(read.stdout)["facts"] == {"nodes": {"c1": {"ip": "10.0.0.11"}}}
-
-
-def test_an_instance_of_a_group_gets_its_own_grant_as_documented(
-    stack: str, tmp_path: Path
-) -> None:
-    listed, issue, enrol, revoke = code(CREDENTIALS, "shell")[5:9]
-    given = f"{setting(stack)}set -e\n"
-    done = shell(f"{given}{issue}\n{enrol}\necho; echo $GROUP", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    group = done.stdout.splitlines()[-1]
-    told = requests.get(f"{stack}/facts/nodes/c2/ip", timeout=60).json()
-    assert told["value"] == "10.0.0.12"
-    shown = {grant["member"]: grant for grant in json.loads(shell(given + listed).stdout)["grants"]}
-    assert shown["c2"]["created_by"] == f"grant:{group.partition('.')[0]}"
-    assert told["updated_by"] == f"grant:{shown['c2']['id']}"
-    for file in ("grant", "group-grant"):
-        assert (tmp_path / file).stat().st_mode & 0o077 == 0
-    assert shell(f"{given}GROUP={group}\n{revoke}").returncode == 0
-    assert json.loads(shell(given + listed).stdout)["grants"] == []
-
-
-def test_wget_takes_a_grant_with_the_options_that_the_text_names(stack: str) -> None:
-    put(stack, "a", 1)
-    url = f"{stack}/grants"
-    grant = requests.post(url, json={"role": "reader"}, timeout=60).json()
-    options = re.findall(r"wget that is ``(.+?)``, ``(.+?)`` and ``(.+?)``", credentials_text())[0]
-    alone, user, password = options
-    line = f"wget -qO- {alone} {user}={grant['id']} {password}={grant['secret']} {stack}/context"
-    assert json.loads(shell(line).stdout)["facts"] == {"a": 1}
-    without = line.replace(grant["secret"], "wrong")
-    assert shell(without).returncode != 0
-
-
-def credentials_text() -> str:
-    """Return the page as one line."""
-    return " ".join((DOC / CREDENTIALS).read_text().split())
-
-
-# Secrets
-
-
-def test_a_private_key_is_stored_and_fetched_as_documented(stack: str, tmp_path: Path) -> None:
-    put_it, get_it, look, again = code(SECRETS, "shell")
-    pem = (
-        '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n"quoted" $HOME\n-----END-----\n'
-    )
-    (tmp_path / "repository.pem").write_text(pem)
-    head = {"member": "head", "group": "head"}
-    grant = requests.post(f"{stack}/grants", json=head, timeout=60).json()
-    (tmp_path / "grant").write_text(f"Authorization: Bearer {grant['token']}\n")
-    given = f"{setting(stack)}set -e\n"
-
-    def node(script: str) -> str:
-        done = shell(given + script, cwd=tmp_path)
-        assert (done.returncode, done.stderr) == (0, ""), done
-        return done.stdout
-
-    fetched = tmp_path / "repository.key"
-    assert node(put_it) == ""
-    node(get_it)
-    assert fetched.read_text() == pem
-    assert fetched.stat().st_mode & 0o777 == 0o600
-    context = json.loads(node(look))
-    (shown,) = code(SECRETS, "text")
-    assert json.loads(shown).keys() == context.keys()
-    assert context["facts"] == json.loads(shown)["facts"]
-    (tag,) = context["sensitive"].values()
-    fetched.write_text("kept")
-    node(f"ETAG={tag}\n{again}")
-    assert fetched.read_text() == "kept"
-    (tmp_path / "repository.pem").write_text("another")
-    node(put_it)
-    node(f"ETAG={tag}\n{again}")
-    assert fetched.read_text() == "another"
-    fact = requests.get(f"{stack}/facts/chef/repository-key", timeout=60).json()
-    assert (fact["readers"], fact["version"]) == (["group/head"], 2)
-
-
 # Watching
 
 
@@ -516,10 +259,10 @@ def test_an_agent_converges_when_the_context_changes_and_only_then(
 
 
 def test_a_mirror_converges_after_each_change(
-    stack: str, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+    stack: str, one_worker: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OS_AUTH_TYPE", "none")
-    monkeypatch.setenv("OS_ENDPOINT", api.url)
+    monkeypatch.setenv("OS_ENDPOINT", one_worker.url)
     put(stack, "a", 1)
     (text,) = code(WATCH, "python")
     shown: list[Any] = []
