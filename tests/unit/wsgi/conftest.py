@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import gevent
 import pytest
+
+from tests.contract.world import MemoryWorld, Worker
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +17,11 @@ def current_time() -> None:
     If earlier tests took longer than a time-out, it would end at once.
     """
     gevent.get_hub().loop.update_now()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """A worker with a database in memory."""
+    world = MemoryWorld()
+    yield world.worker()
+    world.close()

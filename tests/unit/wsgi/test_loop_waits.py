@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,19 +22,12 @@ from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.fast_path.fast_path import FastPath, Response
 from factstore.wsgi.fast_path.loop_waits import SWEEP_SECONDS
 from factstore.wsgi.scheduler import ThreadScheduler
-from tests.contract.world import PROJECT, MemoryWorld, Worker, author
+from tests.contract.world import PROJECT, Worker, author
 from tests.eventually import eventually
 from tests.raw_http import request_bytes
-from tests.unit.wsgi.test_fast_path import OWNER, read, status
+from tests.unit.wsgi.fast_requests import OWNER, read, status
 
 SCOPE = Scope(PROJECT, "s")
-
-
-@pytest.fixture
-def worker() -> Iterator[Worker]:
-    world = MemoryWorld()
-    yield world.worker()
-    world.close()
 
 
 LONG = 1000.0  # of time-outs, which are not to pass while the clock stands still

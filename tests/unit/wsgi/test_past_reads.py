@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from factstore.core.model.cursor import Cursor
 from factstore.watch import history_fill
 from factstore.wsgi.fast_path.stream_answer import StreamStart
-from tests.contract.world import MemoryWorld, Worker, note_followed
+from tests.contract.world import Worker, note_followed
 from tests.eventually import eventually
 from tests.raw_http import request_bytes
-from tests.unit.wsgi.test_fast_path import (
+from tests.unit.wsgi.fast_requests import (
     FACT,
     JSON,
     OWNER,
@@ -22,13 +20,6 @@ from tests.unit.wsgi.test_fast_path import (
     status,
     stream_start,
 )
-
-
-@pytest.fixture
-def worker() -> Iterator[Worker]:
-    world = MemoryWorld()
-    yield world.worker()
-    world.close()
 
 
 def test_reads_of_a_past_that_is_still_being_read_are_left_to_greenlets(
