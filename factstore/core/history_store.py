@@ -5,7 +5,7 @@ Deadlines are those of :mod:`factstore.core.ports`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from typing import Protocol
 
@@ -21,6 +21,9 @@ KnownFact = Callable[[str, str], Fact | None]
 class Snapshot:
     """The contents of a store at one revision, and the store's epoch.
 
+    :param mutations: what puts the contents, which are read while this is iterated, once.  That raises
+        CursorExpired if they were compacted, and Unavailable if the connection is lost.  The backend
+        belongs to this store only afterwards.
     :param lost_at: the newest revision that can no longer be read, and that no worker is known to have
         followed; 0 if all were followed.
     :param signing_key: known to the workers of this store alone.
@@ -30,7 +33,7 @@ class Snapshot:
 
     epoch: str
     revision: int
-    mutations: Sequence[Mutation]
+    mutations: Iterable[Mutation]
     lost_at: int = 0
     signing_key: bytes = field(default=b"", repr=False)
     since: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from factstore.core.history_store import KnownFact
 from factstore.core.model.event import (
@@ -19,9 +19,11 @@ from factstore.core.model.fact import Fact, Scope
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
-from factstore.store.types import WatchEvent
+from factstore.store.types import KeyValue, WatchEvent
 
 LOG = logging.getLogger(__name__)
+
+_IGNORED = "key %r is ignored: %s"
 
 
 class Decoder:
@@ -40,6 +42,25 @@ class Decoder:
         self._decode_fact = codec.decode_fact if known is None else self._known_or_decoded
         # The folder of the last fact, with the id of its stack: others follow, and a start reads many.
         self._folder = b"\0", ""
+
+    def contents(self, items: Iterable[KeyValue]) -> Iterator[Mutation]:
+        """Yield the mutations that put stored keys, nearly all of which are facts, in their order."""
+        folder, stack_id = self._folder
+        for item in items:
+            key, value, created, revision, version, lease = item
+            if not key.startswith(folder):
+                mutation = self.mutation(WatchEvent(item, False))
+                if mutation is not None:
+                    yield mutation
+                folder, stack_id = self._folder
+                continue
+            try:  # as in :meth:`mutation`, but a worker that starts decodes very many
+                path = key[len(folder) :].decode()
+                fact = self._decode_fact(value, path, revision, version, lease, created)
+            except (codec.UnknownFormat, UnicodeDecodeError) as error:
+                LOG.error(_IGNORED, key, error)
+            else:
+                yield PutFact(stack_id, fact)
 
     def mutations(self, events: Iterable[WatchEvent]) -> list[Mutation]:
         """Return the mutations that events stand for, in their order."""
@@ -97,7 +118,7 @@ class Decoder:
                 return PutStack(stack)
             return None if event.deleted else codec.decode_deletion_author(value)
         except (codec.UnknownFormat, UnicodeDecodeError) as error:
-            LOG.error("key %r is ignored: %s", key, error)
+            LOG.error(_IGNORED, key, error)
             return None
 
     def _known_or_decoded(

@@ -17,7 +17,7 @@ from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.history_store import KnownFact, PastSteps, Snapshot
-from factstore.core.model.event import DeletionAuthor, Step
+from factstore.core.model.event import DeletionAuthor, Mutation, Step
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.receipt import Receipt
@@ -98,25 +98,25 @@ class EtcdBackend(EtcdMaintenance):
     def open(self, *, recent: bool = False) -> Snapshot:
         """Return the oldest state from which the whole window can be followed, or a recent one."""
         self._batcher.start()
-        while True:
-            store_id, cluster_id = self._head.open(self._deadline)
-            head = self._client.get(self._keys.epoch, deadline=self._deadline()).revision
-            compacted = self._compacted_revision()
-            found = self.followed.open(head, compacted, self._window, self._deadline())
-            start = found.newest if recent else found.oldest
-            try:
-                mutations = list(self._past.all(start - 1, self._deadline)) if start > 1 else []
-            except Compacted:
-                continue
-            receipts = self._client.get(
-                *self._keys.all_receipts, limit=1, keys_only=True, deadline=self._deadline()
-            )
-            self._has_earlier_receipts = bool(receipts.items)
-            digest = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()
-            self._head.store_id, self._epoch = store_id, digest[:16]
-            signing_key = hashlib.sha256(b"signing key %b" % store_id).digest()
-            since = found.oldest - 1 if found.oldest < start else None
-            return Snapshot(self._epoch, start - 1, mutations, found.lost_at, signing_key, since)
+        store_id, cluster_id, head = self._head.open(self._deadline)
+        compacted = self._compacted_revision()
+        found = self.followed.open(head, compacted, self._window, self._deadline())
+        receipts = self._client.get(
+            *self._keys.all_receipts, limit=1, keys_only=True, deadline=self._deadline()
+        )
+        self._has_earlier_receipts = bool(receipts.items)
+        epoch = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()[:16]
+        signing_key = hashlib.sha256(b"signing key %b" % store_id).digest()
+        start = found.newest if recent else found.oldest
+        contents = self._contents(start - 1, store_id, epoch)
+        since = found.oldest - 1 if found.oldest < start else None
+        return Snapshot(epoch, start - 1, contents, found.lost_at, signing_key, since)
+
+    def _contents(self, revision: int, store_id: bytes, epoch: str) -> Iterator[Mutation]:
+        """Yield the contents, after which the newest revision and writes are those of this store."""
+        if revision:
+            yield from self._past.all(revision, self._deadline)
+        self._head.store_id, self._epoch = store_id, epoch
 
     def follow(self, after: int) -> Iterator[Step]:
         """Return every step after a revision; see :class:`~factstore.core.ports.Backend`."""

@@ -22,15 +22,15 @@ class Head:
         self._keys = keyspace
         self.store_id = b""
 
-    def open(self, deadline: Callable[[], float]) -> tuple[bytes, int]:
-        """Return the random id of the store, created on first use, and the id of the cluster.
+    def open(self, deadline: Callable[[], float]) -> tuple[bytes, int, int]:
+        """Return the random id of the store, created on first use, the cluster's id, and the revision.
 
         :param deadline: returns that of the next call.
         """
         while True:
             found = self._client.get(self._keys.epoch, deadline=deadline())
             if found.items:
-                return found.items[0].value, found.cluster_id
+                return found.items[0].value, found.cluster_id, found.revision
             absent = Compare(self._keys.epoch, "create", "==", 0)
             name = PutKey(self._keys.epoch, new_store_id())
             self._client.transact(Txn([absent], [name]), deadline=deadline())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack
@@ -37,22 +37,24 @@ class PastReader:
         """Yield everything at a revision, as mutations that put it.
 
         :param deadline: returns the deadline of a call.
-        :raises Compacted: etcd has compacted the revision.
+        :raises CursorExpired: etcd has compacted the revision.
         """
         try:
             for found in read_ahead(self._pages(revision, deadline)):
                 self.reading = True
-                yield from self._decoder.mutations([WatchEvent(item, False) for item in found])
+                yield from self._decoder.contents(found)
+        except Compacted as error:
+            raise CursorExpired(f"etcd has compacted the history: {error}") from error
         finally:
             self.reading = False
 
-    def _pages(self, revision: int, deadline: Callable[[], float]) -> Iterator[list[KeyValue]]:
+    def _pages(self, revision: int, deadline: Callable[[], float]) -> Iterator[Sequence[KeyValue]]:
         """Yield all keys at a revision."""
         for start, end in (self._keys.all_stacks, self._keys.all_data, *self._keys.all_unnamed):
             limit = PAGE
             while True:
                 found = self._client.get(
-                    start, end, revision=revision, limit=limit, deadline=deadline()
+                    start, end, revision=revision, limit=limit, deadline=deadline(), in_turn=True
                 ).items
                 yield found
                 if len(found) < limit:
@@ -66,7 +68,7 @@ class PastReader:
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Fact]:
         """Return at most *limit* facts of a stack after a path, at a revision."""
-        found: list[KeyValue] = []
+        found: Sequence[KeyValue] = ()
         past = self._keys.fact(stack.project_id, stack.id, after) + b"\0" if after else b""
         if prefix:
             key = self._keys.fact(stack.project_id, stack.id, prefix)
@@ -75,7 +77,8 @@ class PastReader:
         below = self._keys.facts(stack.project_id, stack.id, prefix)
         start = max(below.start, past)
         if start < below.end and len(found) < limit:
-            found = found + self._read_at(start, below.end, limit - len(found), revision, deadline)
+            more = self._read_at(start, below.end, limit - len(found), revision, deadline)
+            found = (*found, *more)
         mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
         return [mutation.fact for mutation in mutations if isinstance(mutation, PutFact)]
 
@@ -105,7 +108,7 @@ class PastReader:
 
     def _read_at(
         self, start: bytes, end: bytes, limit: int, revision: int, deadline: float
-    ) -> list[KeyValue]:
+    ) -> Sequence[KeyValue]:
         try:
             return self._client.get(
                 start, end, limit=limit, revision=revision, deadline=deadline

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar
 
 from factstore.core.errors import CursorExpired
 from factstore.core.history_store import KnownFact, PastSteps
@@ -15,8 +14,6 @@ from factstore.store.history_watch import HistoryWatch
 from factstore.store.keyspace import Keyspace
 from factstore.store.past import PastReader
 from factstore.store.types import Compacted
-
-T = TypeVar("T")
 
 
 class PastStepsReader:
@@ -37,8 +34,8 @@ class PastStepsReader:
         """
         decoder = Decoder(self._keys, known=known)
         return PastSteps(
-            _expiring(self._contents(after, decoder)),
-            _expiring(self._steps(after, upto, decoder)),
+            self._contents(after, decoder),
+            self._steps(after, upto, decoder),
         )
 
     def interrupt(self) -> None:
@@ -62,13 +59,8 @@ class PastStepsReader:
                 step = Step(revision, tuple(decoder.mutations(events)))
                 del events  # they keep all of the response that they came in
                 yield step
+        except Compacted as error:
+            raise CursorExpired(f"etcd has compacted the history: {error}") from error
         finally:
             stream.close()
             self._stream = None
-
-
-def _expiring(found: Iterator[T]) -> Iterator[T]:
-    try:
-        yield from found
-    except Compacted as error:
-        raise CursorExpired(f"etcd has compacted the history: {error}") from error

@@ -72,7 +72,7 @@ class KeyValue(NamedTuple):
 class RangeResult(NamedTuple):
     """The result of a range request; *revision* is the newest one of the store at that moment."""
 
-    items: list[KeyValue]
+    items: Sequence[KeyValue]
     revision: int
     cluster_id: int
 

@@ -87,7 +87,7 @@ class HistoryFill:
             self._backend.bump_revision(self._clock.monotonic() + READY_SECONDS)
         past, events = PastState(since, snapshot.epoch), self._hub.new_past(since)
         history = self._backend.read_past(since, snapshot.revision, _known_in(state))
-        past.begin(pauses.each(self._until_stopped(history.contents)))
+        past.load(pauses.each(self._until_stopped(history.contents)))
         for step in pauses.each(self._until_stopped(history.steps)):
             events.add(step.revision, past.apply(step).events)
         past.complete(state)

@@ -12,7 +12,15 @@ from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend
 from tests.conftest import serving_etcd
 from tests.contract.membership import join
-from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, make_stack, new_scope
+from tests.contract.world import (
+    EtcdWorld,
+    MemoryWorld,
+    Worker,
+    World,
+    make_stack,
+    new_scope,
+    open_store,
+)
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +72,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture
 def backend(world: World) -> Backend:
     made = world.backend()
-    made.open()
+    open_store(made)
     return made
 
 

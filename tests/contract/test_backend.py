@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from factstore.core.errors import CursorExpired
 from factstore.core.model.event import DeletionAuthor, DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.model.transaction import GUARDS, TreeGuards
@@ -20,6 +21,7 @@ from tests.contract.world import (
     current,
     make_stack,
     new_fact,
+    open_store,
     put_all,
     soon,
     steps,
@@ -30,11 +32,11 @@ from tests.contract.world import (
 
 def test_a_new_store_is_empty_and_its_epoch_stays(world: World) -> None:
     backend = world.backend()
-    first, second = backend.open(), backend.open()
+    first, second = open_store(backend), open_store(backend)
     assert first.epoch == second.epoch == world.backend().open().epoch
     assert len(first.epoch) == 16
     assert int(first.epoch, 16) >= 0
-    assert list(first.mutations) == []
+    assert not first.mutations
 
 
 def test_the_snapshot_and_later_steps_result_in_the_present_state(
@@ -292,7 +294,7 @@ def test_a_write_planned_before_a_store_was_replaced_is_refused_after(
     puts, expected = (new_fact("p"),), {"p": 0}
     foreign = Transaction(stack, head, "0123456789abcdef", puts=puts, fact_revisions=expected)
     assert backend.commit(foreign, soon()) is None
-    own = Transaction(stack, head, backend.open().epoch, puts=puts, fact_revisions=expected)
+    own = Transaction(stack, head, open_store(backend).epoch, puts=puts, fact_revisions=expected)
     assert backend.commit(own, soon())
 
 
@@ -300,9 +302,27 @@ def test_a_backend_that_has_not_noticed_the_replacement_of_the_store_cannot_writ
     etcd_world: EtcdWorld, scope: Scope
 ) -> None:
     backend = etcd_world.backend()
-    epoch = backend.open().epoch
+    epoch = open_store(backend).epoch
     stack = make_stack(backend, scope)
     # A restore writes another epoch, although the keys and their revisions can be the same.
     etcd_world.raw.transact(Txn([], [PutKey(etcd_world.keys.epoch, b"ab" * 16)]), deadline=soon())
     transaction = Transaction(stack, 0, epoch, puts=(new_fact("p"),), fact_revisions={"p": 0})
     assert backend.commit(transaction, soon()) is None
+
+
+def test_the_newest_revision_is_that_of_a_replaced_store_only_when_its_contents_were_read(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    backend = etcd_world.backend()
+    open_store(backend)
+    stack = make_stack(backend, scope)
+    put = put_all(backend, stack, new_fact("p"))
+    backend.followed.note(put, soon(), at_once=True)
+    etcd_world.raw.transact(Txn([], [PutKey(etcd_world.keys.epoch, b"cd" * 16)]), deadline=soon())
+    opening = backend.open(recent=True)
+    for _ in range(2):  # what is in memory is still the former store
+        with pytest.raises(CursorExpired):
+            backend.head(soon())
+        next(iter(opening.mutations))
+    list(opening.mutations)
+    assert backend.head(soon()) >= opening.revision

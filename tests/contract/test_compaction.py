@@ -10,7 +10,15 @@ from factstore.core.errors import CursorExpired
 from factstore.core.ports import Backend
 from factstore.store.etcd import EtcdBackend
 from factstore.store.maintenance import Maintenance
-from tests.contract.world import EtcdWorld, make_stack, new_fact, new_scope, put_all, soon
+from tests.contract.world import (
+    EtcdWorld,
+    make_stack,
+    new_fact,
+    new_scope,
+    open_store,
+    put_all,
+    soon,
+)
 
 
 class Reading:
@@ -50,7 +58,7 @@ class Ahead:
 def opened(world: EtcdWorld) -> EtcdBackend:
     backend = world.backend()
     assert isinstance(backend, EtcdBackend)
-    backend.open()
+    open_store(backend)
     return backend
 
 

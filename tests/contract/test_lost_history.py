@@ -8,7 +8,7 @@ from factstore.core.model.event import Change
 from factstore.core.model.fact import Scope
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Waiter
-from tests.contract.world import EtcdWorld, Worker, author, new_fact, put_all, soon
+from tests.contract.world import EtcdWorld, Worker, author, new_fact, open_store, put_all, soon
 from tests.eventually import eventually
 
 GO = {"facts": "y", "equals": "go"}
@@ -46,7 +46,7 @@ def test_lost_history_is_noted_once_and_the_oldest_state_that_is_left_decides(
     first.waiter_controller.stop()
     first.pump.stop()
     elsewhere = etcd_world.backend()
-    elsewhere.open()
+    open_store(elsewhere)
     for value in ("go", "past"):
         put = put_all(elsewhere, stack, new_fact("y", encode(value)))
     etcd_world.raw.compact(put, deadline=soon())

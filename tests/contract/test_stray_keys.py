@@ -6,13 +6,22 @@ import pytest
 
 from factstore.store.etcd import EtcdBackend
 from factstore.store.types import PutKey, Txn
-from tests.contract.world import EtcdWorld, author, make_stack, new_fact, new_scope, put_all, soon
+from tests.contract.world import (
+    EtcdWorld,
+    author,
+    make_stack,
+    new_fact,
+    new_scope,
+    open_store,
+    put_all,
+    soon,
+)
 
 
 @pytest.fixture
 def backend(etcd_world: EtcdWorld) -> EtcdBackend:
     made = etcd_world.backend()
-    made.open()
+    open_store(made)
     return made
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+from factstore.core.history_store import Snapshot
 from factstore.core.model.event import Step
 from factstore.core.model.fact import Author, Fact, Kind, Put, Scope, Stack
 from factstore.core.model.precondition import ANY, Precondition
@@ -49,6 +50,12 @@ _numbers = itertools.count(1)
 def soon() -> float:
     """Return a deadline for one call."""
     return CLOCK.monotonic() + TIMEOUT
+
+
+def open_store(backend: Backend) -> Snapshot:
+    """Open a backend, and return what it contains."""
+    opening = backend.open()
+    return replace(opening, mutations=list(opening.mutations))
 
 
 def author(user: str = "alice") -> Author:

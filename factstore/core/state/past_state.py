@@ -6,20 +6,12 @@ were new.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from factstore.core.model.event import Mutation
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 
 
 class PastState(State):
     """A state that moves forward to the snapshot with which another one has begun."""
-
-    def begin(self, contents: Iterable[Mutation]) -> None:
-        """Load the contents at the first revision.  Others may run between them."""
-        self._put_all(contents)
-        self.load(())
 
     def _evaluate(self, stack_state: StackState, revision: int) -> None:
         """Do nothing."""

@@ -62,8 +62,8 @@ class State:
 
     def load(self, mutations: Iterable[Mutation], lost_at: int = 0) -> None:
         """Load the contents at :attr:`revision`, without events; no worker has seen *lost_at*."""
+        self._put_all(mutations)  # nobody reads the state yet, and others may run meanwhile
         with self._lock:
-            self._put_all(mutations)
             for stack_state in self._stacks.values():
                 stack_state.end_load(self.revision, lost_at)
                 self._evaluate(stack_state, self.revision)

@@ -17,7 +17,7 @@ from factstore.store.client.attempts import found_revision, read_attempt
 from factstore.store.client.encoding import encode_attempt, encode_raising, encode_transaction
 from factstore.store.client.lease_calls import LeaseCalls
 from factstore.store.client.loop_client import LoopClient, is_patched
-from factstore.store.client.protobuf import key_value
+from factstore.store.client.protobuf import KeyValues, key_value
 from factstore.store.client.watch_stream import GrpcWatch, WatchStream, watch_request
 from factstore.store.types import (
     AnyTxn,
@@ -84,17 +84,19 @@ class EtcdClient(LeaseCalls):
         limit: int = 0,
         keys_only: bool = False,
         hedged: bool = False,
+        in_turn: bool = False,
     ) -> RangeResult:
         """Return a key or a range in the order of keys, with a linearizable read.
 
         :param hedged: True if many wait for the result: after a loss, tries overlap.
+        :param in_turn: True to make each item only when it is used, because there are very many.
         :raises Compacted: etcd has compacted *revision*.
         """
         request = rpc.RangeRequest(
             key=key, range_end=end, revision=revision, limit=limit, keys_only=keys_only
         )
         answer = self._call("range", request, deadline, reads=True, short=not end, hedged=hedged)
-        items = [key_value(kv) for kv in answer.kvs]
+        items = KeyValues(answer.kvs) if in_turn else [key_value(kv) for kv in answer.kvs]
         return RangeResult(items, answer.header.revision, answer.header.cluster_id)
 
     def transact(self, txn: Txn, deadline: float, *, repeatable: bool = False) -> tuple[bool, int]:

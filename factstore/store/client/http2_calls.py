@@ -88,7 +88,8 @@ class Stream:
         while len(data) >= 5 and len(data) >= (end := 5 + int.from_bytes(data[1:5])):
             if data[0]:
                 raise ProtocolError("a compressed message")
-            message = bytes(data[5:end])
+            with memoryview(data) as whole:  # a slice of the data itself would be one more copy
+                message = whole[5:end].tobytes()
             del data[:end]
             self.unread += len(message)
             self.received(message)

@@ -20,6 +20,24 @@ def key_value(kv: Any) -> KeyValue:
     )
 
 
+class KeyValues(Sequence[KeyValue]):
+    """The stored keys of a response, each of which is made when it is used."""
+
+    __slots__ = ("_kvs",)
+
+    def __init__(self, kvs: Sequence[Any]) -> None:
+        self._kvs = kvs
+
+    def __len__(self) -> int:
+        return len(self._kvs)
+
+    def __getitem__(self, at: Any) -> Any:
+        return key_value(self._kvs[at])
+
+    def __iter__(self) -> Iterator[KeyValue]:
+        return map(key_value, self._kvs)
+
+
 class RevisionEvents(Sequence[WatchEvent]):
     """The events of one revision, each of which is converted when it is read.
 
