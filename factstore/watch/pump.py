@@ -38,7 +38,6 @@ class Pump:
         self._fill = fill
         self._stopping = threading.Event()
         self._ready = threading.Event()
-        self._following = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -68,10 +67,6 @@ class Pump:
         """Wait until the state has been loaded; return False after *timeout* seconds."""
         return self._ready.wait(timeout)
 
-    def wait_following(self, timeout: float) -> bool:
-        """Wait until the backend has begun to follow; return False after *timeout* seconds."""
-        return self._following.wait(timeout)
-
     def fill_history(self) -> None:
         """Let the history before the first snapshot be read, because the worker is ready."""
         if self._fill is not None:
@@ -85,9 +80,7 @@ class Pump:
                 if at is None:
                     at = self._open()
                 before = at
-                steps = self._backend.follow(at)
-                self._following.set()
-                for step in steps:
+                for step in self._backend.follow(at):
                     if step.revision > at:  # a lagging etcd member may repeat steps
                         result = self._state.apply(step)
                         self._hub.publish(step.revision, result.events, result.touched)

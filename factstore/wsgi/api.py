@@ -17,12 +17,12 @@ from oslo_config import cfg
 from factstore.wsgi import configuration, runtime, runtime_registry
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.concurrency import blocking, slots_of
+from factstore.wsgi.imports import import_while_reading
 from factstore.wsgi.ops import logs
 
 LOG = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
-FOLLOWING_SECONDS = 1.0  # for etcd to be asked for what the worker follows
 
 _lock = threading.Lock()
 _pipeline: WSGIApplication | None = None
@@ -43,9 +43,7 @@ def start(slots: Callable[[cfg.ConfigOpts], int]) -> WSGIApplication:
             )
             built.start()
             try:
-                # The rest is imported while etcd collects the changes that the worker has to follow.
-                # No greenlet runs meanwhile, so etcd has to be asked before.
-                built.pump.wait_following(FOLLOWING_SECONDS)
+                import_while_reading()
                 from factstore.wsgi import deploy
 
                 pipeline = deploy.pipeline(conf, built)

@@ -216,26 +216,3 @@ def test_the_pump_stops_even_if_it_is_interrupted_just_before_it_follows(hub: Hu
     assert backend.silent.wait(60)
     pump.stop()
     assert not pump._thread.is_alive()  # type: ignore[attr-defined, union-attr]
-
-
-def test_the_pump_reports_when_the_backend_was_asked_for_the_steps(hub: Hub) -> None:
-    class Slow(Scripted):
-        def __init__(self) -> None:
-            super().__init__([4])
-            self.may_follow = threading.Event()
-
-        def follow(self, after: int) -> Iterator[Step]:
-            assert self.may_follow.wait(10)
-            return super().follow(after)
-
-    backend = Slow()
-    pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
-    pump.start()
-    try:
-        assert pump.wait_ready(10)
-        assert not pump.wait_following(0)
-        backend.may_follow.set()
-        assert pump.wait_following(10)
-    finally:
-        backend.may_follow.set()
-        pump.stop()
