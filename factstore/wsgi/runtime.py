@@ -40,7 +40,7 @@ from factstore.wsgi.connection_limits import ConnectionLimits
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import limits
 from factstore.wsgi.ops.gauges import gauges
-from factstore.wsgi.ops.memory import FreeMemory
+from factstore.wsgi.ops.memory import FreeMemory, return_large_blocks
 from factstore.wsgi.scheduler import Scheduler, ThreadScheduler
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ def build(
     :param history_later: True to read the history before the start when the worker is ready, for
         readers who wait for it; otherwise it is read before the state is current.
     """
+    return_large_blocks()
     etcd: Any = conf.etcd
     scheduler = new_scheduler(clock)
     new_wake_up = scheduler.new_wake_up

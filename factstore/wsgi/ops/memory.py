@@ -10,6 +10,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+LARGE_BYTES = 1024 * 1024
+"""The size from which blocks are returned as soon as they are free."""
+
 GROWTH_BYTES = 8 * 1024 * 1024
 """The growth after which memory is returned: a search for free blocks takes some milliseconds."""
 
@@ -28,6 +31,23 @@ def _trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError):  # another C library
         return
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
+
+
+def return_large_blocks() -> None:
+    """Let large blocks, such as a worker needs when it reads etcd, have memory of their own.
+
+    glibc does that only until the first of them is free.  Then it takes the next ones, of up to 32 MiB,
+    from the memory for small blocks, in which the many that stay are dispersed afterwards.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):  # another C library
+        return
+    mallopt(_MMAP_THRESHOLD, LARGE_BYTES)
+    mallopt(_TRIM_THRESHOLD, 2 * LARGE_BYTES)
 
 
 class FreeMemory:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from factstore.wsgi.ops.memory import GROWTH_BYTES, FreeMemory, resident_bytes
+import subprocess
+import sys
+
+from factstore.wsgi.ops.memory import GROWTH_BYTES, LARGE_BYTES, FreeMemory, resident_bytes
 
 
 def test_memory_is_given_back_after_growth() -> None:
@@ -38,3 +41,29 @@ def test_the_memory_of_this_process_falls() -> None:
     FreeMemory().give_back()
     assert resident_bytes() < before - 50_000 * 2000 // 2
     assert kept
+
+
+BURST = """
+import sys
+from factstore.wsgi.ops import memory
+
+if sys.argv[2] == "True":
+    memory.return_large_blocks()
+large = int(sys.argv[1])
+bytearray(large)  # its end changes what glibc does with the next ones
+before, blocks, kept = memory.resident_bytes(), [], []
+for _ in range(16):
+    blocks.append(bytearray(large))
+    kept.append(bytearray(2000))  # behind the block
+blocks.clear()
+print(memory.resident_bytes() - before)
+"""
+
+
+def test_large_blocks_are_returned_at_once_whatever_lies_between_them() -> None:
+    grown = []
+    for returned in (True, False):
+        argv = [sys.executable, "-c", BURST, str(4 * LARGE_BYTES), str(returned)]
+        grown.append(int(subprocess.run(argv, capture_output=True, check=True).stdout))
+    assert grown[0] < LARGE_BYTES
+    assert grown[1] > 32 * LARGE_BYTES  # or the burst proves nothing
