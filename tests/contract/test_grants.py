@@ -139,6 +139,33 @@ def test_a_grant_expires_with_its_ttl(worker: Worker, scope: Scope) -> None:
         later(worker, 61).renew(scope, issued.grant.id, None, author())
 
 
+def test_a_grant_that_was_proven_is_known_until_it_or_its_parent_ends(
+    worker: Worker, scope: Scope
+) -> None:
+    parent = worker.grants.issue(scope, GrantRequest.of("agent", None, "compute", DAY), author())
+    child = worker.grants.issue(scope, GrantRequest.of("agent", "c1", None, 600), holder(parent))
+    grants = later(worker, 0)
+    assert not grants.is_known(child.grant), "the state has not been compared with the store yet"
+
+    def proven() -> Grant:
+        found = grants.authenticate(child.grant.id, child.secret)
+        assert found is not None
+        return found[1]
+
+    first = proven()
+    assert [grants.is_known(first) for _ in range(2)] == [True, True]
+    worker.put(scope, "a")
+    assert grants.is_known(first)
+    grants.renew(scope, child.grant.id, None, holder(child))
+    assert not grants.is_known(first), "the record is another one"
+    second = proven()
+    clock = vars(grants)["_clock"]
+    for clock.seconds, known in ((599, True), (601, False), (0, True)):
+        assert grants.is_known(second) == known
+    grants.revoke(scope, parent.grant.id, author())
+    assert not grants.is_known(second)
+
+
 def test_a_grant_and_its_lease_end_together(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
     lease = lease_of(worker, scope, issued.grant.id)

@@ -66,6 +66,9 @@ class GrantService(Service):
         self._fresh_until = 0.0
         self._asked_at = -math.inf  # when the last read of the database began
         self._read_at = -math.inf  # when the last one that has ended began
+        self._ends: dict[str, tuple[Grant, str]] = {}  # of grants, and when they end
+        self._state_of_ends: State | None = None
+        self._revision_of_ends = 0
 
     def issue(self, scope: Scope, request: GrantRequest, author: Author) -> Issued:
         """Issue a grant; with a group's grant, one for a member of the group.
@@ -194,8 +197,18 @@ class GrantService(Service):
         """
         if self._clock.monotonic() >= self._fresh_until:
             return False
-        found = find_by_id(self._store.state(), grant.id)
-        return found is not None and found[1] is grant and self._in_time(found[2])
+        state = self._store.state()
+        revision = state.revision
+        if state is not self._state_of_ends or revision != self._revision_of_ends:
+            self._ends.clear()
+            self._state_of_ends, self._revision_of_ends = state, revision
+        known = self._ends.get(grant.id)
+        if known is None:
+            found = find_by_id(state, grant.id)
+            if found is None:
+                return False
+            known = self._ends[grant.id] = found[1:]
+        return known[0] is grant and self._in_time(known[1])
 
     def note_refresh(self, began: float) -> None:
         """Note that the state includes all that was in the database at an instant."""
