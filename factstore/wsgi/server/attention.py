@@ -38,6 +38,7 @@ class Attention(EarlyBytes):
         "_counted",
         "_gone",
         "_greenlet",
+        "_left",
         "_request",
         "_tls",
         "_waiting",
@@ -51,6 +52,7 @@ class Attention(EarlyBytes):
         self._tls = isinstance(sock, ssl.SSLSocket)
         current = gevent.getcurrent()
         self._greenlet: Any = None if current is gevent.get_hub() else current
+        self._left: Any = None  # the greenlet that ends although the connection remains
         self._request: Any = None
         self._abandon: Callable[[], None] | None = None  # of a request that waits in the loop
         self.stream: Stream | None = None
@@ -58,6 +60,24 @@ class Attention(EarlyBytes):
         self.half_closed = False
         self._gone = False
         self._counted = False
+
+    @property
+    def left(self) -> bool:
+        """True if the current greenlet does not serve the connection any more."""
+        return self._left is not None and self._left is gevent.getcurrent()
+
+    def park(self) -> None:
+        """Let the current greenlet end, because the receiver waits for the next request without it."""
+        self._left, self._greenlet = self._greenlet, None
+
+    def _forget(self) -> None:
+        """Forget what refers to the connection, which has ended.
+
+        Without cycles its memory is free at once.  Old objects are hardly ever searched for cycles.
+        """
+        self._greenlet = self._request = self._abandon = self.stream = None
+        if self._left is not None and self._left.dead:
+            self._left = None
 
     def begin_wait(self) -> None:
         """Note that the request waits; :class:`ClientGone` is raised as soon as its client has gone."""

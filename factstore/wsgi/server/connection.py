@@ -50,7 +50,6 @@ class Connection(Attention, Occupant):
     __slots__ = (
         "_idle_seconds",
         "_late",
-        "_left",
         "_limits",
         "_phase",
         "_reading",
@@ -73,7 +72,6 @@ class Connection(Attention, Occupant):
         self._until = 0.0  # of the phase; 0 before its first read
         self._room = 0  # bytes until the end of the phase or of a piece
         self._reading = self._late = False
-        self._left: Any = None  # the greenlet that ends although the connection remains
         self.origin: tuple[Any, Any] = (None, None)
         """The socket that accepted the connection, and the address of the client."""
         self.places: Pool | None = None
@@ -108,9 +106,8 @@ class Connection(Attention, Occupant):
     def start_stream(self, start: StreamStart) -> None:
         """Begin a stream in the hub, without a greenlet, as the response to a request of HTTP/1.1."""
         self._phase, self._until = _Phase.BODY, 0.0
-        connections = self._connections
-        self.stream = connections.new_stream(
-            self, connections.streams, start.watcher, chunked=True, keeps_alive=True
+        self.stream = self._connections.new_stream(
+            self, self._connections.streams, start.watcher, chunked=True, keeps_alive=True
         )
         self.stream.begin(start.head[self.take_early() :], start.cursor)
 
@@ -133,15 +130,6 @@ class Connection(Attention, Occupant):
         self._request, self.stream, self._interim = None, None, b""
 
     # The greenlet that serves the connection
-
-    @property
-    def left(self) -> bool:
-        """True if the current greenlet does not serve the connection any more."""
-        return self._left is not None and self._left is gevent.getcurrent()
-
-    def park(self) -> None:
-        """Let the current greenlet end, because the receiver waits for the next request without it."""
-        self._left, self._greenlet = self._greenlet, None
 
     def leave(self) -> None:
         """Let the current greenlet end, because a listener sends the rest of its stream."""
@@ -291,8 +279,10 @@ class Connection(Attention, Occupant):
         """Close the socket, unless the current greenlet has left it."""
         if self.left:
             return
-        if self.receiver is not None:
-            self.receiver.closed()
+        self._forget()
+        receiver, self.receiver = self.receiver, None
+        if receiver is not None:
+            receiver.closed()
         self._connections.remove(self)
         self.close_socket()
         places, self.places = self.places, None

@@ -191,6 +191,7 @@ class Worker(GeventWorker):
                 linger(sock, LINGER_SECONDS)
             raise
         finally:
+            vars(req).pop("should_close", None)  # that of close_if_unread refers to the request
             sock.end_request()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from factstore.wsgi.fast_path.fast_path import VERSIONS, Response
 from factstore.wsgi.fast_path.http_request import Reader, Request
 from factstore.wsgi.server import connections, loop_receiver
 from factstore.wsgi.server.connection import Connection
-from factstore.wsgi.server.receiver import use_fast_path
+from factstore.wsgi.server.receiver import Receiver, use_fast_path
 from tests.raw_http import request_bytes
 from tests.unit.wsgi.test_connection import PATIENCE, SOON, Worker
 
@@ -344,6 +345,40 @@ def test_what_arrives_with_a_connection_and_later_is_read_in_order(
     assert len(path.reads) == 2
     if ends:
         assert received(client, 1) == b""
+
+
+@pytest.mark.parametrize("by_greenlet", [False, True])
+def test_a_closed_connection_needs_no_memory_until_cycles_are_collected(
+    worker: Worker, path: Path, by_greenlet: bool
+) -> None:
+    worker.connections.streams = Mock()
+    gc.collect()
+    gc.disable()
+    try:
+        before = living()
+        clients = [serve(worker, path)[0] if by_greenlet else worker.accept(path) for _ in range(3)]
+        for client in clients:
+            client.sendall(GET)
+        begun(path, 3)
+        for respond in path.reads:
+            respond(b"the answer")
+        path.reads.clear()
+        del respond
+        for client in clients:
+            assert received(client, 100) == b"the answer"
+            client.close()
+        with gevent.Timeout(PATIENCE):
+            while worker.connections.gauges()["connections"]:
+                gevent.sleep(0.001)
+        gevent.sleep(SOON)  # the greenlets end
+        assert living() == before
+    finally:
+        gc.enable()
+
+
+def living() -> int:
+    """Return the number of connections that are in memory."""
+    return sum(isinstance(each, Connection | Receiver) for each in gc.get_objects())
 
 
 def test_a_request_that_waits_for_long_needs_no_greenlet(parked: Parked, path: Path) -> None:
