@@ -39,18 +39,16 @@ def check_batch(
             f"at most {BATCH_BYTES} are allowed together.",
             code="batch_too_large",
         )
-    seen: set[str] = set()
-    prefixes: list[str] = []
-    for request in requests:
-        if isinstance(request, DeletePrefix):
-            prefixes.append(request.path)
-            continue
-        if request.path in seen:
-            raise Invalid(
-                f"Two operations name {quoted(request.path)}; a batch changes a path once.",
-                code="batch_duplicate_path",
-            )
-        seen.add(request.path)
+    paths = [request.path for request in requests if not isinstance(request, DeletePrefix)]
+    if len(set(paths)) < len(paths):
+        twice = next(path for at, path in enumerate(paths) if path in paths[:at])
+        raise Invalid(
+            f"Two operations name {quoted(twice)}; a batch changes a path once.",
+            code="batch_duplicate_path",
+        )
+    if len(paths) == len(requests):
+        return
+    prefixes = [request.path for request in requests if isinstance(request, DeletePrefix)]
     prefixes.sort(key=lambda prefix: prefix.split("/"))
     for outer, inner in pairwise(prefixes):
         if covers(outer, inner):

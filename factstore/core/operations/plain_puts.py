@@ -7,6 +7,7 @@ What it cannot decide, refusals above all, it leaves to them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.fact import Fact, Put
@@ -26,6 +27,8 @@ from factstore.core.state.state import State
 Plan = tuple[Draft[tuple[FactResult, ...]], Transaction]
 
 _NO_GUARDS = TreeGuards()
+_terms = attrgetter("ttl", "member", "generation", "sensitive", "sealed")
+_NO_TERMS = None, None, None, False, None
 
 
 def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota) -> Plan | None:
@@ -44,7 +47,7 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
     revisions: dict[str, int] = {}
     growth = 0
     for put in operation.requests:
-        if type(put) is not Put or not _is_plain(put):
+        if type(put) is not Put or _terms(put) != _NO_TERMS:
             return None
         path, known = put.path, facts.get(put.path)
         if path in revisions:
@@ -119,16 +122,6 @@ def _has_no_terms(operation: WriteFacts) -> bool:
         return True
     (path, guard), only = guards[0], operation.requests[0]
     return len(guards) == len(operation.requests) == 1 and guard is ANY and path == only.path
-
-
-def _is_plain(put: Put) -> bool:
-    return (
-        put.ttl is None
-        and put.member is None
-        and put.generation is None
-        and not put.sensitive
-        and put.sealed is None
-    )
 
 
 def _tree(

@@ -8,7 +8,7 @@ from factstore.core.errors import Forbidden, SealBroken
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope, Stack
-from factstore.core.model.path import check_path, check_stack_name, quoted
+from factstore.core.model.path import check_path, check_paths, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.secret_readers import SecretReader
@@ -204,8 +204,7 @@ class FactService(EventService):
         """
         check_batch((), puts)
         check_stack_name(scope.stack)
-        for put in puts:
-            check_path(put.path)
+        check_paths([put.path for put in puts])
         operation = WriteFacts(scope, puts, (), author, self._encryption, fences=fences)
         return self._transactor.start(operation, ended)
 
@@ -289,8 +288,7 @@ class FactService(EventService):
         :param create: True to create a missing stack.
         """
         check_stack_name(scope.stack)
-        for path in [request.path for request in requests] + [path for path, _ in guards]:
-            check_path(path)
+        check_paths([request.path for request in requests] + [path for path, _ in guards])
         done = self._transactor.run(
             WriteFacts(
                 scope, requests, guards, author, self._encryption, idempotency, fences, create

@@ -86,24 +86,24 @@ class State:
             others = [mutation for mutation in step.mutations if type(mutation) is not PutFact]
             authors = deletion_authors(others)
             changes: dict[StackState, list[Change]] = {}
-            last: StackState | None = None
-            found: list[Change] = []
-            change: Change | None
+            stack_state: StackState | None = None
+            last_id, found = "", list[Change]()
             for mutation in step.mutations:
-                if type(mutation) is PutFact:  # nearly all are
-                    stack_state, fact = self._by_id.get(mutation.stack_id), mutation.fact
-                    if stack_state is None:
-                        continue  # a remainder of a deleted stack
-                    previous, by = stack_state.put(fact), fact.updated_by
-                    change = Change("fact.put", fact.path, fact, previous, by, fact.request_id)
-                else:
-                    stack_state, change = self._apply_one(mutation, authors, step.revision)
-                    if stack_state is None:
-                        continue
-                if stack_state is not last:
-                    last, found = stack_state, changes.setdefault(stack_state, [])
-                if change is not None:
-                    found.append(change)
+                if type(mutation) is not PutFact:
+                    last_id = ""  # it may have added or removed the stack
+                    touched, change = self._apply_one(mutation, authors, step.revision)
+                    if touched is not None:
+                        changes.setdefault(touched, []).extend([change] if change else ())
+                    continue
+                if mutation.stack_id != last_id:  # nearly all are facts, many of one stack
+                    stack_state = self._by_id.get(last_id := mutation.stack_id)
+                    if stack_state is not None:
+                        found = changes.setdefault(stack_state, [])
+                if stack_state is None:
+                    continue  # a remainder of a deleted stack
+                fact = mutation.fact
+                previous, by = stack_state.put(fact), fact.updated_by
+                found.append(Change("fact.put", fact.path, fact, previous, by, fact.request_id))
             concerned: dict[Scope, frozenset[str]] = {}
             events = []
             for stack_state, found in changes.items():

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Invalid
-from factstore.core.model.path import ancestors, check_path, check_stack_name, covers, quoted
+from factstore.core.model.path import (
+    ancestors,
+    check_path,
+    check_paths,
+    check_stack_name,
+    covers,
+    quoted,
+)
 
 FIRST = string.ascii_letters + string.digits + "_"
 REST = FIRST + ".:@-"
@@ -78,6 +85,9 @@ def test_an_invalid_path_is_refused_and_never_normalised(text: str) -> None:
         check_path(text)
     assert refused.value.code == "path_invalid"
     refused.value.detail.encode("ascii")  # can be shown and logged anywhere
+    with pytest.raises(Invalid) as among_others:
+        check_paths(["a", text, "b"])
+    assert among_others.value.detail == refused.value.detail
 
 
 @pytest.mark.parametrize(
@@ -85,6 +95,11 @@ def test_an_invalid_path_is_refused_and_never_normalised(text: str) -> None:
 )
 def test_the_limits_themselves_are_allowed(text: str) -> None:
     assert check_path(text) == text
+    check_paths([text, "a"])
+
+
+def test_no_paths_are_valid() -> None:
+    check_paths([])
 
 
 @given(paths, st.text(st.sampled_from(REST), min_size=1, max_size=3))
