@@ -58,6 +58,7 @@ class Maintenance(ControlLoop):
     :param window: seconds; 0 disables compaction.
     :param report: updates metrics; called in each round, even if etcd does not answer.
     :param revoke_idle: revokes leases that nothing is attached to; called with a deadline.
+    :param release_buffer: lets etcd release its buffer after many writes; called with a deadline.
     :param published_revision: returns the revision up to which this worker has published events.
     """
 
@@ -75,6 +76,7 @@ class Maintenance(ControlLoop):
         published_revision: Callable[[], int],
         report: Callable[[], None] = lambda: None,
         revoke_idle: Callable[[float], None] = lambda deadline: None,
+        release_buffer: Callable[[float], None] = lambda deadline: None,
         period: float = PERIOD,
     ) -> None:
         super().__init__(threading.Event, period)
@@ -85,6 +87,7 @@ class Maintenance(ControlLoop):
         self._published_revision = published_revision
         self._report = report
         self._revoke_idle = revoke_idle
+        self._release_buffer = release_buffer
         self._period = period
         self._turn = 0
         self._turn_at = 0.0
@@ -118,6 +121,7 @@ class Maintenance(ControlLoop):
             self._turn_at = self._clock.monotonic() + self._window
             self.compact_in_turn(deadline)
         self._revoke_idle(deadline)
+        self._release_buffer(deadline)
 
     def _keep_current(self, deadline: float) -> None:
         """Advance the state past revisions of other clients of etcd.

@@ -32,6 +32,7 @@ from factstore.store.keyspace import Keyspace
 from factstore.store.maintenance import Maintenance
 from factstore.store.mirror import FILL_SECONDS, MirroredStore
 from factstore.store.types import Credentials
+from factstore.store.write_buffer import WriteBuffer
 from factstore.watch.history import HistoryLimits
 from factstore.watch.history_fill import HistoryFill
 from factstore.watch.hub import Hub
@@ -272,6 +273,7 @@ def build(
             published_revision=lambda: hub.revision,
             report=lambda: runtime.report(),
             revoke_idle=IdleLeases(client, keys, clock, store.state).revoke,
+            release_buffer=WriteBuffer(client, lambda: hub.revision).release,
         ),
         encryption=encryption,
         services=services,
