@@ -30,8 +30,10 @@ class Failure(Enum):
 Ended = Callable[[list[bytes] | Failure], object]
 """Receives the messages that a call returns, as many as were sent, or its failure."""
 
-Received = Callable[[bytes | None], object]
+Received = Callable[[bytes | bytearray | None], object]
 """Receives each message of a stream; None once it has ended, for whatever reason."""
+
+LONG_BYTES = 1 << 20  # of a message that is passed on without a copy
 
 
 class Call:
@@ -88,9 +90,15 @@ class Stream:
         while len(data) >= 5 and len(data) >= (end := 5 + int.from_bytes(data[1:5])):
             if data[0]:
                 raise ProtocolError("a compressed message")
-            with memoryview(data) as whole:  # a slice of the data itself would be one more copy
-                message = whole[5:end].tobytes()
-            del data[:end]
+            message: bytes | bytearray
+            if end == len(data) and end > LONG_BYTES:
+                message, self._data = data, bytearray()
+                data = self._data
+                del message[:5]
+            else:
+                with memoryview(data) as whole:  # a slice of the data itself would be one more copy
+                    message = whole[5:end].tobytes()
+                del data[:end]
             self.unread += len(message)
             self.received(message)
 

@@ -11,6 +11,7 @@ from factstore.core.errors import Unavailable
 from factstore.store.client import messages as rpc
 from factstore.store.client.http2 import Http2Connection
 from factstore.store.client.http2_calls import Received
+from factstore.store.client.watch_parts import parts_of
 from factstore.store.client.watch_stream import WatchStream
 
 
@@ -68,9 +69,12 @@ class LoopWatch(WatchStream):
             heard = True
             if self._stream is not None:
                 self._stream.take(len(message))
-            parsed = [rpc.WatchResponse.FromString(message)]
-            message = None  # nothing here may keep either of them while the next one is awaited
-            yield parsed.pop()
+            parts = parts_of(message)
+            message = None  # nothing here may keep any of them while the next one is awaited
+            while (part := next(parts, None)) is not None:
+                parsed = [rpc.WatchResponse.FromString(part)]
+                part = None
+                yield parsed.pop()
         if not (heard or self.closed):
             self._forget_token()
             self._useless()

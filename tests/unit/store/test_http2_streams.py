@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factstore.store.client.http2 import UNREAD, WINDOW, Http2Connection
-from factstore.store.client.http2_calls import ProtocolError
+from factstore.store.client.http2_calls import LONG_BYTES, ProtocolError
 from tests.unit.store.test_http2 import (
     DATA,
     END,
@@ -45,8 +45,17 @@ def test_a_stream_receives_messages_until_it_ends(
     for at in range(0, len(data), 7_000):
         connection.receive(frame(DATA, 0, 1, data[at : at + 7_000]))
     assert received == [b"a", b"", b"b" * 20_000]
+    long = b"c" * (LONG_BYTES + 1)
+    data = 2 * message(long) + message(b"d")
+    for at in range(0, len(data), 16_000):
+        connection.receive(frame(DATA, 0, 1, data[at : at + 16_000]))
+    assert received[3:] == [long, long, b"d"]
+    for data in (message(long), message(b"e")):  # the long message ends with a frame
+        for at in range(0, len(data), 16_000):
+            connection.receive(frame(DATA, 0, 1, data[at : at + 16_000]))
+    assert received[6:] == [long, b"e"]
     connection.receive(frame(HEADERS, 4 | END, 1))
-    assert received[3:] == [None]
+    assert received[8:] == [None]
     assert not connection.streaming
 
 
