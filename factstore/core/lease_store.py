@@ -5,7 +5,7 @@ Deadlines are those of :mod:`factstore.core.ports`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from factstore.core.model.pulse import Pulse
@@ -58,6 +58,9 @@ class LeaseStore(Protocol):
         Of a monitored lease, it is the time since a worker of an earlier version renewed it itself.
         """
 
+    def seconds_since_renewals(self, leases: Sequence[int], deadline: float) -> list[float]:
+        """Return :meth:`seconds_since_renewal` of several leases, in their order."""
+
     def forget_renewals(self, used: Collection[int]) -> None:
         """Forget the renewals of all leases but those that are used."""
 
@@ -66,6 +69,12 @@ class LeaseStore(Protocol):
 
     def revoke_lease(self, lease: int, deadline: float) -> None:
         """Revoke a lease and delete everything attached to it."""
+
+    def revoke_leases(self, leases: Sequence[int], deadline: float) -> None:
+        """Revoke leases side by side, and delete everything attached to them.
+
+        Those of the pulses of monitored leases stay.
+        """
 
     def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
         """Start :meth:`renew_lease` without waiting; return False if that is not possible.

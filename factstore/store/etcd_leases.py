@@ -6,7 +6,7 @@ A monitored lease is never renewed, except by workers of earlier versions, which
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,6 +14,13 @@ from factstore.core.lease_store import OtherWorker
 from factstore.core.model.pulse import Pulse, is_monitored, monitored, pulse_lease
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
+from factstore.store.client.leases import (
+    REVOKE,
+    TIME_TO_LIVE,
+    question_of_age,
+    revocation,
+    seconds_since_renewal,
+)
 from factstore.store.keyspace import Keyspace
 from factstore.store.roll import Roll
 from factstore.store.types import LeaseExists
@@ -115,6 +122,18 @@ class EtcdLeases:
         """Return the seconds since a lease was created or renewed; infinity if it has expired."""
         return self._client.seconds_since_renewal(lease, deadline=deadline)
 
+    def seconds_since_renewals(self, leases: Sequence[int], deadline: float) -> list[float]:
+        """Return :meth:`seconds_since_renewal` of several leases, in their order."""
+        client = self._client
+        requests = list(map(question_of_age, leases))
+        answers = client.loop.call_all("lease_time_to_live", TIME_TO_LIVE, requests)
+        return [
+            client.seconds_since_renewal(lease, deadline=deadline)
+            if answer is None
+            else seconds_since_renewal(answer)
+            for lease, answer in zip(leases, answers, strict=True)
+        ]
+
     def forget_renewals(self, used: Collection[int]) -> None:
         """Forget the renewals of all leases but those that are used."""
         for lease in list(self._renewed):
@@ -130,6 +149,15 @@ class EtcdLeases:
         self._client.revoke(lease, deadline=deadline)
         if is_monitored(lease):
             self._client.revoke(pulse_lease(lease), deadline=deadline)
+            self._renewed.pop(lease, None)
+
+    def revoke_leases(self, leases: Sequence[int], deadline: float) -> None:
+        """Revoke leases, but not those of their pulses, and delete the keys attached to them."""
+        requests = list(map(revocation, leases))
+        answers = self._client.loop.call_all("lease_revoke", REVOKE, requests)
+        for lease, answer in zip(leases, answers, strict=True):
+            if answer is None:  # maybe because it has expired
+                self._client.revoke(lease, deadline=deadline)
             self._renewed.pop(lease, None)
 
     def _note(self, lease: int) -> None:

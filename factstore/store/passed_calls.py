@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from factstore.core.lease_store import OtherWorker
 from factstore.core.model.event import DeletionAuthor
@@ -56,6 +56,9 @@ class PassedCalls:
     def seconds_since_renewal(self, lease: int, deadline: float) -> float:
         return self._backend.seconds_since_renewal(lease, deadline)
 
+    def seconds_since_renewals(self, leases: Sequence[int], deadline: float) -> list[float]:
+        return self._backend.seconds_since_renewals(leases, deadline)
+
     def forget_renewals(self, used: Collection[int]) -> None:
         self._backend.forget_renewals(used)
 
@@ -70,6 +73,9 @@ class PassedCalls:
 
     def revoke_lease(self, lease: int, deadline: float) -> None:
         self._backend.revoke_lease(lease, deadline)
+
+    def revoke_leases(self, leases: Sequence[int], deadline: float) -> None:
+        self._backend.revoke_leases(leases, deadline)
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         return self._backend.earlier_receipt(project_id, key, deadline)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, Unavailable
@@ -290,6 +290,10 @@ class MemoryBackend:
         with self._changed:
             return self._leases.age(lease)
 
+    def seconds_since_renewals(self, leases: Sequence[int], deadline: float) -> list[float]:
+        """Return the seconds since each lease was created or renewed."""
+        return [self.seconds_since_renewal(lease, deadline) for lease in leases]
+
     def forget_renewals(self, used: Collection[int]) -> None:
         """Do nothing: no renewal is noted."""
 
@@ -309,6 +313,11 @@ class MemoryBackend:
             deleted = self._leases.revoke(lease)
             if deleted:
                 self._append(deleted)
+
+    def revoke_leases(self, leases: Sequence[int], deadline: float) -> None:
+        """Revoke leases, one after the other."""
+        for lease in leases:
+            self.revoke_lease(lease, deadline)
 
     def expire(self) -> None:
         """Revoke expired leases; tests call this after they have moved the clock."""

@@ -42,7 +42,7 @@ def after_election(worker: Worker) -> Worker:
 def forget(worker: Worker) -> None:
     """Let a worker have renewed nothing, and no lease have been created recently."""
     worker.backend.forget_renewals(())
-    worker.backend.seconds_since_renewal = lambda lease, deadline: TTL  # type: ignore[method-assign]
+    worker.backend.seconds_since_renewals = lambda of, deadline: [TTL] * len(of)  # type: ignore[method-assign]
 
 
 def leases(worker: Worker, scope: Scope) -> list[int]:
@@ -213,10 +213,10 @@ def test_a_lease_does_not_end_while_its_pulse_is_renewed_without_a_record(
     one.backend.forget_renewals(())
     # The others have had their time, and the member joined long ago.
     monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -TTL - 1.0)
-    age = one.backend.seconds_since_renewal
-    one.backend.seconds_since_renewal = lambda of, deadline: (  # type: ignore[method-assign]
-        TTL if of == lease else age(of, deadline)
-    )
+    ages = one.backend.seconds_since_renewals
+    one.backend.seconds_since_renewals = lambda of, deadline: [  # type: ignore[method-assign]
+        TTL if each == lease else age for each, age in zip(of, ages(of, deadline), strict=True)
+    ]
     one.lease_monitor.run_once()
     assert beats(two, scope, lease)
 

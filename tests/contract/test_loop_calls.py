@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -16,7 +17,15 @@ from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import TXN, encode_transaction
 from factstore.store.client.http2_calls import Failure
 from factstore.store.client.http2_frames import ACK, PING, PREFACE, SETTINGS, frame
-from factstore.store.client.leases import KEEP_ALIVE, RENEWALS
+from factstore.store.client.leases import (
+    KEEP_ALIVE,
+    RENEWALS,
+    REVOKE,
+    TIME_TO_LIVE,
+    question_of_age,
+    revocation,
+    seconds_since_renewal,
+)
 from factstore.store.client.loop_calls import SILENT_SECONDS, LoopCalls
 from factstore.store.client.loop_client import RANGE, LoopClient
 from factstore.store.types import Credentials, PutKey, Txn
@@ -101,6 +110,37 @@ def test_the_renewals_of_one_turn_share_calls(etcd: EtcdServer) -> None:
             lease not in (leases[1], leases[-1]) for lease in leases
         ]
         assert calls == ["lease_keep_alive"] * 3
+
+
+def test_calls_are_made_side_by_side_and_those_that_etcd_refuses_have_no_response(
+    etcd: EtcdServer,
+) -> None:
+    with closing(EtcdClient([etcd.endpoint], Credentials())) as client:
+        leases = [client.grant(60, deadline=soon()) for _ in range(40)]
+        client.revoke(leases[7], deadline=soon())
+        requests = list(map(revocation, leases))
+        assert client.loop.call_all("lease_revoke", REVOKE, requests) == [None] * 40  # no loop here
+        loop = LoopClient(
+            lambda: etcd.endpoint,
+            Credentials(),
+            lambda: "",
+            lambda call, seconds: None,
+            lambda: None,
+            enabled=True,
+        )
+        with closing(loop), gevent.Timeout(PATIENCE):
+            asked = list(map(question_of_age, leases))
+            ages: list[bytes | None] = [None]
+            while ages[0] is None:  # until there is a connection
+                ages = loop.call_all("lease_time_to_live", TIME_TO_LIVE, asked)
+                gevent.sleep(0.001)
+            seconds = [math.nan if age is None else seconds_since_renewal(age) for age in ages]
+            assert [each == math.inf for each in seconds] == [n == 7 for n in range(40)]
+            assert all(0 <= each < 60 for n, each in enumerate(seconds) if n != 7)
+            answers = loop.call_all("lease_revoke", REVOKE, requests)
+            assert [answer is None for answer in answers] == [n == 7 for n in range(40)]
+            assert loop.call_all("lease_revoke", REVOKE, []) == []
+        assert not set(leases) & set(client.leases(deadline=soon()))
 
 
 def test_a_call_that_etcd_refuses_has_no_result(plain: LoopCalls) -> None:

@@ -155,21 +155,23 @@ class LeaseMonitor(ControlLoop):
     def _settle(self, scope: Scope, stopped: Sequence[Stopped], term: int, now: float) -> None:
         """Restore or end the leases of a stack that are due."""
         renewed: list[int] = []
-        silent: list[int] = []
+        due: list[Stopped] = []
         revoked: list[int] = []
         for each in stopped:
             if self._clock.monotonic() - self._store.last_renewal(each.lease) < each.ttl:
                 renewed.append(each.lease)
             elif each.ended:
                 # Its worker is revoking it, unless that has been stopped.
-                revoked += [each.lease] if self._has_waited(each, now) else []
+                if self._has_waited(each, now):
+                    revoked += (each.lease, pulse_lease(each.lease))
             elif each.term == term or (self._has_waited(each, now) and self._is_silent(each, now)):
-                # The lease of a pulse whose record could not be written is renewed nevertheless.
-                late = min(
-                    self._store.seconds_since_renewal(lease, now + self._timeout)
-                    for lease in (each.lease, pulse_lease(each.lease))
-                )
-                (renewed if late < each.ttl else silent).append(each.lease)
+                due.append(each)
+        # The lease of a pulse whose record could not be written is renewed nevertheless.
+        both = [lease for each in due for lease in (each.lease, pulse_lease(each.lease))]
+        ages = self._store.seconds_since_renewals(both, now + self._timeout)
+        silent: list[int] = []
+        for each, late in zip(due, map(min, ages[::2], ages[1::2]), strict=True):
+            (renewed if late < each.ttl else silent).append(each.lease)
         if renewed:
             # Without an election, somebody else has revoked them, or a request has replaced them.
             elected = any(each.term != term for each in stopped if each.lease in renewed)
@@ -182,16 +184,17 @@ class LeaseMonitor(ControlLoop):
             )
             self._transactor.run(RestorePulses(scope, renewed))
         if silent:
-            for lease in silent:  # no renewal succeeds any more without a pulse that is restored
-                self._store.revoke_lease(
-                    pulse_lease(lease), self._clock.monotonic() + self._timeout
-                )
+            # No renewal succeeds any more without a pulse that is restored.
+            self._revoke([pulse_lease(lease) for lease in silent])
             try:
                 revoked += self._transactor.run(EndPulses(scope, silent)).outcome
             except StorageFull:
                 revoked += silent  # nothing can be written, but leases can be revoked
-        for lease in revoked:
-            self._store.revoke_lease(lease, self._clock.monotonic() + self._timeout)
+        self._revoke(revoked)
+
+    def _revoke(self, leases: Sequence[int]) -> None:
+        if leases:
+            self._store.revoke_leases(leases, self._clock.monotonic() + self._timeout)
 
     def _has_waited(self, stopped: Stopped, now: float) -> bool:
         """Return True if nobody restores a pulse any more."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import Any
 
 from factstore.store.client import messages as rpc
 from factstore.store.client.calls import Calls
-from factstore.store.client.leases import lease_ids
+from factstore.store.client.leases import lease_ids, seconds_since_renewal
 from factstore.store.types import LeaseExpired
 
 LOG = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ class LeaseCalls(Calls):
         """Return the seconds since a lease was renewed; infinity if it does not exist."""
         request = rpc.LeaseTimeToLiveRequest(ID=lease)
         answer = self._call("lease_time_to_live", request, deadline, reads=True, short=True)
-        return float(answer.grantedTTL - answer.TTL) if answer.TTL > 0 else math.inf
+        return seconds_since_renewal(answer)
 
     def leases(self, *, deadline: float) -> list[int]:
         """Return the ids of all leases, which may be those of other clients."""

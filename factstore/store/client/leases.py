@@ -14,6 +14,7 @@ too long, they delay few.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ from factstore.store.client import messages as rpc
 
 KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive"
 RENEWALS = 16  # in one call
+REVOKE = "/etcdserverpb.Lease/LeaseRevoke"
+TIME_TO_LIVE = "/etcdserverpb.Lease/LeaseTimeToLive"
 _LEASES = "/etcdserverpb.Lease/LeaseLeases"
 
 
@@ -43,6 +46,28 @@ def renewal(lease: int) -> bytes:
 def renewed(response: bytes) -> bool:
     """Return False if a response states that the lease has expired."""
     return int(rpc.LeaseKeepAliveResponse.FromString(response).TTL) > 0
+
+
+def revocation(lease: int) -> bytes:
+    """Return the request to revoke a lease."""
+    request: bytes = rpc.LeaseRevokeRequest(ID=lease).SerializeToString()
+    return request
+
+
+def question_of_age(lease: int) -> bytes:
+    """Return the request for the age of a lease."""
+    request: bytes = rpc.LeaseTimeToLiveRequest(ID=lease).SerializeToString()
+    return request
+
+
+def seconds_since_renewal(answer: Any) -> float:
+    """Return the seconds since a lease was renewed; infinity if it does not exist.
+
+    :param answer: a ``LeaseTimeToLiveResponse``, or its bytes.
+    """
+    if isinstance(answer, bytes):
+        answer = rpc.LeaseTimeToLiveResponse.FromString(answer)
+    return float(answer.grantedTTL - answer.TTL) if answer.TTL > 0 else math.inf
 
 
 def list_leases(channel: Any) -> Callable[..., Any]:
