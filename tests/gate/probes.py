@@ -11,18 +11,19 @@ from factstore.client.errors import FactstoreError
 from tests.faults.etcd_gateway import RawEtcd
 from tests.gate.world import World
 
-PERIOD = 0.1  # seconds between two attempts of a probe
 SECONDS = 25.0
 
 
 class Probe:
     """Threads that repeat calls, of which one at a time has to succeed.
 
+    :param period: seconds between two attempts.
     :ivar successes: the instants of successes.
     """
 
-    def __init__(self, name: str, calls: Sequence[Callable[[], object]]) -> None:
+    def __init__(self, name: str, calls: Sequence[Callable[[], object]], period: float) -> None:
         self.name = name
+        self._period = period
         self.successes: list[float] = []
         self._stopping = threading.Event()
         self._threads = [
@@ -53,16 +54,17 @@ class Probe:
                 pass
             else:
                 self.successes.append(time.monotonic())
-            self._stopping.wait(PERIOD)
+            self._stopping.wait(self._period)
 
 
-def probes(world: World, stack: str) -> dict[str, Probe]:
+def probes(world: World, stack: str, period: float) -> dict[str, Probe]:
     """Return probes of writes and reads of the services, and of writes to the members of etcd."""
     clients = [world.client(answer_within=SECONDS).stack(stack) for _ in range(2)]
     raws = [RawEtcd(member.endpoint) for member in world.cluster.members]
     body = {"key": "L3Byb2Jl", "value": ""}  # /probe, which is no key of the service
-    return {
-        "writes": Probe("writes", [lambda c=each: c.put("probe", time.time()) for each in clients]),
-        "reads": Probe("reads", [lambda c=each: c.get("probe") for each in clients]),
-        "etcd": Probe("etcd", [lambda r=each: r.call("/v3/kv/put", body) for each in raws]),
+    calls: dict[str, list[Callable[[], object]]] = {
+        "writes": [lambda c=each: c.put("probe", time.time()) for each in clients],
+        "reads": [lambda c=each: c.get("probe") for each in clients],
+        "etcd": [lambda r=each: r.call("/v3/kv/put", body) for each in raws],
     }
+    return {name: Probe(name, each, period) for name, each in calls.items()}

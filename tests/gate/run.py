@@ -44,6 +44,8 @@ class Size:
     """The size of a run.
 
     :param step: requests of clients between two faults.
+    :param pace: seconds between two requests of a client.
+    :param probe_period: seconds between two requests of a probe.
     """
 
     clients: int
@@ -52,6 +54,7 @@ class Size:
     conditions: int
     step: int
     pace: float = 0.02
+    probe_period: float = 0.1
 
 
 @dataclass
@@ -148,7 +151,7 @@ class Run:
             ClientWatcher(world, STACK, number, cursor, prefixes[number % len(prefixes)])
             for number in range(size.watchers)
         ]
-        self._probes = probes(world, STACK)
+        self._probes = probes(world, STACK, size.probe_period)
         # The first two members take turns, and are not paused.
         self.faults = Faults(world, self._chance, self.members[-1:], self._lag, beside)
 

@@ -1,7 +1,8 @@
 """Three members of etcd and two services under faults, compared with what was promised.
 
 ``make gate`` runs the short gate and ``make gate-long`` the long one, which takes up to an hour.
-``FACTSTORE_GATE_MINUTES`` limits the long one.
+``FACTSTORE_GATE_MINUTES`` limits the long one.  ``make test`` runs the short one with the same faults
+and fewer requests.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from tests.gate.run import STACK, Report, Run, Size
 from tests.gate.seeds import SEEDS, copied
 from tests.gate.world import running
 
-OPERATIONS = 5000
+SHORT_SIZE = Size(clients=8, watchers=2, members=3, conditions=1, step=250, pace=0.1)
+SHORT_OPERATIONS = 5000
+BRIEF_SIZE = Size(
+    clients=6, watchers=2, members=3, conditions=1, step=60, pace=0.2, probe_period=0.5
+)
+BRIEF_OPERATIONS = 1500
+IS_BRIEF = "FACTSTORE_GATE" not in os.environ
 WHOLE = 30
 """Minutes of a run that has to be complete."""
 ENOUGH = 116_000, 62, 21
@@ -51,18 +58,21 @@ def passes(report: Report, most_unknown: float = 0.01) -> None:
 
 @pytest.mark.timeout(1200)
 def test_short_gate(tmp_path: Path, seed: int) -> None:
-    size = Size(clients=8, watchers=2, members=3, conditions=1, step=250, pace=0.1)
+    size, operations = (
+        (BRIEF_SIZE, BRIEF_OPERATIONS) if IS_BRIEF else (SHORT_SIZE, SHORT_OPERATIONS)
+    )
     with running(tmp_path) as world:
         run = Run(world, size, seed)
         run.start()
         for name in SHORT:
             run.survive(name)
-        run.until(OPERATIONS)
+        run.until(operations)
         recording = run.finish()
     report = run.check(recording)
-    passes(report)
-    assert report.operations >= OPERATIONS
-    assert len(report.faults) >= 4
+    # Each fault leaves some outcomes unknown, and fewer requests have as many faults.
+    passes(report, 0.03 if IS_BRIEF else 0.01)
+    assert report.operations >= operations
+    assert set(report.faults) == set(SHORT)
     assert report.late, "nothing expired, although an owner was paused"
 
 
