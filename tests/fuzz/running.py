@@ -15,11 +15,6 @@ from factstore.cmd.processes.private_file import write_private
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-BRIEF = """
-# The wrong requests are then those of the other phases; tests/functional has tables of them, too.
-[phases.coverage.generation]
-mode = "positive"
-"""
 MAIN = "from schemathesis.cli import schemathesis; schemathesis()"
 
 
@@ -42,15 +37,12 @@ class Outcome:
         }
 
 
-def run(url: str, directory: Path, *arguments: str, brief: bool = False) -> Outcome:
-    """Test a service against its document, with the configuration beside this file.
-
-    :param brief: do not try each wrong value at each place, which is most of a run.
-    """
+def run(url: str, directory: Path, *arguments: str) -> Outcome:
+    """Test a service against its document, with the configuration beside this file."""
     report = directory / "report.json"
     done = subprocess.run(
         [
-            *command(url, directory, more=BRIEF if brief else ""),
+            *command(url, directory),
             *("--report", "json", "--report-json-path", str(report)),
             *arguments,
         ],
@@ -65,13 +57,10 @@ def run(url: str, directory: Path, *arguments: str, brief: bool = False) -> Outc
     return Outcome(done.returncode, done.stdout, found)
 
 
-def command(url: str, directory: Path, token: str | None = None, more: str = "") -> Sequence[str]:
-    """Return the beginning of the command line, and write the configuration into *directory*.
-
-    :param more: is added to the configuration.
-    """
+def command(url: str, directory: Path, token: str | None = None) -> Sequence[str]:
+    """Return the beginning of the command line, and write the configuration into *directory*."""
     config = directory / "schemathesis.toml"
-    text = (HERE / "schemathesis.toml").read_text() + more
+    text = (HERE / "schemathesis.toml").read_text()
     if token is not None:
         text += f'\n[auth.openapi.token]\napi_key = "{token}"\n'
     write_private(config, text)
