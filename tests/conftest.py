@@ -97,7 +97,7 @@ def keystone_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (common / "keystone-golden.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not prepared.exists():
-            server = KeystoneServer(golden)
+            server = KeystoneServer(golden, make_child=ForkedChild)
             server.prepare()
             with _running(server):
                 server.accounts.provision(_ENDPOINT)
@@ -119,8 +119,8 @@ def private_keystone(keystone_state: Path, tmp_path: Path) -> Iterator[KeystoneS
     yield from serving_keystone(keystone_state, tmp_path / "keystone")
 
 
-def serving_etcd(data_dir: Path) -> Iterator[EtcdServer]:
-    server = EtcdServer(data_dir)
+def serving_etcd(data_dir: Path, *extra_args: str) -> Iterator[EtcdServer]:
+    server = EtcdServer(data_dir, extra_args=extra_args)
     try:
         server.start()
         server.wait_ready()
@@ -134,8 +134,7 @@ def serving_keystone(
 ) -> Iterator[KeystoneServer]:
     """Yield a Keystone that works in a copy of a prepared directory, and kill it at the end."""
     shutil.copytree(golden, state_dir, ignore=shutil.ignore_patterns("port", "*.log"))
-    server = KeystoneServer(state_dir, token_expiration=token_expiration)
-    server.child = ForkedChild("keystone")
+    server = KeystoneServer(state_dir, token_expiration=token_expiration, make_child=ForkedChild)
     server.prepare()
     with _running(server):
         server.accounts.publish(_ENDPOINT)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from factstore.cmd.processes.api import API_ARGV
+from factstore.cmd.processes.keystone import MANAGE
 from factstore.cmd.processes.notifier import NOTIFY_ARGV
 from factstore.cmd.processes.process import Child, Process
 from tests.agents import ARGV as AGENT
@@ -20,6 +21,7 @@ _PROGRAMS = (
     (list(API_ARGV), _SERVICE, "factstore.cmd.serve:main"),
     (list(NOTIFY_ARGV), _SERVICE, "factstore.cmd.notify:main"),
     ([sys.executable, "-m", "gunicorn"], _KEYSTONE, "gunicorn.app.wsgiapp:run"),
+    ([sys.executable, "-c", MANAGE], _KEYSTONE, "keystone.cmd.manage:main"),
     (AGENT, COMMANDS, "factstore.agent.cli:main"),
 )
 

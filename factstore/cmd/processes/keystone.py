@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from factstore import SERVICE_TYPE
@@ -21,7 +22,7 @@ from factstore.cmd.processes.probe import Probe
 from factstore.cmd.processes.process import Child, ChildError, Pause, python_environment, run_to_end
 
 # keystone.cmd.manage has no __main__ guard, and the script beside the interpreter may be absent.
-_MANAGE = "from keystone.cmd.manage import main; main()"
+MANAGE = "from keystone.cmd.manage import main; main()"
 
 _CONF = """\
 [DEFAULT]
@@ -112,8 +113,11 @@ class KeystoneServer:
         token_expiration: int = 3600,
         log_path: Path | None = None,
         service_type: str = SERVICE_TYPE,
+        make_child: Callable[[str], Child] = Child,
     ) -> None:
         """The default of ``port`` is the port used before in ``state_dir``, or a free one.
+
+        :param make_child: makes the processes of a given name, which need not be started as commands.
 
         Raises KeystoneMissing, and OSError if ``state_dir`` cannot be used.
         """
@@ -124,7 +128,8 @@ class KeystoneServer:
         self.port = port or remembered_port(self.state_dir / "port")
         self.token_expiration = token_expiration
         self._service_type = service_type
-        self.child = Child("keystone")
+        self._make_child = make_child
+        self.child = make_child("keystone")
         self._probe = Probe(f"http://{LOOPBACK}:{self.port}")
 
     @property
@@ -209,8 +214,8 @@ class KeystoneServer:
 
     def _manage(self, arguments: list[str], deadline: float, pause: Pause, **env: str) -> None:
         run_to_end(
-            Child(f"keystone-manage {arguments[0]}"),
-            [self._python, "-c", _MANAGE, "--config-file", str(self._conf), *arguments],
+            self._make_child(f"keystone-manage {arguments[0]}"),
+            [self._python, "-c", MANAGE, "--config-file", str(self._conf), *arguments],
             log_path=self.log_path,
             deadline=deadline,
             env={**python_environment(), **env},
