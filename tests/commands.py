@@ -28,7 +28,11 @@ COMMANDS = Template("tests.imported_commands")
 
 
 def forked(
-    module: str, argv: Sequence[str], env: Mapping[str, str], stdin: str = ""
+    module: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    stdin: str = "",
+    template: Template = COMMANDS,
 ) -> subprocess.CompletedProcess[str]:
     """Run the ``main`` of a module until it ends, without a terminal.
 
@@ -43,7 +47,7 @@ def forked(
         files = (given, printed, complaint)
         for file in files:
             file.seek(0)
-        child = COMMANDS.start(
+        child = template.start(
             f"{module}:main", argv, env=env, files=[file.fileno() for file in files]
         )
         status = child.wait(120)

@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.commands import forked
+from tests.template import Template
+
 SCRIPTS = Path(sys.executable).parent
 """PATH with the programs of tools that are Python packages, beside ``factstore``."""
 ENVIRON = {**os.environ, "PATH": f"{SCRIPTS}:{os.environ['PATH']}", "TOKEN": "none"}
 PAGE = "how-to/stock-tools.rst"
+_TOOLS = Template("tests.tools.imported_tools")
 
 
 def run(
@@ -38,3 +42,13 @@ def run(
 def shell(script: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run a part of the guide."""
     return run("bash", "-e", "-c", script, **more)
+
+
+def collect_once(env: Mapping[str, str]) -> str:
+    """Run os-collect-config until it has collected once, check that it succeeds, and return its log.
+
+    Its process is forked from one that has imported it; hooks and services run the command.
+    """
+    done = forked("tests.tools.imported_tools", ["--one-time"], env, template=_TOOLS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stderr

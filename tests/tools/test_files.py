@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from factstore.client.render import RENDERERS
+from tests.commands import factstore
 from tests.docs.pages import code
 from tests.tools.conftest import Slurm
 from tests.tools.running import PAGE, run, shell
@@ -189,7 +190,10 @@ def test_no_file_contains_a_sensitive_value(slurm: Slurm, context: Path) -> None
     slurm.put("nodes/c1/key", "s3cret", sensitive=True)
     shell(FETCH, cwd=context, env={"STACK": slurm.url})
     for name in RENDERERS:
-        shell(f"factstore render {name} context.json --into made/{name}", cwd=context)
+        made = factstore(
+            "render", name, context / "context.json", "--into", context / "made" / name
+        )
+        assert made.returncode == 0, made.stderr
     files = [file for file in (context / "made").rglob("*") if file.is_file()]
     assert len(files) > len(RENDERERS)
     assert not any("s3cret" in file.read_text() for file in files)

@@ -18,7 +18,7 @@ from tests.heat_agents import heat_agents, install_hooks
 from tests.http import fresh_stack
 from tests.service import ApiServer
 from tests.tools.conftest import Slurm
-from tests.tools.running import ENVIRON, run
+from tests.tools.running import ENVIRON, collect_once
 
 SECRET = "hunter2-hunter2"
 
@@ -73,7 +73,7 @@ class Image:
 
     def collect(self) -> str:
         """Collect once, and run the command if the metadata has changed; return the log."""
-        return run("os-collect-config", "--one-time", env=self.env).stderr
+        return collect_once(self.env)
 
 
 WITH_HOOKS = pytest.mark.skipif(

@@ -24,7 +24,7 @@ from tests.eventually import eventually
 from tests.http import fresh_stack
 from tests.service import ApiServer
 from tests.tools.conftest import Slurm
-from tests.tools.running import ENVIRON, PAGE, SCRIPTS, run
+from tests.tools.running import ENVIRON, PAGE, SCRIPTS, collect_once, run
 
 HOOK = ROOT / "examples" / "os-collect-config" / "50-os-collect-config"
 (POLLING,) = code(PAGE, "ini")
@@ -76,7 +76,7 @@ class Instance:
 
     def once(self) -> str:
         """Collect once, and return the log."""
-        return run("os-collect-config", "--one-time", env=self.env).stderr
+        return collect_once(self.env)
 
     @contextmanager
     def daemon(self) -> Iterator[subprocess.Popen[bytes]]:
