@@ -47,7 +47,7 @@ def service(
         tmp_path_factory.mktemp("api"),
         auth="keystone",
         keystone=keystone,
-        options={"keystone_authtoken": {"token_cache_time": 2}},
+        options={"keystone_authtoken": {"token_cache_time": 10}},
     ) as server:
         keystone.accounts.provision(server.url)
         yield server
@@ -149,6 +149,7 @@ def legacy_owner(
     request: pytest.FixtureRequest, legacy: HeatServer, keystone: KeystoneServer
 ) -> Iterator[Orchestration]:
     """An owner of stacks on the legacy engine."""
+    assert "legacy" in request.node.nodeid, "name the engine: tests/scheduling.py goes by that"
     yield from owning(request, legacy, keystone)
 
 

@@ -56,7 +56,7 @@ def trial(**properties: object) -> dict[str, object]:
     return {"type": "OS::Heat::TestResource", "properties": properties}
 
 
-def test_each_unit_joins_and_departs_exactly_once_as_a_policy_scales_its_group(
+def test_with_the_legacy_engine_each_unit_joins_and_departs_once_as_a_policy_scales_its_group(
     legacy_owner: Orchestration, facts: Client, name: str
 ) -> None:
     """In test_alarm.py, alarms do the same with the convergence engine."""
