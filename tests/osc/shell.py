@@ -13,13 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# It comes with Heat, and takes a third of the time to start.
-sys.modules.setdefault("osprofiler", None)  # type: ignore[arg-type]
-
-with warnings.catch_warnings(action="ignore"):
-    from openstackclient.common.clientmanager import ClientManager
-    from openstackclient.shell import OpenStackShell
-
 
 @dataclass(frozen=True)
 class Result:
@@ -44,6 +37,12 @@ class Shell:
     def __call__(self, *arguments: str, output: io.StringIO | None = None) -> Result:
         """Run a command, and return its end."""
         output = output or io.StringIO()
+        # Here, because each process of a run imports this module, and few run commands.
+        with warnings.catch_warnings(action="ignore"):
+            # It comes with Heat, and takes a third of the time to start.
+            sys.modules.setdefault("osprofiler", None)  # type: ignore[arg-type]
+            from openstackclient.common.clientmanager import ClientManager
+            from openstackclient.shell import OpenStackShell
         with _own_logging() as errors:
             shell = OpenStackShell()
             cache = inspect.getattr_static(ClientManager, "contextualization")
