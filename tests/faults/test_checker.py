@@ -29,7 +29,7 @@ from tests.faults.watchers import read_changes
 
 KEYS = Keyspace("/root")
 SCOPE = Scope("p", "s")
-LIVES = 100
+LIVES = 30
 
 
 def _fact(path: str, value: object, stack_id: str = "S1") -> RawChange:

@@ -31,7 +31,7 @@ def test_configurations_with_dependencies_across_members_finish_once_under_kills
     chance = random.Random(seed)
     api = start_api([etcd_server.endpoint], workers=2)
     stack = connect({"OS_AUTH_TYPE": "none", "OS_ENDPOINT": api.url}).stack(fresh_stack())
-    count = 8 if scale == 1 else 50
+    count = 5 if scale == 1 else 50
     names = [f"c{n:02}" for n in range(count)]
     agents = [agent(tmp_path / name, api.url, stack.name, name) for name in names]
     depends: dict[str, list[str]] = {}
