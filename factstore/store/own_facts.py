@@ -54,15 +54,17 @@ class OwnFacts:
             self._sent.clear()
             self._count = 0
         first, last = run[0].written[0], run[-1].written[-1]
-        if first in self._sent:
-            self._forget(first)
+        self._forget(first)
         parts = [txn.facts for txn in run if txn.facts is not None]
         count = sum([len(part.facts) for part in parts])
         self._sent[first] = _Sent(parts, count, last)
         self._count += count
 
     def _forget(self, first: bytes) -> None:
-        self._count -= self._sent.pop(first).total
+        # In servers with threads, others add at the same time, and may have forgotten it.
+        sent = self._sent.pop(first, None)
+        if sent is not None:
+            self._count -= sent.total
 
     def take(
         self, event: WatchEvent, at: int, events: Sequence[WatchEvent]

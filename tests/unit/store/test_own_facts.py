@@ -88,20 +88,19 @@ def fields_of(mutations: Iterable[Mutation]) -> list[object]:
 @given(
     st.lists(st.lists(FACTS, min_size=1, max_size=3), min_size=1, max_size=4),
     st.sets(st.integers(0, 3)),
-    st.integers(0, 2),
     st.sampled_from([{}, {"version": 7}, {"created": 3}, {"request_id": "req-other"}]),
 )
 def test_facts_are_the_decoded_ones_whatever_else_has_failed_or_happened(
-    sent: list[list[Fact]], failed: set[int], others: int, differs: dict[str, object]
+    sent: list[list[Fact]], failed: set[int], differs: dict[str, object]
 ) -> None:
     numbered = count()
     sent = [[replace(each, path=f"{each.path}{next(numbered)}") for each in txn] for txn in sent]
     txns = [txn_of(each) for each in sent]
     reported = events_of(
-        replace(each, memo=None, **differs) if at == others else replace(each, memo=None)  # type: ignore[arg-type]
+        replace(each, memo=None, **differs)  # type: ignore[arg-type]
         for number, txn in enumerate(sent)
         if number not in failed
-        for at, each in enumerate(txn)
+        for each in txn
     )
     own = OwnFacts()
     own.add(txns)
