@@ -17,6 +17,15 @@ _HOMES = ("heat", _LEGACY, _PLAIN, "keystone", _PLAIN, "heat")
 
 _OTHERS = (_PLAIN, "keystone", "heat", _LEGACY)
 
+_WITH_KEYSTONE = (
+    "tests/console/",
+    "tests/keystone/",
+    "tests/lab/test_keystone.py",
+    "tests/tools/test_heat_config.py",
+    "tests/tools/test_os_collect_config.py",
+)
+"""The beginnings of the files that need a Keystone, which takes a process five seconds to start."""
+
 _LONGEST = (
     "tests/heat/test_waiter.py",
     "tests/heat/test_controller.py",
@@ -38,6 +47,7 @@ _LONGEST = (
     "tests/functional/test_purge.py",
     "tests/proxies/test_samples.py",
     "tests/devstack/test_plugin.py",
+    "tests/keystone/test_token_policy.py",
     "tests/keystone/test_grant_policy.py",
     "tests/keystone/test_outages.py",
     "tests/gate/test_seeded_bugs.py",
@@ -51,7 +61,7 @@ class ByServers(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         """Return the file, or "legacy" for the tests on Heat's legacy engine."""
         path = nodeid.partition("::")[0]
-        return _LEGACY if _kind(path) == "heat" and _LEGACY in nodeid else path
+        return _LEGACY if kind(path) == "heat" and _LEGACY in nodeid else path
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         home = _HOMES[int(node.gateway.id.removeprefix("gw")) % len(_HOMES)]
@@ -59,7 +69,7 @@ class ByServers(LoadScopeScheduling):
 
         def place(scope: str) -> tuple[int, int]:
             longest = _LONGEST.index(scope) if scope in _LONGEST else len(_LONGEST)
-            return kinds.index(_kind(scope)), longest
+            return kinds.index(kind(scope)), longest
 
         self.workqueue.move_to_end(min(self.workqueue, key=place), last=False)
         super()._assign_work_unit(node)
@@ -74,9 +84,10 @@ class ByServers(LoadScopeScheduling):
             self._assign_work_unit(node)
 
 
-def _kind(scope: str) -> str:
+def kind(scope: str) -> str:
     """Return the kind of servers that a file needs."""
-    directory = scope.split("/")[1] if "/" in scope else scope
-    if directory == "console":
+    if scope.startswith(_WITH_KEYSTONE):
         return "keystone"
-    return directory if directory in _OTHERS else _PLAIN
+    if scope == _LEGACY:
+        return _LEGACY
+    return "heat" if scope.startswith("tests/heat/") else _PLAIN

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.scheduling import kind
+
 TESTS = Path(__file__).parents[1]
 OWN = Path(__file__).relative_to(TESTS)
 REAL_START = re.compile(
@@ -39,3 +41,20 @@ def test_only_tests_about_starts_run_the_real_command() -> None:
         "use ApiServer without argv, or add the file and a reason"
     )
     assert ALLOWED.keys() - found == set(), "these files no longer run the command"
+
+
+SHARED_KEYSTONE = re.compile(r"^def test_[^)]*\b(?:own_)?keystone: KeystoneServer", re.MULTILINE)
+
+
+ON_DEMAND = ("tests/install/", "tests/zaqar/")
+
+
+def test_the_processes_with_a_keystone_take_the_files_that_need_one() -> None:
+    found = {
+        f"tests/{file.relative_to(TESTS)}"
+        for file in TESTS.rglob("test_*.py")
+        if SHARED_KEYSTONE.search(file.read_text())
+    }
+    used = {file for file in found if not file.startswith(ON_DEMAND)}
+    assert len(used) > 10
+    assert {file for file in used if kind(file) not in ("keystone", "heat")} == set()
