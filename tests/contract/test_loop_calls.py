@@ -83,6 +83,32 @@ def test_keys_are_read_and_leases_renewed(plain: LoopCalls, etcd: EtcdServer) ->
             client.revoke(lease, deadline=soon())
 
 
+def test_what_is_deferred_is_sent_with_the_calls_of_its_turn(
+    plain: LoopCalls, caplog: pytest.LogCaptureFixture
+) -> None:
+    result(connected(plain, RANGE, QUESTION))
+    found: list[list[bytes | Failure]] = []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    def start() -> None:
+        found.append(connected(plain, RANGE, QUESTION))
+
+    def start_two() -> None:
+        start()
+        plain.defer(start)
+
+    found.append(connected(plain, RANGE, QUESTION))
+    for call in (fail, start_two):
+        plain.defer(call)
+    assert len(found) == 1, "others of this turn come first"
+    gevent.sleep(0)  # until the end of the turn
+    assert len(found) == 3
+    assert all(isinstance(result(each), bytes) for each in found)
+    assert "A deferred call failed." in caplog.text
+
+
 def test_the_renewals_of_one_turn_share_calls(etcd: EtcdServer) -> None:
     calls: list[str] = []
     with closing(EtcdClient([etcd.endpoint], Credentials())) as client:

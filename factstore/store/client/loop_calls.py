@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -77,6 +78,7 @@ class LoopCalls:
         self._writable: Any = None
         self._unsent = b""
         self._flushing = False
+        self._deferred: deque[Callable[[], object]] = deque()
         self._timer = self._loop.timer(TIMER_SECONDS, TIMER_SECONDS)
         self._timing = False
         self._heard = 0.0  # when the server has last sent anything
@@ -137,8 +139,9 @@ class LoopCalls:
             self._timer.again(self._expire)
 
     def defer(self, call: Callable[[], object]) -> None:
-        """Call a function in the next turn of the loop."""
-        self._loop.run_callback(call)
+        """Call a function at the end of this turn of the loop, before what was added is sent."""
+        self._deferred.append(call)
+        self._flush_soon()
 
     def close(self) -> None:
         """Close the connection; running calls end without a response."""
@@ -211,6 +214,11 @@ class LoopCalls:
 
     def _flush(self) -> None:
         """Send what all calls of this turn of the loop have added."""
+        while self._deferred:
+            try:
+                self._deferred.popleft()()
+            except Exception:  # the others have to be called, and what they add has to be sent
+                LOG.exception("A deferred call failed.")
         self._flushing = False
         http2 = self._http2
         if http2 is None:
