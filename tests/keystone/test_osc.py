@@ -15,6 +15,8 @@ import pytest
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.sdk import add_service
 from tests.http import fresh_stack
+from tests.keystone.conftest import Login
+from tests.osc.shell import Shell
 from tests.service import ApiServer
 
 
@@ -34,7 +36,7 @@ def openstack(*arguments: str, **variables: str) -> subprocess.CompletedProcess[
 
 
 def test_a_cloud_with_a_password_and_a_catalog(
-    server: ApiServer, keystone: KeystoneServer, tokens: dict[str, str], tmp_path: Path
+    server: ApiServer, keystone: KeystoneServer, tmp_path: Path
 ) -> None:
     stack = fresh_stack()
     clouds = tmp_path / "clouds.yaml"
@@ -48,14 +50,19 @@ def test_a_cloud_with_a_password_and_a_catalog(
     assert created.returncode == 0, created.stderr
     assert json.loads(created.stdout)["value"] == "1"
 
-    token = {"OS_AUTH_TYPE": "admin_token", "OS_ENDPOINT": server.url}
-    outsider = openstack("fact", "get", stack, "a", OS_TOKEN=tokens["outsider"], **token)
-    assert (outsider.returncode, outsider.stdout) == (1, "")
-    assert f"in a stack named '{stack}'" in outsider.stderr
-    reader = openstack("fact", "delete", stack, "a", OS_TOKEN=tokens["reader"], **token)
-    assert (reader.returncode, reader.stdout) == (1, "")
-    assert "Forbidden" not in reader.stderr
-    assert "contextualization:" in reader.stderr
+
+def test_the_commands_print_why_a_token_is_not_enough(
+    server: ApiServer, login: Login, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "/nonexistent/clouds.yaml")
+    stack = fresh_stack()
+    login("owner").put(f"/v1/stacks/{stack}/facts/a", 1).raise_for_status()
+    options = ("--os-auth-type", "admin_token", "--os-endpoint", server.url, "--os-token")
+    outsider = Shell(*options, tokens["outsider"]).refused("fact", "get", stack, "a")
+    assert f"in a stack named '{stack}'" in outsider
+    reader = Shell(*options, tokens["reader"]).refused("fact", "delete", stack, "a")
+    assert "Forbidden" not in reader
+    assert "contextualization:" in reader
 
 
 def test_a_connection_of_openstacksdk(
