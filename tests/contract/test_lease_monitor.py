@@ -6,7 +6,8 @@ the leases of pulses as it does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -222,24 +223,64 @@ def test_a_lease_does_not_end_while_its_pulse_is_renewed_without_a_record(
 
 
 @pytest.mark.usefixtures("elected")
-def test_no_renewal_succeeds_once_a_worker_ends_a_lease(
+def test_no_heartbeat_succeeds_once_a_lease_is_chosen_to_end(
     etcd_world: EtcdWorld, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = after_election(etcd_world.worker())
     lease = join(one, scope, ttl=TTL).member.lease
-    renewals = []
+    refusals: list[str] = []
     run = one.transactor.run
 
     def note(operation: EndPulses) -> object:
-        renewals.append(one.backend.renew_lease(lease, soon()))
-        return run(operation)
+        ended = run(operation)
+        if isinstance(operation, EndPulses):
+            with pytest.raises(NotFound) as caught:
+                one.members.heartbeat(scope, "c1", None, None)
+            refusals.append(refusal(caught))
+        return ended
 
     monkeypatch.setattr(one.lease_monitor._transactor, "run", note)
     forget(one)
     stop_pulses(etcd_world, [lease])
     etcd_world.raw.grant(TTL, pulse_lease(lease), deadline=soon())  # its record was refused
-    eventually(lambda: renewals)
-    assert not any(renewals)
+    eventually(lambda: refusals)
+    assert refusals == ["not_found"]
+    eventually(lambda: one.store.refresh(soon()).member(scope, "c1") is None)
+    assert etcd_world.raw.seconds_since_renewal(pulse_lease(lease), deadline=soon()) == math.inf
+
+
+@pytest.mark.usefixtures("elected")
+@pytest.mark.parametrize("by", [0, 1], ids=["of-the-same-worker", "of-another-worker"])
+def test_a_heartbeat_that_restores_a_pulse_just_before_its_lease_ends_is_kept(
+    etcd_world: EtcdWorld, scope: Scope, by: int
+) -> None:
+    workers = [etcd_world.worker() for _ in range(2)]
+    for worker in workers:
+        worker.lease_monitor.stop()
+    one = workers[0]
+    start, lease = one.put(scope, "seed").revision, join(one, scope, ttl=TTL).member.lease
+    stop_pulses(etcd_world, [lease])
+    forget(one)
+    ages = one.backend.seconds_since_renewals
+
+    def ages_before_a_heartbeat(of: Sequence[int], deadline: float) -> list[float]:
+        found = ages(of, deadline)
+        if of and not beats(one, scope, lease):
+            workers[by].members.heartbeat(scope, "c1", None, None)
+        return found
+
+    one.backend.seconds_since_renewals = ages_before_a_heartbeat  # type: ignore[method-assign]
+
+    def restored() -> bool:
+        one.lease_monitor.run_once()
+        return beats(one, scope, lease)
+
+    eventually(restored)
+    one.lease_monitor.run_once()
+    assert beats(one, scope, lease)
+    assert one.members.get(scope, "c1").lease == lease
+    changes = [change for event in changes_since(one, scope, start) for change in event]
+    assert [change.type for change in changes] == ["member.join"]
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["in-a-stack", "that-creates-the-stack"])

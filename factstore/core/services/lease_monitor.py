@@ -162,8 +162,7 @@ class LeaseMonitor(ControlLoop):
                 renewed.append(each.lease)
             elif each.ended:
                 # Its worker is revoking it, unless that has been stopped.
-                if self._has_waited(each, now):
-                    revoked += (each.lease, pulse_lease(each.lease))
+                revoked += [each.lease] if self._has_waited(each, now) else []
             elif each.term == term or (self._has_waited(each, now) and self._is_silent(each, now)):
                 due.append(each)
         # The lease of a pulse whose record could not be written is renewed nevertheless.
@@ -184,17 +183,15 @@ class LeaseMonitor(ControlLoop):
             )
             self._transactor.run(RestorePulses(scope, renewed))
         if silent:
-            # No renewal succeeds any more without a pulse that is restored.
-            self._revoke([pulse_lease(lease) for lease in silent])
             try:
                 revoked += self._transactor.run(EndPulses(scope, silent)).outcome
             except StorageFull:
                 revoked += silent  # nothing can be written, but leases can be revoked
-        self._revoke(revoked)
-
-    def _revoke(self, leases: Sequence[int]) -> None:
-        if leases:
-            self._store.revoke_leases(leases, self._clock.monotonic() + self._timeout)
+        # Not before that was decided: a pulse that a heartbeat has restored meanwhile must not stop.
+        if revoked:
+            # First those of the pulses, so that no renewal succeeds any more.
+            for leases in (list(map(pulse_lease, revoked)), revoked):
+                self._store.revoke_leases(leases, self._clock.monotonic() + self._timeout)
 
     def _has_waited(self, stopped: Stopped, now: float) -> bool:
         """Return True if nobody restores a pulse any more."""
