@@ -73,7 +73,6 @@ class Watcher(NamedTuple):
     of: Watched
     wanted: Filter
     settle: Debounce
-    epoch: str
     credential: Credential
     request_id: str
     release: Callable[[], None]
@@ -89,25 +88,25 @@ ContinueStream = Callable[[Cursor], bool]
 
 
 def stream_chunks(
-    frames: Iterator[Frame], epoch: str, credential: Credential, *, names_stacks: bool = False
+    frames: Iterator[Frame], credential: Credential, *, names_stacks: bool = False
 ) -> Iterator[bytes]:
     """Yield the first bytes of a stream, and then its frames."""
     yield FIRST
-    yield from frame_chunks(frames, epoch, credential, names_stacks=names_stacks)
+    yield from frame_chunks(frames, credential, names_stacks=names_stacks)
 
 
 def frame_chunks(
-    frames: Iterator[Frame], epoch: str, credential: Credential, *, names_stacks: bool = False
+    frames: Iterator[Frame], credential: Credential, *, names_stacks: bool = False
 ) -> Iterator[bytes]:
     """Yield frames as bytes until the credential is no longer valid."""
     for frame in frames:
         if credential.is_due and not credential.check():
             yield goodbye_piece(CREDENTIAL_ENDED)
             return
-        yield from frame_pieces(frame, epoch, names_stacks=names_stacks)
+        yield from frame_pieces(frame, names_stacks=names_stacks)
 
 
-def frame_pieces(frame: Frame, epoch: str, *, names_stacks: bool = False) -> Iterator[bytes]:
+def frame_pieces(frame: Frame, *, names_stacks: bool = False) -> Iterator[bytes]:
     """Yield a frame as a server-sent event.
 
     :param names_stacks: name the stack of each change, and of each part of a snapshot.
@@ -115,9 +114,9 @@ def frame_pieces(frame: Frame, epoch: str, *, names_stacks: bool = False) -> Ite
     # JSON texts contain no newline, so each fits into one data line.
     match frame:
         case ChangeFrame():
-            yield from _change_pieces(frame, epoch, names_stacks)
+            yield from _change_pieces(frame, names_stacks)
         case SnapshotFrame():
-            text = snapshot_text(frame, epoch, names_stack=names_stacks)
+            text = snapshot_text(frame, names_stack=names_stacks)
             yield f"event: snapshot\ndata: {text}\n\n".encode()
         case BookmarkFrame(cursor):
             yield f'id: {cursor}\nevent: bookmark\ndata: {{"cursor":"{cursor}"}}\n\n'.encode()
@@ -129,10 +128,10 @@ def frame_pieces(frame: Frame, epoch: str, *, names_stacks: bool = False) -> Ite
             yield goodbye_piece(reason)
 
 
-def _change_pieces(frame: ChangeFrame, epoch: str, names_stacks: bool) -> Iterator[bytes]:
+def _change_pieces(frame: ChangeFrame, names_stacks: bool) -> Iterator[bytes]:
     """Yield a change, with a data line for each text of its events."""
     piece = f"id: {frame.cursor}\nevent: change"
-    for text in event_texts(frame.events, epoch, names_stacks=names_stacks):
+    for text in event_texts(frame.events, frame.cursor.epoch, names_stacks=names_stacks):
         if len(piece) > PIECE_CHARACTERS:
             yield piece.encode()
             piece = ""
@@ -196,7 +195,7 @@ def open_stream(
 
     :param begin: prepares the connection; returns None if the server cannot continue the stream.
     """
-    watcher = new_watcher(services, services.epoch, of, identity, wanted, query, request_id)
+    watcher = new_watcher(services, of, identity, wanted, query, request_id)
     body = StreamBody(watcher.release)
     try:
         reset = query["on_gap"] == "reset"
@@ -206,15 +205,13 @@ def open_stream(
     except BaseException:
         body.close()
         raise
-    epoch, credential = watcher.epoch, watcher.credential
-    body.chunks = stream_chunks(frames, epoch, credential, names_stacks=wanted.many)
+    body.chunks = stream_chunks(frames, watcher.credential, names_stacks=wanted.many)
     body.continue_stream = begin(watcher)
     return body
 
 
 def new_watcher(
     services: Services,
-    epoch: str,
     of: Watched,
     identity: Identity,
     wanted: Filter,
@@ -229,4 +226,4 @@ def new_watcher(
     credential = Credential(identity, services.clock)
     stack, patterns = (of.stack, 0) if isinstance(of, Scope) else (None, of.patterns.wildcards)
     release = services.rate_limiter.stream(identity.project_id, stack, patterns=patterns)
-    return Watcher(of, wanted, settle, epoch, credential, request_id, release)
+    return Watcher(of, wanted, settle, credential, request_id, release)

@@ -82,7 +82,7 @@ def ends_after(identity: Identity) -> float:
             clock.now += 15.0  # a quiet stream pings so often
             yield PingFrame()
 
-    *_, goodbye = stream_chunks(frames(), "0" * 16, Credential(identity, clock))
+    *_, goodbye = stream_chunks(frames(), Credential(identity, clock))
     assert goodbye.startswith(b"event: goodbye\nretry: ")
     assert b"credential" in goodbye
     return clock.now

@@ -50,7 +50,7 @@ def restore_older_backup(world: World) -> None:
     newest = max(watcher.position for watcher in watchers)
     eventually(lambda: _witnessed(world, history, newest))
     for watcher in watchers:
-        assert watcher.complaints == [], watcher.name
+        assert watcher.complaints == [], watcher.complaints
         kept = watcher.segments[-1:]
         assert check_watcher(history, scope, "", kept, end["revision"]) == [], watcher.name
     for service in world.services.values():

@@ -99,7 +99,7 @@ def test_a_stream_ends_within_a_minute_of_its_credential() -> None:
             yield PingFrame()
 
     identity = Identity("u", "p", ("member",), still_valid)
-    *pings, goodbye = stream_chunks(frames(), "0" * 16, Credential(identity, clock))
+    *pings, goodbye = stream_chunks(frames(), Credential(identity, clock))
     assert goodbye.startswith(b"event: goodbye\nretry: ")
     assert b"credential" in goodbye
     assert clock.now - revoked_at <= 60

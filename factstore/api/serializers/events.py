@@ -65,13 +65,13 @@ def _stack_fields(scope: Scope) -> dict[str, object]:
     return {"project_id": scope.project_id, "stack": scope.stack}
 
 
-def snapshot_text(frame: SnapshotFrame, epoch: str, *, names_stack: bool = False) -> str:
+def snapshot_text(frame: SnapshotFrame, *, names_stack: bool = False) -> str:
     """Return a part of a snapshot as JSON on one line."""
     waiters = [waiter_with_progress(waiter, progress) for waiter, progress in frame.waiters]
     return json_object(
         _stack_fields(frame.scope) if names_stack else {},
         {
-            "facts": json_array(fact_text(fact, epoch) for fact in frame.facts),
+            "facts": json_array(fact_text(fact, frame.epoch) for fact in frame.facts),
             "members": json_array(member_text(member) for member in frame.members),
             "waiters": encode(waiters),
             "alarms": encode([alarm_document(alarm) for alarm in frame.alarms]),

@@ -211,12 +211,11 @@ class WatchService(EventReader):
     ) -> Iterator[Frame]:
         if expired is not None:
             yield ResetFrame(expired)
-        epoch, state = self._store.epoch, self._store.state()
-        found = snapshot(state, of, wanted)
+        found = snapshot(self._store.state(), of, wanted)
         if found is None:
             yield GoodbyeFrame("the stack was deleted")
             return
         yield from found.frames()
-        start_at = Cursor(epoch, found.revision)
+        start_at = Cursor(found.epoch, found.revision)
         yield BookmarkFrame(start_at)
         yield from self.follow(of, start_at, wanted, settle, hand_over)

@@ -31,10 +31,12 @@ class ChangeFrame:
 class SnapshotFrame:
     """A part of the current state of a stack; a :class:`BookmarkFrame` ends the snapshot.
 
+    :param epoch: of the store whose state it is.
     :param waiters: with the progress of each.
     """
 
     scope: Scope
+    epoch: str
     facts: tuple[Fact, ...] = ()
     members: tuple[Member, ...] = ()
     waiters: tuple[tuple[Waiter, Progress], ...] = ()

@@ -36,6 +36,7 @@ class _Contents:
 class Snapshot:
     """The watched stacks at one revision."""
 
+    epoch: str
     revision: int
     _stacks: tuple[_Contents, ...]
     _wanted: Filter
@@ -50,10 +51,11 @@ class Snapshot:
                 *sorted(stack.alarms, key=lambda alarm: alarm.name),
             )
             if not items and self._wanted.many:
-                yield SnapshotFrame(stack.scope)
+                yield SnapshotFrame(stack.scope, self.epoch)
             for part in _parts(items):
                 yield SnapshotFrame(
                     stack.scope,
+                    self.epoch,
                     tuple(item for item in part if isinstance(item, Fact)),
                     tuple(item for item in part if isinstance(item, Member)),
                     tuple(item for item in part if isinstance(item, tuple)),
@@ -72,7 +74,7 @@ def snapshot(state: State, of: Watched, wanted: Filter) -> Snapshot | None:
         if not found and isinstance(of, Scope):
             return None
         stacks = tuple([_contents(stack_state, wanted) for stack_state in found])
-        return Snapshot(state.revision, stacks, wanted)
+        return Snapshot(state.epoch, state.revision, stacks, wanted)
 
 
 def _stacks(state: State, of: Watched) -> Iterator[StackState]:

@@ -71,7 +71,7 @@ class EventReads:
             at = None if head.error else services.watch.newest(scope, since, head.revision)
             if at is not None:
                 watcher = new_watcher(
-                    services, at.epoch, scope, call.identity, wanted, query, call.request_id
+                    services, scope, call.identity, wanted, query, call.request_id
                 )
                 start = StreamStart(watcher, at)
         except FactstoreError:

@@ -42,7 +42,6 @@ class Listener:
     __slots__ = (
         "_audience",
         "_data",
-        "_epoch",
         "_follower",
         "_framed",
         "_frames",
@@ -70,7 +69,6 @@ class Listener:
         self._streams = streams
         self._follower = follower
         self._framed = first.framed
-        self._epoch = first.watcher.epoch
         self._names_stacks = first.watcher.wanted.many
         self.project_id = first.watcher.project_id
         self.readers: dict[Stream, None] = {}
@@ -144,7 +142,7 @@ class Listener:
             if isinstance(frame, ChangeFrame) and frame.size > LARGE_BYTES:
                 self._is_large = True  # it is rendered in parts, for each reader
                 break
-            for piece in frame_pieces(frame, self._epoch, names_stacks=self._names_stacks):
+            for piece in frame_pieces(frame, names_stacks=self._names_stacks):
                 pieces.append(self._framed(piece))
                 size += len(piece)
             if isinstance(frame, ChangeFrame | BookmarkFrame):

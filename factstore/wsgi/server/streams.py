@@ -176,7 +176,7 @@ class Streams:
                 )
                 credential = watcher.credential
                 names = watcher.wanted.many
-                for piece in frame_chunks(frames, watcher.epoch, credential, names_stacks=names):
+                for piece in frame_chunks(frames, credential, names_stacks=names):
                     connection.sendall(stream.framed(piece))
                 if stream.listener is not None:
                     return

@@ -157,7 +157,6 @@ class StreamingWorker:
             watched(wanted),
             wanted,
             settle,
-            EPOCH,
             Credential(identity, self.clock),
             "req-1",
             self._release,
@@ -198,7 +197,7 @@ class StreamingWorker:
             piece
             for frame in frames
             if isinstance(frame, ChangeFrame)
-            for piece in frame_pieces(frame, EPOCH, names_stacks=wanted.many)
+            for piece in frame_pieces(frame, names_stacks=wanted.many)
         )
 
     def close(self) -> None:
