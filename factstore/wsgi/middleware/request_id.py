@@ -35,7 +35,10 @@ os.register_at_fork(after_in_child=_ids.clear)  # a parent and its child must no
 
 
 def new_request_id() -> str:
-    """Return a unique request id: ``req-`` and a random UUID, as oslo.context makes them."""
+    """Return a unique request id: ``req-`` and a UUID, as oslo.context makes them.
+
+    Only the beginning of the UUID is random, so an id is no secret.
+    """
     while True:
         try:
             return _ids.pop()
