@@ -203,10 +203,16 @@ def test_a_full_store_refuses_only_what_it_has_not_applied(written: bool) -> Non
 
 def test_an_outcome_stays_unknown_if_its_events_are_not_kept(written: bool) -> None:
     service = Service(written, _overwrite)
+
+    def forget() -> None:
+        """Forget all events before the fence, which the worker follows a moment later."""
+        service.worker.store.refresh(CLOCK.monotonic() + TIMEOUT)
+        service.worker.hub.reset(service.worker.hub.revision)
+
     try:
         service.other.put(service.scope, "a", "before")
         service.mumble()
-        service.mumbling.forget = lambda: service.worker.hub.reset(service.worker.hub.revision)
+        service.mumbling.forget = forget
         with pytest.raises(OutcomeUnknown):
             service.worker.put(service.scope, "a", "mine")
         assert len(service.revisions("fact.put", '"mine"')) == written
