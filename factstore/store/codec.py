@@ -20,12 +20,20 @@ from factstore.core.model.fact import MASK, Fact, Stack
 from factstore.core.model.kept_value import KEEP_VALUES_MAX
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Progress
-from factstore.store.fact_line import FORMAT, SEALED, fact_fields, load_fields, shared
+from factstore.store.fact_line import (
+    FORMAT,
+    SEALED,
+    known_fields,
+    load_fields,
+    parsed_fields,
+    shared,
+)
 from factstore.store.key_builder import is_valid_id
 from factstore.store.record_formats import RECORD_FORMATS
 
 _SEALED = f'{{"format": {SEALED},'.encode()
 _quoted = json.encoder.encode_basestring_ascii
+_new = object.__new__
 
 
 class UnknownFormat(Exception):
@@ -124,32 +132,32 @@ def decode_fact(
     try:
         line, _, text = value.decode().partition("\n")
         kind, created_at, updated_at, updated_by, request_id, ttl, member, readers, cause = (
-            fact_fields(line)
+            known_fields(line) or parsed_fields(line)
         )
     except _ERRORS as error:
         raise _unknown(error) from _cause(error)
-    sealed: str | None = None
-    if readers is not None:
-        text, sealed = MASK, text
-    revision = shared(revision)  # facts that are decoded together were often written at once
-    return Fact(
-        path,
-        text,
-        kind,
-        created_at,
-        updated_at,
-        updated_by,
-        request_id,
-        ttl,
-        member,
-        version,
-        revision,
-        lease,
-        sealed,
-        readers or (),
-        revision if created == revision else shared(created),
-        cause,
-    )
+    # In half of the time of Fact(...): a worker that starts decodes very many.
+    fact: Any = _new(Fact)
+    if readers is None:
+        fact.text, fact.sealed, fact.readers, counted = text, None, (), text
+    else:
+        fact.text, fact.sealed, fact.readers, counted = MASK, text, readers, text
+    fact.path = path
+    fact.kind = kind
+    fact.created_at = created_at
+    fact.updated_at = updated_at
+    fact.updated_by = updated_by
+    fact.request_id = request_id
+    fact.ttl = ttl
+    fact.member = member
+    fact.version = version
+    fact.revision = revision
+    fact.lease = lease
+    fact.created = revision if created == revision else shared(created)
+    fact.cause = cause
+    fact.memo = None
+    fact.size = len(path) + (len(counted) if counted.isascii() else len(counted.encode()))
+    return fact  # type: ignore[no-any-return]
 
 
 def encode_record(record: Record) -> bytes:

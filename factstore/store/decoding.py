@@ -17,6 +17,7 @@ from factstore.core.model.event import (
 )
 from factstore.core.model.fact import Fact, Scope
 from factstore.store import codec
+from factstore.store.fact_line import shared
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
 from factstore.store.types import KeyValue, WatchEvent
@@ -46,17 +47,23 @@ class Decoder:
     def contents(self, items: Iterable[KeyValue]) -> Iterator[Mutation]:
         """Yield the mutations that put stored keys, nearly all of which are facts, in their order."""
         folder, stack_id = self._folder
-        for item in items:
-            key, value, created, revision, version, lease = item
+        length, last, decode = len(folder), 0, self._decode_fact
+        for key, value, created, revision, version, lease in items:
             if not key.startswith(folder):
+                item = KeyValue(key, value, created, revision, version, lease)
                 mutation = self.mutation(WatchEvent(item, False))
                 if mutation is not None:
                     yield mutation
                 folder, stack_id = self._folder
+                length = len(folder)
                 continue
+            if revision == last:
+                revision = last  # those that were written at once share one number
+            else:
+                revision = last = shared(revision)
             try:  # as in :meth:`mutation`, but a worker that starts decodes very many
-                path = key[len(folder) :].decode()
-                fact = self._decode_fact(value, path, revision, version, lease, created)
+                path = key[length:].decode()
+                fact = decode(value, path, revision, version, lease, created)
             except (codec.UnknownFormat, UnicodeDecodeError) as error:
                 LOG.error(_IGNORED, key, error)
             else:
@@ -86,6 +93,7 @@ class Decoder:
     def mutation(self, event: WatchEvent) -> Mutation | None:
         """Return the mutation, or None for a key that is not part of the state or cannot be decoded."""
         key, value, created, revision, version, lease = event.item
+        revision = shared(revision)  # facts that are decoded together were often written at once
         folder, stack_id = self._folder
         try:
             if key.startswith(folder) and not event.deleted:

@@ -98,7 +98,11 @@ class StackContents:
                 insort(paths, path)
             else:  # as in the loading of a stack
                 paths.append(path)
-            self._grow(1, fact.size)
+            size, project = fact.size, self.project  # as in _grow, for the loading of many
+            self.count += 1
+            self.bytes += size
+            project.facts += 1
+            project.bytes += size
         else:
             if fact.size != previous.size:
                 self._grow(0, fact.size - previous.size)

@@ -84,20 +84,28 @@ class EtcdClient(LeaseCalls):
         limit: int = 0,
         keys_only: bool = False,
         hedged: bool = False,
-        in_turn: bool = False,
     ) -> RangeResult:
         """Return a key or a range in the order of keys, with a linearizable read.
 
         :param hedged: True if many wait for the result: after a loss, tries overlap.
-        :param in_turn: True to make each item only when it is used, because there are very many.
         :raises Compacted: etcd has compacted *revision*.
         """
         request = rpc.RangeRequest(
             key=key, range_end=end, revision=revision, limit=limit, keys_only=keys_only
         )
         answer = self._call("range", request, deadline, reads=True, short=not end, hedged=hedged)
-        items = KeyValues(answer.kvs) if in_turn else [key_value(kv) for kv in answer.kvs]
+        items = [key_value(kv) for kv in answer.kvs]
         return RangeResult(items, answer.header.revision, answer.header.cluster_id)
+
+    def page(
+        self, key: bytes, end: bytes, *, deadline: float, revision: int, limit: int
+    ) -> KeyValues:
+        """Return the first keys of a range at a revision, for a reader of very many.
+
+        :raises Compacted: etcd has compacted *revision*.
+        """
+        request = rpc.RangeRequest(key=key, range_end=end, revision=revision, limit=limit)
+        return KeyValues(self._call("range", request, deadline, reads=True).kvs)
 
     def transact(self, txn: Txn, deadline: float, *, repeatable: bool = False) -> tuple[bool, int]:
         """Apply all operations if all compares succeed; return whether they did, and the revision.

@@ -10,13 +10,14 @@ from unittest.mock import Mock
 import pytest
 
 from factstore.core.model.event import PutFact
-from factstore.store.client import EtcdClient
+from factstore.store.client import EtcdClient, KeyValues
+from factstore.store.client import messages as rpc
 from factstore.store.codec import encode_fact
 from factstore.store.decoding import Decoder
 from factstore.store.keyspace import Keyspace
 from factstore.store.past import PAGE, PAGE_BYTES, PAGE_LIMIT, PastReader
 from factstore.store.read_ahead import read_ahead
-from factstore.store.types import Compacted, KeyValue, RangeResult
+from factstore.store.types import Compacted, KeyValue
 from factstore.wsgi.runtime import Runtime
 from tests.unit.core.factories import ManualClock, fact
 
@@ -31,10 +32,20 @@ class SortedKeys:
         self.items = items
         self.calls: list[tuple[int, int]] = []
 
-    def get(self, start: bytes, end: bytes, *, limit: int, **others: Any) -> RangeResult:
+    def page(self, start: bytes, end: bytes, *, limit: int, **others: Any) -> KeyValues:
         found = [item for item in self.items if start <= item.key < end][:limit]
         self.calls.append((limit, sum(len(item.value) for item in found)))
-        return RangeResult(found, 9, 1)
+        answer = rpc.RangeResponse()
+        for key, value, created, revision, version, lease in found:
+            answer.kvs.add(
+                key=key,
+                value=value,
+                create_revision=created,
+                mod_revision=revision,
+                version=version,
+                lease=lease,
+            )
+        return KeyValues(answer.kvs)
 
 
 def stored(count: int, size: int) -> SortedKeys:
