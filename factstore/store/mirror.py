@@ -25,6 +25,9 @@ from factstore.store.started_commit import VISIBLE_SECONDS
 from factstore.store.started_refresh import FOREIGN_SECONDS, CallbackRefresh
 
 SILENT_SECONDS = 1.0  # for which the watch may not report a revision of the service itself
+LATE_SECONDS = (
+    0.25  # for the end of a wait, if the process did not run, and has read nothing meanwhile
+)
 WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
 FILL_SECONDS = 20.0  # for the watch to report the history, once the store was read
 
@@ -211,7 +214,9 @@ class MirroredStore(PassedCalls):
             state = self._wait_for_revision(revision, soon)
             if state is not None:
                 return state
-            if self.state().revision == before:  # the watch is broken, not only slow
+            late = self._clock.monotonic() - soon
+            # The watch is broken, not only slow, nor is this process.
+            if self.state().revision == before and late < LATE_SECONDS:
                 self._interrupt()
             if self._clock.monotonic() >= deadline:
                 raise Unavailable("The service lags behind the store; its watch is being renewed.")

@@ -13,7 +13,7 @@ from factstore.core.history_store import Snapshot
 from factstore.core.model.event import PutFact, PutStack, Step
 from factstore.core.ports import Transaction
 from factstore.core.state.state import State
-from factstore.store.mirror import FILL_SECONDS, MirroredStore
+from factstore.store.mirror import FILL_SECONDS, LATE_SECONDS, SILENT_SECONDS, MirroredStore
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 
 
@@ -55,13 +55,14 @@ class Scripted:
 
 
 class Passing(threading.Event):
-    """A wake-up whose wait returns at once and only advances the clock."""
+    """A wake-up whose wait returns at once and only advances the clock, perhaps by too much."""
 
     clock: ManualClock
+    late = 0.0
 
     def wait(self, timeout: float | None = None) -> bool:
         if not self.is_set():
-            self.clock.advance(timeout or 0)
+            self.clock.advance((timeout or 0) + self.late)
         return self.is_set()
 
 
@@ -172,6 +173,24 @@ def test_a_silent_watch_is_restarted_and_the_reader_notified(
     with pytest.raises(Unavailable):
         store.refresh(clock.now + 1)
     assert backend.interrupts == 2
+
+
+@pytest.mark.parametrize(("late", "interrupts"), [(0.0, 1), (LATE_SECONDS / 2, 1), (5.0, 0)])
+def test_a_process_that_did_not_run_does_not_restart_its_watch(
+    backend: Scripted, clock: ManualClock, late: float, interrupts: int
+) -> None:
+    def passing() -> Passing:
+        made = Passing()
+        made.clock, made.late = clock, late
+        return made
+
+    store = MirroredStore(backend, clock, passing)  # type: ignore[arg-type]
+    store._bumps.read = store._head_reads.read = lambda deadline: 7  # type: ignore[method-assign]
+    store.load(Snapshot(EPOCH, 5, []))
+    clock.advance(FILL_SECONDS)
+    with pytest.raises(Unavailable):
+        store.refresh(clock.now + SILENT_SECONDS + 0.5)
+    assert backend.interrupts == interrupts
 
 
 def test_a_watch_that_reports_no_history_for_too_long_is_restarted(
