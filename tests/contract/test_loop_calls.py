@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from unittest.mock import Mock
 
 import gevent
 import gevent.socket
@@ -31,14 +33,15 @@ from factstore.store.client.loop_client import RANGE, LoopClient
 from factstore.store.types import Credentials, PutKey, Txn
 from tests.contract.test_etcd_security import Secured, secured, soon  # noqa: F401
 from tests.contract.test_loop_watch import end_of, loop_client, opened, read
+from tests.patient_client import PatientClient
 from tests.relay import Relay
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 QUESTION = rpc.RangeRequest(key=b"/factstore/loop").SerializeToString()
 
 
 def connected(
-    calls: LoopCalls, method: str, message: bytes, seconds: float = 5.0
+    calls: LoopCalls, method: str, message: bytes, seconds: float = PATIENCE
 ) -> list[bytes | Failure]:
     """Start a call, as soon as there is a connection, and return the list of its results."""
     found: list[bytes | Failure] = []
@@ -71,7 +74,7 @@ def plain(etcd: EtcdServer) -> Iterator[LoopCalls]:
 
 
 def test_keys_are_read_and_leases_renewed(plain: LoopCalls, etcd: EtcdServer) -> None:
-    with closing(EtcdClient([etcd.endpoint], Credentials())) as client:
+    with closing(PatientClient([etcd.endpoint], Credentials())) as client:
         lease = client.grant(60, deadline=soon())
         running = [connected(plain, RANGE, QUESTION) for _ in range(300)]
         for found in running:
@@ -111,7 +114,7 @@ def test_what_is_deferred_is_sent_with_the_calls_of_its_turn(
 
 def test_the_renewals_of_one_turn_share_calls(etcd: EtcdServer) -> None:
     calls: list[str] = []
-    with closing(EtcdClient([etcd.endpoint], Credentials())) as client:
+    with closing(PatientClient([etcd.endpoint], Credentials())) as client:
         leases = [client.grant(60, deadline=soon()) for _ in range(2 * RENEWALS + 1)]
         client.revoke(leases[1], deadline=soon())
         client.revoke(leases[-1], deadline=soon())
@@ -141,7 +144,7 @@ def test_the_renewals_of_one_turn_share_calls(etcd: EtcdServer) -> None:
 def test_calls_are_made_side_by_side_and_those_that_etcd_refuses_have_no_response(
     etcd: EtcdServer,
 ) -> None:
-    with closing(EtcdClient([etcd.endpoint], Credentials())) as client:
+    with closing(PatientClient([etcd.endpoint], Credentials())) as client:
         leases = [client.grant(60, deadline=soon()) for _ in range(40)]
         client.revoke(leases[7], deadline=soon())
         requests = list(map(revocation, leases))
@@ -248,6 +251,28 @@ def test_a_server_that_does_not_answer_counts_as_lost() -> None:
             with gevent.Timeout(SILENT_SECONDS * 10):
                 assert result(found) is Failure.LOST
             assert not calls.call(RANGE, [QUESTION], lambda got: None, 60)
+
+
+def test_time_in_which_the_process_stood_still_is_no_silence_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = time.monotonic()
+    with closing(gevent.socket.socket()) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with closing(LoopCalls(lambda: url, Credentials(), lambda: "")) as calls:
+            monkeypatch.setattr(loop_calls, "time", Mock(monotonic=lambda: now))
+            calls._connect()
+            found = connected(calls, RANGE, QUESTION, 3600)
+            for _ in range(2):
+                now += 2 * SILENT_SECONDS
+                calls._expire()
+                assert found == []
+            for _ in range(10):
+                now += SILENT_SECONDS / 9
+                calls._expire()
+            assert found == [Failure.LOST]
 
 
 def test_a_ping_of_the_server_is_answered_although_nothing_is_being_called() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from factstore.cmd.processes.ports import LOOPBACK
 from factstore.cmd.processes.private_file import write_private
 from factstore.cmd.processes.probe import Probe
-from factstore.cmd.processes.process import Child, Pause, python_environment
+from factstore.cmd.processes.process import READY_SECONDS, Child, Pause, python_environment
 
 Options = Mapping[str, Mapping[str, str | int]]
 """Configuration: options and their values by section."""
@@ -78,7 +78,7 @@ class ApiProcess:
         """Return True if ``/healthcheck`` returns 200, which requires etcd."""
         return self._probe.status("/healthcheck") == 200
 
-    def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
+    def wait_ready(self, deadline: float = READY_SECONDS, pause: Pause = time.sleep) -> None:
         """Wait until the API is healthy. Raises ChildError."""
         self.child.wait_until(self.healthy, deadline, pause)
 

@@ -14,7 +14,7 @@ from typing import Any
 from factstore.cmd.processes.ports import LOOPBACK, free_port
 from factstore.cmd.processes.private_file import private_directory
 from factstore.cmd.processes.probe import Probe
-from factstore.cmd.processes.process import Child, ChildError, Pause
+from factstore.cmd.processes.process import READY_SECONDS, Child, ChildError, Pause
 
 
 class EtcdMissing(ChildError):
@@ -109,7 +109,7 @@ class EtcdServer:
         argv = self._argv("existing" if joins else "new")
         self.child.start(argv, log_path=self.log_path, env=_environment())
 
-    def wait_ready(self, deadline: float = 15.0, pause: Pause = time.sleep) -> None:
+    def wait_ready(self, deadline: float = READY_SECONDS, pause: Pause = time.sleep) -> None:
         """Wait until etcd answers a read that needs a quorum. Raises ChildError."""
         self.child.wait_until(self.healthy, deadline, pause)
 
@@ -138,7 +138,7 @@ class EtcdServer:
         """Stop etcd; after ``deadline`` seconds, kill it."""
         self.child.terminate(deadline)
 
-    def restart(self, deadline: float = 15.0) -> None:
+    def restart(self, deadline: float = READY_SECONDS) -> None:
         """Restart etcd with the same data and ports, and wait for it. Raises ChildError."""
         self.stop()
         self.start()

@@ -19,7 +19,14 @@ from factstore.cmd.processes.accounts import Accounts
 from factstore.cmd.processes.ports import LOOPBACK, remembered_port
 from factstore.cmd.processes.private_file import private_directory, write_private
 from factstore.cmd.processes.probe import Probe
-from factstore.cmd.processes.process import Child, ChildError, Pause, python_environment, run_to_end
+from factstore.cmd.processes.process import (
+    READY_SECONDS,
+    Child,
+    ChildError,
+    Pause,
+    python_environment,
+    run_to_end,
+)
 
 # keystone.cmd.manage has no __main__ guard, and the script beside the interpreter may be absent.
 MANAGE = "from keystone.cmd.manage import main; main()"
@@ -145,7 +152,7 @@ class KeystoneServer:
             raise ChildError(f"Keystone was not prepared in {self.state_dir}: {error}") from error
         return Accounts(self.auth_url, passwords, self._service_type)
 
-    def prepare(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
+    def prepare(self, deadline: float = READY_SECONDS, pause: Pause = time.sleep) -> None:
         """Write the configuration and, on the first call, the keys, the schema and the administrator.
 
         If the first call was interrupted, the next one starts again. Raises ChildError, OSError.
@@ -180,7 +187,7 @@ class KeystoneServer:
         argv = [self._python, "-m", "gunicorn"]
         self.child.start(argv, log_path=self.log_path, env=env, cwd=Path("/"))
 
-    def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
+    def wait_ready(self, deadline: float = READY_SECONDS, pause: Pause = time.sleep) -> None:
         """Wait until Keystone serves requests. Raises ChildError."""
         self.child.wait_until(lambda: self._probe.status("/v3") == 200, deadline, pause)
 

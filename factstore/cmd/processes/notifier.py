@@ -9,7 +9,7 @@ from pathlib import Path
 
 from factstore.cmd.processes.ports import LOOPBACK
 from factstore.cmd.processes.probe import Probe
-from factstore.cmd.processes.process import Child, Pause, python_environment
+from factstore.cmd.processes.process import READY_SECONDS, Child, Pause, python_environment
 
 NOTIFY_ARGV = (sys.executable, "-m", "factstore.cmd.notify")
 
@@ -34,7 +34,7 @@ class NotifierProcess:
         """Return True if the notifier answers, which requires etcd."""
         return self._probe.status("/healthcheck") == 200
 
-    def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
+    def wait_ready(self, deadline: float = READY_SECONDS, pause: Pause = time.sleep) -> None:
         """Wait until the notifier is healthy. Raises ChildError."""
         self.child.wait_until(self.healthy, deadline, pause)
 

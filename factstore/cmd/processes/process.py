@@ -18,6 +18,9 @@ from typing import Protocol
 Pause = Callable[[float], None]
 """Called between two checks of a wait: ``time.sleep``, or a function that raises to end the wait."""
 
+READY_SECONDS = 120.0
+"""The longest time of a start that is not given up, since the machine may be busy with other things."""
+
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _TAIL_BYTES = 16 * 1024
 

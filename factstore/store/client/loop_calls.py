@@ -23,6 +23,7 @@ from factstore.store.client.http2 import Http2Connection
 from factstore.store.client.http2_calls import Ended, ProtocolError, Received
 from factstore.store.client.loop_connect import connect
 from factstore.store.client.loop_stream import OpenStream
+from factstore.store.client.silence import Silence
 from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
@@ -81,9 +82,7 @@ class LoopCalls:
         self._deferred: deque[Callable[[], object]] = deque()
         self._timer = self._loop.timer(TIMER_SECONDS, TIMER_SECONDS)
         self._timing = False
-        self._heard = 0.0  # when the server has last sent anything
-        self._asked = 0.0  # when the first of the running calls began
-        self._pinged = 0.0
+        self._silence = Silence()
 
     def call(self, method: str, messages: Sequence[bytes], ended: Ended, seconds: float) -> bool:
         """Start a call; return False if that is not possible at this moment.
@@ -95,7 +94,7 @@ class LoopCalls:
         if http2 is None or token is None:
             return False
         if not http2.busy:
-            self._asked = now
+            self._silence.asked = now
         if not http2.call(method, messages, ended, now + seconds, token):
             return False
         self._begun(now)
@@ -135,7 +134,8 @@ class LoopCalls:
     def _begun(self, now: float) -> None:
         self._flush_soon()
         if not self._timing:
-            self._timing, self._heard = True, now
+            self._timing = True
+            self._silence.begin(now)
             self._timer.again(self._expire)
 
     def defer(self, call: Callable[[], object]) -> None:
@@ -186,7 +186,7 @@ class LoopCalls:
                 data = self._socket.recv(_READ_BYTES)
                 if not data:
                     raise ConnectionResetError("etcd has closed it")
-                self._heard = time.monotonic()
+                self._silence.heard = time.monotonic()
                 http2.receive(data)
                 # TLS may have decrypted more than it has returned.
                 if len(data) < _READ_BYTES and not self._is_tls:
@@ -205,7 +205,7 @@ class LoopCalls:
             elif http2.to_send:
                 self._flush_soon()
             if http2.pongs and not self._timing:
-                self._begun(self._heard)
+                self._begun(self._silence.heard)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -247,16 +247,16 @@ class LoopCalls:
         http2.to_send += http2.pongs
         http2.pongs.clear()
         now = time.monotonic()
-        silent = now - self._heard
-        if http2.busy and min(silent, now - self._asked) > SILENT_SECONDS:
+        silent = self._silence.look(now, TIMER_SECONDS)
+        if http2.busy and min(silent, now - self._silence.asked) > SILENT_SECONDS:
             LOG.info("%s has not answered for %g s.", self._url, SILENT_SECONDS)
             self._lose()
             return
         if silent > PING_SECONDS:
-            if self._pinged < self._heard:
-                self._pinged = now
+            if self._silence.pinged < self._silence.heard:
+                self._silence.pinged = now
                 http2.ping()
-            elif now - self._pinged > PONG_SECONDS:
+            elif now - self._silence.pinged > PONG_SECONDS:
                 LOG.info("%s has not answered a ping for %g s.", self._url, PONG_SECONDS)
                 self._lose()
                 return
