@@ -9,6 +9,7 @@ A few tests run programs by their commands: those about starts, reloads and inst
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -35,7 +36,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Template:
     """A process that imports a module and all that it imports when the first program is started.
 
-    It ends with this process.
+    It ends with this process, which waits for that.
     """
 
     def __init__(self, module: str) -> None:
@@ -93,7 +94,13 @@ class Template:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        atexit.register(self._end, os.getpid())
         return ours
+
+    def _end(self, owner: int) -> None:
+        if self._process is not None and os.getpid() == owner:  # not in a fork of this process
+            self._process.kill()
+            self._process.wait()
 
 
 class Fork:
