@@ -20,7 +20,7 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from tests.forked_child import ForkedChild
 from tests.scheduling import ByServers
-from tests.service import ApiServer, check_log
+from tests.service import UNDISTURBED, ApiServer, check_log
 
 pytest_plugins = ["tests.reruns"]
 
@@ -59,7 +59,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 @pytest.fixture(scope="session")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
     """An etcd for all tests that do not disturb it and are independent of other keys."""
-    yield from serving_etcd(tmp_path_factory.mktemp("etcd") / "data")
+    for server in serving_etcd(tmp_path_factory.mktemp("etcd") / "data"):
+        UNDISTURBED.add(server.endpoint)
+        yield server
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factstore.cmd.processes.etcd import EtcdServer, EtcdTls
 from factstore.cmd.processes.ports import LOOPBACK, free_port
-from factstore.cmd.processes.process import ChildError, Pause
+from factstore.cmd.processes.process import READY_SECONDS, ChildError, Pause
 
 
 class EtcdCluster:
@@ -55,14 +55,14 @@ class EtcdCluster:
         for member in self.members:
             member.start()
 
-    def wait_ready(self, deadline: float = 20.0, pause: Pause = time.sleep) -> None:
+    def wait_ready(self, deadline: float = READY_SECONDS, pause: Pause = time.sleep) -> None:
         """Wait until every running member serves reads. Raise ChildError after a timeout."""
         end = time.monotonic() + deadline
         for member in self.members:
             if member.child.running:
                 member.wait_ready(max(0.0, end - time.monotonic()), pause)
 
-    def leader(self, deadline: float = 10.0, pause: Pause = time.sleep) -> EtcdServer:
+    def leader(self, deadline: float = READY_SECONDS, pause: Pause = time.sleep) -> EtcdServer:
         """Return the leader of the majority, after an election if necessary.
 
         Raise ChildError if none is elected within ``deadline`` seconds.

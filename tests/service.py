@@ -16,6 +16,12 @@ from factstore.cmd.processes.ports import LOOPBACK, free_port
 from factstore.keys.rotation import create, locked_repository
 from tests.forked_child import ForkedChild
 
+UNDISTURBED: set[str] = set()
+"""The endpoints of etcds that no test disturbs."""
+
+PATIENCE = 60.0
+"""The seconds that services wait for these, because the machine may stand still for a while."""
+
 
 class ApiServer:
     """A gunicorn master with workers on a port of its own; a context manager that runs it.
@@ -50,6 +56,8 @@ class ApiServer:
         }
         if keystone is not None:
             sections["keystone_authtoken"] = keystone.accounts.authtoken_options()
+        if UNDISTURBED.issuperset(endpoints):
+            sections["etcd"] = {**sections["etcd"], "timeout": str(PATIENCE)}
         for name, values in (options or {}).items():
             sections[name] = {**sections.get(name, {}), **values}
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -111,7 +119,7 @@ class ApiServer:
     def resume(self) -> None:
         self._process.child.resume()
 
-    def stop(self, deadline: float = 5.0) -> None:
+    def stop(self, deadline: float = 60.0) -> None:
         """Stop the API; after ``deadline`` seconds, kill it."""
         self._process.stop(deadline)
 
@@ -134,7 +142,7 @@ class ApiServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        self.stop(5.0)
 
 
 def make_api(config: Path, port: int, log: Path, *, own_config: Path | None = None) -> ApiProcess:

@@ -45,7 +45,7 @@ def cluster(
 def options_for(cluster: EtcdCluster, certificates: Certificates, **etcd: str) -> Options:
     files = {"ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "client.key"}
     paths = {option: certificates.file(name) for option, name in files.items()}
-    user = {"username": USER, "password": PASSWORD}
+    user = {"username": USER, "password": PASSWORD, "timeout": "60"}
     return {"etcd": {"endpoints": ",".join(cluster.endpoints), **user, **paths, **etcd}}
 
 
@@ -100,7 +100,7 @@ def test_a_failed_command_names_the_reason_for_each_endpoint(
     fails: Callable[..., list[str]],
 ) -> None:
     other_ca, config = certificates.file("other-ca.pem"), tmp_path / "factstore.conf"
-    write_options(config, options_for(cluster, certificates, ca_file=other_ca))
+    write_options(config, options_for(cluster, certificates, ca_file=other_ca, timeout="5"))
     first, second, third = cluster.endpoints
     reason = f"its certificate is not from ca_file {other_ca}"
     found, line = fails("verify", "--config-file", str(config))

@@ -26,6 +26,7 @@ from tests.commands import config_of, factstore, one_line
 from tests.corruptions import corruptions
 from tests.eventually import eventually
 from tests.http import Caller
+from tests.patient_client import PatientClient
 from tests.service import ApiServer, check_log
 from tests.unit.core.factories import fact
 from tests.unit.core.factories import stack as record_of
@@ -41,11 +42,11 @@ class Place:
     raw: EtcdClient
 
     def plant(self, key: bytes, value: bytes) -> None:
-        self.raw.transact(Txn([], [PutKey(key, value)]), deadline=time.monotonic() + 10)
+        self.raw.transact(Txn([], [PutKey(key, value)]), deadline=time.monotonic() + 60)
 
     def left(self) -> list[bytes]:
         below = self.keys.everything
-        found = self.raw.get(below.start, below.end, deadline=time.monotonic() + 10)
+        found = self.raw.get(below.start, below.end, deadline=time.monotonic() + 60)
         return [item.key for item in found.items]
 
     def verify(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,9 +64,10 @@ class Place:
 def served(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A root that these tests share, and a service on it."""
     folder, root = tmp_path_factory.mktemp("verify"), f"/test/{uuid.uuid4().hex}"
-    raw = EtcdClient([etcd.endpoint], Credentials())
+    raw = PatientClient([etcd.endpoint], Credentials())
+    options = {"etcd": {"root": root, "timeout": "5"}}  # a check of idle leases takes as long
     with (
-        ApiServer([etcd.endpoint], folder, options={"etcd": {"root": root}}) as server,
+        ApiServer([etcd.endpoint], folder, options=options) as server,
         Caller(server.url) as api,
     ):
         yield Place(Keyspace(root), config_of(folder), api, raw)
@@ -81,13 +83,13 @@ def place(served: Place) -> Iterator[Place]:
     for stack in served.api.get("/v1/stacks").json()["stacks"]:
         served.api.delete(f"/v1/stacks/{stack['name']}").raise_for_status()
     for key in set(served.left()) - {*before, served.keys.sentinel, served.keys.compactor}:
-        served.raw.transact(Txn([], [DeleteKeys(key)]), deadline=time.monotonic() + 10)
+        served.raw.transact(Txn([], [DeleteKeys(key)]), deadline=time.monotonic() + 60)
     # The purge did not see the keys deleted here, so it did not revoke their leases.
     for lease in filter(
-        served.keys.is_own_lease, served.raw.leases(deadline=time.monotonic() + 10)
+        served.keys.is_own_lease, served.raw.leases(deadline=time.monotonic() + 60)
     ):
-        if served.raw.is_idle(lease, deadline=time.monotonic() + 10):
-            served.raw.revoke(lease, deadline=time.monotonic() + 10)
+        if served.raw.is_idle(lease, deadline=time.monotonic() + 60):
+            served.raw.revoke(lease, deadline=time.monotonic() + 60)
 
 
 def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:
