@@ -10,10 +10,10 @@ from typing import Any
 
 from factstore.core.model.grant import Grant
 from factstore.core.model.record import RecordKey
-from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey, Txn
 from tests.http import Caller
+from tests.patient_client import PatientClient
 
 LONG_AGO = "2026-01-01T00:00:00.000000Z"
 ROOT = "/factstore/v1"
@@ -69,13 +69,13 @@ def let_expire(endpoint: str, owner: Caller, stack: str, grant: Held) -> None:
     place = RecordKey(Grant, grant.id)
     project: str = owner.get(stack).json()["project_id"]
     key = Keyspace(ROOT).record(project, grant.id.partition("-")[0], place)
-    raw = EtcdClient([endpoint], Credentials())
+    raw = PatientClient([endpoint], Credentials())
     try:
-        (item,) = raw.get(key, deadline=time.monotonic() + 10).items
+        (item,) = raw.get(key, deadline=time.monotonic() + 60).items
         record = json.loads(item.value)
         assert record["expires_at"] > LONG_AGO
         record["expires_at"] = LONG_AGO
         put = PutKey(key, json.dumps(record).encode(), item.lease)
-        raw.transact(Txn([], [put]), deadline=time.monotonic() + 10)
+        raw.transact(Txn([], [put]), deadline=time.monotonic() + 60)
     finally:
         raw.close()

@@ -36,7 +36,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "memory":
         made = MemoryWorld()
     else:
-        made = EtcdWorld(request.getfixturevalue("etcd").endpoint)
+        made = EtcdWorld(request.getfixturevalue("etcd").endpoint, is_shared=True)
     try:
         yield made
     finally:
@@ -46,7 +46,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 @pytest.fixture
 def etcd_world(request: pytest.FixtureRequest) -> Iterator[EtcdWorld]:
     """A database for this test alone, in a real etcd."""
-    made = EtcdWorld(request.getfixturevalue("etcd").endpoint)
+    made = EtcdWorld(request.getfixturevalue("etcd").endpoint, is_shared=True)
     try:
         yield made
     finally:

@@ -13,7 +13,7 @@ from factstore.core.ports import Backend, Transaction
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.backends.memory import MemoryBackend
-from tests.contract.world import TIMEOUT, EtcdWorld, Worker, soon, steps
+from tests.contract.world import EtcdWorld, Worker, soon, steps
 from tests.unit.core.factories import ManualClock
 
 
@@ -23,7 +23,7 @@ class ManualWorker(Worker):
     def start(self) -> Worker:
         self.store.start()
         self.pump.start()
-        assert self.pump.wait_ready(TIMEOUT)
+        assert self.pump.wait_ready(60)
         self.pump.fill_history()
         self.hub.floor(Scope("", ""))  # the history has been read then
         return self

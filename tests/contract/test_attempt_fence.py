@@ -22,13 +22,14 @@ from factstore.store.client.encoding import encode_compare, encode_operations
 from factstore.store.commit_batch import BATCH_SIZE, united
 from factstore.store.types import Compare, Credentials, FactTxn, Fence, Fenced, PutKey, Txn
 from tests.contract.world import soon
+from tests.patient_client import PatientClient
 
 _numbers = itertools.count()
 
 
 @pytest.fixture
 def client(etcd: EtcdServer) -> Iterator[EtcdClient]:
-    with closing(EtcdClient([etcd.endpoint], Credentials())) as made:
+    with closing(PatientClient([etcd.endpoint], Credentials())) as made:
         yield made
 
 

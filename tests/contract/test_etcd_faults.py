@@ -253,7 +253,7 @@ def lossy(etcd: EtcdServer, faults: list[str]) -> Iterator[EtcdWorld]:
         pass
 
     Client.faults = faults
-    world = EtcdWorld(etcd.endpoint, Client)
+    world = EtcdWorld(etcd.endpoint, Client, is_shared=True)
     yield world
     world.close()
 

@@ -27,9 +27,10 @@ from factstore.store.types import (
     WatchEvent,
 )
 from tests.contract.world import soon
+from tests.patient_client import PatientClient
 from tests.relay import Relay
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def loop_client(
@@ -64,7 +65,7 @@ def end_of(stream: WatchStream) -> str:
 
 @pytest.fixture
 def client(etcd: EtcdServer) -> Iterator[EtcdClient]:
-    with closing(EtcdClient([etcd.endpoint], Credentials())) as made:
+    with closing(PatientClient([etcd.endpoint], Credentials())) as made:
         yield made
 
 

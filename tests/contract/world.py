@@ -34,6 +34,8 @@ from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.clock import SystemClock
 from tests.backends.memory import MemoryBackend
+from tests.eventually import eventually
+from tests.patient_client import PatientClient
 
 T = TypeVar("T")
 
@@ -144,7 +146,7 @@ class Worker:
     def start(self, *, fill: bool = True) -> Worker:
         self.store.start()
         self.pump.start()
-        assert self.pump.wait_ready(TIMEOUT)
+        assert self.pump.wait_ready(60)
         if fill:
             self.pump.fill_history()
         self.waiter_controller.start()
@@ -168,7 +170,7 @@ class Worker:
         while self._parked.acquire(blocking=False):
             pass
         reading = threads.submit(read, *args, **options)
-        assert self._parked.acquire(timeout=TIMEOUT)
+        assert self._parked.acquire(timeout=60)
         return reading
 
     def put(
@@ -264,17 +266,24 @@ class MemoryWorld:
 
 
 class EtcdWorld:
-    """Each worker has an etcd client of its own; the test has a root of its own."""
+    """Each worker has an etcd client of its own; the test has a root of its own.
+
+    :param is_shared: other tests use this etcd, too. Keys of this one that expire later would move its
+        revision while those compare it.
+    """
 
     def __init__(
         self,
         endpoint: str,
-        make_client: Callable[[list[str], Credentials], EtcdClient] = EtcdClient,
+        make_client: Callable[[list[str], Credentials], EtcdClient] | None = None,
+        *,
+        is_shared: bool = False,
     ) -> None:
         self._endpoint = endpoint
-        self._make_client = make_client
+        self._is_shared = is_shared
+        self._make_client = make_client or (PatientClient if is_shared else EtcdClient)
         self.keys = Keyspace(f"/test/{uuid.uuid4().hex}")
-        self.raw = EtcdClient([endpoint], Credentials())
+        self.raw = PatientClient([endpoint], Credentials())
         self._workers: list[Worker] = []
         self._backends: list[EtcdBackend] = []
 
@@ -313,6 +322,9 @@ class EtcdWorld:
         for backend in self._backends:
             backend.interrupt()
             backend.close()
+        if self._is_shared:
+            for lease in filter(self.keys.is_own_lease, self.raw.leases(deadline=soon())):
+                self.raw.revoke(lease, deadline=soon())
         self.raw.close()
 
 
@@ -393,6 +405,12 @@ def events_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[int,
     while not found.next.revision >= worker.store.refresh(soon()).revision:
         found = worker.watch.poll(scope, since, 0, Filter())
     return [(e.revision, [f"{c.type} {c.path}" for c in e.changes]) for e in found.events]
+
+
+def publish_all(worker: Worker) -> None:
+    """Wait until a worker has published all that has happened so far, which its state shows earlier."""
+    head = worker.store.refresh(soon()).revision
+    eventually(lambda: worker.hub.revision >= head)
 
 
 def note_followed(worker: Worker) -> None:

@@ -19,13 +19,13 @@ from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.purge import PATIENCE
 from factstore.store import codec
-from factstore.store.client import EtcdClient
 from factstore.store.fsck.report import ADVICE
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey, Txn
 from tests.commands import one_line
 from tests.contract.world import soon
 from tests.docs.test_guides import DOC, code
+from tests.patient_client import PatientClient
 from tests.unit.core.factories import stack
 
 
@@ -180,7 +180,7 @@ def test_the_guide_finds_the_projects_that_keystone_does_not_know(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
     keys = Keyspace(f"/test/{uuid.uuid4().hex}")
-    raw = EtcdClient([etcd.endpoint], Credentials())
+    raw = PatientClient([etcd.endpoint], Credentials())
     puts = [PutKey(keys.epoch, b"ab" * 16), PutKey(keys.receipt("b", "k"), b"unreadable")]
     for name in ("a", "b", "c"):
         record = codec.encode_stack(stack(stack_id=f"id-{name}"))

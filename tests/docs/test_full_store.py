@@ -10,22 +10,22 @@ from http import HTTPStatus
 from pathlib import Path
 
 from factstore.cmd.processes.etcd import EtcdServer
-from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials
 from tests.docs.pages import code
 from tests.eventually import eventually
 from tests.http import Caller, refused
+from tests.patient_client import PatientClient
 from tests.service import ApiServer
 
 QUOTA = 2 * 1024 * 1024
 
 
 def has_no_data(etcd: EtcdServer) -> bool:
-    raw = EtcdClient([etcd.endpoint], Credentials())
+    raw = PatientClient([etcd.endpoint], Credentials())
     try:
         data = Keyspace("/factstore/v1").all_data
-        return not raw.get(*data, limit=1, deadline=time.monotonic() + 10).items
+        return not raw.get(*data, limit=1, deadline=time.monotonic() + 60).items
     finally:
         raw.close()
 

@@ -23,6 +23,7 @@ from tests.commands import config_of, factstore
 from tests.eventually import eventually
 from tests.grants import ROOT, Held
 from tests.http import Caller, refused
+from tests.patient_client import PatientClient
 from tests.service import ApiServer, check_log
 from tests.streaming import Stream
 
@@ -82,7 +83,7 @@ def existing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Existing]:
         archive.extractall(folder)
     document = json.loads((SAVED / "answers.json").read_text())
     etcd = EtcdServer(folder / "etcd")
-    raw = EtcdClient([etcd.endpoint], Credentials())
+    raw = PatientClient([etcd.endpoint], Credentials())
     try:
         etcd.start()
         etcd.wait_ready()
@@ -105,7 +106,7 @@ def api(existing: Existing) -> Iterator[Caller]:
 def all_keys(raw: EtcdClient) -> list[str]:
     """The keys below the root, without it."""
     below = Keyspace(ROOT).everything
-    found = raw.get(below.start, below.end, keys_only=True, deadline=time.monotonic() + 10)
+    found = raw.get(below.start, below.end, keys_only=True, deadline=time.monotonic() + 60)
     return [item.key.decode().removeprefix(f"{ROOT}/") for item in found.items]
 
 

@@ -17,12 +17,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.waiter import Progress, Timer
 from factstore.store import codec
-from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey, Txn
 from tests.eventually import eventually
 from tests.functional.test_streams import watch
 from tests.http import Caller
+from tests.patient_client import PatientClient
 from tests.service import ApiServer, check_log
 from tests.unit.core.records import member, waiter
 
@@ -133,11 +133,11 @@ def test_members_and_waiters_are_counted_for_all_workers(
     armed = waiter("w", 0, {"signals": 1})
     met = replace(waiter("v", 0, {"signals": 1}), state="met", progress=Progress(1, 1))
     api.put("/v1/stacks/s/facts/a", 1)
-    client = EtcdClient([private_etcd.endpoint], Credentials())
+    client = PatientClient([private_etcd.endpoint], Credentials())
     try:
-        lease = client.grant(600, deadline=time.monotonic() + 10)
+        lease = client.grant(600, deadline=time.monotonic() + 60)
         stacks = keys.all_stacks
-        (found,) = client.get(stacks.start, stacks.end, deadline=time.monotonic() + 10).items
+        (found,) = client.get(stacks.start, stacks.end, deadline=time.monotonic() + 60).items
         project_id = found.key.decode().split("/")[-2]
         stack_id = json.loads(found.value)["id"]
         records = [*living, gone, armed, Timer("w"), met]
@@ -153,7 +153,7 @@ def test_members_and_waiters_are_counted_for_all_workers(
                     for r in records
                 ],
             ),
-            deadline=time.monotonic() + 10,
+            deadline=time.monotonic() + 60,
         )
 
         def told() -> bool:

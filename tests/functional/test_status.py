@@ -29,6 +29,7 @@ from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey, Txn
 from factstore.wsgi.clock import SystemClock
+from tests.patient_client import PatientClient
 from tests.unit.core.factories import stack
 from tests.unit.core.records import subscription
 
@@ -40,7 +41,7 @@ class Place:
 
     def __init__(self, etcd: EtcdServer, folder: Path, read: Callable[[], str]) -> None:
         self.keys = Keyspace(f"/test/{uuid.uuid4().hex}")
-        self.raw = EtcdClient([etcd.endpoint], Credentials())
+        self.raw = PatientClient([etcd.endpoint], Credentials())
         self.config = folder / "factstore.conf"
         self.repository = Repository(folder / "sealing-keys")
         self._read = read
@@ -59,7 +60,7 @@ class Place:
         self.plant(self.keys.record(project, owner.id, DATA_KEY), codec.encode_record(sealed))
 
     def plant(self, key: bytes, value: bytes) -> int:
-        return self.raw.transact(Txn([], [PutKey(key, value)]), deadline=time.monotonic() + 10)[1]
+        return self.raw.transact(Txn([], [PutKey(key, value)]), deadline=time.monotonic() + 60)[1]
 
     def check(self, options: Options | None = None) -> tuple[int, Results]:
         """Return the exit status, and the results by the names of the checks."""
