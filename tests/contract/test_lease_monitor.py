@@ -20,7 +20,7 @@ from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.services import lease_monitor
 from tests.contract.membership import changes_since, join, refusal
 from tests.contract.waiting import arm, state_of
-from tests.contract.world import EtcdWorld, Worker, author, soon
+from tests.contract.world import EtcdWorld, Worker, author, publish_all, soon
 from tests.eventually import eventually
 
 TTL = 600
@@ -103,6 +103,7 @@ def test_silent_leases_end_in_one_revision_with_all_that_is_on_them(
     eventually(lambda: one.paths(scope) == [])
     with pytest.raises(NotFound):
         two.members.get(scope, "c1")
+    publish_all(two)
     events = two.hub.read(scope, start, events=100, size=10**6).events
     ends = [
         {(change.type, change.path) for change in event.changes if change.type.endswith(".expire")}

@@ -8,7 +8,16 @@ from factstore.core.model.event import Change
 from factstore.core.model.fact import Scope
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Waiter
-from tests.contract.world import EtcdWorld, Worker, author, new_fact, open_store, put_all, soon
+from tests.contract.world import (
+    EtcdWorld,
+    Worker,
+    author,
+    new_fact,
+    open_store,
+    publish_all,
+    put_all,
+    soon,
+)
 from tests.eventually import eventually
 
 GO = {"facts": "y", "equals": "go"}
@@ -30,6 +39,7 @@ def waiter(worker: Worker, scope: Scope, name: str) -> Waiter:
 
 
 def events(worker: Worker, scope: Scope, after: int) -> list[Change]:
+    publish_all(worker)
     found = worker.hub.read(scope, after, events=1000, size=10**7).events
     return [change for event in found for change in event.changes]
 

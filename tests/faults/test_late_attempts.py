@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from factstore.core.errors import NotFound, OutcomeUnknown, StorageFull
 from factstore.core.ports import Transaction
 from tests.backends.memory import MemoryBackend
-from tests.contract.world import CLOCK, TIMEOUT, Worker, new_scope
+from tests.contract.world import CLOCK, TIMEOUT, Worker, new_scope, publish_all
 
 MINE = '"mine"'
 """The value whose attempts can be lost."""
@@ -88,7 +88,7 @@ class Service:
 
     def own_puts(self) -> list[int]:
         """The revisions at which the worker's write was applied."""
-        self.other.store.refresh(CLOCK.monotonic() + TIMEOUT)
+        publish_all(self.other)
         told = self.other.hub.read(self.scope, 0, events=10_000, size=10**8)
         return [
             event.revision

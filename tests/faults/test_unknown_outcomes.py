@@ -13,7 +13,7 @@ from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.ports import Backend, Transaction
 from factstore.core.services.written_facts import WrittenFacts
 from tests.backends.memory import MemoryBackend
-from tests.contract.world import CLOCK, TIMEOUT, Worker, author, new_scope
+from tests.contract.world import CLOCK, Worker, author, new_scope, publish_all
 
 Meanwhile = Callable[[Worker, Scope], None]
 
@@ -106,12 +106,12 @@ class Service:
 
     def mumble(self) -> None:
         """From now on, all that came before being known."""
-        self.worker.store.refresh(CLOCK.monotonic() + TIMEOUT)
+        publish_all(self.worker)
         self.mumbling.mumbles = True
 
     def revisions(self, kind: str, text: str | None) -> list[int]:
         """The revisions at which this happened to ``a``."""
-        self.other.store.refresh(CLOCK.monotonic() + TIMEOUT)
+        publish_all(self.other)
         told = self.other.hub.read(self.scope, 0, events=10_000, size=10**8)
         return [
             event.revision
@@ -206,7 +206,7 @@ def test_an_outcome_stays_unknown_if_its_events_are_not_kept(written: bool) -> N
 
     def forget() -> None:
         """Forget all events before the fence, which the worker follows a moment later."""
-        service.worker.store.refresh(CLOCK.monotonic() + TIMEOUT)
+        publish_all(service.worker)
         service.worker.hub.reset(service.worker.hub.revision)
 
     try:
