@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import json
@@ -36,13 +37,14 @@ class Terminal:
 
     def __init__(self, ours: int, process: subprocess.Popen[bytes]) -> None:
         self._ours = ours
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
         self.process = process
         self.received = ""
 
     def shows(self, pattern: str) -> bool:
         """Read what the command has printed, and return True if its last view matches."""
         with contextlib.suppress(BlockingIOError, OSError):
-            self.received += os.read(self._ours, 65536).decode()
+            self.received += self._decoder.decode(os.read(self._ours, 65536))
         return re.search(pattern, self.view, re.DOTALL) is not None
 
     def resize(self, rows: int, columns: int) -> None:

@@ -255,7 +255,7 @@ os.wait()
 
 @pytest.mark.parametrize("ends", ["the time limit", "a killed supervisor"])
 def test_no_descendant_of_a_hook_survives_its_end(tmp_path: Path, ends: str) -> None:
-    stack = FakeStack(configuration(timeout=2 if ends == "the time limit" else 60))
+    stack = FakeStack(configuration(timeout=10 if ends == "the time limit" else 60))
     hiding = tmp_path / "hides.py"
     hiding.write_text(HIDES)
     mark = f"{sys.executable} {hiding}"

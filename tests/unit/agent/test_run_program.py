@@ -14,6 +14,7 @@ import pytest
 
 from factstore.agent.system.program_output import FIRST_LINES, LAST_LINES
 from factstore.agent.system.run_program import ProgramResult, run_program
+from factstore.client.clock import SystemClock
 from tests.eventually import eventually
 from tests.processes import alive
 from tests.unit.agent.factories import REAL, program
@@ -35,8 +36,8 @@ run_program(Path(sys.argv[1]), clock=SystemClock(), timeout=20, env={}, on_line=
 
 def ran(file: Path, **more: Any) -> tuple[ProgramResult, list[str]]:
     lines: list[str] = []
-    options = {"timeout": 20.0, "env": {}, **more}
-    return run_program(file, clock=REAL, on_line=lines.append, **options), lines
+    options = {"timeout": 60.0, "env": {}, "clock": REAL, **more}
+    return run_program(file, on_line=lines.append, **options), lines
 
 
 def test_stdout_is_captured_and_stderr_is_passed_on_line_by_line(tmp_path: Path) -> None:
@@ -155,9 +156,15 @@ def test_a_program_has_the_same_environment_with_and_without_the_gate(
 
 
 def test_a_program_that_takes_too_long_is_terminated_with_its_children(tmp_path: Path) -> None:
-    script = f"sleep 60 & echo $! > {tmp_path}/pid; wait"
-    ended, _ = ran(program(tmp_path / "p", script), timeout=0.3)
-    assert ended.failure == "took longer than 0.3 s"
+    class Clock(SystemClock):
+        """Shows a later time once the program is ready."""
+
+        def monotonic(self) -> float:
+            return super().monotonic() + 100 * (tmp_path / "ready").exists()
+
+    script = f"sleep 60 & echo $! > {tmp_path}/pid; touch {tmp_path}/ready; wait"
+    ended, _ = ran(program(tmp_path / "p", script), timeout=90, clock=Clock())
+    assert ended.failure == "took longer than 90 s"
     pid = int((tmp_path / "pid").read_text())
     eventually(lambda: not alive(pid))
 

@@ -29,7 +29,7 @@ from factstore.wsgi.server.receiver import use_fast_path
 from factstore.wsgi.server.timeouts import BodyTimeout, RequestTimeout
 from tests.unit.core.factories import ManualClock
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 SOON = 0.05  # seconds of the limits that tests let pass
 MIB = 1024 * 1024
 FLOW = ("p", False)
@@ -68,10 +68,16 @@ class Worker:
         set_listener_options(self._listener, self.limits)
         self._clients: list[socket.socket] = []
 
-    def serve(self, handler: Callable[[Connection], Any]) -> tuple[socket.socket, gevent.Greenlet]:
-        """Return the client of a new connection, and the greenlet in which the worker serves it."""
+    def serve(
+        self, handler: Callable[[Connection], Any], sent: bytes = b""
+    ) -> tuple[socket.socket, gevent.Greenlet]:
+        """Return the client of a new connection, and the greenlet in which the worker serves it.
+
+        :param sent: what the client has sent when the worker accepts the connection.
+        """
         client = socket.create_connection(self._listener.getsockname(), timeout=PATIENCE)
         self._clients.append(client)
+        client.sendall(sent)
         served, _ = self._listener.accept()
 
         def serve() -> Any:
@@ -254,8 +260,7 @@ def test_a_request_that_does_not_arrive_ends(sent: bytes, result: object, reason
                 connection.begin_request(request)
         return data
 
-    client, greenlet = worker.serve(handler)
-    client.sendall(sent)
+    _, greenlet = worker.serve(handler, sent)
     assert greenlet.get(timeout=PATIENCE) == result
     assert worker.closed == {reason: 1}
     assert request.force_close.called == (result is BodyTimeout)
@@ -307,8 +312,9 @@ def test_the_bodies_that_have_been_arriving_for_longest_make_room_for_others() -
 
     first, stalled = worker.serve(handler)
     first.sendall(b"123")
-    gevent.sleep(SOON)
-    assert worker.connections.gauges()["body_bytes"] == 3
+    with gevent.Timeout(PATIENCE):
+        while worker.connections.gauges()["body_bytes"] != 3:
+            gevent.sleep(0.001)
     second, complete = worker.serve(handler)
     second.sendall(b"123")
     assert stalled.get(timeout=PATIENCE) is BodyTimeout
@@ -340,12 +346,12 @@ def test_a_client_that_reads_nothing_loses_its_connection() -> None:
 
 
 def test_a_client_that_reads_slowly_gets_its_response() -> None:
-    worker = Worker(20 * SOON)
+    worker = Worker(60 * SOON)
     client, response = worker.serve(lambda connection: connection.sendall(bytes(2 * MIB)))
     received = 0
     while not response.ready():
         received += len(client.recv(64 * 1024))
-        gevent.sleep(SOON)
+        gevent.sleep(2 * SOON)
     assert response.value is None
     assert received > MIB
     assert not worker.closed
