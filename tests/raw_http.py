@@ -11,7 +11,7 @@ from email.message import Message
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-PATIENCE = 20.0  # seconds until an answer counts as missing
+PATIENCE = 60.0  # seconds until an answer counts as missing
 
 
 @dataclass

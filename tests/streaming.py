@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-PATIENCE = 30.0  # seconds of silence until a stream counts as dead; it pings more often
+PATIENCE = 60.0  # seconds of silence until a stream counts as dead; it pings more often
 LONGEST_LINE = 1024 * 1024
 SILENCE = 4  # comments without a frame until it has nothing to say
 

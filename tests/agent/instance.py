@@ -113,7 +113,7 @@ class Instance:
 
     def stop(self) -> int | None:
         """Stop the agent; return its exit status."""
-        return self.child.terminate(20)
+        return self.child.terminate(60)
 
     def reload(self) -> None:
         """Send SIGHUP."""

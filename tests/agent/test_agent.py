@@ -357,7 +357,7 @@ def test_systemd_receives_the_status(
 
     c1 = make("c1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.settimeout(20)
+        systemd.settimeout(60)
         address = c1.directory / "notify"
         systemd.bind(str(address))
         monkeypatch.setenv("NOTIFY_SOCKET", str(address))

@@ -137,14 +137,13 @@ def becomes(worker: Worker, identifier: str, state: str) -> None:
     """Wait until a subscription has a state."""
     eventually(
         lambda: (found := subscription(worker, identifier)) is not None and found.state == state,
-        within=30,
     )
 
 
 def delete(worker: Worker, identifier: str) -> None:
     """Delete a subscription, as the API does: return when nothing more is delivered."""
     worker.transactor.run(StartDeletion(SCOPE, identifier, author()))
-    eventually(lambda: worker.transactor.run(FinishDeletion(SCOPE, identifier)).outcome, within=30)
+    eventually(lambda: worker.transactor.run(FinishDeletion(SCOPE, identifier)).outcome)
 
 
 class Receiver:

@@ -49,7 +49,7 @@ from tests.contract.world import EtcdWorld, Worker, World, author, new_scope, so
 from tests.eventually import eventually
 from tests.sealing_keys import make_keys, sealing_with
 
-LONG = 30.0
+LONG = 60.0
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from factstore.core.model.waiter import Signal, Waiter
 from factstore.core.operations.signals import SignalRequest
 from factstore.core.services.waiters import ArmOutcome, WaiterView
 from factstore.core.services.watch_filter import Filter
-from tests.contract.world import TIMEOUT, Worker, author, soon
+from tests.contract.world import Worker, author, soon
 
 HERE = {"facts": "a", "present": True}
 """The fact ``a`` exists."""
@@ -36,7 +36,7 @@ def signal(worker: Worker, scope: Scope, name: str = "w", **document: Any) -> Si
     return worker.waiters.signal(scope, name, SignalRequest.of(document), author())[1]
 
 
-def decided(worker: Worker, scope: Scope, name: str = "w", within: float = TIMEOUT) -> Waiter:
+def decided(worker: Worker, scope: Scope, name: str = "w", within: float = 60) -> Waiter:
     """Wait until a waiter is terminal, and return it."""
     found = worker.waiters.get(
         scope, name, wait=within, unless=lambda shown: shown.waiter.state == "pending"

@@ -138,7 +138,7 @@ class Caller:
 
     def ask(self, method: str, path: str, status: int, **options: Any) -> str:
         """Return the body of the response, which must have this status."""
-        answer = self.session.request(method, f"{self.url}{path}", timeout=30, **options)
+        answer = self.session.request(method, f"{self.url}{path}", timeout=60, **options)
         assert answer.status_code == status, (method, path, answer.status_code, answer.text)
         return answer.text
 
@@ -433,7 +433,7 @@ def stream(caller: Caller) -> str:
         f"{caller.url}{stack}/events?initial=true",
         headers={"Accept": "text/event-stream"},
         stream=True,
-        timeout=30,
+        timeout=60,
     )
     lines: Iterator[str] = followed.iter_lines(decode_unicode=True)
     shown = []

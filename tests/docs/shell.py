@@ -73,7 +73,7 @@ class Shell:
         trace: TracebackType | None,
     ) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(30)
+        self._process.wait(60)
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._log.close()

@@ -36,7 +36,7 @@ class Terminals:
         return self._print(script)
 
     def _print(self, script: str) -> str:
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, (script, done.stderr)
         return done.stdout
 
@@ -48,6 +48,6 @@ class Terminals:
         """Wait for the commands that still run, and kill those that do not end."""
         for process in self._waiting:
             try:
-                process.wait(10)
+                process.wait(60)
             finally:
                 process.kill()

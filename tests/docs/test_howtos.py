@@ -274,7 +274,7 @@ def test_a_mirror_converges_after_each_change(
         eventually(lambda: shown == [{"a": 1}, {"a": 1, "b": {"c": 2}}])
         requests.delete(stack, timeout=60).raise_for_status()
         with pytest.raises(NotFound):
-            following.result(timeout=30)
+            following.result(timeout=60)
 
 
 def test_every_client_of_the_watch_is_shown() -> None:

@@ -58,7 +58,7 @@ def test_the_late_bound_url_outlives_a_restart_of_the_service(
         api.start()
         put(stack, "nodes/head/ip", "10.0.0.5")
         for reader, process in asking.items():
-            assert process.communicate(timeout=40)[0] == "10.0.0.5\n", reader
+            assert process.communicate(timeout=60)[0] == "10.0.0.5\n", reader
 
 
 def connected(api: ApiServer) -> int:

@@ -14,7 +14,7 @@ from factstore.store.keyspace import Keyspace
 from tests.faults.checker import Held, RawChange, Scope, canonical
 
 ROOT = "/factstore/v1"
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 class Fed(Protocol):

@@ -229,7 +229,7 @@ def test_behind_a_proxy_services_are_taken_out_stopped_and_started_one_after_ano
             file.touch()
             if asks:
                 eventually(lambda service=service: not is_asked(service, load), 60)  # type: ignore[misc]
-            service.stop(deadline=15)
+            service.stop()
             file.unlink()
             service.start()
             eventually(lambda service=service: is_asked(service, load), 60)  # type: ignore[misc]

@@ -120,7 +120,7 @@ def test_nothing_of_a_wiped_store_is_taken_for_the_new_ones(
 
 
 def _first_frames(server: ApiServer, cursor: str) -> list[str]:
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     headers = {"Accept": "text/event-stream", "Last-Event-ID": cursor}
     try:
         connection.request("GET", f"{URL}/events", headers=headers)

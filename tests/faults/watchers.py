@@ -21,7 +21,7 @@ from tests.faults.checker import Bookmark, Change, Held, Item, Resumed, Segment,
 from tests.faults.plain_http import Caller, Hung, Lost, revision_of
 from tests.faults.record_events import name_of
 
-SILENCE = 40.0  # seconds; a stream pings every 15
+SILENCE = 60.0  # seconds; a stream pings every 15
 PAUSE = 0.05
 TRANSIENT = {404, 429, 503, 504}
 """The stack is between two lives, the worker was paused while the request waited in it, or the store

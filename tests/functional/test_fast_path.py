@@ -537,7 +537,7 @@ def test_a_response_that_is_read_slowly_arrives_whole(pair: Pair) -> None:
     where = urlsplit(pair.fast.url)
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.connect((where.hostname, where.port))
         connection.sendall(read * 40)
         answers = connection.makefile("rb")

@@ -143,7 +143,7 @@ def test_streams_and_waiting_requests_of_a_project_are_limited(limited: Limited)
         assert api.get(f"{stack}/facts/a").status_code == HTTPStatus.OK
         for path in "bc":
             api.put(f"{stack}/facts/{path}", 1)
-        assert {done.result(45).status_code for done in waiting} == {HTTPStatus.OK}
+        assert {done.result(60).status_code for done in waiting} == {HTTPStatus.OK}
     assert api.get("/v1/limits").json()["usage"]["waiting_requests"] == 0
 
 

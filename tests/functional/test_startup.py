@@ -38,7 +38,7 @@ def start(tmp_path: Path, options: Options) -> subprocess.CompletedProcess[str]:
         env={"OS_FACTSTORE_CONFIG_FILES": str(config), "PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

@@ -149,7 +149,7 @@ class MemberEvents:
 
     def __init__(self, space: Stack) -> None:
         self._space = space
-        self._watch = space.watch(retry_for=30)
+        self._watch = space.watch(retry_for=120)
         self._events: list[Event] = []
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()

@@ -36,5 +36,5 @@ def shell(line: str, *more: str) -> subprocess.CompletedProcess[str]:
     assert RETRIES.search(line)
     script = f'{RETRIES.sub("", line)} "$@"'
     return subprocess.run(
-        ["bash", "-c", script, "instance", *more], capture_output=True, text=True, timeout=30
+        ["bash", "-c", script, "instance", *more], capture_output=True, text=True, timeout=60
     )

@@ -133,10 +133,10 @@ def test_suspended_instances_depart_until_they_are_resumed_and_deleted_ones_fore
     names = agree(owner, stack, space)
     events = MemberEvents(space)
     owner.heat.actions.suspend(stack)
-    owner.wait(stack, "SUSPEND_COMPLETE", 60)
+    owner.wait(stack, "SUSPEND_COMPLETE")
     eventually(lambda: not declared(space))
     owner.heat.actions.resume(stack)
-    owner.wait(stack, "RESUME_COMPLETE", 60)
+    owner.wait(stack, "RESUME_COMPLETE")
     assert agree(owner, stack, space) == names
     seen = events.seen()
     assert sorted(seen) == sorted(

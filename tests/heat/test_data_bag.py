@@ -204,10 +204,10 @@ def test_suspending_a_stack_keeps_its_facts_and_so_does_deleting_it_with_a_retai
 ) -> None:
     stack = owner.create(name, template({"a": 1}, deletion_policy="Retain"))
     owner.heat.actions.suspend(stack)
-    owner.wait(stack, "SUSPEND_COMPLETE", 30)
+    owner.wait(stack, "SUSPEND_COMPLETE")
     assert stored(facts, name) == {"a": 1}
     owner.heat.actions.resume(stack)
-    owner.wait(stack, "RESUME_COMPLETE", 30)
+    owner.wait(stack, "RESUME_COMPLETE")
     assert stored(facts, name) == {"a": 1}
     owner.delete(stack)
     assert stored(facts, name) == {"a": 1}
@@ -287,18 +287,18 @@ def test_a_check_reports_facts_that_differ_and_an_update_repairs_them(
 ) -> None:
     stack = owner.create(name, template({"a": 1, "b": 2, "c": 3}))
     owner.heat.actions.check(stack)
-    owner.wait(stack, "CHECK_COMPLETE", 30)
+    owner.wait(stack, "CHECK_COMPLETE")
     facts.stack(name).put("b", 7, kind="parameter")
     facts.stack(name).delete("c")
     owner.heat.actions.check(stack)
     with pytest.raises(StackFailed, match=r"missing or differ from the template: b, c\."):
-        owner.wait(stack, "CHECK_COMPLETE", 30)
+        owner.wait(stack, "CHECK_COMPLETE")
     owner.update(stack, template({"a": 1, "b": 2, "c": 3}))
     assert stored(facts, name) == {"a": 1, "b": 2, "c": 3}
     facts.stack(name).delete_stack()
     owner.heat.actions.check(stack)
     with pytest.raises(StackFailed, match="does not exist"):
-        owner.wait(stack, "CHECK_COMPLETE", 30)
+        owner.wait(stack, "CHECK_COMPLETE")
     owner.update(stack, template({"a": 1, "b": 2, "c": 3}))
     assert stored(facts, name) == {"a": 1, "b": 2, "c": 3}
 
@@ -343,7 +343,7 @@ def test_a_bag_keeps_as_many_values_as_its_template_states(
     facts.stack(name).configure(description=found.settings["description"], keep_values=5)
     owner.heat.actions.check(stack)
     with pytest.raises(StackFailed, match="keeps 5 values instead of 0"):
-        owner.wait(stack, "CHECK_COMPLETE", 30)
+        owner.wait(stack, "CHECK_COMPLETE")
     owner.update(stack, keeping(1))
     assert facts.stack(name).describe().settings["keep_values"] == 1
     with pytest.raises(exc.HTTPBadRequest, match="11 is out of range"):

@@ -194,7 +194,7 @@ def test_a_server_outside_groups_is_a_member_by_its_own_name_also_if_its_agent_j
     eventually(lambda: exists(space))
     events = MemberEvents(space)
     space.member(f"{name}-head").join("login", ttl=60, attributes={"cores": 4})
-    owner.wait(stack, "CREATE_COMPLETE", 60)
+    owner.wait(stack, "CREATE_COMPLETE")
     eventually(lambda: len(declared(space)) == 2)
     record = space.member(f"{name}-head").show()
     assert record.declared == f"heat:{owner.resource(stack, 'head').physical_resource_id}"

@@ -144,7 +144,7 @@ def test_a_check_reports_a_fact_that_differs_and_an_update_repairs_it(
     bag.put(IP, "10.0.0.5", member="head")  # the fact would be deleted with the member
     owner.heat.actions.check(stack)
     with pytest.raises(StackFailed, match=f"differ from the template: {IP}"):
-        owner.wait(stack, "CHECK_COMPLETE", 30)
+        owner.wait(stack, "CHECK_COMPLETE")
     owner.update(stack, document)
     assert bag.get(IP).member is None
 

@@ -175,7 +175,7 @@ def test_facts_in_a_deleted_bag_can_be_deleted_and_do_not_create_the_bag(
     facts.stack(f"{name}-hand").delete_stack()
     owner.heat.actions.check(stack)
     with pytest.raises(StackFailed, match="does not exist"):
-        owner.wait(stack, "CHECK_COMPLETE", 30)
+        owner.wait(stack, "CHECK_COMPLETE")
     owner.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(f"{name}-hand").describe()

@@ -307,11 +307,11 @@ def test_a_check_fails_if_the_grant_was_revoked(
 ) -> None:
     stack = owner.create(name, granted(member="head"))
     owner.heat.actions.check(stack)
-    owner.wait(stack, "CHECK_COMPLETE", 30)
+    owner.wait(stack, "CHECK_COMPLETE")
     bag.grant(only(bag).id).revoke()
     owner.heat.actions.check(stack)
     with pytest.raises(StackFailed, match="does not exist"):
-        owner.wait(stack, "CHECK_COMPLETE", 30)
+        owner.wait(stack, "CHECK_COMPLETE")
 
 
 def test_an_outage_fails_the_deletion_with_a_reason_and_the_next_succeeds(

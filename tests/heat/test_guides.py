@@ -80,7 +80,7 @@ def test_a_script_signals_with_the_grant_of_its_server(
 ) -> None:
     stack = create(owner, name, SIGNALLED, "")
     run(user_data(owner, stack, "db"), tmp_path)
-    owner.wait(stack, "CREATE_COMPLETE", 30)
+    owner.wait(stack, "CREATE_COMPLETE")
     assert owner.output(stack, "port") == 5432
 
 
@@ -91,7 +91,7 @@ def test_a_script_that_fails_signals_the_failure(
     (tmp_path / "db-is-installed").write_text("a file, in the way of a directory")
     run(user_data(owner, stack, "db"), tmp_path)
     with pytest.raises(StackFailed, match=r"signal db failed: no space"):
-        owner.wait(stack, "CREATE_COMPLETE", 30)
+        owner.wait(stack, "CREATE_COMPLETE")
 
 
 def test_the_user_data_of_several_parts_configures_the_agent(

@@ -40,7 +40,7 @@ def test_the_snippets_of_the_page_form_a_stack(
     assert bag.waiter(waiting).show().state == "pending"
     assert bag.get("cluster/size").value == 3
     bag.put("nodes/head/join-token", "abc")
-    owner.wait(stack, "CREATE_COMPLETE", 60)
+    owner.wait(stack, "CREATE_COMPLETE")
     worker = heat.state_dir / "servers" / owner.resource(stack, "worker").physical_resource_id
     token = worker / "etc" / "token"
     eventually(lambda: token.exists() and token.read_text() == "abc\n")
@@ -51,7 +51,7 @@ def test_the_smallest_template_is_complete_when_its_server_has_started_the_servi
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     stack = owner.create(name, **example("web.yaml"), expect="")
-    owner.wait(stack, "CREATE_COMPLETE", 60)
+    owner.wait(stack, "CREATE_COMPLETE")
     bag = facts.stack(name)
     assert bag.get("nodes/web/services/nginx").value == "started"
     assert owner.output(stack, "ip") == bag.get("nodes/web/ip").value
@@ -72,7 +72,7 @@ def test_the_smallest_template_shows_who_is_missing_and_fails_when_the_service_f
     eventually(lambda: owner.output(stack, "missing") == ["web"], 60)
     (tmp_path / "seen").touch()
     with pytest.raises(StackFailed, match=r"WaiterFailed: resources\.ready.*results/web/failure"):
-        owner.wait(stack, "CREATE_COMPLETE", 60)
+        owner.wait(stack, "CREATE_COMPLETE")
     assert facts.stack(name).get("results/web/failure").value == "nginx did not start"
 
 

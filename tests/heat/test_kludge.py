@@ -105,7 +105,7 @@ def test_metadata_of_a_launch_configuration_reaches_a_server_that_polls_and_is_i
     run(BEFORE, {**environ, "STACK_NAME": name})
     expected = {"nodes": head.nodes, "told": {"head": "started"}}
     eventually(lambda: head.facts("metadata") == expected, 60)
-    owner.wait(stack, "UPDATE_COMPLETE", 60)
+    owner.wait(stack, "UPDATE_COMPLETE")
     # Another fact requires another launch configuration; the server stays the same.
     made = [each for each in owner.events(stack) if each.resource_name == "facts"]
     assert [each.resource_status for each in made].count("CREATE_COMPLETE") == 2

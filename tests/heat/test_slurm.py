@@ -66,7 +66,7 @@ class Cluster:
         """Return the names and reasons of all events of a type."""
         now = self.bag.put("results/now", uuid.uuid4().hex).revision
         found: list[tuple[str, str | None]] = []
-        with self.bag.watch(self._began, retry_for=30) as watch:
+        with self.bag.watch(self._began, retry_for=120) as watch:
             for event in watch:
                 for change in event.changes if isinstance(event, Event) else ():
                     if change.fact is not None and change.fact.revision == now:

@@ -82,7 +82,7 @@ def test_a_stack_is_complete_when_the_condition_is_met(
     start(bag, "c1")
     assert status(owner, stack) == "CREATE_IN_PROGRESS"
     start(bag, "c2")
-    owner.wait(stack, "CREATE_COMPLETE", 30)
+    owner.wait(stack, "CREATE_COMPLETE")
     assert (owner.output(stack, "state"), owner.output(stack, "missing")) == ("met", [])
     assert owner.resource(stack, "ready").physical_resource_id == "ready"
     assert owner.output(stack, "curl_cli") is None  # it waits for no signals
@@ -103,7 +103,7 @@ def test_signals_complete_it_like_a_wait_condition(
         assert done.returncode == 0, done.stderr
     assert bag.waiter("ready").show().satisfied == 1
     assert shell(command, "--data-binary", SUCCESS).returncode == 0
-    owner.wait(stack, "CREATE_COMPLETE", 30)
+    owner.wait(stack, "CREATE_COMPLETE")
     data = owner.output(stack, "data")
     assert data.pop("c1") == {"disks": 2}
     assert list(data.values()) == [None]
@@ -131,7 +131,7 @@ def test_the_credential_of_the_signal_command_may_do_little_else_and_is_not_logg
         assert grant.put(f"{url}/members/{member}", json=join, timeout=60).status_code == 403
     assert grant.delete(f"{url}/waiters/ready", timeout=60).status_code == 403
     assert shell(command, "--data-binary", SUCCESS).returncode == 0
-    owner.wait(stack, "CREATE_COMPLETE", 30)
+    owner.wait(stack, "CREATE_COMPLETE")
     events = json.dumps([event.to_dict() for event in owner.events(stack)])
     assert len(secret) > 30
     assert secret not in events
@@ -146,7 +146,7 @@ def test_a_signal_of_failure_fails_the_stack_with_its_reason(
     bag.waiter("ready").signal("FAILURE", reason="no disk", identifier="c1")
     reason = r"WaiterFailed: resources\.ready: waiter ready: signal c1 failed: no disk"
     with pytest.raises(StackFailed, match=reason):
-        owner.wait(stack, "CREATE_COMPLETE", 30)
+        owner.wait(stack, "CREATE_COMPLETE")
     assert owner.resource(stack, "ready").resource_status == "CREATE_FAILED"
 
 
@@ -158,7 +158,7 @@ def test_the_failure_condition_fails_the_stack_with_the_failed_path(
     start(bag, "c1")
     bag.put("results/c2/failure", "out of memory")
     with pytest.raises(StackFailed, match=r"failure condition is met: results/c2/failure.*1 of 2"):
-        owner.wait(stack, "CREATE_COMPLETE", 30)
+        owner.wait(stack, "CREATE_COMPLETE")
 
 
 def test_a_waiter_that_cannot_be_met_fails_the_stack_with_the_reason(
@@ -169,7 +169,7 @@ def test_a_waiter_that_cannot_be_met_fails_the_stack_with_the_reason(
     assert armed(bag).state == "pending"
     reason = r"stuck: waiter ready waits for nodes/c9/ready, but member c9 does not exist"
     with pytest.raises(StackFailed, match=reason):
-        owner.wait(stack, "CREATE_COMPLETE", 60)
+        owner.wait(stack, "CREATE_COMPLETE")
 
 
 def test_a_timeout_fails_the_stack_with_the_missing_members(
@@ -183,7 +183,7 @@ def test_a_timeout_fails_the_stack_with_the_missing_members(
     start(bag, "c1")
     reason = r"WaiterTimedOut: resources\.ready: waiter ready: timed out with 1 of 2; missing: c2"
     with pytest.raises(StackFailed, match=reason):
-        owner.wait(stack, "CREATE_COMPLETE", 60)
+        owner.wait(stack, "CREATE_COMPLETE")
 
 
 def test_the_next_update_of_a_stack_that_failed_here_waits_again(
@@ -204,7 +204,7 @@ def test_another_definition_waits_again_and_the_same_does_not(
     stack = owner.create(name, start_first, expect="")
     armed(bag)
     start(bag, "c1", "c2")
-    owner.wait(stack, "CREATE_COMPLETE", 30)
+    owner.wait(stack, "CREATE_COMPLETE")
     before = bag.waiter("ready").show().revision
     owner.update(stack, {**start_first, "description": "nothing new for the waiter"})
     assert bag.waiter("ready").show().revision == before
@@ -214,7 +214,7 @@ def test_another_definition_waits_again_and_the_same_does_not(
     armed(bag)
     assert status(owner, stack) == "UPDATE_IN_PROGRESS"
     start(bag, "c3")
-    owner.wait(stack, "UPDATE_COMPLETE", 30)
+    owner.wait(stack, "UPDATE_COMPLETE")
 
 
 def test_another_value_of_arm_waits_for_new_signals(
@@ -223,13 +223,13 @@ def test_another_value_of_arm_waits_for_new_signals(
     stack = owner.create(name, waiting(arm={"version": 1}), expect="")
     armed(bag)
     bag.waiter("ready").signal(identifier="c1")
-    owner.wait(stack, "CREATE_COMPLETE", 30)
+    owner.wait(stack, "CREATE_COMPLETE")
     command = owner.output(stack, "curl_cli")
     owner.heat.stacks.update(stack, template=json.dumps(waiting(arm={"version": 2})))
     assert armed(bag).signals == {}
     assert shell(command, "--data-binary", FAILURE).returncode == 0  # an instance keeps its grant
     with pytest.raises(StackFailed, match=r"UPDATE_FAILED.*no disk"):
-        owner.wait(stack, "UPDATE_COMPLETE", 30)
+        owner.wait(stack, "UPDATE_COMPLETE")
 
 
 def test_a_waiter_without_a_name_receives_a_unique_one(
@@ -242,7 +242,7 @@ def test_a_waiter_without_a_name_receives_a_unique_one(
     assert first.startswith(f"{name}-a-")
     assert second.startswith(f"{name}-b_c-")
     bag.put("results/c1/failure", 1)
-    owner.wait(stack, "CREATE_COMPLETE", 30)
+    owner.wait(stack, "CREATE_COMPLETE")
 
 
 def _waiters(bag: Stack) -> list[WaiterRecord]:
@@ -275,7 +275,7 @@ def test_deleting_the_waiter_fails_the_stack_with_a_reason(
     armed(bag)
     bag.waiter("ready").delete()
     with pytest.raises(StackFailed, match=r"WaiterGone.*ready was deleted while the stack waited"):
-        owner.wait(stack, "CREATE_COMPLETE", 30)
+        owner.wait(stack, "CREATE_COMPLETE")
     bag.put("results/c1/failure", 1)
     owner.update(stack, waiting(success=BROKEN))  # it is created again
 
@@ -300,7 +300,7 @@ def test_an_outage_during_the_wait_does_not_fail_the_stack(
     finally:
         service.start()
     start(bag, "c1", "c2")
-    owner.wait(stack, "CREATE_COMPLETE", 60)
+    owner.wait(stack, "CREATE_COMPLETE")
 
 
 def test_a_service_that_hangs_does_not_delay_other_resources(
@@ -326,7 +326,7 @@ def test_a_service_that_hangs_does_not_delay_other_resources(
         for worker in service.workers():
             os.kill(worker, signal.SIGCONT)
     start(bag, "c1", "c2")
-    owner.wait(stack, "CREATE_COMPLETE", 60)
+    owner.wait(stack, "CREATE_COMPLETE")
 
 
 def test_the_trust_continues_when_the_users_token_has_expired(
@@ -340,7 +340,7 @@ def test_the_trust_continues_when_the_users_token_has_expired(
     _revoke(session, keystone, token)
     eventually(lambda: "the trust waits for waiter ready" in heat.log, 60)
     bag.waiter("ready").signal()
-    owner.wait(stack, "CREATE_COMPLETE", 60)
+    owner.wait(stack, "CREATE_COMPLETE")
     owner.clean()
 
 

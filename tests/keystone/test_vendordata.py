@@ -44,7 +44,7 @@ def vendor_data2(
             "Accept": "application/json",
             "User-Agent": "openstack-nova-vendordata",
         },
-        timeout=(5, 5),
+        timeout=60,
     )
     return {name: json.loads(answer.text) if answer.text else {}}
 

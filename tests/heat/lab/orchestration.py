@@ -118,7 +118,7 @@ class Orchestration:
         self.heat.resources.signal(stack, resource, data=dict(data or {}))
 
     def wait(
-        self, stack: str, expect: str, within: float, *, newer_than: str | None = None
+        self, stack: str, expect: str, within: float = 60, *, newer_than: str | None = None
     ) -> None:
         """Return once the stack's status is *expect*.
 
@@ -150,7 +150,7 @@ class Orchestration:
         for stack in reversed(self._made):
             try:
                 self.heat.stacks.delete(stack)
-                self.wait(stack, "DELETE_COMPLETE", 60)
+                self.wait(stack, "DELETE_COMPLETE")
             except exc.HTTPNotFound:
                 continue
         self._made.clear()

@@ -24,7 +24,7 @@ from tests.unit.core.service import Service
 
 STORED = ["old", "seen", "folder/old"]
 STATE = state_with(STORED)
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

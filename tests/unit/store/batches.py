@@ -52,7 +52,7 @@ def fact_txn(txn: Txn) -> FactTxn:
 
 
 def entry(txn: AnyTxn) -> Entry:
-    return Entry(txn, time.monotonic() + 10, lambda: None)
+    return Entry(txn, time.monotonic() + 60, lambda: None)
 
 
 def taken(*txns: AnyTxn) -> tuple[list[AnyTxn], list[AnyTxn]]:
@@ -121,7 +121,7 @@ class Noted(Entry):
     """An entry that is noted when it ends."""
 
     def __init__(self, txn: AnyTxn, written: Written) -> None:
-        super().__init__(txn, time.monotonic() + 10, lambda: written.ended.append(self))
+        super().__init__(txn, time.monotonic() + 60, lambda: written.ended.append(self))
 
 
 def send(batcher: CommitBatcher, written: Written, *keys: bytes) -> None:

@@ -34,7 +34,7 @@ class Etcd:
         self.calls.append(list(txns))
         if len(txns) == 1:
             self.entered.set()
-            assert self.release.wait(10)
+            assert self.release.wait(60)
             error = self.single_error.get(txns[0].operations[0].key)
             if error:
                 raise error
@@ -59,13 +59,13 @@ class Callers:
 
     def _run(self, key: bytes) -> None:
         try:
-            self.answers[key] = self._batcher.transact(put(key), time.monotonic() + 10)
+            self.answers[key] = self._batcher.transact(put(key), time.monotonic() + 60)
         except Exception as error:  # noqa: BLE001 - the test looks at whatever it is
             self.answers[key] = error
 
     def join(self) -> dict[bytes, object]:
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         return self.answers
 
 
@@ -76,10 +76,10 @@ def run_batch(etcd: Etcd, *keys: bytes) -> dict[bytes, object]:
     callers = Callers(batcher)
     try:
         callers.call(b"first")
-        assert etcd.entered.wait(10)
+        assert etcd.entered.wait(60)
         for key in keys:
             callers.call(key)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(batcher._waiting) < len(keys):
             assert time.monotonic() < deadline
             threading.Event().wait(0.001)
@@ -131,7 +131,7 @@ def test_a_transaction_that_is_not_sent_before_its_deadline_is_not_written() -> 
     batcher.start()
     callers = Callers(batcher)
     callers.call(b"first")
-    assert etcd.entered.wait(10)
+    assert etcd.entered.wait(60)
     with pytest.raises(Unavailable):
         batcher.transact(put(b"late"), time.monotonic())
     etcd.release.set()
@@ -154,8 +154,8 @@ def test_the_outcome_of_a_transaction_without_an_answer_is_unknown() -> None:
 
     caller = threading.Thread(target=call)
     caller.start()
-    assert etcd.entered.wait(10)
-    caller.join(10)
+    assert etcd.entered.wait(60)
+    caller.join(60)
     etcd.release.set()
     batcher.stop()
     assert len(answers) == 1

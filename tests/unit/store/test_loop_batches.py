@@ -105,7 +105,7 @@ def test_a_batch_that_was_not_carried_out_is_left_to_the_thread(
     loop.turn()
     if starts:
         loop.batches.pop()[1](Failure.REFUSED)
-    assert {written.sent.get(timeout=10), written.sent.get(timeout=10)} == {put(b"a"), put(b"b")}
+    assert {written.sent.get(timeout=60), written.sent.get(timeout=60)} == {put(b"a"), put(b"b")}
     eventually(lambda: len(written.ended) == 2)
     assert all(each.revision == 9 for each in written.ended)
     eventually(lambda: not batcher._running)
@@ -155,7 +155,7 @@ def test_after_a_lost_attempt_nothing_is_sent_before_the_fence_is_raised(
     made.start()
     send(made, written, b"a")
     loop.turn()
-    late = Entry(put(b"late"), time.monotonic() + 10, lambda: None)
+    late = Entry(put(b"late"), time.monotonic() + 60, lambda: None)
     made.send(late)
     send(made, written, b"b")
     loop.batches.pop()[1](Failure.LOST)
@@ -292,7 +292,7 @@ def test_a_batch_that_was_fenced_off_is_sent_again_behind_the_raised_fence(
 def test_a_writer_that_fails_does_not_affect_the_others_of_its_batch(
     batcher: CommitBatcher, loop: Loop, written: Written
 ) -> None:
-    batcher.send(Entry(put(b"a"), time.monotonic() + 10, lambda: 1 / 0))
+    batcher.send(Entry(put(b"a"), time.monotonic() + 60, lambda: 1 / 0))
     send(batcher, written, b"b")
     loop.turn()
     loop.batches.pop()[1](([True, True], 7))
@@ -309,7 +309,7 @@ def test_a_batch_in_the_loop_ends_before_the_batcher_stops(loop: Loop, written: 
     eventually(lambda: made._stopping)
     assert written.ended == []
     loop.batches.pop()[1](([True], 7))
-    stopping.join(10)
+    stopping.join(60)
     assert not made.alive
     assert written.ended[0].revision == 7
     with pytest.raises(Unavailable):

@@ -62,7 +62,7 @@ def readers(index: ReadIndex, threads: ThreadPoolExecutor, count: int) -> list[F
 
     made = [threads.submit(read) for _ in range(count)]
     for _ in made:
-        assert arrived.acquire(timeout=10)
+        assert arrived.acquire(timeout=60)
     return made
 
 
@@ -95,12 +95,12 @@ def test_a_reader_that_arrives_during_a_request_gets_the_next_one(
     index: ReadIndex, database: Database, threads: ThreadPoolExecutor
 ) -> None:
     (first,) = readers(index, threads, 1)
-    assert database.asked.acquire(timeout=10)
+    assert database.asked.acquire(timeout=60)
     late = readers(index, threads, 8)
     eventually(lambda: index._next is not None)  # type: ignore[attr-defined]
     database.answers.put(5)
     assert first.result(60) == 5
-    assert database.asked.acquire(timeout=10)
+    assert database.asked.acquire(timeout=60)
     assert not any(reader.done() for reader in late), "an answer older than its reader"
     database.answers.put(6)
     found = [reader.result(60) for reader in late]
@@ -124,12 +124,12 @@ def test_an_error_reaches_all_waiting_readers_and_no_later_one(
     told: type[FactstoreError],
 ) -> None:
     (first,) = readers(index, threads, 1)
-    assert database.asked.acquire(timeout=10)
+    assert database.asked.acquire(timeout=60)
     group = readers(index, threads, 4)
     eventually(lambda: index._next is not None)  # type: ignore[attr-defined]
     database.answers.put(4)
     assert first.result(60) == 4
-    assert database.asked.acquire(timeout=10)
+    assert database.asked.acquire(timeout=60)
     database.answers.put(error)
     errors = [reader.exception(10) for reader in group]
     assert {type(found) for found in errors} <= {told, type(None)}
@@ -144,7 +144,7 @@ def test_a_reader_gives_up_at_its_deadline_without_affecting_others(
 ) -> None:
     with pytest.raises(Unavailable):
         index.read(999.0)
-    assert database.asked.acquire(timeout=10)
+    assert database.asked.acquire(timeout=60)
     (patient,) = readers(index, threads, 1)
     database.answers.put(5)
     database.answers.put(6)
@@ -157,7 +157,7 @@ def test_all_readers_fail_when_the_service_stops(
     index = ReadIndex(database.head, ManualClock(), threading.Event)
     index.start()
     (first,) = readers(index, threads, 1)
-    assert database.asked.acquire(timeout=10)
+    assert database.asked.acquire(timeout=60)
     late = readers(index, threads, 2)
     eventually(lambda: index._next is not None)  # type: ignore[attr-defined]
     stopping = threads.submit(index.stop)
@@ -265,16 +265,16 @@ def test_a_call_without_a_response_is_repeated_by_the_thread(
     first = index.join(lambda call: ended.release())
     if starts:
         loop.calls.pop()(None)
-    assert database.asked.acquire(timeout=10)
+    assert database.asked.acquire(timeout=60)
     second = index.join(lambda call: ended.release())
     assert loop.calls == [], "one call at a time"
     loop.open = True
     database.answers.put(5)
-    assert ended.acquire(timeout=10)
+    assert ended.acquire(timeout=60)
     assert (first.revision, database.questions) == (5, 1)
     eventually(lambda: len(loop.calls) == 1)
     loop.calls.pop()(6)
-    assert ended.acquire(timeout=10)
+    assert ended.acquire(timeout=60)
     assert second.revision == 6
     index.stop()
 

@@ -64,7 +64,7 @@ def answer(path: FastPath, raw: bytes) -> bytes | None:
 
     if not path.start(read(raw), respond, local=True):
         return None
-    assert ended.wait(10)
+    assert ended.wait(60)
     return found[0]
 
 
@@ -107,7 +107,7 @@ def stream_start(path: FastPath, query: str = "", *headers: str, stack: str = "s
     raw = request_bytes("GET", target, "Accept: text/event-stream", *headers)
     if not path.start(read(raw), respond, local=True, begins_streams=True):
         return None
-    assert ended.wait(10)
+    assert ended.wait(60)
     return found[0]
 
 

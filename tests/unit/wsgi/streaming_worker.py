@@ -33,7 +33,7 @@ from factstore.wsgi.server.stream import Stream
 from factstore.wsgi.server.streams import Streams
 from tests.unit.core.factories import EPOCH, PROJECT, SCOPE, ManualClock, fact, stack
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 SMALL = 4096  # of a socket's buffer, so that a few events fill it
 ALL = Filter()
 OTHER = Scope(PROJECT, "other")

@@ -35,7 +35,7 @@ class Requests:
 def test_a_request_starts_before_those_that_wait_in_another_project() -> None:
     requests = Requests()
     started = [gevent.spawn(requests.start, flow) for flow in REQUESTS]
-    gevent.joinall(started, timeout=10, raise_error=True)
+    gevent.joinall(started, timeout=60, raise_error=True)
     assert requests.served == FAIR
     assert [greenlet.value for greenlet in started] == [False, True, True, True, True, False]
     assert requests.scheduler.waiting == 0
@@ -55,7 +55,7 @@ def test_requests_that_a_change_wakes_together_continue_in_turns() -> None:
         gevent.sleep(0)
     gevent.sleep(0.01)  # the round in which the last of them began to wait is over
     changed.set()
-    gevent.joinall(waiting, timeout=10, raise_error=True)
+    gevent.joinall(waiting, timeout=60, raise_error=True)
     assert requests.served == FAIR
 
 
@@ -64,7 +64,7 @@ def test_a_request_that_ends_while_it_waits_is_skipped() -> None:
     started = [gevent.spawn(requests.start, LOUD) for _ in range(4)]
     gevent.sleep(0)
     started[1].kill()
-    gevent.joinall(started, timeout=10, raise_error=True)
+    gevent.joinall(started, timeout=60, raise_error=True)
     assert len(requests.served) == 3
     assert requests.scheduler.waiting == 0
 
@@ -75,7 +75,7 @@ def test_background_work_does_not_wait_for_requests() -> None:
     wake_up = requests.scheduler.new_wake_up()
 
     def background() -> None:
-        wake_up.wait(10)
+        wake_up.wait(60)
         requests.served.append(("", False))
         woken.set()
 
@@ -94,5 +94,5 @@ def test_only_greenlets_may_wait_and_not_the_loop_that_serves_them() -> None:
     gevent.get_hub().loop.run_callback(lambda: found.append(scheduler.may_wait()))
     gevent.sleep(0)
     found.append(scheduler.may_wait())
-    found.append(gevent.spawn(scheduler.may_wait).get(timeout=10))
+    found.append(gevent.spawn(scheduler.may_wait).get(timeout=60))
     assert found == [False, True, True]

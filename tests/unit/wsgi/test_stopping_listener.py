@@ -37,7 +37,7 @@ class Listening:
         self.address = self.listener.getsockname()
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=10)
+        return socket.create_connection(self.address, timeout=60)
 
 
 class Occupied(Occupant):
@@ -105,6 +105,6 @@ def test_a_worker_that_has_to_end_closes_the_connections_that_have_no_greenlet()
     pool = Pool(2)
     place = Occupied(pool)
     assert pool.free_count() == 1
-    pool.kill(timeout=10)
+    pool.kill(timeout=60)
     assert place.closed
     assert pool.free_count() == 2
