@@ -13,6 +13,9 @@ import trustme
 from factstore.cmd.processes.etcd import EtcdTls
 from factstore.store.types import Credentials
 
+PATIENT = ("--dial-timeout", "60s", "--command-timeout", "60s")
+"""Arguments of etcdctl on a busy machine."""
+
 USER, PASSWORD = "factstore", "only-for-this-test"
 
 _LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -68,7 +71,7 @@ class Certificates:
         """Create the root user, and a user with access to the keys below our root only."""
         etcdctl = shutil.which("etcdctl")
         assert etcdctl is not None
-        base = [etcdctl, "--endpoints", endpoint, "--cacert", self.file("ca.pem")]
+        base = [etcdctl, *PATIENT, "--endpoints", endpoint, "--cacert", self.file("ca.pem")]
         base += ["--cert", self.file("client.pem"), "--key", self.file("client.key")]
         for command in (
             ["user", "add", "root:root-password"],

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 CLOCK = SystemClock()
 PROJECT = "5f0e" * 8
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 RENEWAL_SECONDS = 0.2
 """The time between two renewals of a fact or a member that is to live."""
 WINDOW = 1000

@@ -22,6 +22,7 @@ from factstore.cmd.processes.api import Options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from tests.conftest import serving_etcd
+from tests.etcd_security import PATIENT
 from tests.eventually import eventually
 from tests.grants import issue
 from tests.http import REQUEST_ID, Caller, fresh_stack
@@ -94,7 +95,7 @@ def etcdctl(etcd: EtcdServer, *command: str) -> str:
     program = shutil.which("etcdctl")
     assert program is not None
     done = subprocess.run(
-        [program, "--endpoints", etcd.endpoint, *command],
+        [program, *PATIENT, "--endpoints", etcd.endpoint, *command],
         check=True,
         capture_output=True,
         text=True,

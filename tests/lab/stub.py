@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from configparser import ConfigParser
 from typing import Any
 
@@ -28,8 +29,16 @@ control_socket_disable = True
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    """Respond to ``/etcd`` with the configured etcd, and to every other path with 200."""
+    """Respond to ``/etcd`` with the configured etcd, to ``/long`` for a minute, else with 200."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     if environ["PATH_INFO"] == "/etcd":
         return [_options["etcd"]["endpoints"].encode()]
+    if environ["PATH_INFO"] == "/long":
+        return long_response()
     return [b"OK"]
+
+
+def long_response() -> Iterator[bytes]:
+    """Yield the first part, and end after a minute."""
+    yield b"begun"
+    threading.Event().wait(60)

@@ -126,7 +126,7 @@ def test_an_etcd_that_cannot_start_reports_the_reason(etcd: EtcdServer, tmp_path
     server.start()
     assert server.child.wait(60)
     with pytest.raises(ChildError, match="address already in use"):
-        server.child.wait_until(lambda: False, deadline=10)
+        server.child.wait_until(lambda: False, deadline=60)
 
 
 def test_a_server_with_certificates_serves_clients_that_have_one(tmp_path: Path) -> None:
