@@ -20,7 +20,7 @@ class Probe:
             handlers.append(urllib.request.HTTPSHandler(context=context))
         self._opener = urllib.request.build_opener(*handlers)
 
-    def status(self, path: str, timeout: float = 1.0) -> int | None:
+    def status(self, path: str, timeout: float = 5.0) -> int | None:
         """Return the status of GET ``path``, or None if there was no response."""
         try:
             with self._opener.open(self._base + path, timeout=timeout) as answer:
