@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,15 @@ SECRET = "hunter2-hunter2"
 DONE = 'echo \'{"deploy_stdout": "out", "deploy_stderr": "", "deploy_status_code": 0, "url": "u"}\''
 
 
+_HERE = uuid.uuid4().hex
+"""An interrupted run kills all processes of the machine that are marked with its id."""
+
+
 def configuration(name: str = "app", **more: Any) -> ConfigurationRecord:
     fields: dict[str, Any] = {
         "member": "c1",
         "name": name,
-        "id": f"id of {name}",
+        "id": f"id of {name} in {_HERE}",
         "sequence": 1,
         "state": "due",
         "waits_for": [],

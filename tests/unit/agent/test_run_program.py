@@ -157,10 +157,13 @@ def test_a_program_has_the_same_environment_with_and_without_the_gate(
 
 def test_a_program_that_takes_too_long_is_terminated_with_its_children(tmp_path: Path) -> None:
     class Clock(SystemClock):
-        """Shows a later time once the program is ready."""
+        """Shows a later time once the program is ready, but not when it is asked first."""
+
+        asked = False
 
         def monotonic(self) -> float:
-            return super().monotonic() + 100 * (tmp_path / "ready").exists()
+            late, self.asked = self.asked and (tmp_path / "ready").exists(), True
+            return super().monotonic() + 100 * late
 
     script = f"sleep 60 & echo $! > {tmp_path}/pid; touch {tmp_path}/ready; wait"
     ended, _ = ran(program(tmp_path / "p", script), timeout=90, clock=Clock())
