@@ -67,8 +67,10 @@ class Stream:
         raise AssertionError("nothing but pings")
 
     def expect(self, event: str) -> Frame:
-        """Return the next frame, which must be of this kind."""
+        """Return the next frame, which must be of this kind, without bookmarks, which time causes."""
         frame = self.next()
+        while frame is not None and frame.event == "bookmark" != event:
+            frame = self.next()
         assert frame is not None, f"the stream ended; wanted {event}"
         assert frame.event == event, frame
         return frame

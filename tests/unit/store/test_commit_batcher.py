@@ -148,7 +148,7 @@ def test_the_outcome_of_a_transaction_without_an_answer_is_unknown() -> None:
 
     def call() -> None:
         try:
-            batcher.transact(put(b"slow"), time.monotonic() + 0.2)
+            batcher.transact(put(b"slow"), time.monotonic() + 2)
         except OutcomeUnknown as error:
             answers.append(error)
 

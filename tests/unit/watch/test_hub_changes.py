@@ -20,7 +20,7 @@ from factstore.watch.hub import Hub
 from tests.unit.core.records import member
 
 ONE, OTHER = Scope("p", "one"), Scope("p", "other")
-LONG = 30.0  # reached only if the test fails
+LONG = 120.0  # reached only if the test fails
 
 
 class Parking(threading.Event):
