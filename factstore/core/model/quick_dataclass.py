@@ -1,19 +1,22 @@
-"""The dataclasses of the service: quick to declare, because a worker declares some 250 when it starts.
+"""The dataclasses of the service: quick to declare, because a worker declares some 270 when it starts.
 
 Python compiles five functions for each frozen dataclass, and sets each field of one through
-``object.__setattr__``, which takes three times as long as an assignment.  Here only ``__init__`` is
-compiled when a class is declared, and comparison and hash when they are first used.  At runtime,
-``frozen=True`` only adds the hash: the type checker keeps instances from being changed.
+``object.__setattr__``, which takes three times as long as an assignment.  Here, a function is compiled
+when it is first used, and a worker uses few before it is ready.  At runtime, ``frozen=True`` only adds
+the hash: the type checker keeps instances from being changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["quick_dataclass"]
+
+_ABSENT = object()
+"""The default of an argument for which a new value is made."""
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as quick_dataclass
@@ -26,7 +29,13 @@ else:
 
         def declare(cls: type) -> type:
             written = cls.__dict__
-            declared: Any = dataclass(repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+            if written.get("__doc__") is None:
+                cls.__doc__ = cls.__name__  # otherwise most of the time is taken to describe it
+            declared: Any = dataclass(
+                init=False, repr=False, eq=False, slots=slots, kw_only=kw_only
+            )(cls)
+            if "__init__" not in written:
+                declared.__init__ = _compiled_when_used(declared, "__init__", _initialization)
             if "__repr__" not in written:
                 declared.__repr__ = _repr
             if not eq:
@@ -42,35 +51,69 @@ else:
         return declare
 
 
-def _compiled_when_used(cls: type, name: str, write: Callable[[type], str]) -> Callable[..., Any]:
-    """Return a method that replaces itself by a compiled one.
+def _compiled_when_used(
+    cls: type, name: str, make: Callable[[type], Callable[..., Any]]
+) -> Callable[..., Any]:
+    """Return a method that replaces itself by a compiled one."""
 
-    :param write: returns the text of the function.
-    """
-
-    def first(*args: Any) -> Any:
-        compiled = eval(write(cls))  # noqa: S307 - the text has nothing but names of fields
+    def first(*args: Any, **named: Any) -> Any:
+        compiled = make(cls)
+        compiled.__name__, compiled.__qualname__ = name, f"{cls.__qualname__}.{name}"
         setattr(cls, name, compiled)
-        return compiled(*args)
+        return compiled(*args, **named)
 
     return first
 
 
-def _equality(cls: type) -> str:
+def _compiled(text: str, **names: Any) -> Callable[..., Any]:
+    """Return a function, whose text has nothing but names of fields and those given."""
+    return eval(text, names)  # type: ignore[no-any-return]  # noqa: S307
+
+
+def _equality(cls: type) -> Callable[..., Any]:
     own, others = _compared(cls, "self"), _compared(cls, "other")
-    return (
+    return _compiled(
         "lambda self, other:"
         f" {own} == {others} if other.__class__ is self.__class__ else NotImplemented"
     )
 
 
-def _hash(cls: type) -> str:
-    return f"lambda self: hash({_compared(cls, 'self')})"
+def _hash(cls: type) -> Callable[..., Any]:
+    return _compiled(f"lambda self: hash({_compared(cls, 'self')})")
 
 
 def _compared(cls: Any, name: str) -> str:
     """Return the text of a tuple of the fields that are compared."""
     return f"({''.join(f'{name}.{each.name}, ' for each in fields(cls) if each.compare)})"
+
+
+def _initialization(cls: Any) -> Callable[..., Any]:
+    """Return the function that sets the fields of a new instance, as ``dataclass`` writes it."""
+    positional, named, body = ["self"], list[str](), list[str]()
+    names: dict[str, Any] = {"_ABSENT": _ABSENT}
+    for each in fields(cls):
+        name, parameter, value = each.name, each.name, each.name
+        if each.default_factory is not MISSING:
+            names[f"_make_{name}"] = each.default_factory
+            parameter = f"{name}=_ABSENT"
+            value = f"_make_{name}()"
+            if each.init:
+                value += f" if {name} is _ABSENT else {name}"
+        elif each.default is not MISSING:
+            names[f"_default_{name}"] = each.default
+            parameter = f"{name}=_default_{name}"
+            value = name if each.init else f"_default_{name}"
+        elif not each.init:
+            continue  # __post_init__ sets it
+        if each.init:
+            (named if each.kw_only else positional).append(parameter)
+        body.append(f"self.{name} = {value}")
+    if hasattr(cls, "__post_init__"):
+        body.append("self.__post_init__()")
+    parameters = ", ".join([*positional, *(["*", *named] if named else [])])
+    lines = "\n ".join(body or ["pass"])
+    exec(f"def __init__({parameters}):\n {lines}", names)  # noqa: S102 - names of fields, as above
+    return names["__init__"]  # type: ignore[no-any-return]
 
 
 @recursive_repr()

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, asdict, dataclass, field, replace
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
 from typing import Any
 
 import pytest
 
 from factstore.core.model import quick_dataclass as module
+from factstore.core.model.event import Event
+from factstore.core.model.fact import Scope
 
 # The type checker takes it for the decorator of Python, so it is looked up at runtime.
 quick_dataclass: Any = vars(module)["quick_dataclass"]
@@ -67,6 +71,83 @@ def test_a_quick_dataclass_compares_hashes_and_shows_itself_like_one_of_python(
             assert len(set(own)) == len(set(of_python))
         assert [repr(each) for each in own] == [repr(each) for each in of_python]
         assert [asdict(each) for each in own] == [asdict(each) for each in of_python]
+
+
+def declare_with_arguments(decorator: Any) -> list[type]:
+    """Return classes whose fields have all kinds of defaults."""
+
+    @decorator(slots=True)
+    class Base:
+        name: str
+        number: int = 3
+        names: list[str] = field(default_factory=list)
+        own: list[str] = field(init=False, default_factory=list)
+        fixed: int = field(init=False, default=7)
+        unset: int = field(init=False)
+
+    @decorator(slots=True)
+    class Heir(Base):
+        number: int = 4
+        more: object = ()
+        named: int = field(kw_only=True)
+        optional: str = field(default="x", kw_only=True)
+
+        def __post_init__(self) -> None:
+            self.unset = len(self.name)
+
+    @decorator(slots=True)
+    class Unchanged(Heir):
+        pass
+
+    return [Base, Heir, Unchanged]
+
+
+ARGUMENTS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {}),
+    (("a",), {}),
+    (("a", 1, ["b"]), {}),
+    (("a", 1, ["b"], 5), {"named": 2}),
+    ((), {"name": "a", "named": 1, "optional": "y"}),
+    (("a",), {"name": "a", "named": 1}),
+    (("a",), {"named": 1, "other": 1}),
+    (("a",), {"named": 1, "own": []}),
+    (("a", 1, ["b"], 5, 6), {"named": 1}),
+]
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_a_quick_dataclass_takes_the_arguments_of_one_of_python(at: int) -> None:
+    for positional, named in ARGUMENTS:
+        # A new class each time, because the first call compiles what the second one uses.
+        usual, quick = (declare_with_arguments(each)[at] for each in (dataclass, quick_dataclass))
+        for _ in (1, 2):
+            assert outcome(quick, positional, named) == outcome(usual, positional, named)
+
+
+def outcome(made: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> object:
+    """Return the fields of a new instance that are set, or the text of the refusal."""
+    try:
+        instance = made(*positional, **named)
+    except TypeError as error:
+        return str(error)
+    names = [each.name for each in fields(made)]
+    return {name: getattr(instance, name) for name in names if hasattr(instance, name)}
+
+
+def test_instances_do_not_share_what_is_made_for_them() -> None:
+    base, heir, _ = declare_with_arguments(quick_dataclass)
+    one, other = base("a"), base("a")
+    assert one.names is not other.names  # type: ignore[attr-defined]
+    assert one.own is not other.own  # type: ignore[attr-defined]
+    assert [each.name for each in fields(heir)][-2:] == ["named", "optional"]
+    assert heir.__match_args__ == ("name", "number", "names", "more")  # type: ignore[attr-defined]
+
+
+def test_an_instance_can_be_copied_and_pickled() -> None:
+    made = Event(Scope("p", "s"), "s1", 3, ())
+    for again in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert again == made
+    assert replace(made, revision=4).revision == 4
 
 
 def test_instances_of_different_classes_are_never_equal() -> None:
