@@ -232,7 +232,11 @@ def test_the_last_context_is_available_after_a_restart(node: Node) -> None:
     assert '"ip": "10.0.0.1"' in (node.directory / "state" / "context.json").read_text()
 
 
-def test_hooks_receive_the_stack_and_the_member_as_variables(node: Node) -> None:
+def test_hooks_receive_the_stack_and_the_member_as_variables(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for inherited in [name for name in os.environ if name.startswith("FACTSTORE")]:
+        monkeypatch.delenv(inherited)  # such as a setting of these tests
     node.hook("10-first", "env | grep ^FACTSTORE > DIR/env; pwd > DIR/pwd")
     node.reconciler.apply(context({"ip": "10.0.0.1"}, 5))
     variables = dict(
