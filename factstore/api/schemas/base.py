@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import marshmallow as ma
 from marshmallow import fields
@@ -22,6 +22,13 @@ class Schema(ma.Schema):
 
     class Meta:
         unknown = ma.RAISE
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return the schema itself, because none changes once it describes a view.
+
+        Each decorator of flask-smorest copies the whole description of a view, with its schemas.
+        """
+        return self
 
 
 class NoQuery(Schema):
