@@ -6,6 +6,7 @@ systemd's unit, devstack, ``factstore standalone`` and the tests run this progra
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -43,16 +44,20 @@ def serve(files: Sequence[str] | None) -> None:
     :param files: configuration files; None for those in the usual places.
     :raises CommandError: a package is missing, or the configuration cannot be used.
     """
-    with requires_server_packages(grpc_log="ERROR"):
-        from factstore.wsgi import configuration
-        from factstore.wsgi.server.master import Server
+    gc.disable()  # until the master has started: nearly all that is imported remains
     try:
-        if files:  # the workers read them, too
-            configuration.name_files(files)
-        configuration.read()
-    except configuration.ERRORS as error:
-        raise CommandError(f"the configuration {configuration.describe(error)}") from None
-    Server().run()
+        with requires_server_packages(grpc_log="ERROR"):
+            from factstore.wsgi import configuration
+            from factstore.wsgi.server.master import Server
+        try:
+            if files:  # the workers read them, too
+                configuration.name_files(files)
+            configuration.read()
+        except configuration.ERRORS as error:
+            raise CommandError(f"the configuration {configuration.describe(error)}") from None
+        Server().run()
+    finally:
+        gc.enable()
 
 
 if __name__ == "__main__":

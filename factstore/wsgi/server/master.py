@@ -6,6 +6,7 @@ those have loaded the application and read the store.  If they cannot start, it 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import queue
 import select
@@ -30,6 +31,12 @@ _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 class Master(Arbiter):
     """The master process."""
+
+    def start(self) -> None:
+        """Open the listening sockets; from here on, garbage is collected."""
+        super().start()
+        gc.freeze()  # objects that exist now are permanent, in the workers, too
+        gc.enable()
 
     def reload(self) -> None:
         """Replace the workers, unless the configuration cannot be used."""

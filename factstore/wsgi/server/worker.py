@@ -87,7 +87,6 @@ class Worker(GeventWorker):
         """Load the application and start the runtime before the first request."""
         gc.disable()  # nearly all that is loaded here remains
         super().load_wsgi()
-        gc.collect()  # before the facts are read, because each collection walks them all
         from factstore.wsgi import api, runtime_registry
 
         self.wsgi = api.start(lambda conf: self.worker_connections)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import re
@@ -12,8 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
+from factstore.cmd import serve
+from factstore.wsgi import configuration
 from factstore.wsgi.server import master
 from factstore.wsgi.server.master import Master
 
@@ -40,6 +44,24 @@ class ReloadingMaster(Master):
 
     def kill_worker(self, pid: int, sig: int) -> None:
         self.stopped.append((pid, sig))
+
+
+def test_a_master_that_has_started_collects_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Arbiter, "start", lambda self: None)
+    gc.disable()  # as the command does for the imports
+    try:
+        ReloadingMaster(monkeypatch, lambda reloading: None).start()
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_a_command_that_does_not_serve_collects_garbage_afterwards(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(configuration.FILES_VARIABLE, "")  # the command sets it
+    assert serve.main(["--config-file", str(tmp_path / "missing.conf")]) != 0
+    assert gc.isenabled()
 
 
 def test_an_old_worker_is_stopped_when_the_new_one_is_ready(
