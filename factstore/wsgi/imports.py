@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import factstore.api
+from factstore.wsgi.ops.policy_checks import checks_imported_when_used
 
 _PARTS = (
     "yaml",
@@ -33,7 +34,14 @@ _MOMENT = 1e-6  # seconds: gevent looks for data at its sockets only if it has t
 
 def import_while_reading() -> None:
     """Import what serves requests, and let other greenlets run between the parts."""
-    for name in (*_PARTS, *_modules_of_the_api(), "factstore.wsgi.deploy"):
+    _import_in_turn(_PARTS)
+    with checks_imported_when_used():
+        importlib.import_module("factstore.policies.base")  # it parses the first rules
+    _import_in_turn((*_modules_of_the_api(), "factstore.wsgi.deploy"))
+
+
+def _import_in_turn(names: Iterable[str]) -> None:
+    for name in names:
         importlib.import_module(name)
         time.sleep(_MOMENT)
 
