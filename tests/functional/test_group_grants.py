@@ -9,7 +9,7 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
-from tests.functional.test_grant_lifetime import AT_ONCE, seconds_left
+from tests.functional.test_grant_lifetime import seconds_left
 from tests.grants import Held, issue, let_expire
 from tests.http import Caller, refused
 from tests.service import ApiServer
@@ -83,7 +83,7 @@ def test_a_secret_that_another_one_took_the_place_of_is_refused(
     former = issue(instance, granted, "c5")
     now = issue(instance, granted, "c5")
     with former.caller(api.url) as before, now.caller(api.url) as after:
-        eventually(lambda: not before.get(granted).ok, AT_ONCE)
+        eventually(lambda: not before.get(granted).ok)
         refused(before.get(granted), "401 unauthorized")
         assert after.get(granted).ok
 
@@ -100,7 +100,7 @@ def test_a_grant_issued_by_one_worker_is_valid_at_all_until_the_groups_grant_end
             assert holder.put(f"{stack}/facts/nodes/c5/n{n}", n).status_code == HTTPStatus.CREATED
         owner.delete(f"{stack}/grants/{group.id}").raise_for_status()
         for holder in holders:
-            eventually(lambda h=holder: h.get(stack).status_code == 401, AT_ONCE)  # type: ignore[misc]
+            eventually(lambda h=holder: h.get(stack).status_code == 401)  # type: ignore[misc]
             refused(holder.put(f"{stack}/facts/nodes/c5/late", 1), "401 unauthorized")
             holder.close()
         refused(owner.get(f"{stack}/facts/nodes/c5/late"), "404 not_found")
@@ -115,7 +115,7 @@ def test_members_grants_expire_with_the_groups(
     with own.caller(api.url) as enrolled:
         assert enrolled.get(granted).ok
         let_expire(etcd.endpoint, api, granted, group)
-        eventually(lambda: enrolled.get(granted).status_code != HTTPStatus.OK, AT_ONCE)
+        eventually(lambda: enrolled.get(granted).status_code != HTTPStatus.OK)
         refused(enrolled.get(granted), "401 unauthorized")
         refused(enrolled.post(f"{granted}/grants/{own.id}/renew"), "401 unauthorized")
     refused(api.get(f"{granted}/grants/{own.id}"), "404 not_found")
