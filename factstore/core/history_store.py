@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from typing import Protocol
 
-from factstore.core.model.event import Mutation, Step
+from factstore.core.model.event import Loaded, Step
 from factstore.core.model.fact import Fact
 from factstore.core.model.quick_dataclass import quick_dataclass
 
@@ -33,7 +33,7 @@ class Snapshot:
 
     epoch: str
     revision: int
-    mutations: Iterable[Mutation]
+    mutations: Iterable[Loaded]
     lost_at: int = 0
     signing_key: bytes = field(default=b"", repr=False)
     since: int | None = None
@@ -43,7 +43,7 @@ class Snapshot:
 class PastSteps:
     """A part of the history: the contents at a revision, and the steps after it, each read once."""
 
-    contents: Iterator[Mutation]
+    contents: Iterator[Loaded]
     steps: Iterator[Step]
 
 

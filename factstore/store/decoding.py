@@ -10,8 +10,10 @@ from factstore.core.model.event import (
     DropFact,
     DropRecord,
     DropStack,
+    Loaded,
     Mutation,
     PutFact,
+    PutFacts,
     PutRecord,
     PutStack,
 )
@@ -24,6 +26,7 @@ from factstore.store.types import KeyValue, WatchEvent
 
 LOG = logging.getLogger(__name__)
 
+RUN = 256  # facts that are loaded together, while nothing else can run
 _IGNORED = "key %r is ignored: %s"
 
 
@@ -44,19 +47,28 @@ class Decoder:
         # The folder of the last fact, with the id of its stack: others follow, and a start reads many.
         self._folder = b"\0", ""
 
-    def contents(self, items: Iterable[KeyValue]) -> Iterator[Mutation]:
+    def contents(self, items: Iterable[KeyValue]) -> Iterator[Loaded]:
         """Yield the mutations that put stored keys, nearly all of which are facts, in their order."""
         folder, stack_id = self._folder
+        run: list[Fact] = []
         length, last, decode = len(folder), 0, self._decode_fact
         for key, value, created, revision, version, lease in items:
             if not key.startswith(folder):
+                if run:
+                    yield PutFacts(stack_id, run)
+                    run = []
                 item = KeyValue(key, value, created, revision, version, lease)
                 mutation = self.mutation(WatchEvent(item, False))
-                if mutation is not None:
-                    yield mutation
                 folder, stack_id = self._folder
                 length = len(folder)
+                if isinstance(mutation, PutFact):  # the first one of its folder
+                    run.append(mutation.fact)
+                elif mutation is not None:
+                    yield mutation
                 continue
+            if len(run) == RUN:
+                yield PutFacts(stack_id, run)
+                run = []
             if revision == last:
                 revision = last  # those that were written at once share one number
             else:
@@ -67,7 +79,9 @@ class Decoder:
             except (codec.UnknownFormat, UnicodeDecodeError) as error:
                 LOG.error(_IGNORED, key, error)
             else:
-                yield PutFact(stack_id, fact)
+                run.append(fact)
+        if run:
+            yield PutFacts(stack_id, run)
 
     def mutations(self, events: Iterable[WatchEvent]) -> list[Mutation]:
         """Return the mutations that events stand for, in their order."""

@@ -17,7 +17,7 @@ from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.history_store import KnownFact, PastSteps, Snapshot
-from factstore.core.model.event import DeletionAuthor, Mutation, Step
+from factstore.core.model.event import DeletionAuthor, Loaded, Step
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.receipt import Receipt
@@ -112,7 +112,7 @@ class EtcdBackend(EtcdMaintenance):
         since = found.oldest - 1 if found.oldest < start else None
         return Snapshot(epoch, start - 1, contents, found.lost_at, signing_key, since)
 
-    def _contents(self, revision: int, store_id: bytes, epoch: str) -> Iterator[Mutation]:
+    def _contents(self, revision: int, store_id: bytes, epoch: str) -> Iterator[Loaded]:
         """Yield the contents, after which the newest revision and writes are those of this store."""
         if revision:
             yield from self._past.all(revision, self._deadline)

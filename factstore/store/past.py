@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from factstore.core.errors import CursorExpired
-from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack
+from factstore.core.model.event import Loaded, PutFact, PutRecord, PutStack
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.record import R
 from factstore.store.client import EtcdClient, KeyValues
@@ -33,7 +33,7 @@ class PastReader:
         self._decoder = decoder
         self.reading = False
 
-    def all(self, revision: int, deadline: Callable[[], float]) -> Iterator[Mutation]:
+    def all(self, revision: int, deadline: Callable[[], float]) -> Iterator[Loaded]:
         """Yield everything at a revision, as mutations that put it.
 
         :param deadline: returns the deadline of a call.

@@ -7,7 +7,7 @@ from functools import partial
 
 from factstore.core.errors import CursorExpired
 from factstore.core.history_store import KnownFact, PastSteps
-from factstore.core.model.event import Mutation, Step
+from factstore.core.model.event import Loaded, Step
 from factstore.store.client import EtcdClient
 from factstore.store.decoding import Decoder
 from factstore.store.history_watch import HistoryWatch
@@ -43,7 +43,7 @@ class PastStepsReader:
         if self._stream is not None:
             self._stream.close()
 
-    def _contents(self, revision: int, decoder: Decoder) -> Iterator[Mutation]:
+    def _contents(self, revision: int, decoder: Decoder) -> Iterator[Loaded]:
         if revision:
             yield from PastReader(self._client, self._keys, decoder).all(revision, self._deadline)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from itertools import groupby
 from typing import Literal, get_args
@@ -87,6 +87,14 @@ class PutFact:
 
 
 @quick_dataclass(frozen=True, slots=True)
+class PutFacts:
+    """Several facts are in the stack with this id; only contents that are loaded have them together."""
+
+    stack_id: str
+    facts: Sequence[Fact]
+
+
+@quick_dataclass(frozen=True, slots=True)
 class DropFact:
     """A fact was deleted or has expired.
 
@@ -128,6 +136,9 @@ class DeletionAuthor:
 
 
 Mutation = PutStack | DropStack | PutFact | DropFact | PutRecord | DropRecord | DeletionAuthor
+
+Loaded = Mutation | PutFacts
+"""A part of contents that are loaded."""
 
 
 @quick_dataclass(frozen=True, slots=True)

@@ -49,6 +49,11 @@ class Convergence(Contained):
 
     # Changes
 
+    @property
+    def concerns_members(self) -> bool:
+        """True if more may follow from a change than another target of all members."""
+        return bool(self._current or self._read_sets.entries or self.deletions.newest)
+
     def change(self, path: str, revision: int, created: int) -> bool:
         """Move the targets of the members that a change concerns; return False if there are none.
 

@@ -7,7 +7,7 @@ The parts that also follow the records are here as well; see
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 
 from factstore.core.model.fact import Fact, Stack
@@ -98,11 +98,7 @@ class StackContents:
                 insort(paths, path)
             else:  # as in the loading of a stack
                 paths.append(path)
-            size, project = fact.size, self.project  # as in _grow, for the loading of many
-            self.count += 1
-            self.bytes += size
-            project.facts += 1
-            project.bytes += size
+            self._grow(1, fact.size)
         else:
             if fact.size != previous.size:
                 self._grow(0, fact.size - previous.size)
@@ -130,6 +126,40 @@ class StackContents:
         if self.convergence.change(path, fact.revision, fact.created):
             self.unsettled = True
         return previous
+
+    def load(self, facts: Sequence[Fact]) -> None:
+        """Store facts as :meth:`put` does one by one, in half of the time if they are plain."""
+        if not facts or not self._has_plain(facts):
+            for fact in facts:
+                self.put(fact)
+            return
+        paths = [fact.path for fact in facts]
+        self.paths += paths
+        self.facts.update(zip(paths, facts, strict=True))
+        self._grow(len(facts), sum([fact.size for fact in facts]))
+        self.changed = facts[-1].revision
+        self.convergence.change("", max([fact.revision for fact in facts]), 0)
+
+    def _has_plain(self, facts: Sequence[Fact]) -> bool:
+        """Return True if facts follow those that exist, and nothing else follows from them."""
+        if self.conditions.patterns or self.checksum.sums is not None:
+            return False
+        if self.convergence.concerns_members or (self.paths and facts[0].path <= self.paths[-1]):
+            return False
+        last = ""
+        for fact in facts:
+            path = fact.path
+            if (
+                path <= last
+                or fact.sealed is not None
+                or fact.member is not None
+                or fact.ttl is not None
+                or fact.cause
+                or path.startswith(FOLDERS)
+            ):
+                return False
+            last = path
+        return True
 
     def drop(self, path: str, revision: int) -> Fact | None:
         """Delete a fact and return it; None if it did not exist."""

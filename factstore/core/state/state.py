@@ -15,8 +15,10 @@ from factstore.core.model.event import (
     DropRecord,
     DropStack,
     Event,
+    Loaded,
     Mutation,
     PutFact,
+    PutFacts,
     PutRecord,
     PutStack,
     Step,
@@ -60,7 +62,7 @@ class State:
         self._projects: dict[str, ProjectTotals] = {}
         self._unnamed = UnnamedStacks()
 
-    def load(self, mutations: Iterable[Mutation], lost_at: int = 0) -> None:
+    def load(self, mutations: Iterable[Loaded], lost_at: int = 0) -> None:
         """Load the contents at :attr:`revision`, without events; no worker has seen *lost_at*."""
         self._put_all(mutations)  # nobody reads the state yet, and others may run meanwhile
         with self._lock:
@@ -68,12 +70,12 @@ class State:
                 stack_state.end_load(self.revision, lost_at)
                 self._evaluate(stack_state, self.revision)
 
-    def _put_all(self, mutations: Iterable[Mutation]) -> None:
-        for mutation in mutations:
-            if type(mutation) is not PutFact:
-                self._apply_one(mutation, {}, 0)
-            elif (stack_state := self._by_id.get(mutation.stack_id)) is not None:
-                stack_state.put(mutation.fact)
+    def _put_all(self, mutations: Iterable[Loaded]) -> None:
+        for each in mutations:
+            if not isinstance(each, PutFact | PutFacts):
+                self._apply_one(each, {}, 0)
+            elif (stack_state := self._by_id.get(each.stack_id)) is not None:
+                stack_state.load(each.facts if isinstance(each, PutFacts) else (each.fact,))
 
     def apply(self, step: Step) -> StepResult:
         """Move to the step's revision, and return the events and the stacks that it touched.
@@ -252,9 +254,7 @@ class State:
         """Return the stacks for which the waiter controller has to write something."""
         with self._lock:
             found = [
-                stack_state
-                for stack in self._unwritten
-                if (stack_state := self._by_id[stack]).needs_write
+                each for each in map(self._by_id.__getitem__, self._unwritten) if each.needs_write
             ]
             self._unwritten = {stack_state.stack.id for stack_state in found}
             return found

@@ -9,11 +9,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from factstore.core.model.event import PutFact
+from factstore.core.model.event import PutFacts
 from factstore.store.client import EtcdClient, KeyValues
 from factstore.store.client import messages as rpc
 from factstore.store.codec import encode_fact
-from factstore.store.decoding import Decoder
+from factstore.store.decoding import RUN, Decoder
 from factstore.store.keyspace import Keyspace
 from factstore.store.past import PAGE, PAGE_BYTES, PAGE_LIMIT, PastReader
 from factstore.store.read_ahead import read_ahead
@@ -59,7 +59,9 @@ def test_everything_is_read_once_and_in_order(count: int) -> None:
     store = stored(count, 10)
     reader = PastReader(cast("EtcdClient", store), KEYS, Decoder(KEYS))
     read = reader.all(9, lambda: 0.0)
-    found = [(m.stack_id, m.fact.path) for m in read if isinstance(m, PutFact)]
+    runs = [m for m in read if isinstance(m, PutFacts)]
+    assert max((len(run.facts) for run in runs), default=0) <= RUN
+    found = [(run.stack_id, fact.path) for run in runs for fact in run.facts]
     assert found == sorted((f"s{n % 3}", f"n{n}") for n in range(count))
 
 
