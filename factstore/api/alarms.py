@@ -99,7 +99,7 @@ class AlarmItem(MethodView):
         scope = caller.scope(rules.PUT, stack)
         create_only = conditional.write_precondition() == ABSENT
         definition = AlarmDefinition.of(body)
-        found, outcome, revision = services().alarms.put(
+        found, outcome, cursor = services().alarms.put(
             scope, alarm, definition, caller.author(), create_only=create_only
         )
         if outcome != "unchanged":
@@ -110,7 +110,7 @@ class AlarmItem(MethodView):
             set_location(response, "stacks", stack, "alarms", alarm)
         elif outcome == "unchanged":
             response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(services().cursor(revision))
+        response.headers["Factstore-Cursor"] = str(cursor)
         return response
 
     @blueprint.query(NoQuery)
@@ -120,5 +120,5 @@ class AlarmItem(MethodView):
         """Delete an alarm, without an event."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
-        revision = services().alarms.delete(scope, alarm, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
+        cursor = services().alarms.delete(scope, alarm, caller.author())
+        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})

@@ -22,6 +22,7 @@ from factstore.api.schemas import batch as schemas
 from factstore.api.serializers.batch import PreviewPart, batch_text, preview_texts
 from factstore.api.services import services
 from factstore.core.errors import Invalid
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Delete, DeletePrefix, Put
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ABSENT, EXISTS, Precondition
@@ -96,20 +97,17 @@ class Batch(MethodView):
             written = services().facts.batch(*request, key, fences=fences)
         else:
             written = services().batch_plans.apply(plan, *request, key, fences=fences)
-        cursor = str(services().cursor(written.revision))
-        epoch = services().epoch
-        response = texts_response(lambda: [batch_text(written, epoch)])
-        response.headers["Factstore-Cursor"] = cursor
+        response = texts_response(lambda: [batch_text(written)])
+        response.headers["Factstore-Cursor"] = str(written.cursor)
         return response
 
 
-def _preview_response(preview: Preview, revision: int) -> Response:
-    caller, cursor = access(), str(services().cursor(revision))
+def _preview_response(preview: Preview, cursor: Cursor) -> Response:
+    caller = access()
     shown = {part for part, rule in _RULES.items() if caller.allows(rule)}
     quota = services().quotas(caller.identity().project_id)
-    epoch = services().epoch
-    response = texts_response(lambda: preview_texts(preview, cursor, epoch, quota, shown))
-    response.headers["Factstore-Cursor"] = cursor
+    response = texts_response(lambda: preview_texts(preview, cursor, quota, shown))
+    response.headers["Factstore-Cursor"] = str(cursor)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -121,7 +121,7 @@ class ConfigurationItem(MethodView):
         """Create a configuration or change its definition; an equal definition changes nothing."""
         caller = access()
         scope = caller.scope(rules.PUT, stack)
-        found, outcome, revision = services().configurations.put(
+        found, outcome, cursor = services().configurations.put(
             scope,
             f"{member}/{configuration}",
             ConfigurationDefinition.of(body),
@@ -133,7 +133,7 @@ class ConfigurationItem(MethodView):
             set_location(response, "stacks", stack, "configurations", member, configuration)
         elif outcome == "unchanged":
             response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(services().cursor(revision))
+        response.headers["Factstore-Cursor"] = str(cursor)
         return response
 
     @blueprint.query(NoQuery)
@@ -146,8 +146,8 @@ class ConfigurationItem(MethodView):
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
         key = f"{member}/{configuration}"
-        revision = services().configurations.delete(scope, key, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
+        cursor = services().configurations.delete(scope, key, caller.author())
+        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
 
 
 @blueprint.route("/v1/stacks/<stack>/configurations/<member>/<configuration>/result")
@@ -186,7 +186,7 @@ class ConfigurationResultItem(MethodView):
         key = f"{member}/{configuration}"
         caller.permissions.check_write(result_path(key))
         generation = conditional.generation()
-        found, changed, revision = services().configurations.report(
+        found, changed, cursor = services().configurations.report(
             scope,
             key,
             ConfigurationResult.of(body),
@@ -196,5 +196,5 @@ class ConfigurationResultItem(MethodView):
         response = json_response(configuration_text(found))
         if not changed:
             response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(services().cursor(revision))
+        response.headers["Factstore-Cursor"] = str(cursor)
         return response

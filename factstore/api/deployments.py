@@ -79,11 +79,11 @@ def _signal(query: dict[str, Any], stack: str, key: str) -> Response:
         raise Invalid("A signal is a JSON object.", code="schema")
     known = services().configurations.get(scope, key).configuration
     result = result_of_signal(query["id"] or known.id, body, _secrets(scope, known))
-    found, changed, revision = services().configurations.report(scope, key, result, caller.author())
+    found, changed, cursor = services().configurations.report(scope, key, result, caller.author())
     response = json_response(configuration_text(found))
     if not changed:
         response.headers["Factstore-Unchanged"] = "true"
-    response.headers["Factstore-Cursor"] = str(services().cursor(revision))
+    response.headers["Factstore-Cursor"] = str(cursor)
     return response
 
 
@@ -93,9 +93,9 @@ def _secrets(scope: Scope, configuration: Configuration) -> list[str]:
     values = []
     for _, path in configuration.definition.input_facts:
         try:
-            fact = found.get(scope, path)
+            fact = found.get(scope, path).fact
             values.append(
-                found.reveal(scope, fact, _EVERYTHING)[1] if fact.sensitive else fact.text
+                found.reveal(scope, path, _EVERYTHING)[1] if fact.sensitive else fact.text
             )
         except NotFound:
             continue
@@ -135,9 +135,9 @@ def _deployment(
     reader, found = caller.reader(), services().facts
     for name, path in definition.input_facts:
         try:
-            fact = found.get(scope, path, permissions=caller.permissions)
+            fact = found.get(scope, path, permissions=caller.permissions).fact
             caller.permissions.check_read(path)
-            text = found.reveal(scope, fact, reader)[1] if fact.sensitive else fact.text
+            text = found.reveal(scope, path, reader)[1] if fact.sensitive else fact.text
         except (NotFound, Forbidden):
             return
         values[name] = json.loads(text)

@@ -34,8 +34,9 @@ from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.facts import fact_text, revealed_fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
-from factstore.core.model.fact import Author, Fact, Put, Scope
+from factstore.core.model.fact import Author, Put, Scope
 from factstore.core.services.facts import check_reader
+from factstore.core.services.views import FactView
 from factstore.core.services.written_facts import WrittenFacts
 from factstore.policies import facts as rules
 
@@ -189,8 +190,7 @@ class FactItem(MethodView):
             conditional.idempotency(caller.identity()),
             fences=conditional.fences(),
         )
-        cursor = str(services().cursor(written.revision))
-        return Response(status=204, headers={"Factstore-Cursor": cursor})
+        return Response(status=204, headers={"Factstore-Cursor": str(written.cursor)})
 
 
 def _delete_folder(caller: Access, scope: Scope, path: str) -> Response:
@@ -203,7 +203,7 @@ def _delete_folder(caller: Access, scope: Scope, path: str) -> Response:
         itself=caller.permissions.check_write_below(path),
         fences=conditional.fences(),
     )
-    cursor = str(services().cursor(done.revision))
+    cursor = str(done.cursor)
     body = {"deleted": done.deleted, "revisions": done.revisions, "cursor": cursor}
     response = json_response(json.dumps(body))
     response.headers["Factstore-Cursor"] = cursor
@@ -216,12 +216,12 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
     facts = services().facts
     known = conditional.known_tags()
 
-    def is_known(fact: Fact) -> bool:
-        return known is None or facts.etag(fact) in known
+    def is_known(found: FactView) -> bool:
+        return known is None or found.etag in known
 
     try:
         with waiting(scope.project_id, query["wait"]):
-            fact = facts.get(
+            found = facts.get(
                 scope,
                 path,
                 wait=query["wait"],
@@ -232,35 +232,36 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
             )
     except NotFound as error:
         return missing(error, query["wait"])
-    if not fact.sensitive:
-        if is_known(fact):
-            return set_etag(Response(status=304), facts.etag(fact))
-        return _fact_response(query, fact, fact.text, fact_text(fact, services().epoch))
+    if not found.fact.sensitive:
+        if is_known(found):
+            return set_etag(Response(status=304), found.etag)
+        return _fact_response(query, found, found.fact.text, fact_text(*found))
     reader = access().reader()
-    check_reader(fact, reader)
-    if is_known(fact):
-        return set_etag(Response(status=304), facts.etag(fact))
-    fact, value = facts.reveal(scope, fact, reader)
-    return _fact_response(query, fact, value, revealed_fact_text(fact, value, services().epoch))
+    check_reader(found.fact, reader)
+    if is_known(found):
+        return set_etag(Response(status=304), found.etag)
+    found, value = facts.reveal(scope, path, reader)
+    text = revealed_fact_text(found.fact, value, found.epoch)
+    return _fact_response(query, found, value, text)
 
 
-def _fact_response(query: dict[str, Any], fact: Fact, value: str, text: str) -> Response:
+def _fact_response(query: dict[str, Any], found: FactView, value: str, text: str) -> Response:
     """Return a fact, as a JSON document or with ``format=raw`` as its bare value.
 
     :param value: the value as canonical JSON.
     :param text: the document.
     """
     response = _raw_response(value) if query["format"] == "raw" else json_response(text)
-    if fact.sensitive:
+    if found.fact.sensitive:
         response.headers["Cache-Control"] = "no-store"
-    return set_etag(response, services().facts.etag(fact))
+    return set_etag(response, found.etag)
 
 
 def _put_response(written: WrittenFacts, stack: str, put: Put, author: Author) -> Response:
     result = written.results[0]
     fact = result.fact
     assert fact is not None  # noqa: S101 - a put always leaves a fact
-    epoch = services().epoch
+    epoch = written.epoch
     reveals = fact.sensitive and author.reader.may_reveal(fact.path, fact.readers)
     text = revealed_fact_text(fact, put.text, epoch) if reveals else fact_text(fact, epoch)
     response = json_response(text)
@@ -270,10 +271,10 @@ def _put_response(written: WrittenFacts, stack: str, put: Put, author: Author) -
         set_location(response, "stacks", stack, "facts", result.path)
     elif result.outcome == "unchanged":
         response.headers["Factstore-Unchanged"] = "true"
-    response.headers["Factstore-Cursor"] = str(services().cursor(written.revision))
+    response.headers["Factstore-Cursor"] = str(written.cursor)
     if fact.sensitive:
         response.headers["Cache-Control"] = "no-store"
-    return set_etag(response, services().facts.etag(fact))
+    return set_etag(response, fact.etag(epoch))
 
 
 def _raw_response(canonical: str) -> Response:

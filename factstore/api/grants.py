@@ -52,7 +52,7 @@ class GrantList(MethodView):
         issued = services().grants.issue(scope, grant_request, caller.author())
         response = json_response(issued_grant_text(issued.grant, issued.secret))
         set_location(response, "stacks", stack, "grants", issued.grant.id)
-        response.headers["Factstore-Cursor"] = str(services().cursor(issued.revision))
+        response.headers["Factstore-Cursor"] = str(issued.cursor)
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -79,8 +79,8 @@ class GrantItem(MethodView):
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
         caller.permissions.check_grant(grant, revokes=True)
-        revision = services().grants.revoke(scope, grant, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
+        cursor = services().grants.revoke(scope, grant, caller.author())
+        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
 
 
 @blueprint.route("/v1/stacks/<stack>/grants/<grant_id:grant>/renew")

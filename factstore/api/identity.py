@@ -7,8 +7,7 @@ from typing import Protocol
 
 from flask import current_app, request
 
-from factstore.api.cause import CAUSE_VARIABLE, stated_cause
-from factstore.api.services import services
+from factstore.api.cause import stated_cause
 from factstore.core.errors import Forbidden
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.permissions import OWNER, Permissions
@@ -135,7 +134,7 @@ class Access:
             self.allows(rules.PUT_PARAMETER),
             identity.permissions.grant,
             self.reader() if reads else NOBODY,
-            stated_cause(services().epoch) if CAUSE_VARIABLE in request.environ else 0,
+            stated_cause(),
         )
 
 

@@ -27,8 +27,9 @@ from factstore.api.serializers.members import (
 )
 from factstore.api.services import services
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.member import JoinRequest, Member
+from factstore.core.model.member import JoinRequest
 from factstore.core.operations.members import NEW_INCARNATION
+from factstore.core.services.views import MemberView
 from factstore.policies import members as rules
 
 blueprint = Blueprint("members", __name__, description="The members of a stack.")
@@ -70,12 +71,9 @@ class MemberItem(MethodView):
         """Show a member."""
         scope = access().scope(rules.GET, stack)
         known, stale = conditional.known_tags(), query["consistency"] == "stale"
-        found, read_set = services().members.get_with_read_set(scope, member, stale=stale)
-        etag = found.etag(services().epoch)
-        if read_set is not None:
-            etag = f"{etag}-{read_set.digest}"
-        text = member_with_read_set_text(found, read_set)
-        return conditional_response(lambda: (text,), etag, known)
+        found = services().members.get_with_read_set(scope, member, stale=stale)
+        text = member_with_read_set_text(found.member, found.read_set)
+        return conditional_response(lambda: (text,), found.etag, known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberBody)
@@ -133,12 +131,12 @@ class MemberItem(MethodView):
             conditional.idempotency(caller.identity()),
             conditional.record_precondition(),
         )
-        response = _response(joined.member)
+        response = _response(joined.view)
         if joined.outcome in NEW_INCARNATION:
             set_location(response, "stacks", stack, "members", member)
         elif joined.outcome == "unchanged":
             response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(services().cursor(joined.revision))
+        response.headers["Factstore-Cursor"] = str(joined.cursor)
         return response
 
     @blueprint.query(NoQuery)
@@ -194,7 +192,7 @@ class MemberItem(MethodView):
         generation = conditional.generation()
         # A member ends only its own incarnation; its owner removes it altogether.
         is_own = generation is not None or not caller.permissions.unrestricted
-        revision = services().members.depart(
+        cursor = services().members.depart(
             scope,
             member,
             query["reason"],
@@ -204,11 +202,11 @@ class MemberItem(MethodView):
             keeps_declaration=declared is None and is_own,
             precondition=conditional.record_precondition(),
         )
-        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
+        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
 
 
-def _response(member: Member) -> Response:
-    return set_etag(json_response(member_text(member)), member.etag(services().epoch))
+def _response(view: MemberView) -> Response:
+    return set_etag(json_response(member_text(view.member)), view.etag)
 
 
 @blueprint.route("/v1/stacks/<stack>/members/<member>/heartbeat")

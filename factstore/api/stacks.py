@@ -22,8 +22,6 @@ from factstore.api.schemas import stacks as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.stacks import stack_text
 from factstore.api.services import services
-from factstore.core.model.fact import Stack
-from factstore.core.model.usage import Usage
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("stacks", __name__, description="Fact spaces and their settings.")
@@ -62,9 +60,9 @@ class StackItem(MethodView):
         """Show a stack's settings and usage."""
         scope = access().scope(rules.GET, stack)
         known = conditional.known_tags()
-        found, usage = services().stacks.get(scope, stale=query["consistency"] == "stale")
-        text = stack_text(found, request.script_root, usage)
-        return conditional_response(lambda: (text,), _etag(found, usage), known)
+        found = services().stacks.get(scope, stale=query["consistency"] == "stale")
+        text = stack_text(found.stack, request.script_root, found.usage)
+        return conditional_response(lambda: (text,), found.etag, known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.StackBody, required=False)
@@ -83,12 +81,11 @@ class StackItem(MethodView):
         """Create a stack or replace its settings."""
         scope = access().scope(rules.PUT, stack)
         author, precondition = access().author(), conditional.record_precondition()
-        record, created = services().stacks.put(
+        written, created = services().stacks.put(
             scope, body["description"], author, precondition, body["keep_values"]
         )
-        usage = Usage(0, 0) if created else services().stacks.get(scope)[1]
-        response = json_response(stack_text(record, request.script_root, usage))
-        set_etag(response, _etag(record, usage))
+        response = json_response(stack_text(written.stack, request.script_root, written.usage))
+        set_etag(response, written.etag)
         if created:
             set_location(response, "stacks", stack)
         return response
@@ -105,8 +102,3 @@ class StackItem(MethodView):
         precondition = conditional.record_precondition()
         services().stacks.delete(scope, access().author(), precondition)
         return Response(status=204)
-
-
-def _etag(stack: Stack, usage: Usage) -> str:
-    """Return the entity tag of a stack with its usage; a write depends on the settings only."""
-    return f"{stack.etag(services().epoch)}-{usage.facts}.{usage.bytes}"

@@ -75,12 +75,12 @@ class SubscriptionList(MethodView):
         caller = access()
         identity = caller.check(rules.CREATE)
         wanted = SubscriptionRequest.of(rules=services().subscriptions.rules, **body)
-        made, revision = services().subscriptions.create(
+        made, cursor = services().subscriptions.create(
             identity.project_id, wanted, caller.author(), conditional.idempotency(identity)
         )
-        response = _with_secret(made)
+        response = _with_secret(made, cursor.epoch)
         set_location(response, "subscriptions", made.subscription.id)
-        response.headers["Factstore-Cursor"] = str(services().cursor(revision))
+        response.headers["Factstore-Cursor"] = str(cursor)
         return response
 
 
@@ -98,8 +98,7 @@ class SubscriptionItem(MethodView):
         project_id = access().check(rules.GET).project_id
         known, stale = conditional.known_tags(), query["consistency"] == "stale"
         found = services().subscriptions.get(project_id, subscription, stale=stale)
-        etag = found.etag(services().epoch)
-        return conditional_response(lambda: (subscription_text(found),), etag, known)
+        return conditional_response(lambda: (subscription_text(found),), found.etag, known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.SubscriptionPatch)
@@ -199,14 +198,14 @@ class SubscriptionRotation(MethodView):
         """Replace the secret; only this response has the new one."""
         caller = access()
         identity = caller.check(rules.ROTATE)
-        made, _ = services().subscriptions.rotate(
+        made, cursor = services().subscriptions.rotate(
             identity.project_id,
             subscription,
             body["overlap"],
             caller.author(),
             conditional.idempotency(identity),
         )
-        return _with_secret(made)
+        return _with_secret(made, cursor.epoch)
 
 
 @blueprint.route("/v1/subscriptions/<subscription>/deliveries")
@@ -237,11 +236,11 @@ def _changed(rule: str, change: Callable[[str, Author], SubscriptionView]) -> Re
 
 
 def _response(view: SubscriptionView) -> Response:
-    return set_etag(json_response(subscription_text(view)), view.etag(services().epoch))
+    return set_etag(json_response(subscription_text(view)), view.etag)
 
 
-def _with_secret(made: WithSecret) -> Response:
-    response = json_response(subscription_with_secret_text(made.subscription, made.secret))
+def _with_secret(made: WithSecret, epoch: str) -> Response:
+    view = SubscriptionView(made.subscription, None, epoch)
+    response = json_response(subscription_with_secret_text(view, made.secret))
     response.headers["Cache-Control"] = "no-store"
-    view = SubscriptionView(made.subscription, None)
-    return set_etag(response, view.etag(services().epoch))
+    return set_etag(response, view.etag)

@@ -119,7 +119,7 @@ class WaiterItem(MethodView):
         scope = caller.scope(rules.PUT, stack)
         create_only = conditional.write_precondition() == ABSENT
         definition = Definition.of(body)
-        found, outcome, revision = services().waiters.put(
+        found, outcome, cursor = services().waiters.put(
             scope, waiter, definition, caller.author(), create_only=create_only
         )
         if outcome != "unchanged":
@@ -129,7 +129,7 @@ class WaiterItem(MethodView):
             set_location(response, "stacks", stack, "waiters", waiter)
         elif outcome == "unchanged":
             response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(services().cursor(revision))
+        response.headers["Factstore-Cursor"] = str(cursor)
         return response
 
     @blueprint.query(NoQuery)
@@ -139,8 +139,8 @@ class WaiterItem(MethodView):
         """Delete a waiter and its signals, without an event."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
-        revision = services().waiters.delete(scope, waiter, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
+        cursor = services().waiters.delete(scope, waiter, caller.author())
+        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
 
 
 @blueprint.route("/v1/stacks/<stack>/waiters/<waiter>/signal")

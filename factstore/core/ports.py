@@ -145,12 +145,10 @@ class Backend(HistoryStore, LeaseStore, Protocol):
 class Store(LeaseStore, Protocol):
     """A database and an in-memory state that follows it."""
 
-    @property
-    def epoch(self) -> str:
-        """The epoch of the store; it changes when the store is wiped or restored."""
-
     def state(self) -> State:
         """Return the state of this worker, which may lag behind the database.
+
+        If the store is wiped or restored, another state with another epoch takes its place.
 
         :raises Unavailable: the state has not been loaded yet.
         """

@@ -161,7 +161,7 @@ class Notifier:
             name=parts.name, host=self._host, started_at=parts.clock.timestamp()
         )
         done = parts.transactor.run(RegisterNotifier(record, parts.lease.id))
-        self._registered, self._registered_at = parts.lease.id, done.revision
+        self._registered, self._registered_at = parts.lease.id, done.cursor.revision
         LOG.info("notifier %s is registered", parts.name)
 
     def lost(self) -> None:

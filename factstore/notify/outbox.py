@@ -107,8 +107,7 @@ class Outbox:
 
     def _gap(self, subscription: Subscription) -> Message:
         """Return the message which reports that events were lost."""
-        store = self._parts.store
-        present = Cursor(store.epoch, store.state().revision)
+        present = self._parts.store.state().cursor
         LOG.warning("subscription %s: events before %s were lost", subscription.id, present)
         event = messages.gap(subscription.id, present)
         return Message((event,), batch=subscription.max_events > 1)

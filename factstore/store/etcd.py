@@ -85,7 +85,6 @@ class EtcdBackend(EtcdMaintenance):
             shared,
             self._own_facts.add,
         )
-        self._epoch = ""
         self._stream: HistoryWatch | None = None
         self._has_earlier_receipts = False
         self._past = PastReader(client, keyspace, self._decoder)
@@ -106,17 +105,16 @@ class EtcdBackend(EtcdMaintenance):
         )
         self._has_earlier_receipts = bool(receipts.items)
         epoch = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()[:16]
-        signing_key = hashlib.sha256(b"signing key %b" % store_id).digest()
-        start = found.newest if recent else found.oldest
-        contents = self._contents(start - 1, store_id, epoch)
-        since = found.oldest - 1 if found.oldest < start else None
-        return Snapshot(epoch, start - 1, contents, found.lost_at, signing_key, since)
+        key = hashlib.sha256(b"signing key %b" % store_id).digest()
+        at, oldest = (found.newest if recent else found.oldest) - 1, found.oldest - 1
+        contents, since = self._contents(at, store_id, epoch), oldest if oldest < at else None
+        return Snapshot(epoch, at, contents, found.lost_at, key, since)
 
     def _contents(self, revision: int, store_id: bytes, epoch: str) -> Iterator[Loaded]:
         """Yield the contents, after which the newest revision and writes are those of this store."""
         if revision:
             yield from self._past.all(revision, self._deadline)
-        self._head.store_id, self._epoch = store_id, epoch
+        self._head.opened = store_id, epoch
 
     def follow(self, after: int) -> Iterator[Step]:
         """Return every step after a revision; see :class:`~factstore.core.ports.Backend`."""
@@ -188,19 +186,19 @@ class EtcdBackend(EtcdMaintenance):
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""
-        stack = commit.stack
-        if commit.epoch not in ("", self._epoch):
+        stack, (store_id, epoch) = commit.stack, self._head.opened
+        if commit.epoch not in ("", epoch):
             return None
         commit, pulses = split_pulses(commit)
         if not commit.creates_stack:
-            self._store_pulses(stack, pulses, deadline)
+            self._store_pulses(stack, store_id, pulses, deadline)
         try:
-            succeeded, revision = self._batcher.transact(self._txn(commit), deadline)
+            succeeded, revision = self._batcher.transact(self._txn(commit, store_id), deadline)
         except LeaseExpired:
             return None
         if succeeded and commit.creates_stack:
             with suppress(Unavailable, StorageFull):  # pulses that are missing are restored
-                self._store_pulses(stack, pulses, deadline)
+                self._store_pulses(stack, store_id, pulses, deadline)
         if succeeded and commit.drops_stack:
             if commit.only_deletes:
                 self._purge.add(stack.project_id, stack.id)
@@ -211,16 +209,19 @@ class EtcdBackend(EtcdMaintenance):
         self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
     ) -> Started | None:
         """Start :meth:`commit` without waiting, unless it deletes a stack."""
-        if commit.epoch not in ("", self._epoch) or commit.drops_stack:
+        store_id, epoch = self._head.opened
+        if commit.epoch not in ("", epoch) or commit.drops_stack:
             return None
-        parts = self._txn(commit), deadline, ended, visibility, self._clock
+        parts = self._txn(commit, store_id), deadline, ended, visibility, self._clock
         return BatchedCommit(self._batcher, *parts)
 
     def raise_fence(self, deadline: float) -> int:
         """Make all earlier attempts fail; return a revision after those that were applied."""
         return self._fence.raise_(deadline)
 
-    def _store_pulses(self, stack: Stack, pulses: Sequence[Pulse], deadline: float) -> None:
+    def _store_pulses(
+        self, stack: Stack, store_id: bytes, pulses: Sequence[Pulse], deadline: float
+    ) -> None:
         """Store the pulses of a transaction that would be too large with them.
 
         That is before it, because a pulse without a fact disappears by itself; but after it if it
@@ -228,19 +229,18 @@ class EtcdBackend(EtcdMaintenance):
         """
         if not pulses:
             return
-        same = Compare(self._keys.epoch, "value", "==", self._head.store_id)
+        same = Compare(self._keys.epoch, "value", "==", store_id)
         puts = operations_for(Transaction(stack, 0, records=tuple(pulses)), self._keys)
         try:
             self._client.transact(Txn([same], puts), deadline)
         except OutcomeUnknown as error:
             raise Unavailable("etcd did not answer in time; nothing was written.") from error
 
-    def _txn(self, commit: Transaction) -> AnyTxn:
-        keys, store_id = self._keys, self._head.store_id
+    def _txn(self, commit: Transaction, store_id: bytes) -> AnyTxn:
         if (found := self._fact_txns.make(commit, store_id)) is not None:
             return found
-        compares, operations = compares_for(commit, keys, store_id), operations_for(commit, keys)
-        return Txn(compares, operations, commit.stack.project_id)
+        compares = compares_for(commit, self._keys, store_id)
+        return Txn(compares, operations_for(commit, self._keys), commit.stack.project_id)
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         """Return the receipt that an earlier version stored outside the stack, or None.

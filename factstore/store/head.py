@@ -14,13 +14,18 @@ from factstore.store.types import Compare, PutKey, RangeResult, Txn
 class Head:
     """Reads the newest revision, with the epoch key.
 
-    :ivar store_id: the value of that key when the store was opened.
+    :ivar opened: the value of that key when the store was opened, and the epoch that follows from it.
     """
 
     def __init__(self, client: EtcdClient, keyspace: Keyspace) -> None:
         self._client = client
         self._keys = keyspace
-        self.store_id = b""
+        self.opened = b"", ""  # replaced at once, so that no write finds one of each store
+
+    @property
+    def store_id(self) -> bytes:
+        """The value of the key when the store was opened."""
+        return self.opened[0]
 
     def open(self, deadline: Callable[[], float]) -> tuple[bytes, int, int]:
         """Return the random id of the store, created on first use, the cluster's id, and the revision.
@@ -58,7 +63,7 @@ class Head:
         return self._client.loop.get(self._keys.epoch, read)
 
     def _is_same(self, found: RangeResult) -> bool:
-        return bool(found.items) and found.items[0].value == self.store_id
+        return bool(found.items) and found.items[0].value == self.opened[0]
 
 
 def new_store_id() -> bytes:

@@ -56,7 +56,6 @@ class MirroredStore(PassedCalls):
         self._waiting: dict[int, list[Callable[[], object]]] = {}
         self._awaited: list[int] = []  # the keys of these, in a heap
         self._state: State | None = None
-        self._epoch = ""
         self._spare_watch_until = 0.0
         self._fills = True  # until the state was current for the first time
         self._head_reads = ReadIndex(
@@ -72,7 +71,7 @@ class MirroredStore(PassedCalls):
         state = State(opening.revision, opening.epoch, opening.signing_key)
         state.load(opening.mutations, opening.lost_at)
         with self._lock:
-            self._state, self._epoch = state, opening.epoch
+            self._state = state
             self._fills, self._spare_watch_until = True, self._clock.monotonic() + FILL_SECONDS
             waiting, self._waiting = self._waiting, {}
             self._awaited.clear()
@@ -97,12 +96,6 @@ class MirroredStore(PassedCalls):
         return result
 
     # The store
-
-    @property
-    def epoch(self) -> str:
-        """Return the epoch of the store."""
-        self.state()
-        return self._epoch
 
     def state(self) -> State:
         """Return the current state of this process."""

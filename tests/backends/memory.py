@@ -357,6 +357,23 @@ class MemoryBackend:
             self._epoch = secrets.token_hex(8)
             self._changed.notify_all()
 
+    @property
+    def epoch(self) -> str:
+        """The present epoch, which a worker may not have noticed yet."""
+        return self._epoch
+
+    def restore(self, revision: int) -> None:
+        """Get the contents of a revision and a new epoch, as an etcd whose backup was restored."""
+        with self._changed:
+            past = self._past(revision)
+            self._state, self._steps, self._base = past, [], (revision, past.mutations())
+            self.followed = Followed()
+            for stack, created in self._created.items():
+                kept = {path: at for path, at in created.items() if at <= revision}
+                self._created[stack] = kept
+            self._epoch = secrets.token_hex(8)
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Make every :meth:`follow` raise Unavailable."""
         with self._changed:

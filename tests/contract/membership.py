@@ -54,7 +54,7 @@ def declare(
 def changes_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[Change, ...]]:
     """Return the changes of each event after a revision."""
     count = len(events_since(worker, scope, revision))
-    found = worker.watch.poll(scope, worker.facts.cursor(revision), 0, Filter())
+    found = worker.watch.poll(scope, worker.cursor(revision), 0, Filter())
     return [event.changes for event in found.events[:count]]
 
 

@@ -66,8 +66,10 @@ class ReadSetRules(TwoWorkers):
         assert (stored.created, stored.unchanged) == (known is None, known == wanted)
         if known != wanted:
             if wanted not in model.read_sets.values():
-                self.since[wanted] = stored.revision
-            self.moment(lambda: model.read_sets.update({name: wanted}), revision=stored.revision)
+                self.since[wanted] = stored.cursor.revision
+            self.moment(
+                lambda: model.read_sets.update({name: wanted}), revision=stored.cursor.revision
+            )
 
     @rule(w=which, name=names, g=generations)
     def delete_read_set(self, w: int, name: str, g: str) -> None:

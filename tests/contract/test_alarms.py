@@ -33,7 +33,7 @@ def reach(worker: Worker, scope: Scope, state: AlarmState) -> Alarm:
 
 def edges(worker: Worker, scope: Scope, since: int) -> list[tuple[str, object]]:
     """Return the types and numbers of the events of alarms after a revision, in order."""
-    cursor, upto = worker.facts.cursor(since), worker.store.refresh(soon()).revision
+    cursor, upto = worker.cursor(since), worker.store.refresh(soon()).revision
     found: list[tuple[str, object]] = []
     while cursor.revision < upto:  # the hub may lag
         page = worker.watch.poll(scope, cursor, 1, Filter())

@@ -63,17 +63,15 @@ def test_a_write_is_answered_although_a_deletion_follows_at_once(
     match write:
         case "configuration":
             changed = ConfigurationDefinition.of({**BODY, "depends_on": ["b/y"]})
-            view, outcome, revision = service.put(
-                scope, "a/x", changed, author(), create_only=False
-            )
+            view, outcome, cursor = service.put(scope, "a/x", changed, author(), create_only=False)
             assert (view.state, view.waits_for, outcome) == ("waiting", ("b/y",), "changed")
-            assert view.configuration.fact.revision == revision
+            assert view.configuration.fact.revision == cursor.revision
         case "result":
             result = ConfigurationResult.of({**RESULT, "id": first, "state": "complete"})
-            view, is_new, revision = service.report(scope, "a/x", result, author())
+            view, is_new, cursor = service.report(scope, "a/x", result, author())
             assert (view.state, is_new) == ("complete", True)
             assert view.result is not None
-            assert view.result.fact.revision == revision
+            assert view.result.fact.revision == cursor.revision
         case "signal":
             waiter, signal = worker.waiters.signal(
                 scope, "w", SignalRequest.of({"id": "s"}), author()
@@ -83,5 +81,5 @@ def test_a_write_is_answered_although_a_deletion_follows_at_once(
         case "turn":
             taken = worker.turns.take(scope, "q", "a", TurnRequest.of(), author())
             assert (taken.created, taken.queued.holds, taken.queued.position) == (True, True, 1)
-            assert taken.queued.turn.revision == taken.revision
+            assert taken.queued.turn.revision == taken.cursor.revision
     assert len(written) == 1

@@ -94,10 +94,10 @@ def test_a_dry_run_writes_nothing_and_its_plan_is_then_carried_out_once(
     worker.put(scope, "old")
     plans, head = worker.services.batch_plans, worker.backend.head(soon())
     requests = [Put.of("new", 1), Delete("old")]
-    found, revision = plans.preview(scope, requests, [], author())
+    found, cursor = plans.preview(scope, requests, [], author())
     assert [result.outcome for result in found.results] == ["created", "deleted"]
-    assert (worker.backend.head(soon()), worker.paths(scope)) == (revision, ["old"])
-    assert revision == head
+    assert (worker.backend.head(soon()), worker.paths(scope)) == (cursor.revision, ["old"])
+    assert cursor.revision == head
     plan, key = BatchPlan.parse(str(found.plan)), Idempotency(f"key-{scope.stack}", "print")
     by = author()
     done = plans.apply(plan, scope, requests, [], by, key)
@@ -245,4 +245,4 @@ def test_only_one_of_many_concurrent_equal_requests_is_carried_out(
     asked = [threads.submit(request, at) for at in (worker, other) * 6]
     answers = {answer.result(60) for answer in asked}
     assert len(answers) == 1
-    assert worker.facts.get(scope, "p").version == 1
+    assert worker.facts.get(scope, "p").fact.version == 1

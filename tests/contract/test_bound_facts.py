@@ -20,7 +20,7 @@ def test_a_bound_fact_names_its_member_and_equal_puts_change_nothing(
 ) -> None:
     join(worker, scope)
     first = worker.put(scope, "p", 1, member="c1")
-    assert worker.facts.get(scope, "p").member == "c1"
+    assert worker.facts.get(scope, "p").fact.member == "c1"
     again = worker.put(scope, "p", 1, member="c1")
     assert [r.outcome for r in (*first.results, *again.results)] == ["created", "unchanged"]
     assert again.results[0].fact == first.results[0].fact
@@ -48,7 +48,7 @@ def test_a_put_without_the_member_unbinds_the_fact(worker: Worker, scope: Scope)
     worker.members.depart(scope, "c1", "left", None, author())
     worker.store.refresh(soon())
     assert worker.paths(scope) == ["stays"]
-    assert worker.facts.get(scope, "stays").member is None
+    assert worker.facts.get(scope, "stays").fact.member is None
 
 
 def test_a_fact_is_bound_to_the_new_incarnation_when_that_puts_it(
@@ -62,7 +62,7 @@ def test_a_fact_is_bound_to_the_new_incarnation_when_that_puts_it(
     assert [r.outcome for r in moved.results] == ["updated"]
     worker.members.depart(scope, "c1", "left", None, author())
     worker.store.refresh(soon())
-    assert worker.facts.get(scope, "p").member == "c2"
+    assert worker.facts.get(scope, "p").fact.member == "c2"
     worker.members.depart(scope, "c2", "left", None, author())
     worker.store.refresh(soon())
     assert worker.paths(scope) == []
@@ -72,12 +72,15 @@ def test_a_fact_moves_from_a_ttl_to_a_member_and_back(worker: Worker, scope: Sco
     join(worker, scope)
     worker.put(scope, "p", 1, ttl=3600)
     worker.put(scope, "p", 1, member="c1")
-    bound = worker.facts.get(scope, "p")
+    bound = worker.facts.get(scope, "p").fact
     assert (bound.ttl, bound.member) == (None, "c1")
     worker.put(scope, "p", 1, ttl=3600)
     worker.members.depart(scope, "c1", "left", None, author())
     worker.store.refresh(soon())
-    assert (worker.facts.get(scope, "p").ttl, worker.facts.get(scope, "p").member) == (3600, None)
+    assert (worker.facts.get(scope, "p").fact.ttl, worker.facts.get(scope, "p").fact.member) == (
+        3600,
+        None,
+    )
 
 
 def test_the_number_of_facts_bound_to_a_member_is_limited(worker: Worker, scope: Scope) -> None:
@@ -96,7 +99,7 @@ def test_the_number_of_facts_bound_to_a_member_is_limited(worker: Worker, scope:
     assert refusal(refused) == "member_full"
     departed = worker.members.depart(scope, "c1", "left", joined.member.generation, author())
     worker.store.refresh(soon())
-    (changes,) = changes_since(worker, scope, departed)
+    (changes,) = changes_since(worker, scope, departed.revision)
     assert len(changes) == 500
     assert worker.paths(scope) == ["p0"]
 

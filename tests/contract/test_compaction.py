@@ -8,14 +8,12 @@ import pytest
 
 from factstore.core.errors import CursorExpired
 from factstore.core.ports import Backend
-from factstore.store.etcd import EtcdBackend
 from factstore.store.maintenance import Maintenance
 from tests.contract.world import (
     EtcdWorld,
     make_stack,
     new_fact,
     new_scope,
-    open_store,
     put_all,
     soon,
 )
@@ -55,13 +53,6 @@ class Ahead:
         return "2026-01-01T00:00:00.000000Z"
 
 
-def opened(world: EtcdWorld) -> EtcdBackend:
-    backend = world.backend()
-    assert isinstance(backend, EtcdBackend)
-    open_store(backend)
-    return backend
-
-
 def expired(backend: Backend, revision: int, stack: object) -> bool:
     try:
         backend.facts_at(stack, "", "", 1, revision, soon())  # type: ignore[arg-type]
@@ -71,7 +62,7 @@ def expired(backend: Backend, revision: int, stack: object) -> bool:
 
 
 def test_one_worker_takes_a_turn_and_the_others_see_it(etcd_world: EtcdWorld) -> None:
-    first, second = opened(etcd_world), opened(etcd_world)
+    first, second = etcd_world.opened_backend(), etcd_world.opened_backend()
     mine, version, noted = first.try_compaction_turn(0, soon())
     assert (mine, version, noted) == (True, 1, 0)
     mine, seen, noted = second.try_compaction_turn(0, soon())
@@ -84,7 +75,7 @@ def test_one_worker_takes_a_turn_and_the_others_see_it(etcd_world: EtcdWorld) ->
 def test_history_older_than_two_windows_is_compacted_and_newer_history_is_kept(
     etcd_world: EtcdWorld,
 ) -> None:
-    backend = opened(etcd_world)
+    backend = etcd_world.opened_backend()
     stack = make_stack(backend, new_scope())
     clock = Ahead()
     maintenance = Maintenance(
@@ -119,7 +110,7 @@ def test_history_older_than_two_windows_is_compacted_and_newer_history_is_kept(
 def test_history_that_local_readers_have_not_received_is_not_compacted(
     etcd_world: EtcdWorld, reached: int
 ) -> None:
-    backend = opened(etcd_world)
+    backend = etcd_world.opened_backend()
     stack = make_stack(backend, new_scope())
     revision = put_all(backend, stack, new_fact("f"))
     clock = Ahead()
@@ -139,7 +130,7 @@ def test_history_that_local_readers_have_not_received_is_not_compacted(
 def test_only_one_of_two_workers_gets_a_turn_that_both_take(
     etcd_world: EtcdWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = opened(etcd_world), opened(etcd_world)
+    first, second = etcd_world.opened_backend(), etcd_world.opened_backend()
     look = second._client.get
 
     def read_while_the_other_writes(*args: object, **more: object) -> object:

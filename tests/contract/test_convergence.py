@@ -45,36 +45,36 @@ def test_the_applied_revision_of_a_lagging_member_is_stored_without_an_event(
     first = join(worker, scope)
     target = worker.put(scope, "p", 1).revision
     assert applied(worker, scope) is None
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
-    assert applied(worker, scope) == first.revision
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+    worker.members.heartbeat(scope, "c1", None, first.cursor)
+    assert applied(worker, scope) == first.cursor.revision
+    worker.members.heartbeat(scope, "c1", None, worker.cursor(target))
     assert applied(worker, scope) == target
     head = worker.backend.head(soon())
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+    worker.members.heartbeat(scope, "c1", None, worker.cursor(target))
     # Nothing has changed since.
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(head))
+    worker.members.heartbeat(scope, "c1", None, worker.cursor(head))
     assert worker.backend.head(soon()) == head
     assert applied(world.worker(), scope) == target
     assert changes_by_event(worker, scope, target) == []
     assert worker.members.get(scope, "c1") == first.member
-    assert worker.stacks.get(scope)[1].facts == 2
+    assert worker.stacks.get(scope).usage.facts == 2
 
 
 def test_the_applied_revision_never_decreases(worker: Worker, scope: Scope) -> None:
     first = join(worker, scope)
     target = worker.put(scope, "p", 1).revision
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+    worker.members.heartbeat(scope, "c1", None, worker.cursor(target))
     worker.put(scope, "p", 2)
     head = worker.backend.head(soon())
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    worker.members.heartbeat(scope, "c1", None, first.cursor)
     assert applied(worker, scope) == target
     assert worker.backend.head(soon()) == head
 
 
 def test_a_new_incarnation_has_applied_nothing(worker: Worker, scope: Scope) -> None:
     first = join(worker, scope)
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
-    assert applied(worker, scope) == first.revision
+    worker.members.heartbeat(scope, "c1", None, first.cursor)
+    assert applied(worker, scope) == first.cursor.revision
     join(worker, scope)
     assert applied(worker, scope) is None
 
@@ -86,7 +86,7 @@ def test_a_stack_has_not_converged_before_the_old_incarnation_ended(
         raise Unavailable("not now")
 
     first = join(worker, scope)
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    worker.members.heartbeat(scope, "c1", None, first.cursor)
     monkeypatch.setattr(worker.store, "revoke_lease", revoke)
     join(worker, scope)
     assert applied(worker, scope) is None
@@ -102,11 +102,11 @@ def test_the_greater_applied_revision_of_two_concurrent_heartbeats_counts(
     def commit(*args: object) -> object:
         if not done:
             done.append(target)
-            other.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+            other.members.heartbeat(scope, "c1", None, worker.cursor(target))
         return real(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(worker.store, "commit", commit)
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    worker.members.heartbeat(scope, "c1", None, first.cursor)
     assert done
     assert applied(worker, scope) == applied(other, scope) == target
 
@@ -115,8 +115,8 @@ def test_a_cursor_of_another_epoch_or_ahead_of_the_store_keeps_the_member_alive_
     worker: Worker, scope: Scope
 ) -> None:
     first = join(worker, scope)
-    epoch, head = worker.facts.cursor(worker.backend.head(soon()))
-    for cursor in (Cursor("0" * 16, first.revision), Cursor(epoch, head + 1000)):
+    epoch, head = worker.cursor(worker.backend.head(soon()))
+    for cursor in (Cursor("0" * 16, first.cursor.revision), Cursor(epoch, head + 1000)):
         with pytest.raises(CursorExpired):
             worker.members.heartbeat(scope, "c1", None, cursor)
     assert applied(worker, scope) is None
@@ -132,7 +132,7 @@ def test_reports_are_recorded_soon_together(
     with monkeypatch.context() as held:
         held.setattr(reports, "_wanted", threading.Event())  # the thread does not run meanwhile
         for name in names:
-            worker.members.report(scope, name, None, worker.facts.cursor(last.revision))
+            worker.members.report(scope, name, None, last.cursor)
         before = worker.backend.head(soon())
         reports.run_once()
         writes = worker.backend.head(soon()) - before
@@ -142,7 +142,7 @@ def test_reports_are_recorded_soon_together(
     assert other.convergence.get(scope).reached
     late = worker.put(scope, "p", 1).revision
     for name in names:
-        worker.members.report(scope, name, None, worker.facts.cursor(late))
+        worker.members.report(scope, name, None, worker.cursor(late))
     assert worker.convergence.get(scope, wait=100).reached
 
 
@@ -151,7 +151,7 @@ def test_reports_of_other_incarnations_and_cursors_of_other_stores_are_not_recor
 ) -> None:
     old = join(worker, scope)
     new = join(worker, scope)
-    epoch, head = worker.facts.cursor(worker.backend.head(soon()))
+    epoch, head = worker.cursor(worker.backend.head(soon()))
     with pytest.raises(Conflict):
         worker.members.report(scope, "c1", old.member.generation, Cursor(epoch, head))
     with pytest.raises(NotFound):
@@ -176,7 +176,7 @@ def test_reports_are_kept_while_the_store_does_not_answer(
     later = worker.put(scope, "p", 1).revision
     reports = worker.services.applied_reports
     reports.stop()
-    real, cursor = worker.store.commit, worker.facts.cursor
+    real, cursor = worker.store.commit, worker.cursor
     failed: list[object] = []
 
     def fail(*args: object) -> int:
@@ -185,7 +185,7 @@ def test_reports_are_kept_while_the_store_does_not_answer(
         raise Unavailable("the store does not answer.")
 
     monkeypatch.setattr(worker.store, "commit", fail)
-    worker.members.report(scope, "c1", None, cursor(first.revision))
+    worker.members.report(scope, "c1", None, cursor(first.cursor.revision))
     with pytest.raises(Unavailable):
         reports.run_once()
     assert failed
@@ -204,7 +204,7 @@ def test_a_stack_has_converged_when_every_member_applied_its_revision(
     assert not worker.convergence.get(scope).reached  # the stack has no members
     join(worker, scope, "c1")
     joined = join(worker, scope, "h1", "head")
-    target = worker.facts.cursor(joined.revision)
+    target = joined.cursor
     for name in ("c1", "h1"):
         found = worker.convergence.get(scope)
         assert found.target == target
@@ -231,7 +231,7 @@ def test_a_reader_waits_until_the_stack_has_converged(
     waiting = threads.submit(worker.convergence.get, scope, wait=100)
     for each, name in ((worker, "c1"), (other, "c2")):
         assert not waiting.done()
-        each.members.heartbeat(scope, name, None, worker.facts.cursor(joined.revision))
+        each.members.heartbeat(scope, name, None, joined.cursor)
     assert waiting.result(60).reached
 
 

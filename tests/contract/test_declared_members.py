@@ -26,7 +26,7 @@ def test_a_declared_member_does_not_expire(worker: Worker, scope: Scope) -> None
     assert (member.version, member.updated_by, member.lease) == (1, "heat", 0)
     assert int(member.generation, 16) > 0
     assert names(worker, scope) == ["c1"]
-    assert worker.stacks.get(scope)[1].facts == 1
+    assert worker.stacks.get(scope).usage.facts == 1
 
 
 def test_declaring_is_a_join_event_with_its_reason(worker: Worker, scope: Scope) -> None:
@@ -58,7 +58,7 @@ def test_the_fields_of_a_declared_member_may_change(worker: Worker, scope: Scope
     assert (member.joined_at, member.updated_by) == (first.member.joined_at, "bob")
     third = join(worker, scope, ttl=None, generation=member.generation, index=3)
     assert (third.outcome, third.member.ttl, third.member.declared) == ("updated", None, "heat:1")
-    assert changes_by_event(worker, scope, first.revision) == [["member.change c1"]] * 2
+    assert changes_by_event(worker, scope, first.cursor.revision) == [["member.change c1"]] * 2
 
 
 def test_a_name_has_one_declaration_at_a_time(worker: Worker, scope: Scope) -> None:
@@ -109,8 +109,8 @@ def test_an_agent_that_joins_adopts_the_declared_member(worker: Worker, scope: S
     assert (member.state, member.version, member.updated_by) == ("joining", 3, "agent")
     assert member.lease > 0
     assert member.generation == f"{member.lease:x}" != first.member.generation
-    assert changes_by_event(worker, scope, first.revision) == [["member.change c1"]] * 2
-    assert worker.stacks.get(scope)[1].facts == 1
+    assert changes_by_event(worker, scope, first.cursor.revision) == [["member.change c1"]] * 2
+    assert worker.stacks.get(scope).usage.facts == 1
     for late in (
         lambda: join(worker, scope, generation=first.member.generation),
         lambda: worker.members.heartbeat(scope, "c1", first.member.generation, None),
@@ -134,7 +134,7 @@ def test_declaring_an_adopted_member_again_leaves_the_member_alone(
     adopted = join(worker, scope, rack="r1")
     again = declare(worker, scope, group="other", index=9)
     assert (again.outcome, again.member) == ("unchanged", adopted.member)
-    assert changes_by_event(worker, scope, adopted.revision) == []
+    assert changes_by_event(worker, scope, adopted.cursor.revision) == []
     head = worker.backend.head(soon())
     assert declare(worker, scope, group="other", index=9).outcome == "unchanged"
     assert worker.backend.head(soon()) == head
@@ -163,7 +163,7 @@ def test_of_many_concurrent_adoptions_the_last_one_lives(
     joined = list(threads.map(lambda n: join((worker, other)[n % 2], scope, n=n), range(12)))
     outcomes = sorted(each.outcome for each in joined)
     assert outcomes == ["adopted", *["replaced"] * 11]
-    last = max(joined, key=lambda each: each.revision)
+    last = max(joined, key=lambda each: each.cursor)
     for each in (worker, other):
         assert each.members.get(scope, "c1") == last.member
         assert names(each, scope, declared="heat:1") == ["c1"]
@@ -205,7 +205,7 @@ def test_an_agent_and_its_owner_that_join_concurrently_become_one_declared_membe
 
 def test_declaring_a_living_member_only_adds_a_note(worker: Worker, scope: Scope) -> None:
     joined = join(worker, scope, rack="r1")
-    ready = worker.members.set_state(scope, "c1", "ready", None, author())
+    ready = worker.members.set_state(scope, "c1", "ready", None, author()).member
     worker.put(scope, "nodes/c1/ip", 1, member="c1")
     start = worker.store.refresh(soon()).revision
     noted = declare(worker, scope, group="other", reason="scaled_out", by="heat", index=1)
@@ -230,8 +230,8 @@ def test_a_note_changes_neither_the_context_nor_the_revision_to_apply(
         each.store.refresh(soon())
         found = each.context.get(scope)
         assert (found.etag, found.target) == (known.etag, known.target)
-        assert found.target < noted.revision
-    changed = worker.members.set_state(scope, "c1", "ready", None, author())
+        assert found.target < noted.cursor.revision
+    changed = worker.members.set_state(scope, "c1", "ready", None, author()).member
     assert worker.context.get(scope).target == changed.revision
     assert world.worker().context.get(scope).target == changed.revision
 
@@ -283,7 +283,7 @@ def test_a_declaration_counts_as_bytes_and_a_declared_member_as_a_fact(
     with pytest.raises(Forbidden):
         declare(worker, scope, "c2", declared="x" * 255, text="y" * 255)
     noted = declare(worker, scope, declared="x" * 255)
-    assert worker.stacks.get(scope)[1].bytes == noted.member.size == joined.member.size + 255
+    assert worker.stacks.get(scope).usage.bytes == noted.member.size == joined.member.size + 255
     declare(worker, scope, "c2")
     more: tuple[Callable[[], object], ...] = (
         lambda: declare(worker, scope, "c3"),

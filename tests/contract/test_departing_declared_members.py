@@ -29,7 +29,7 @@ def test_a_heartbeat_of_a_declared_member_is_accepted_and_may_state_an_applied_r
     assert worker.backend.head(soon()) == head
     with pytest.raises(Conflict):
         worker.members.heartbeat(scope, "c1", "abc", None)
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(declared.revision))
+    worker.members.heartbeat(scope, "c1", None, declared.cursor)
     worker.store.refresh(soon())
     assert worker.convergence.get(scope).reached
     join(worker, scope)
@@ -59,16 +59,16 @@ def test_a_declared_member_that_has_not_joined_holds_back_convergence(
 
 def departs(worker: Worker, scope: Scope, member: Member, declared: str | None) -> None:
     start = worker.store.refresh(soon()).revision
-    revision = worker.members.depart(scope, "c1", "scaled_in", None, author("heat"), declared)
+    departed = worker.members.depart(scope, "c1", "scaled_in", None, author("heat"), declared)
     worker.store.refresh(soon())
     ((change,),) = changes_since(worker, scope, start)
     assert isinstance(change.record, Member)
     assert (change.type, change.reason, change.by) == ("member.depart", "scaled_in", "heat")
-    assert (change.former, change.record.revision) == (member, revision)
+    assert (change.former, change.record.revision) == (member, departed.revision)
     assert change.record.generation == member.generation
     with pytest.raises(NotFound):
         worker.members.get(scope, "c1")
-    assert worker.stacks.get(scope)[1].facts == 0
+    assert worker.stacks.get(scope).usage.facts == 0
 
 
 @pytest.mark.parametrize("word", [None, "heat:1"])
@@ -76,7 +76,7 @@ def test_a_declared_member_departs_on_request_and_leaves_no_keys(
     worker: Worker, scope: Scope, word: str | None
 ) -> None:
     declared = declare(worker, scope)
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(declared.revision))
+    worker.members.heartbeat(scope, "c1", None, declared.cursor)
     departs(worker, scope, declared.member, word)
     assert worker.store.state().stack_state(scope).convergence.applied == {}  # type: ignore[union-attr]
 
@@ -140,7 +140,7 @@ def test_joining_during_a_departure_leaves_a_consistent_state(
         joining = threads.submit(join, other, scope, name)
         departing = threads.submit(worker.members.depart, scope, name, "left", None, author())
         joined, departed = joining.result(60), departing.result(60)
-        if joined.revision < departed:
+        if joined.cursor < departed:
             assert joined.outcome == "adopted"
             assert name not in names(worker, scope)
         else:
@@ -210,10 +210,10 @@ def test_a_declared_member_whose_agent_fell_silent_is_awaited_again_on_every_wor
     declared = declare(worker, scope, index=1, reason="scaled_out")
     join(worker, scope, ttl=5, rack="r1")
     worker.put(scope, "nodes/c1/ip", 1, member="c1")
-    ready = worker.members.set_state(scope, "c1", "ready", None, author())
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(ready.revision))
+    ready = worker.members.set_state(scope, "c1", "ready", None, author()).member
+    worker.members.heartbeat(scope, "c1", None, worker.cursor(ready.revision))
     assert worker.convergence.get(scope).reached
-    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    cursor = worker.cursor(worker.store.refresh(soon()).revision)
     (event,) = threads.submit(other.watch.poll, scope, cursor, 100, Filter()).result(60).events
     assert [(c.type, c.path, c.reason) for c in event.changes] == [
         ("fact.expire", "nodes/c1/ip", None),
@@ -236,7 +236,7 @@ def test_a_declared_member_whose_agent_fell_silent_is_awaited_again_on_every_wor
         found = each.convergence.get(scope)
         assert [(f.member.name, f.applied, f.lags) for f in found.members] == [("c1", None, True)]
         assert each.paths(scope) == []
-        assert each.stacks.get(scope)[1].facts == 1
+        assert each.stacks.get(scope).usage.facts == 1
     adopted = join(other, scope)
     assert (adopted.outcome, adopted.member.reason) == ("adopted", "scaled_out")
     assert changes_by_event(worker, scope, event.revision) == [["member.change c1"]]
@@ -250,7 +250,7 @@ def test_a_declared_member_that_departs_by_itself_is_awaited_again(
     worker.put(scope, "nodes/c1/ip", 1, member="c1")
     arm(worker, scope, success={"every_member": {"fact": "x", "present": True, "at_least": 0}})
     before = worker.store.refresh(soon()).revision
-    revision = worker.members.depart(
+    departed = worker.members.depart(
         scope, "c1", "stopped", joined.member.generation, author(), keeps_declaration=True
     )
     awaited = worker.members.get(scope, "c1")
@@ -262,7 +262,7 @@ def test_a_declared_member_that_departs_by_itself_is_awaited_again(
     with pytest.raises(Conflict):
         worker.members.heartbeat(scope, "c1", joined.member.generation, None)
     assert join(worker, scope).outcome == "adopted"
-    assert worker.members.get(scope, "c1").revision > revision
+    assert worker.members.get(scope, "c1").revision > departed.revision
 
 
 def test_an_owner_removes_a_declared_member_with_its_declaration(
@@ -274,7 +274,7 @@ def test_an_owner_removes_a_declared_member_with_its_declaration(
     assert names(worker, scope) == names(world.worker(), scope) == []
     declare(worker, scope, "c2", declared="heat:2")
     join(worker, scope, "c2", ttl=5)
-    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    cursor = worker.cursor(worker.store.refresh(soon()).revision)
     threads.submit(worker.watch.poll, scope, cursor, 100, Filter()).result(60)
     worker.members.depart(scope, "c2", "scaled_in", None, author(), "heat:2")  # it is awaited
     assert names(worker, scope) == names(world.worker(), scope) == []
@@ -285,7 +285,7 @@ def test_an_awaited_member_may_be_changed_by_its_owner(
 ) -> None:
     declare(worker, scope)
     join(worker, scope, ttl=5)
-    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    cursor = worker.cursor(worker.store.refresh(soon()).revision)
     threads.submit(worker.watch.poll, scope, cursor, 100, Filter()).result(60)
     assert declare(worker, scope).outcome == "unchanged"
     changed = declare(worker, scope, group="gpu")
@@ -294,5 +294,5 @@ def test_an_awaited_member_may_be_changed_by_its_owner(
     join(worker, scope, "c0")
     pages = worker.members.list(scope, limit=9, at=first.cursor)
     assert [member.name for member in pages.items] == ["c1"]
-    drained = worker.members.set_state(scope, "c1", "draining", None, author())
+    drained = worker.members.set_state(scope, "c1", "draining", None, author()).member
     assert (drained.state, drained.declared_only) == ("draining", True)

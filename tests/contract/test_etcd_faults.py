@@ -50,7 +50,7 @@ def retried(write: Callable[[], int]) -> int:
 
 def follow(worker: Worker, scope: Scope, since: int, upto: int) -> list[int]:
     found: list[int] = []
-    cursor = worker.watch.cursor(since)
+    cursor = worker.cursor(since)
     while cursor.revision < upto:
         answer = worker.watch.poll(scope, cursor, 10, ALL)
         found += [event.revision for event in answer.events]
@@ -66,7 +66,7 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
 ) -> None:
     worker, other = lonely.worker(), lonely.worker()
     start = worker.put(scope, "start").revision
-    frames = worker.watch.stream(scope, worker.watch.cursor(start), False, ALL, True)
+    frames = worker.watch.stream(scope, worker.cursor(start), False, ALL, True)
     received: list[int] = []
 
     def listen() -> None:
@@ -87,7 +87,7 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
             if n == 10:
                 private_etcd.kill()
                 private_etcd.start()
-    assert all(retried(lambda p=p: other.facts.get(scope, p).revision) for p in acknowledged)
+    assert all(retried(lambda p=p: other.facts.get(scope, p).fact.revision) for p in acknowledged)
     facts = {fact.path: fact.revision for fact in other.facts.list(scope, limit=1000).items}
     del facts["start"]
     assert set(facts) == set(acknowledged)
@@ -107,7 +107,7 @@ def test_while_etcd_is_down_requests_fail_by_their_deadline_and_recover_by_thems
     worker.put(scope, "p", 1)
     private_etcd.kill()
     for ask in (
-        lambda: worker.facts.get(scope, "p"),
+        lambda: worker.facts.get(scope, "p").fact,
         lambda: worker.put(scope, "p", 1),
         lambda: worker.context.get(scope),
         lambda: worker.stacks.get(scope),
@@ -117,7 +117,7 @@ def test_while_etcd_is_down_requests_fail_by_their_deadline_and_recover_by_thems
             ask()
     with pytest.raises((Unavailable, OutcomeUnknown)):
         worker.put(scope, "p", 2)
-    assert worker.facts.get(scope, "p", stale=True).text == "1"
+    assert worker.facts.get(scope, "p", stale=True).fact.text == "1"
     private_etcd.start()
     private_etcd.wait_ready()
     assert retried(lambda: worker.put(scope, "p", 3).revision)
@@ -154,7 +154,7 @@ def test_a_silent_etcd_never_causes_a_wrong_answer(
     last = retried(lambda: worker.put(scope, "q").revision)
     eventually(lambda: worker.hub.revision >= last)
     made = follow(worker, scope, before, last)
-    known = worker.facts.get(scope, "p")
+    known = worker.facts.get(scope, "p").fact
     # The write of unknown outcome may be applied before or after the next one.
     assert made == (sorted([known.revision, last]) if known.text == "2" else [last])
     assert known.version <= 2
@@ -169,7 +169,7 @@ def test_a_lease_outlives_the_restart_of_etcd(
     private_etcd.start()
     private_etcd.wait_ready()
     assert retried(lambda: worker.put(scope, "p", 1, ttl=5).revision)
-    assert worker.facts.get(scope, "p").version == 1
+    assert worker.facts.get(scope, "p").fact.version == 1
 
 
 # Wiped
@@ -181,8 +181,8 @@ def test_a_wiped_etcd_is_another_epoch_for_every_reader_and_writer(
     worker = lonely.worker()
     for n in range(10):
         last = worker.put(scope, "p", n).revision
-    epoch = worker.store.epoch
-    cursor = worker.watch.cursor(last)
+    epoch = worker.store.state().epoch
+    cursor = worker.cursor(last)
     page = worker.facts.list(scope, limit=1)
     frames = worker.watch.stream(scope, cursor, False, ALL, True)
     polling = worker.waiting(threads, worker.watch.poll, scope, cursor, 100, ALL)
@@ -194,7 +194,7 @@ def test_a_wiped_etcd_is_another_epoch_for_every_reader_and_writer(
         polling.result(60)
     received = [frame for frame in frames if not isinstance(frame, PingFrame)]
     assert [type(frame) for frame in received] == [GoodbyeFrame]
-    assert worker.store.epoch != epoch
+    assert worker.store.state().epoch != epoch
     with pytest.raises(NotFound):
         worker.facts.get(scope, "p")
     worker.put(scope, "p", "new")
@@ -202,17 +202,17 @@ def test_a_wiped_etcd_is_another_epoch_for_every_reader_and_writer(
         worker.watch.poll(scope, cursor, 0, ALL)
     with pytest.raises(CursorExpired):
         worker.facts.list(scope, limit=1, at=page.cursor)
-    assert worker.facts.get(scope, "p").version == 1
+    assert worker.facts.get(scope, "p").fact.version == 1
 
 
 def test_a_watch_never_continues_from_one_epoch_into_the_next(scope: Scope) -> None:
     world = MemoryWorld()
     worker = world.worker()
     last = [worker.put(scope, "p", n).revision for n in range(10)][-1]
-    frames = worker.watch.stream(scope, worker.watch.cursor(last), False, ALL, True)
-    epoch = worker.store.epoch
+    frames = worker.watch.stream(scope, worker.cursor(last), False, ALL, True)
+    epoch = worker.store.state().epoch
     world.backend().wipe()
-    eventually(lambda: worker.store.epoch != epoch)
+    eventually(lambda: worker.store.state().epoch != epoch)
     new = [worker.put(scope, "p", n).revision for n in range(20)]
     assert new[-1] > last
     assert [type(frame) for frame in frames] == [GoodbyeFrame]
@@ -271,7 +271,7 @@ def test_a_write_with_an_unknown_outcome_is_made_exactly_once(
         faults[:] = lost
         written = worker.put(scope, "p", n, ttl=3600 if n == 2 else None)
         assert faults == []
-        fact = worker.facts.get(scope, "p")
+        fact = worker.facts.get(scope, "p").fact
         assert (fact.text, fact.version, fact.revision) == (str(n), n + 1, written.revision)
     assert len(follow(worker, scope, start, written.revision)) == 3
 
@@ -284,7 +284,7 @@ def test_a_conditional_write_with_an_unknown_outcome_is_not_refused_because_of_i
     worker.put(scope, "start")
     faults[:] = [lost]
     assert worker.put(scope, "p", 1, ABSENT).results[0].outcome == "created"
-    assert worker.facts.get(scope, "p").version == 1
+    assert worker.facts.get(scope, "p").fact.version == 1
 
 
 @pytest.mark.parametrize("lost", ["answer", "request"])
@@ -327,8 +327,8 @@ def test_stacks_are_created_and_deleted_exactly_once_despite_lost_messages(
 ) -> None:
     worker = lossy.worker()
     faults[:] = [lost]
-    made, _ = worker.stacks.put(scope, "text", author())
-    assert worker.stacks.get(scope)[0] == made
+    made = worker.stacks.put(scope, "text", author())[0].stack
+    assert worker.stacks.get(scope).stack == made
     faults[:] = [lost]
     worker.stacks.delete(scope, author())
     with pytest.raises(NotFound):

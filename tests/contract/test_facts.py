@@ -9,6 +9,7 @@ import pytest
 from factstore.core.errors import NotFound, PreconditionFailed
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.precondition import ABSENT, EXISTS
+from factstore.core.services.views import FactView
 from factstore.core.services.watch_filter import Filter
 from tests.contract.world import RENEWAL_SECONDS, Worker, World, author, events_since, soon, tagged
 
@@ -67,7 +68,7 @@ def test_deleting_nothing_makes_no_revision(worker: Worker, scope: Scope) -> Non
 
 def test_a_written_fact_is_read_with_all_its_fields(worker: Worker, scope: Scope) -> None:
     written = worker.put(scope, "a/b", "v", kind="parameter", ttl=3600, by=author("bob"))
-    fact = worker.facts.get(scope, "a/b")
+    fact = worker.facts.get(scope, "a/b").fact
     assert written.results[0].outcome == "created"
     assert fact == written.results[0].fact
     assert (fact.text, fact.kind, fact.ttl, fact.version) == ('"v"', "parameter", 3600, 1)
@@ -75,7 +76,7 @@ def test_a_written_fact_is_read_with_all_its_fields(worker: Worker, scope: Scope
     assert fact.revision == written.revision
     assert fact.created_at == fact.updated_at
     again = worker.put(scope, "a/b", "w", kind="parameter", ttl=3600)
-    now = worker.facts.get(scope, "a/b")
+    now = worker.facts.get(scope, "a/b").fact
     assert (now.version, now.created_at, now.revision) == (2, fact.created_at, again.revision)
 
 
@@ -86,7 +87,7 @@ def test_a_reader_waits_for_a_fact_that_is_missing(
     waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=100)
     worker.put(scope, "another")
     worker.put(scope, "p", "here")
-    assert waiting.result(60).text == '"here"'
+    assert waiting.result(60).fact.text == '"here"'
 
 
 def test_a_reader_waits_for_a_fact_in_a_stack_that_is_missing(
@@ -95,7 +96,7 @@ def test_a_reader_waits_for_a_fact_in_a_stack_that_is_missing(
     waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=100)
     worker.stacks.put(scope, "", author())
     worker.put(scope, "p", "here")
-    assert waiting.result(60).text == '"here"'
+    assert waiting.result(60).fact.text == '"here"'
 
 
 def test_a_reader_waits_on_one_worker_for_a_write_through_another(
@@ -103,20 +104,22 @@ def test_a_reader_waits_on_one_worker_for_a_write_through_another(
 ) -> None:
     waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=100)
     world.worker().put(scope, "p", "here")
-    assert waiting.result(60).text == '"here"'
+    assert waiting.result(60).fact.text == '"here"'
 
 
 def test_a_reader_waits_until_a_fact_changes(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     known = worker.put(scope, "p", 1).revision
-    waiting = worker.waiting(
-        threads, worker.facts.get, scope, "p", wait=100, unless=lambda fact: fact.revision == known
-    )
+
+    def unless(found: FactView) -> bool:
+        return found.fact.revision == known
+
+    waiting = worker.waiting(threads, worker.facts.get, scope, "p", wait=100, unless=unless)
     worker.put(scope, "p", 1)
     worker.put(scope, "q", 1)
     changed = worker.put(scope, "p", 2).revision
-    assert waiting.result(60).revision == changed
+    assert waiting.result(60).fact.revision == changed
 
 
 @pytest.mark.parametrize("what", ["fact", "batch", "stack"])
@@ -154,7 +157,7 @@ def test_only_one_of_concurrent_compare_and_sets_succeeds(worker: Worker, scope:
     won = worker.put(scope, "p", 2, known)
     with pytest.raises(PreconditionFailed) as lost:
         worker.put(scope, "p", 3, known)
-    assert lost.value.extra["etag"] == str(worker.facts.cursor(won.revision))
+    assert lost.value.extra["etag"] == str(worker.cursor(won.revision))
     with pytest.raises(PreconditionFailed):
         worker.delete(scope, "p", known)
     worker.delete(scope, "p", tagged(worker, scope, "p"))
@@ -200,11 +203,11 @@ def test_facts_with_a_ttl_live_as_long_as_they_are_renewed_and_never_end_early(
     for path in ("renewed", "unbound", "changed", "left"):
         worker.put(scope, path, 1, ttl=5)
     worker.put(scope, "long", 1, ttl=3600)
-    shown = worker.facts.get(scope, "renewed").revision
+    shown = worker.facts.get(scope, "renewed").fact.revision
     worker.put(scope, "unbound", 1)
     moved = worker.put(scope, "changed", 2, ttl=3600)
     assert moved.results[0].outcome == "updated"
-    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    cursor = worker.cursor(worker.store.refresh(soon()).revision)
     expiring = threads.submit(worker.watch.poll, scope, cursor, 100, Filter())
     while wait([expiring], RENEWAL_SECONDS).not_done:
         assert worker.put(scope, "renewed", 1, ttl=5).results[0].outcome == "unchanged"
@@ -213,8 +216,8 @@ def test_facts_with_a_ttl_live_as_long_as_they_are_renewed_and_never_end_early(
     assert event.changes[0].previous is not None
     assert event.changes[0].previous.text == "1"
     assert worker.paths(scope) == ["changed", "long", "renewed", "unbound"]
-    assert worker.facts.get(scope, "renewed").revision == shown
-    assert worker.facts.get(scope, "unbound").ttl is None
+    assert worker.facts.get(scope, "renewed").fact.revision == shown
+    assert worker.facts.get(scope, "unbound").fact.ttl is None
     assert worker.put(scope, "left", 1, ttl=5).results[0].outcome == "created"
 
 

@@ -154,7 +154,7 @@ def test_the_folder_is_empty_at_the_revision_although_others_write(
     writing.result(60)
     stored: set[str] = set()
     for revision, changes in events_since(worker, scope, head):
-        if revision <= done.revision:
+        if revision <= done.cursor.revision:
             for change in changes:
                 kind, path = change.split()
                 (stored.add if kind == "fact.put" else stored.discard)(path)

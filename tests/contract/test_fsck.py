@@ -121,7 +121,7 @@ def test_the_usage_is_that_of_the_api(worker: Worker, reader: StoreReader) -> No
     worker.stacks.delete(Scope("p2", "gone"), author())
     projects = reader.check().projects
     for project_id, stacks, facts in (("p1", 1, 3), ("p2", 1, 4)):
-        _, usage = worker.stacks.get(Scope(project_id, "s1"))
+        usage = worker.stacks.get(Scope(project_id, "s1")).usage
         found = projects.pop(project_id)
         assert (len(found.stacks), found.facts, found.bytes) == (stacks, facts, usage.bytes)
         assert usage.facts == facts
@@ -135,7 +135,7 @@ def test_each_kind_of_corruption_is_found_in_etcd(
     worker = Worker(etcd_world.backend()).start()
     worker.put(Scope(PROJECT, "slurm"), "a/b")
     worker.put(Scope("p2", "slurm"), "t", ttl=60)
-    living, _ = worker.stacks.get(Scope(PROJECT, "slurm"))
+    living = worker.stacks.get(Scope(PROJECT, "slurm")).stack
     worker.stop()  # it would repair some corruptions by itself
     made = dict(corruptions(etcd_world.keys, living))[name]
     write_to_etcd(etcd_world, made.puts)
@@ -147,7 +147,7 @@ def test_harmless_keys_result_in_no_finding(
     etcd_world: EtcdWorld, worker: Worker, reader: StoreReader
 ) -> None:
     worker.put(Scope(PROJECT, "slurm"), "a/b")
-    living, _ = worker.stacks.get(Scope(PROJECT, "slurm"))
+    living = worker.stacks.get(Scope(PROJECT, "slurm")).stack
     for name, make in HARMLESS.items():
         write_to_etcd(etcd_world, dict(make(etcd_world.keys, living)))
         assert kinds(reader) == [], name
@@ -313,7 +313,7 @@ def test_nothing_is_repaired_while_anything_is_unknown(
 ) -> None:
     worker = Worker(etcd_world.backend()).start()
     worker.put(Scope(PROJECT, "slurm"), "a/b")
-    living, _ = worker.stacks.get(Scope(PROJECT, "slurm"))
+    living = worker.stacks.get(Scope(PROJECT, "slurm")).stack
     worker.stop()
     made = dict(corruptions(etcd_world.keys, living))[name]
     orphan, legacy = etcd_world.keys.fact("p2", "lost", "a"), etcd_world.keys.legacy("p2")
@@ -329,7 +329,7 @@ def test_data_are_kept_if_the_record_of_their_stack_is_restored_before_the_repai
 ) -> None:
     scope = Scope(PROJECT, "slurm")
     worker.put(scope, "a/b")
-    stack, _ = worker.stacks.get(scope)
+    stack = worker.stacks.get(scope).stack
     record = etcd_world.keys.stack(PROJECT, "slurm")
     write_to_etcd(etcd_world, {record: None})
     report = reader.check()

@@ -95,7 +95,7 @@ def test_a_full_store_carries_out_every_removal_and_nothing_else(world: EtcdWorl
     ids = prepared(worker)
     fill(world)
     since = worker.store.refresh(soon()).revision
-    cursor = worker.facts.cursor(since)
+    cursor = worker.cursor(since)
     refused: dict[str, Callable[[], object]] = {
         "a put": lambda: worker.put(SCOPE, "a", 2),
         "a batch that also puts": lambda: worker.facts.batch(

@@ -70,7 +70,7 @@ def test_all_workers_accept_a_new_grant_at_once(world: World, scope: Scope) -> N
 
 def test_the_first_grant_creates_its_stack(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
-    stack, usage = worker.stacks.get(scope)
+    stack, usage, _ = worker.stacks.get(scope)
     assert issued.grant.id.startswith(f"{stack.id}-")
     assert (usage.facts, usage.bytes) == (1, issued.grant.size)
 
@@ -379,7 +379,7 @@ def test_events_leave_out_configs_of_others(worker: Worker, scope: Scope) -> Non
     start = worker.put(scope, "a").revision
     worker.batch(scope, ["b", "configs/c1/x", "configs/c2/x"])
     worker.put(scope, "configs/c2/x", 2)
-    since = worker.facts.cursor(start)
+    since = worker.cursor(start)
     for permissions, seen in (
         (Permissions("agent", "c1"), [["b", "configs/c1/x"]]),
         (Permissions("reader"), [["b"]]),

@@ -18,7 +18,7 @@ def test_a_lease_is_revoked_once_nothing_was_attached_to_it_for_an_hour(
     worker = etcd_world.worker()
     join(worker, scope, ttl=TTL)
     worker.put(scope, "mortal", ttl=TTL)
-    used = {worker.members.get(scope, "c1").lease, worker.facts.get(scope, "mortal").lease}
+    used = {worker.members.get(scope, "c1").lease, worker.facts.get(scope, "mortal").fact.lease}
     # As if a worker had been killed before its write.
     idle, _ = worker.backend.create_monitored_lease(TTL, soon())
     late, _ = worker.backend.create_monitored_lease(TTL, soon())

@@ -106,8 +106,8 @@ def test_the_events_are_those_of_a_worker_that_reads_the_history_first(
 def test_a_worker_serves_before_it_has_read_the_history_and_readers_of_the_past_wait(
     writer: Worker, late: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    past = writer.facts.cursor(writer.stacks.get(scope)[0].created)
-    present = late.facts.cursor(late.store.refresh(soon()).revision)
+    past = writer.cursor(writer.stacks.get(scope).stack.created)
+    present = late.cursor(late.store.refresh(soon()).revision)
     at_once = late.waiting(threads, late.watch.poll, scope, present, 60, ALL)
     waiting = late.waiting(threads, late.watch.poll, scope, past, 0, ALL)
     changed = threads.submit(late.services.past.differences, scope, past, present)
@@ -128,7 +128,7 @@ def test_a_copy_of_a_context_that_has_not_changed_is_not_answered_early(
     state = writer.store.refresh(soon())
     space = state.stack_state(scope)
     assert space is not None
-    since = writer.facts.cursor(space.changed)
+    since = writer.cursor(space.changed)
     for n in range(3):  # elsewhere, so that the snapshot is newer than the copy
         writer.put(Scope(PROJECT, f"{scope.stack}-3"), f"p{n}")
     view = View()
@@ -143,7 +143,7 @@ def test_a_copy_of_a_context_that_has_not_changed_is_not_answered_early(
 def test_readers_of_a_past_that_cannot_be_read_get_the_error_of_a_lost_history(
     writer: Worker, late: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    past = writer.facts.cursor(writer.stacks.get(scope)[0].created)
+    past = writer.cursor(writer.stacks.get(scope).stack.created)
     waiting = late.waiting(threads, late.watch.poll, scope, past, 0, ALL)
     late.backend.compact(late.store.state().revision, soon())
     late.pump.fill_history()
@@ -156,7 +156,7 @@ def test_readers_of_a_past_that_cannot_be_read_get_the_error_of_a_lost_history(
 def test_readers_of_the_past_do_not_wait_for_a_worker_that_stops(
     writer: Worker, late: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    past = writer.facts.cursor(writer.stacks.get(scope)[0].created)
+    past = writer.cursor(writer.stacks.get(scope).stack.created)
     waiting = late.waiting(threads, late.watch.poll, scope, past, 0, ALL)
     late.hub.close()
     with pytest.raises(Unavailable):

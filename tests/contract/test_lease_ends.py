@@ -212,7 +212,7 @@ def test_the_check_finds_idle_leases_and_the_repair_revokes_them(
     assert repair.repair(report) == report.findings
     assert reader.check().findings == ()
     # A key that was deleted by hand leaves its lease, too.
-    stack, _ = worker.stacks.get(scope)
+    stack = worker.stacks.get(scope).stack
     key = etcd_world.keys.fact(stack.project_id, stack.id, "a")
     etcd_world.raw.transact(Txn([], [DeleteKeys(key)]), soon())
     quick = StoreReader(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT, lambda seconds: None)

@@ -48,7 +48,7 @@ def forget(worker: Worker) -> None:
 
 def leases(worker: Worker, scope: Scope) -> list[int]:
     """Return the leases of member c1 and of the fact that expires."""
-    return [worker.members.get(scope, "c1").lease, worker.facts.get(scope, "mortal").lease]
+    return [worker.members.get(scope, "c1").lease, worker.facts.get(scope, "mortal").fact.lease]
 
 
 def stop_pulses(world: EtcdWorld, found: list[int]) -> None:
@@ -124,7 +124,7 @@ def test_a_request_restores_a_pulse_before_the_lease_ends_but_not_afterwards(
         worker.lease_monitor.stop()
     member = join(one, scope, ttl=TTL).member
     start = one.put(scope, "mortal", ttl=TTL).revision
-    etag = one.facts.get(scope, "mortal").revision
+    etag = one.facts.get(scope, "mortal").fact.revision
     fact_lease = leases(one, scope)[1]
     again: list[Callable[[], object]] = [
         lambda: two.members.heartbeat(scope, "c1", member.generation, None),
@@ -138,7 +138,10 @@ def test_a_request_restores_a_pulse_before_the_lease_ends_but_not_afterwards(
     equal = two.put(scope, "mortal", ttl=TTL)
     assert [each.outcome for each in equal.results] == ["unchanged"]
     assert beats(one, scope, fact_lease)
-    assert (one.facts.get(scope, "mortal").revision, leases(one, scope)[1]) == (etag, fact_lease)
+    assert (one.facts.get(scope, "mortal").fact.revision, leases(one, scope)[1]) == (
+        etag,
+        fact_lease,
+    )
     assert changes_since(one, scope, start) == []
 
     # Once one worker has decided that it ends, no other restores it.
@@ -293,7 +296,7 @@ def test_a_batch_can_have_a_ttl_for_each_of_its_facts(
         worker.put(scope, "seed")
     puts = [Put.of(f"many/{number:02}", number, "observed", TTL) for number in range(100)]
     worker.facts.batch(scope, puts, [], author())
-    made = [worker.facts.get(scope, put.path).lease for put in puts]
+    made = [worker.facts.get(scope, put.path).fact.lease for put in puts]
     assert len(set(made)) == 100
     assert all(beats(worker, scope, lease) for lease in made)
     with suppress(NotFound):
@@ -338,7 +341,7 @@ def test_a_stack_whose_leases_cannot_end_does_not_keep_those_of_others(
     monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -1.0)
     for each in (scope, other):
         worker.put(each, "mortal", ttl=TTL)
-        stop_pulses(etcd_world, [worker.facts.get(each, "mortal").lease])
+        stop_pulses(etcd_world, [worker.facts.get(each, "mortal").fact.lease])
     forget(worker)
 
     def ended() -> bool:
@@ -363,8 +366,8 @@ def test_the_ends_of_one_stack_do_not_wait_for_the_many_of_another(
         worker.put(scope, path, ttl=TTL)
     worker.put(other, "only", ttl=TTL)
     forget(worker)
-    found = [worker.facts.get(scope, path).lease for path in many]
-    stop_pulses(etcd_world, [*found, worker.facts.get(other, "only").lease])
+    found = [worker.facts.get(scope, path).fact.lease for path in many]
+    stop_pulses(etcd_world, [*found, worker.facts.get(other, "only").fact.lease])
     eventually(lambda: not any(beats(worker, scope, lease) for lease in found))
     ended: list[str] = []
     run = worker.transactor.run

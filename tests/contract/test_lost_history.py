@@ -52,7 +52,7 @@ def test_lost_history_is_noted_once_and_the_oldest_state_that_is_left_decides(
     arm(first, scope, "held", {"facts": "y", "equals": "past"})
     set_alarm(first, scope, "missed", GO)
     set_alarm(first, scope, "raised", {"facts": "y", "equals": "past"})
-    stack, _ = first.stacks.get(scope)
+    stack = first.stacks.get(scope).stack
     first.waiter_controller.stop()
     first.pump.stop()
     elsewhere = etcd_world.backend()

@@ -136,7 +136,7 @@ def test_the_term_of_a_pulse_is_known_only_if_no_former_leader_can_revoke_it(
     worker.lease_monitor.stop()
 
     def term(path: str) -> int:
-        lease = worker.facts.get(scope, path).lease
+        lease = worker.facts.get(scope, path).fact.lease
         pulse = worker.store.refresh(soon()).record(scope, pulse_key(lease))
         assert isinstance(pulse, Pulse)
         return pulse.term
@@ -146,7 +146,7 @@ def test_the_term_of_a_pulse_is_known_only_if_no_former_leader_can_revoke_it(
     worker.put(scope, "a", ttl=TTL)
     assert term("a") == current
     # A pulse that was restored has the id of a lease that a former leader may know.
-    stop_pulses(etcd_world, [worker.facts.get(scope, "a").lease])
+    stop_pulses(etcd_world, [worker.facts.get(scope, "a").fact.lease])
     worker.store.refresh(soon())
     worker.put(scope, "a", ttl=TTL)
     assert term("a") == 0

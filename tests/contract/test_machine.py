@@ -158,13 +158,13 @@ class Machine(ReadSetRules):
         if generation is not None and known is not None:
             if known.group != group:
                 member = replace(known, group=group)
-                self.moment(lambda: model.join(name, member), revision=joined.revision)
+                self.moment(lambda: model.join(name, member), revision=joined.cursor.revision)
             return
         declared = known.declared if known else None
         member = ModelMember(group, "joining", joined.member.lease, declared)
         outcome = ("adopted" if known.declared_only else "replaced") if known else "created"
         assert joined.outcome == outcome
-        self.moment(lambda: model.join(name, member), revision=joined.revision)
+        self.moment(lambda: model.join(name, member), revision=joined.cursor.revision)
         if known is not None:
             self.former.append(known.generation)
             self.expire_lease(known.lease)
@@ -188,14 +188,14 @@ class Machine(ReadSetRules):
         if known is None:
             member = ModelMember(group, "joining", 0, word, number)
             assert outcome == "created"
-            self.moment(lambda: model.join(name, member), revision=declared.revision)
+            self.moment(lambda: model.join(name, member), revision=declared.cursor.revision)
         elif known.declared is None:
             assert outcome == "updated"
-            self.moment(lambda: model.note(name, word), revision=declared.revision)
+            self.moment(lambda: model.note(name, word), revision=declared.cursor.revision)
         elif known.declared_only and known.group != group:
             member = replace(known, group=group)
             assert outcome == "updated"
-            self.moment(lambda: model.join(name, member), revision=declared.revision)
+            self.moment(lambda: model.join(name, member), revision=declared.cursor.revision)
         else:
             assert outcome == "unchanged"
 
@@ -209,7 +209,7 @@ class Machine(ReadSetRules):
         known = self.model.members.get(name)
         if changed is not None and known is not None and known.state != state:
             member = replace(known, state=state)
-            self.moment(lambda: self.model.join(name, member), revision=changed.revision)
+            self.moment(lambda: self.model.join(name, member), revision=changed.member.revision)
 
     @rule(w=which, name=names, g=generations, word=st.none() | words, own=st.booleans())
     def depart(self, w: int, name: str, g: str, word: str | None, own: bool) -> None:
@@ -217,13 +217,14 @@ class Machine(ReadSetRules):
         code = self.unless_living(name, generation, whose)
         if code is None and word not in (None, self.model.members[name].declared):
             code = "member_declared"
-        revision = self.refused(
+        departed = self.refused(
             code,
             lambda: self.use(w).members.depart(
                 self.scope, name, "left", generation, author(), word, keeps_declaration=own
             ),
         )
-        if revision is not None:
+        if departed is not None:
+            revision = departed.revision
             known = self.model.members[name]
             self.former.append(known.generation)
             awaited = self.model.declarations.get(name)
@@ -242,7 +243,7 @@ class Machine(ReadSetRules):
         head = worker.store.refresh(soon()).revision
         revision = {"target": model.target, "head": head, "old": model.target - 1, "far": 10**12}
         code = self.unless_living(name, generation, whose)
-        cursor = Cursor(worker.store.epoch, revision[seen]) if seen else None
+        cursor = Cursor(worker.store.state().epoch, revision[seen]) if seen else None
         if code is None and seen == "far":
             code = "cursor_expired"
         self.refused(
@@ -298,12 +299,12 @@ class Machine(ReadSetRules):
         )
         if armed is None:
             return
-        shown, outcome, revision = armed
+        shown, outcome, cursor = armed
         same = known is not None and (known.state, known.text) == ("pending", definition.text)
         assert outcome == ("unchanged" if same else "armed" if known else "created")
         if not same:
             arming = Arming(definition.text, shown.waiter.timer)
-            self.moment(lambda: self.model.arm(name, arming), revision=revision)
+            self.moment(lambda: self.model.arm(name, arming), revision=cursor.revision)
 
     @rule(w=which, name=names, key=names, status=st.sampled_from(["SUCCESS", "SUCCESS", "FAILURE"]))
     def signal(self, w: int, name: str, key: str, status: str) -> None:

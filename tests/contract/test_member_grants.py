@@ -86,7 +86,7 @@ def test_enrolling_again_replaces_the_secret(worker: Worker, scope: Scope) -> No
     assert not worker.grants.is_valid(first.grant)  # open streams end too
     assert not worker.store.renew_lease(lease, soon())
     assert len(worker.grants.list(scope, limit=10).items) == 2
-    assert worker.stacks.get(scope)[1].facts == 2
+    assert worker.stacks.get(scope).usage.facts == 2
 
 
 def test_a_revoked_members_grant_is_issued_again(worker: Worker, scope: Scope) -> None:

@@ -45,10 +45,14 @@ def test_a_joined_member_is_shown_with_all_its_fields(worker: Worker, scope: Sco
         60,
     )
     assert member.attributes == '{"cores":8,"rack":"r1"}'
-    assert (member.version, member.revision, member.updated_by) == (1, joined.revision, "bob")
+    assert (member.version, member.revision, member.updated_by) == (
+        1,
+        joined.cursor.revision,
+        "bob",
+    )
     assert int(member.generation, 16) > 0
     assert member.joined_at == member.updated_at
-    assert worker.stacks.get(scope)[1].facts == 1
+    assert worker.stacks.get(scope).usage.facts == 1
 
 
 def test_joining_is_one_event_with_the_member_and_without_a_previous_one(
@@ -73,7 +77,7 @@ def test_joining_again_with_the_generation_and_nothing_new_makes_no_revision(
     again = join(worker, scope, generation=first.member.generation, rack="r1")
     assert (again.outcome, again.member) == ("unchanged", first.member)
     assert worker.backend.head(soon()) == head
-    assert changes_by_event(worker, scope, first.revision) == []
+    assert changes_by_event(worker, scope, first.cursor.revision) == []
 
 
 def test_a_member_updates_itself_under_its_generation(worker: Worker, scope: Scope) -> None:
@@ -87,7 +91,7 @@ def test_a_member_updates_itself_under_its_generation(worker: Worker, scope: Sco
     assert (member.group, member.attributes, member.state) == ("gpu", '{"rack":"r2"}', "ready")
     assert (member.version, member.generation) == (3, generation)
     assert (member.joined_at, member.updated_by) == (first.member.joined_at, "bob")
-    assert changes_by_event(worker, scope, first.revision) == [["member.change c1"]] * 2
+    assert changes_by_event(worker, scope, first.cursor.revision) == [["member.change c1"]] * 2
 
 
 def test_a_generation_has_the_ttl_that_it_was_joined_with(worker: Worker, scope: Scope) -> None:
@@ -193,12 +197,12 @@ def test_many_joins_under_one_name_leave_one_living_member(
 ) -> None:
     other = world.worker()
     joined = list(threads.map(lambda n: join((worker, other)[n % 2], scope, n=n), range(16)))
-    last = max(joined, key=lambda each: each.revision)
+    last = max(joined, key=lambda each: each.cursor)
     for each in (worker, other):
         assert each.members.get(scope, "c1") == last.member
         assert names(each, scope) == ["c1"]
     assert sum(each.outcome == "created" for each in joined) == 1
-    assert worker.stacks.get(scope)[1].facts == 1
+    assert worker.stacks.get(scope).usage.facts == 1
 
 
 def test_names_groups_and_limits_are_checked(worker: Worker, scope: Scope) -> None:
@@ -213,11 +217,12 @@ def test_names_groups_and_limits_are_checked(worker: Worker, scope: Scope) -> No
 
 def test_a_change_of_state_is_one_event(worker: Worker, scope: Scope) -> None:
     first = join(worker, scope)
-    ready = worker.members.set_state(scope, "c1", "ready", first.member.generation, author("bob"))
+    generation = first.member.generation
+    ready = worker.members.set_state(scope, "c1", "ready", generation, author("bob")).member
     head = worker.backend.head(soon())
-    assert worker.members.set_state(scope, "c1", "ready", None, author()) == ready
+    assert worker.members.set_state(scope, "c1", "ready", None, author()).member == ready
     assert worker.backend.head(soon()) == head
-    ((change,),) = changes_since(worker, scope, first.revision)
+    ((change,),) = changes_since(worker, scope, first.cursor.revision)
     assert (change.type, change.record, change.former) == ("member.change", ready, first.member)
     assert change.by == ready.updated_by == "bob"
     assert worker.members.get(scope, "c1") == ready
@@ -248,7 +253,7 @@ def test_a_departure_is_an_event_with_its_reason_and_deletes_the_facts_in_one_re
     (change,), gone = changes_since(worker, scope, known.revision)
     assert (change.type, change.reason, change.former) == ("member.depart", "scaled_in", member)
     assert isinstance(change.record, Member)
-    assert (change.record.state, change.record.revision) == ("departed", departed)
+    assert (change.record.state, change.record.revision) == ("departed", departed.revision)
     assert {(c.type, c.path) for c in gone} == {
         ("fact.expire", "nodes/c1/a"),
         ("fact.expire", "nodes/c1/b"),
@@ -269,7 +274,7 @@ def test_a_departed_member_is_not_shown_and_its_name_is_free(
     again = join(worker, scope)
     assert again.outcome == "created"
     assert again.member.generation != first.member.generation
-    assert worker.stacks.get(scope)[1].facts == 1
+    assert worker.stacks.get(scope).usage.facts == 1
 
 
 # The shortest TTL is five seconds, so a single test covers every expiry
@@ -282,9 +287,9 @@ def test_a_silent_member_and_its_facts_expire_in_one_revision(
     join(worker, scope, "lost", ttl=5)
     worker.put(scope, "nodes/kept/ip", 1, member="kept")
     worker.put(scope, "nodes/lost/ip", 2, member="lost")
-    last = worker.members.set_state(scope, "lost", "ready", None, author())
-    worker.members.heartbeat(scope, "lost", None, worker.facts.cursor(last.revision))
-    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    last = worker.members.set_state(scope, "lost", "ready", None, author()).member
+    worker.members.heartbeat(scope, "lost", None, worker.cursor(last.revision))
+    cursor = worker.cursor(worker.store.refresh(soon()).revision)
     expiring = threads.submit(worker.watch.poll, scope, cursor, 100, Filter())
     while wait([expiring], RENEWAL_SECONDS).not_done:
         worker.members.heartbeat(scope, "kept", kept.member.generation, None)
@@ -373,7 +378,7 @@ def test_the_attributes_of_a_member_count_as_bytes(world: World, scope: Scope) -
         join(worker, scope, "c2", text="x" * 800)
     with pytest.raises(Forbidden):
         join(worker, scope, generation=first.member.generation, text="x" * 1200)
-    assert worker.stacks.get(scope)[1].bytes == first.member.size
+    assert worker.stacks.get(scope).usage.bytes == first.member.size
 
 
 def test_every_worker_knows_the_age_of_the_last_heartbeat_until_the_time_is_over(

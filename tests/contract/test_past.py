@@ -104,9 +104,9 @@ def test_contexts_at_cursors_are_those_that_were_read_then(world: World, scope: 
 def test_a_cursor_whose_history_was_compacted_has_expired(world: World, scope: Scope) -> None:
     worker = world.worker(history=3)
     past = worker.services.past
-    begin = Cursor(worker.store.epoch, worker.put(scope, "a", 0).revision)
+    begin = Cursor(worker.store.state().epoch, worker.put(scope, "a", 0).revision)
     for n in range(1, 9):
-        last = Cursor(worker.store.epoch, worker.put(scope, "a", n).revision)
+        last = Cursor(worker.store.state().epoch, worker.put(scope, "a", n).revision)
     assert [each.before.text for each in past.differences(scope, begin).facts if each.before] == [
         "0"
     ]
@@ -119,7 +119,7 @@ def test_a_cursor_whose_history_was_compacted_has_expired(world: World, scope: S
 
 
 def test_cursors_that_the_stack_never_had_are_refused(worker: Worker, scope: Scope) -> None:
-    past, epoch = worker.services.past, worker.store.epoch
+    past, epoch = worker.services.past, worker.store.state().epoch
     first = worker.put(scope, "a", 0).revision
     worker.stacks.delete(scope, author())
     with pytest.raises(NotFound, match="no stack named"):
@@ -139,7 +139,7 @@ def test_cursors_that_the_stack_never_had_are_refused(worker: Worker, scope: Sco
 
 
 def test_differences_are_those_that_a_reader_could_see(worker: Worker, scope: Scope) -> None:
-    past, epoch = worker.services.past, worker.store.epoch
+    past, epoch = worker.services.past, worker.store.state().epoch
     since = Cursor(epoch, worker.put(scope, "a", 0).revision)
     worker.put(scope, "a", 1)
     worker.put(scope, "a", 0)
@@ -159,7 +159,7 @@ def test_a_difference_up_to_a_cursor_before_the_recent_events_needs_the_other_cu
     world: World, scope: Scope
 ) -> None:
     worker = world.worker(history=2)
-    past, epoch = worker.services.past, worker.store.epoch
+    past, epoch = worker.services.past, worker.store.state().epoch
     first, second, *_ = (worker.put(scope, "a", number).revision for number in range(8))
     until = Cursor(epoch, second)
     with pytest.raises(Invalid, match=r"^The parameter until is older than .* Give since"):

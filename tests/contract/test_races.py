@@ -109,7 +109,7 @@ def test_a_fact_that_becomes_a_folder_stays_one_under_a_race(
 def test_eight_clients_with_an_equal_value_make_one_revision(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    start = workers[0].watch.cursor(workers[0].put(scope, "start").revision)
+    start = workers[0].cursor(workers[0].put(scope, "start").revision)
     for n in range(20):
         outcomes = race(
             threads, *(lambda w=w, n=n: outcome(w, scope, f"p{n}", n) for w in workers * 4)
@@ -143,7 +143,7 @@ def test_only_one_of_many_concurrent_creations_succeeds(
         )
         assert outcomes.count("won") == 1
         assert workers[0].value(scope, f"p{n}") == str(outcomes.index("won"))
-        assert workers[1].facts.get(scope, f"p{n}").version == 1
+        assert workers[1].facts.get(scope, f"p{n}").fact.version == 1
 
 
 def test_no_increment_by_compare_and_set_is_lost(
@@ -154,8 +154,8 @@ def test_no_increment_by_compare_and_set_is_lost(
     def increment(worker: Worker) -> str:
         for _ in range(10):
             while True:
-                fact = worker.facts.get(scope, "counter")
-                known = Precondition(tags=frozenset({worker.facts.etag(fact)}))
+                fact = worker.facts.get(scope, "counter").fact
+                known = Precondition(tags=frozenset({fact.etag(worker.store.state().epoch)}))
                 try:
                     worker.put(scope, "counter", json.loads(fact.text) + 1, known)
                 except PreconditionFailed:
@@ -165,7 +165,7 @@ def test_no_increment_by_compare_and_set_is_lost(
 
     race(threads, *(lambda w=w: increment(w) for w in workers * 2))
     assert workers[0].value(scope, "counter") == "40"
-    assert workers[0].facts.get(scope, "counter").version == 41
+    assert workers[0].facts.get(scope, "counter").fact.version == 41
 
 
 def test_concurrent_first_writers_share_one_new_stack(
@@ -186,8 +186,8 @@ def test_deleting_a_stack_during_writes_leaves_no_key(
 ) -> None:
     for n in range(10):
         workers[0].put(scope, "first", n)
-        stack, _ = workers[0].stacks.get(scope)
-        cursor = workers[1].watch.cursor(stack.created)
+        stack = workers[0].stacks.get(scope).stack
+        cursor = workers[1].cursor(stack.created)
 
         def write(worker: Worker, name: str) -> str:
             """Write until a put creates a new stack, which shows that the deletion was noticed."""
@@ -228,7 +228,7 @@ def test_an_acknowledged_write_is_read_by_every_worker(
     for n in range(100):
         one.put(scope, "p", n)
         assert other.value(scope, "p") == str(n)
-        assert other.facts.get(scope, "p", stale=False).version == n + 1
+        assert other.facts.get(scope, "p", stale=False).fact.version == n + 1
         one, other = other, one
 
     def follow_own_writes(worker: Worker, name: str) -> str:

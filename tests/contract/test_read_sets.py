@@ -60,8 +60,8 @@ def test_a_read_set_is_stored_once_without_an_event(
     assert worker.backend.head(soon()) == head
     assert world.worker().read_sets.get(scope, "c1") == stored.read_set
     found = worker.members.get_with_read_set(scope, "c1")
-    assert found == (joined.member, stored.read_set)
-    assert changes_by_event(worker, scope, joined.revision) == []
+    assert found[:2] == (joined.member, stored.read_set)
+    assert changes_by_event(worker, scope, joined.cursor.revision) == []
     assert worker.convergence.get(scope).target == target
     other = reads(worker, scope, "c")
     assert (other.created, other.unchanged) == (False, False)
@@ -81,7 +81,7 @@ def test_the_read_set_ends_with_the_incarnation(worker: Worker, scope: Scope) ->
         worker.read_sets.get(scope, "c1")
     with pytest.raises(NotFound, match="no member"):
         reads(worker, scope, "a")
-    assert worker.stacks.get(scope)[1].facts == 0
+    assert worker.stacks.get(scope).usage.facts == 0
 
 
 def test_without_its_read_set_a_member_reads_everything(worker: Worker, scope: Scope) -> None:

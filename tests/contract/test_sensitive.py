@@ -57,7 +57,7 @@ def put(worker: Worker, scope: Scope, path: str = "password", value: object = SE
 
 
 def revealed(worker: Worker, scope: Scope, path: str = "password") -> str:
-    return worker.facts.reveal(scope, worker.facts.get(scope, path), ALL)[1]
+    return worker.facts.reveal(scope, path, ALL)[1]
 
 
 def stack_of(worker: Worker, scope: Scope) -> Stack:
@@ -83,7 +83,7 @@ def test_a_fact_encrypted_by_one_worker_is_decrypted_by_another(
     other = world.worker(encryption=sealing_with(keys))
     assert revealed(other, scope) == TEXT
     put(other, scope)
-    assert other.facts.get(scope, "password").version == 1
+    assert other.facts.get(scope, "password").fact.version == 1
 
 
 def test_a_restarted_worker_decrypts_earlier_facts(
@@ -140,13 +140,13 @@ def test_a_key_rotation_causes_no_event_and_changes_no_etag(
     sealer: Worker, scope: Scope, keys: Path
 ) -> None:
     revision = put(sealer, scope)
-    before, context = sealer.facts.get(scope, "password"), sealer.context.get(scope)
+    before, context = sealer.facts.get(scope, "password").fact, sealer.context.get(scope)
     wrapped = seal_of(sealer, scope).wrapped
     rotate_keys(keys)
     assert reseal(sealer, keys) == KeyRewrapResult(renewed=1)
     assert seal_of(sealer, scope).wrapped != wrapped
     assert [changes for _, changes in events_since(sealer, scope, revision) if changes] == []
-    assert sealer.facts.get(scope, "password") == before
+    assert sealer.facts.get(scope, "password").fact == before
     assert sealer.context.get(scope).etag == context.etag
     assert reseal(sealer, keys) == KeyRewrapResult(current=1)
 

@@ -26,7 +26,7 @@ def peopled(worker: Worker, scope: Scope) -> Member:
     bound = Put.of("nodes/c1/ip", 1, member="c1", generation=member.generation)
     worker.facts.put(scope, bound, author(), ANY)
     state = worker.store.refresh(soon())
-    applied = Cursor(worker.store.epoch, state.revision)
+    applied = Cursor(worker.store.state().epoch, state.revision)
     worker.members.heartbeat(scope, "c1", member.generation, applied)
     worker.waiters.put(scope, "w", SIGNALS, author(), create_only=False)
     worker.waiters.signal(scope, "w", SignalRequest.of({"id": "a"}), author())
@@ -91,7 +91,7 @@ def test_all_keys_and_leases_of_a_deleted_stack_are_purged(
 ) -> None:
     worker = etcd_world.worker()
     member = peopled(worker, scope)
-    stack, _ = worker.stacks.get(scope)
+    stack = worker.stacks.get(scope).stack
     below = etcd_world.keys.data(stack.project_id, stack.id)
     held = etcd_world.raw.get(below.start, below.end, deadline=soon()).items
     folders = {item.key[len(below.start) :].split(b"/")[0] for item in held}
@@ -121,7 +121,7 @@ def test_the_contents_of_a_project_include_members_waiters_signals_and_deleted_s
     peopled(worker, scope)
     reader = StoreReader(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
     found = reader.project(scope.project_id)
-    stack, usage = worker.stacks.get(scope)
+    stack, usage, _ = worker.stacks.get(scope)
     assert usage.facts == 4
     assert found.stacks == {stack.id: StackContents(scope.stack, 4, usage.bytes)}
     assert (found.purges, found.orphans, found.undeletable) == (set(), set(), 0)

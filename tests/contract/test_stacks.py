@@ -22,13 +22,14 @@ def project(scope: Scope) -> str:
 def test_a_stack_is_created_by_name_or_by_its_first_fact(worker: Worker, project: str) -> None:
     named, created = worker.stacks.put(Scope(project, "named"), "text", author("bob"))
     assert created
-    assert (named.description, named.updated_by) == ("text", "bob")
-    assert worker.stacks.get(Scope(project, "named")) == (named, Usage(0, 0))
+    assert (named.stack.description, named.stack.updated_by) == ("text", "bob")
+    assert worker.stacks.get(Scope(project, "named")) == named
+    assert named.usage == Usage(0, 0)
     written = worker.put(Scope(project, "written"), "a/b", "v")
-    stack, usage = worker.stacks.get(Scope(project, "written"))
+    stack, usage, _ = worker.stacks.get(Scope(project, "written"))
     assert stack.created == written.revision
     assert usage == Usage(1, len("a/b") + len('"v"'))
-    assert stack.id != named.id
+    assert stack.id != named.stack.id
 
 
 def test_equal_settings_make_no_revision_and_other_settings_do(
@@ -39,15 +40,16 @@ def test_equal_settings_make_no_revision_and_other_settings_do(
     again, created = worker.stacks.put(scope, "one", author("bob"))
     assert (again, created) == (first, False)
     assert worker.backend.head(soon()) == head
-    second, created = worker.stacks.put(scope, "two", author("bob"))
+    changed, created = worker.stacks.put(scope, "two", author("bob"))
     assert not created
+    second = changed.stack
     assert (second.id, second.created, second.created_at) == (
-        first.id,
-        first.created,
-        first.created_at,
+        first.stack.id,
+        first.stack.created,
+        first.stack.created_at,
     )
     assert (second.description, second.updated_by) == ("two", "bob")
-    assert worker.stacks.get(scope)[0] == second
+    assert worker.stacks.get(scope) == changed
     with pytest.raises(Invalid):
         worker.stacks.put(scope, "x" * 1025, author())
 
@@ -57,7 +59,7 @@ def test_a_deleted_stack_is_missing_at_every_worker_at_once(
 ) -> None:
     other = world.worker()
     worker.put(scope, "p", ttl=60)
-    stack, _ = worker.stacks.get(scope)
+    stack = worker.stacks.get(scope).stack
     other.stacks.delete(scope, author())
     for at in (worker, other):
         with pytest.raises(NotFound):
@@ -78,16 +80,16 @@ def test_a_recreated_stack_shares_nothing_with_the_former_one(
     world: World, worker: Worker, scope: Scope
 ) -> None:
     worker.put(scope, "p", "old")
-    old, _ = worker.stacks.get(scope)
-    etag = worker.facts.etag(worker.facts.get(scope, "p"))
+    old = worker.stacks.get(scope).stack
+    etag = worker.facts.get(scope, "p").etag
     worker.stacks.delete(scope, author())
     worker.put(scope, "q", "new")
-    new, usage = worker.stacks.get(scope)
+    new, usage, _ = worker.stacks.get(scope)
     assert new.id != old.id
     assert usage.facts == 1
     assert worker.paths(scope) == ["q"]
     worker.put(scope, "p", "old")
-    assert worker.facts.etag(worker.facts.get(scope, "p")) != etag
+    assert worker.facts.get(scope, "p").etag != etag
     worker.backend.purge_deleted(soon())
     assert worker.paths(scope) == ["p", "q"]
     assert world.leftovers(old) == 0

@@ -12,7 +12,6 @@ from tests.contract.world import (
     make_stack,
     new_fact,
     new_scope,
-    open_store,
     put_all,
     soon,
 )
@@ -20,9 +19,7 @@ from tests.contract.world import (
 
 @pytest.fixture
 def backend(etcd_world: EtcdWorld) -> EtcdBackend:
-    made = etcd_world.backend()
-    open_store(made)
-    return made
+    return etcd_world.opened_backend()
 
 
 def plant(world: EtcdWorld, below_root: bytes, value: bytes = b"") -> None:
@@ -37,7 +34,7 @@ def test_a_stray_key_among_the_purges_does_not_stop_a_purge(
     worker = etcd_world.worker()
     scope = new_scope()
     worker.put(scope, "p")
-    stack, _ = worker.stacks.get(scope)
+    stack = worker.stacks.get(scope).stack
     plant(etcd_world, stray)
     worker.stacks.delete(scope, author())
     assert etcd_world.leftovers(stack) == 2

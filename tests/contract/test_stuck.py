@@ -88,7 +88,7 @@ def test_a_circle_that_grows_with_each_member_that_joins_is_reported(
     world: World, scope: Scope
 ) -> None:
     worker = world.worker(stuck_seconds=0.0)
-    before = join(worker, scope, "head").revision
+    before = join(worker, scope, "head").cursor.revision
     for number in (3, 2, 1):
         join(worker, scope, f"c{number}")
         block(worker, scope, "nodes/head/ip", member(f"c{number}"))
@@ -100,7 +100,7 @@ def test_a_circle_that_grows_with_each_member_that_joins_is_reported(
 def test_readers_filter_the_reports_by_type(world: World, scope: Scope) -> None:
     worker = world.worker(stuck_seconds=0.0)
     join(worker, scope, "a")
-    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    cursor = worker.cursor(worker.store.refresh(soon()).revision)
     block(worker, scope, "nodes/z/ip", member("a"))
     look(worker)
     worker.put(scope, "nodes/a/x")

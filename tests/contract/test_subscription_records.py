@@ -161,7 +161,7 @@ def test_states_follow_what_owners_request(worker: Worker) -> None:
     assert stored(worker, made.id).revision == revision
     assert change(worker, made.id, paused=True).state == "paused"
     assert worker.transactor.run(RequestTest(SCOPE, made.id, author())).outcome.tests == 1
-    since = Cursor(worker.store.epoch, 1)
+    since = Cursor(worker.store.state().epoch, 1)
     replayed = worker.transactor.run(ReplaySubscription(SCOPE, made.id, since, author())).outcome
     assert (replayed.start, replayed.replays, replayed.state) == (str(since), 1, "paused")
 
@@ -169,7 +169,7 @@ def test_states_follow_what_owners_request(worker: Worker) -> None:
 def test_an_equal_change_writes_nothing_and_preconditions_are_heeded(worker: Worker) -> None:
     made = stored(worker, create(worker).subscription.id)
     assert change(worker, made.id, stacks=["*"], max_events=1) == made
-    tag = made.etag(worker.store.epoch)
+    tag = made.etag(worker.store.state().epoch)
     changes = SubscriptionChanges.of(name="new")
     operation = ChangeSubscription(
         SCOPE, made.id, changes, author(), Precondition(tags=frozenset([tag]))

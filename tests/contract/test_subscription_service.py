@@ -97,7 +97,7 @@ def test_a_position_that_is_not_kept_is_refused(world: World, scope: Scope) -> N
     for n in range(8):
         worker.put(scope, "a", n)
         revisions.append(worker.store.refresh(soon()).revision)
-    epoch, last = worker.store.epoch, revisions[-1]
+    epoch, last = worker.store.state().epoch, revisions[-1]
     for since in (Cursor(epoch, revisions[0]), Cursor("0" * 16, 1), Cursor(epoch, last + 100)):
         with pytest.raises(CursorExpired):
             service.replay(PROJECT, made.id, since, author())

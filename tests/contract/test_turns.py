@@ -83,7 +83,7 @@ def test_turns_make_no_event_and_do_not_move_the_context_or_the_target(
     give_back(worker, scope, "a")
     assert worker.context.get(scope).etag == before.etag
     assert worker.convergence.get(scope).target == target
-    assert events_since(worker, scope, taken.revision - 1) == []
+    assert events_since(worker, scope, taken.cursor.revision - 1) == []
 
 
 def test_a_request_waits_until_the_turn_is_given_back_on_another_worker(
@@ -232,7 +232,7 @@ def test_no_revision_ever_has_more_holders_than_permitted(world: World, scope: S
     """Members take and give back turns through two workers while leases of holders are revoked."""
     workers = [world.worker(), world.worker()]
     names = [f"m{n}" for n in range(10)]
-    first = min(join(workers[0], scope, name).revision for name in names)
+    first = min(join(workers[0], scope, name).cursor.revision for name in names)
     permitted = 3
 
     def use(number: int) -> None:

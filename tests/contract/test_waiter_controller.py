@@ -97,7 +97,7 @@ def test_a_waiter_controller_survives_store_failures(
     assert decided(worker, scope, "second", within=60).state == "met"
     eventually(lambda: failing.left == 0)
     assert worker.waiter_controller.alive
-    assert sorted(waiter_events(worker, scope, armed)) == [
+    assert sorted(waiter_events(worker, scope, armed.revision)) == [
         ("second", "waiter.met"),
         ("w", "waiter.met"),
     ]

@@ -47,7 +47,7 @@ def test_a_read_of_a_fact_that_exists_waits_for_a_change_and_not_for_its_owner(
         scope,
         "nodes/b/ip",
         wait=60,
-        unless=lambda fact: fact.version == 1,
+        unless=lambda found: found.fact.version == 1,
         reader=member("a"),
     )
     assert seen(worker, scope).waits == ()
@@ -250,7 +250,7 @@ def test_a_value_that_differs_is_shown_and_blocks_nobody_as_long_as_its_owner_li
     world: World, scope: Scope
 ) -> None:
     patient, strict = world.worker(), world.worker(stuck_seconds=0.0)
-    before = join(patient, scope, "a").revision
+    before = join(patient, scope, "a").cursor.revision
     patient.put(scope, "nodes/a/state", "starting")
     patient.put(scope, "nodes/a/load", 1)
     started = {"facts": "nodes/a/state", "equals": "started"}

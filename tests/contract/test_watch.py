@@ -88,7 +88,7 @@ def test_a_poll_returns_the_events_after_a_cursor_and_the_next_cursor(
 ) -> None:
     first = worker.put(scope, "a").revision
     rest = [worker.put(scope, "a", n).revision for n in range(2, 5)]
-    assert polled(worker, watched, worker.watch.cursor(first), rest[-1]) == rest
+    assert polled(worker, watched, worker.cursor(first), rest[-1]) == rest
 
 
 def test_a_poll_without_a_cursor_begins_now(
@@ -99,7 +99,7 @@ def test_a_poll_without_a_cursor_begins_now(
     written = worker.put(scope, "b")
     answer = waiting.result(60)
     assert [event.revision for event in answer.events] == [written.revision]
-    assert answer.next == worker.watch.cursor(written.revision)
+    assert answer.next == worker.cursor(written.revision)
 
 
 def test_a_poll_without_events_advances_its_cursor(
@@ -108,7 +108,7 @@ def test_a_poll_without_events_advances_its_cursor(
     first = worker.put(scope, "a").revision
     other = worker.put(Scope(scope.project_id, f"other-{scope.stack}"), "x").revision
     eventually(lambda: worker.hub.revision >= other)
-    answer = worker.watch.poll(watched, worker.watch.cursor(first), 0, of(watched))
+    answer = worker.watch.poll(watched, worker.cursor(first), 0, of(watched))
     assert answer.events == ()
     assert not answer.more
     assert answer.next.revision >= other
@@ -149,7 +149,7 @@ def test_cursors_that_cannot_be_followed_are_refused(
 ) -> None:
     first = worker.put(scope, "a").revision
     worker.put(scope, "a", 2)
-    cursor = worker.watch.cursor(first)
+    cursor = worker.cursor(first)
     for expired in (
         Cursor("0" * 16, first),
         cursor._replace(revision=first + 1000),
@@ -229,7 +229,7 @@ def test_a_stream_resumes_after_any_event_on_any_worker(
     world: World, scope: Scope, watched: Watched
 ) -> None:
     first, second = world.worker(), world.worker()
-    start = first.watch.cursor(first.put(scope, "a", 0).revision)
+    start = first.cursor(first.put(scope, "a", 0).revision)
     revisions = [first.put(scope, "a", n).revision for n in range(1, 8)]
     frames = stream(first, watched, start)
     cursors = [start]
@@ -247,7 +247,7 @@ def test_a_worker_that_starts_late_serves_earlier_history(
     world: World, scope: Scope, watched: Watched
 ) -> None:
     first = world.worker()
-    start = first.watch.cursor(first.put(scope, "a", 0).revision)
+    start = first.cursor(first.put(scope, "a", 0).revision)
     revisions = [first.put(scope, "a", n).revision for n in range(1, 4)]
     frames = stream(world.worker(), watched, start, reset=False)
     assert [changes(next(frames)) for _ in revisions] == [["fact.put a"]] * 3
@@ -257,7 +257,7 @@ def test_a_stream_without_its_history_is_reset_or_refused_as_requested(
     world: World, scope: Scope, watched: Watched
 ) -> None:
     first = world.worker()
-    start = first.watch.cursor(first.put(scope, "a", 0).revision)
+    start = first.cursor(first.put(scope, "a", 0).revision)
     last = [first.put(scope, "a", n).revision for n in range(1, 4)][-1]
     first.backend.compact(last, soon())
     late = world.worker()
@@ -333,7 +333,7 @@ def test_concurrent_readers_receive_concurrent_writes_in_the_same_order(
     world: World, scope: Scope, watched: Watched, threads: ThreadPoolExecutor
 ) -> None:
     workers = [world.worker(), world.worker()]
-    start = workers[0].watch.cursor(workers[0].put(scope, "start").revision)
+    start = workers[0].cursor(workers[0].put(scope, "start").revision)
 
     def write(worker: Worker, name: str) -> list[int]:
         return [worker.put(scope, f"{name}/{n % 3}", n).revision for n in range(25)]
@@ -371,7 +371,7 @@ def test_foreign_keys_neither_delay_reads_nor_make_them_stale(world: World, scop
 
 
 def test_writes_of_foreign_keys_cause_no_events(world: World, worker: Worker, scope: Scope) -> None:
-    start = worker.watch.cursor(worker.put(scope, "p").revision)
+    start = worker.cursor(worker.put(scope, "p").revision)
     for _ in range(5):
         world.write_foreign_key()
     written = worker.put(scope, "p", 2).revision
@@ -463,7 +463,7 @@ def test_one_stream_carries_a_folder_and_the_members_of_a_group(
     last = other.put(scope, "nodes/c1/ip", 3).revision
     eventually(lambda: worker.hub.revision >= last)
     wanted = Filter(("nodes",), groups=("compute",))
-    answer = worker.watch.poll(scope, worker.watch.cursor(first), 0, wanted)
+    answer = worker.watch.poll(scope, worker.cursor(first), 0, wanted)
     assert [change.type for event in answer.events for change in event.changes] == [
         *("fact.put", "member.change", "fact.put")
     ]

@@ -24,7 +24,7 @@ def test_the_events_of_stacks_that_come_and_go_arrive_in_one_order_on_every_work
 ) -> None:
     workers = [world.worker(), world.worker()]
     selection = StackSelection(scope.project_id, StackPatterns.of([f"{scope.stack}-?"]))
-    start = workers[0].watch.cursor(workers[0].put(named(scope, "other"), "x").revision)
+    start = workers[0].cursor(workers[0].put(named(scope, "other"), "x").revision)
 
     def write(worker: Worker, name: str) -> list[tuple[int, str]]:
         own = named(scope, name)

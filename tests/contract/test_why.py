@@ -36,12 +36,12 @@ def join(worker: Worker, scope: Scope, name: str, *reads: str, **more: object) -
 def put(
     worker: Worker, scope: Scope, path: str, value: object, cause: int = 0, **by: object
 ) -> int:
-    written = replace(author(), cause=cause, **by)
+    written = replace(author(), cause=worker.cursor(cause) if cause else None, **by)
     return worker.facts.put(scope, Put.of(path, value), written, ANY).revision
 
 
 def applied(worker: Worker, scope: Scope, member: Member, revision: int) -> None:
-    cursor = Cursor(worker.store.epoch, revision)
+    cursor = Cursor(worker.store.state().epoch, revision)
     worker.members.heartbeat(scope, member.name, member.generation, cursor)
 
     def is_recorded() -> bool:
@@ -71,7 +71,7 @@ def test_a_chain_leads_back_to_what_a_person_changed(worker: Worker, scope: Scop
     put(worker, scope, "nodes/head/late", 1)  # the member has not applied it
     found = why(worker, scope, "c1")
     assert steps(found) == [("nodes/head/key", "head"), ("partition", None)]
-    assert (found.end, found.applied) == ("user", Cursor(worker.store.epoch, key))
+    assert (found.end, found.applied) == ("user", Cursor(worker.store.state().epoch, key))
     assert found.target != found.applied
     (written, begun) = [step.change for step in found.steps]
     assert written is not None
@@ -249,6 +249,6 @@ def test_a_put_that_changes_nothing_states_no_new_cause(worker: Worker, scope: S
     at = put(worker, scope, "x", 1)
     put(worker, scope, "y", 1, cause=at)
     put(worker, scope, "y", 1, cause=at + 1)
-    assert worker.facts.get(scope, "y").cause == at
+    assert worker.facts.get(scope, "y").fact.cause == at
     put(worker, scope, "y", 2)
-    assert worker.facts.get(scope, "y").cause == 0
+    assert worker.facts.get(scope, "y").fact.cause == 0

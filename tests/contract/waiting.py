@@ -56,7 +56,7 @@ def progress(worker: Worker, scope: Scope, name: str = "w") -> tuple[int, int]:
 
 def waiter_events(worker: Worker, scope: Scope, since: int) -> list[tuple[str, str]]:
     """Return the waiters' names and the types of their events after a revision, in order."""
-    cursor, upto = worker.facts.cursor(since), worker.store.refresh(soon()).revision
+    cursor, upto = worker.cursor(since), worker.store.refresh(soon()).revision
     found = []
     while cursor.revision < upto:  # the hub may lag
         page = worker.watch.poll(scope, cursor, 1, Filter())

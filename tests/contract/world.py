@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from factstore.core.history_store import Snapshot
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Step
 from factstore.core.model.fact import Author, Fact, Kind, Put, Scope, Stack
 from factstore.core.model.precondition import ANY, Precondition
@@ -212,8 +213,12 @@ class Worker:
     ) -> WrittenFacts:
         return self.facts.delete(scope, path, author(), precondition, fences=fences)
 
+    def cursor(self, revision: int) -> Cursor:
+        """Return the cursor of a revision of the present store."""
+        return Cursor(self.store.state().epoch, revision)
+
     def value(self, scope: Scope, path: str) -> str:
-        return self.facts.get(scope, path).text
+        return self.facts.get(scope, path).fact.text
 
     def paths(self, scope: Scope) -> list[str]:
         return [fact.path for fact in self.facts.list(scope, limit=1000).items]
@@ -291,6 +296,12 @@ class EtcdWorld:
         client = self._make_client([self._endpoint], Credentials())
         made = EtcdBackend(client, self.keys, CLOCK, window=window, timeout=TIMEOUT)
         self._backends.append(made)
+        return made
+
+    def opened_backend(self) -> EtcdBackend:
+        """Return a backend whose store has been opened, so that it can write."""
+        made = self.backend()
+        open_store(made)
         return made
 
     def worker(self, **options: object) -> Worker:
@@ -394,12 +405,12 @@ def current(backend: Backend, stack: Stack) -> dict[str, str]:
 
 
 def tagged(worker: Worker, scope: Scope, path: str) -> Precondition:
-    return Precondition(tags=frozenset({worker.facts.etag(worker.facts.get(scope, path))}))
+    return Precondition(tags=frozenset({worker.facts.get(scope, path).etag}))
 
 
 def events_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[int, list[str]]]:
     """Return the revisions of a stack's events after a revision, each with its changes."""
-    since = worker.facts.cursor(revision)
+    since = worker.cursor(revision)
     found = worker.watch.poll(scope, since, 0, Filter())
     # The hub may not have received every event yet; wait until it has reached the head.
     while not found.next.revision >= worker.store.refresh(soon()).revision:

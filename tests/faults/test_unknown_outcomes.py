@@ -233,7 +233,7 @@ def test_a_stack_that_was_created_and_deleted_is_not_created_again(written: bool
         else:
             stack, created = service.worker.stacks.put(service.scope, "mine", author())
             assert created
-            assert service.other.stacks.get(service.scope)[0] == stack
+            assert service.other.stacks.get(service.scope) == stack
     finally:
         service.stop()
 

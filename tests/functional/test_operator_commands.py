@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,7 +68,15 @@ def test_commands_and_a_worker_that_starts_work_without_the_first_member(
             former = f"/v1/stacks/s/context?at={api.get('/v1/stacks/s/facts').json()['cursor']}"
             assert api.get(former).status_code == 200
             assert "the epoch was renewed" in run("renew-epoch", "--yes")
-            eventually(lambda: api.get(former).status_code == 410)
+
+            def has_another_epoch() -> bool:
+                fact = "/v1/stacks/s/facts/a"
+                for answer in (api.put(fact, json={"value": "y"}), api.get(fact)):
+                    text = f"{answer.headers} {answer.text}"
+                    assert len(set(re.findall(r"([0-9a-f]{16})\.[0-9]", text))) <= 1, text
+                return api.get(former).status_code == 410
+
+            eventually(has_another_epoch)
         check_log(server, PASSWORD)
 
     assert "1 stacks, 2 facts" in run("verify")

@@ -23,6 +23,7 @@ from factstore.core.errors import NotFound
 from factstore.core.model.fact import Fact
 from factstore.core.model.quota import no_quotas
 from factstore.core.services.rate_limit import Allowance, RateLimiter
+from factstore.core.services.views import FactView
 from factstore.wsgi import configuration, deploy
 from factstore.wsgi.clock import SystemClock
 from tests.docs import reference
@@ -70,7 +71,9 @@ def application(
     services["rate_limiter"] = RateLimiter(services["allowances"], Mock())
     services["store"], services["clock"] = Mock(), SystemClock()
     if known is not None:
-        services["facts"] = Mock(wraps=nothing, get=lambda *_, **__: known)
+        services["facts"] = Mock(
+            wraps=nothing, get=lambda *_, **__: FactView(known, "0123456789abcdef")
+        )
     return create_app(
         Services(**services),
         lambda rule, identity, project_id: decide(rule),

@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LINES, LINES_WITH_A_REASON = 300, 400
 REASON = "longer than 300 lines because"
 CLASS = re.compile("_?[A-Z]+[a-z][A-Za-z]*")
+EPOCH_ALONE = re.compile(r"\b(state|refresh)\([^)]*\)\.(epoch|cursor)")
 CATCH_ALL_NAMES = {
     "utils",
     "util",
@@ -40,6 +41,15 @@ def test_a_long_module_states_its_reason() -> None:
                 if length > LINES:
                     docstring = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
                     assert REASON in docstring, f"{length} lines; shorten it or state the reason"
+
+
+def test_no_view_reads_a_state_for_its_epoch_alone() -> None:
+    """The epoch of an answer is that of the state or the write of which the answer is made."""
+    with cases() as case:
+        for room in ("api", "console", "wsgi"):
+            for module in sorted((PACKAGE / room).rglob("*.py")):
+                with case(module.relative_to(PROJECT)):
+                    assert not EPOCH_ALONE.search(module.read_text())
 
 
 def test_every_module_has_a_docstring() -> None:

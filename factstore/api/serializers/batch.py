@@ -8,6 +8,7 @@ from typing import Literal
 
 from factstore.api.raw_json import json_object, object_texts
 from factstore.api.serializers.facts import revealed_fact_texts
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Fact
 from factstore.core.model.fact_result import FactResult
 from factstore.core.model.quota import Quota
@@ -25,10 +26,11 @@ LISTED = 100
 _quoted = json.encoder.encode_basestring
 
 
-def batch_text(written: WrittenFacts, epoch: str) -> str:
+def batch_text(written: WrittenFacts) -> str:
     """Return the outcome of a batch as JSON."""
     results = []
     # The texts are not kept with the facts: few that are written are read from this worker.
+    epoch = written.epoch
     texts = revealed_fact_texts([result.fact for result in written.results], epoch)
     for result, text in zip(written.results, texts, strict=True):
         count = "" if result.deleted is None else f'"deleted":{result.deleted},'
@@ -38,7 +40,7 @@ def batch_text(written: WrittenFacts, epoch: str) -> str:
 
 
 def preview_texts(
-    preview: Preview, cursor: str, epoch: str, quota: Quota, shown: Collection[PreviewPart]
+    preview: Preview, cursor: Cursor, quota: Quota, shown: Collection[PreviewPart]
 ) -> Iterator[str]:
     """Yield what a batch would do as JSON.
 
@@ -60,11 +62,11 @@ def preview_texts(
         "alarms": [_alarm(each) for each in found.alarms],
         "quota": {name: {"used": used, "limit": limit} for name, (used, limit) in usage.items()},
     }
-    fields: dict[str, object] = {"dry_run": True, "cursor": cursor, "plan": str(preview.plan)}
+    fields: dict[str, object] = {"dry_run": True, "cursor": str(cursor), "plan": str(preview.plan)}
     fields |= {name: part if name in shown else None for name, part in parts.items()}
     results = ",".join(
         [
-            _planned_text(result, former, epoch)
+            _planned_text(result, former, cursor.epoch)
             for result, former in zip(preview.results, preview.former, strict=True)
         ]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from factstore.core.model.subscription import Subscription
 from factstore.core.model.value import encode
 from factstore.core.services.subscriptions import SubscriptionView
 
@@ -17,9 +16,9 @@ def subscription_text(view: SubscriptionView) -> str:
     return encode(_document(view))
 
 
-def subscription_with_secret_text(subscription: Subscription, secret: str | None) -> str:
+def subscription_with_secret_text(view: SubscriptionView, secret: str | None) -> str:
     """Return a subscription as JSON, with its new secret."""
-    return encode({**_document(SubscriptionView(subscription, None)), "secret": secret})
+    return encode({**_document(view), "secret": secret})
 
 
 def _document(view: SubscriptionView) -> dict[str, object]:

@@ -38,7 +38,7 @@ class Author:
     :param may_set_parameters: True if policy allows the caller to write facts of kind ``parameter``.
     :param grant: the id of the caller's grant, or empty; a write requires that the grant still exists.
     :param reader: decides which sensitive facts the caller may see.
-    :param cause: the revision on which the caller acted, as it states; 0 if it states none.
+    :param cause: the cursor on which the caller acted, as it states; None if it states none.
     """
 
     user_id: str
@@ -46,7 +46,11 @@ class Author:
     may_set_parameters: bool = True
     grant: str = ""
     reader: SecretReader = NOBODY
-    cause: int = 0
+    cause: Cursor | None = None
+
+    def cause_in(self, epoch: str) -> int:
+        """Return the revision on which the caller acted; 0 for none, or one of another store."""
+        return self.cause.revision if self.cause is not None and self.cause.epoch == epoch else 0
 
 
 @quick_dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
             created=known.created if known else 0,
             sealed=request.sealed,
             readers=request.readers,
-            cause=author.cause,
+            cause=author.cause_in(view.state.epoch),
         )
         return FactResult(request.path, "updated" if known else "created", fact)
 

@@ -53,7 +53,7 @@ class SetMemberState(Operation[Member]):
         revisions = {member.record_key: member.revision}
         if member.state == self.state:
             return Draft(member, record_revisions=revisions)
-        changed = _changed(member, self.state, member.reason, self.author, view.now)
+        changed = _changed(member, self.state, member.reason, self.author, view)
         # Workers of earlier versions cannot read the field; a stack without read sets may have some.
         if member.listed or view.record(RecordKey(ReadSet, self.name)) is not None:
             changed = replace(changed, listed=member.listed_revision)
@@ -112,7 +112,7 @@ class DepartMember(Operation[Member]):
                 ends=(member.lease,),
             )
         if keeps and declaration is not None:
-            awaited = self._awaited(declaration, member, view.now)
+            awaited = self._awaited(declaration, member, view)
             return Draft(
                 awaited,
                 records=(awaited,),
@@ -120,7 +120,7 @@ class DepartMember(Operation[Member]):
                 record_revisions=revisions,
                 ends=(member.lease,),
             )
-        departed = _changed(member, "departed", self.reason, self.author, view.now)
+        departed = _changed(member, "departed", self.reason, self.author, view)
         if member.lease:
             return Draft(
                 departed,
@@ -137,32 +137,32 @@ class DepartMember(Operation[Member]):
             leases={member.record_key: LeaseRequest(DEPARTURE_SECONDS, brief=True)},
         )
 
-    def _awaited(self, declaration: Declaration, member: Member, now: str) -> Member:
+    def _awaited(self, declaration: Declaration, member: Member, view: View) -> Member:
         return replace(
             declaration.awaited(),
             # Nobody needs to wait for an instance that is about to be removed.
             state="draining" if member.state == "draining" else "joining",
             version=member.version + 1,
-            updated_at=now,
+            updated_at=view.now,
             updated_by=self.author.user_id,
             request_id=self.author.request_id,
-            cause=self.author.cause,
+            cause=self.author.cause_in(view.state.epoch),
             told=0,
         )
 
 
 def _changed(
-    member: Member, state: MemberState, reason: str | None, author: Author, now: str
+    member: Member, state: MemberState, reason: str | None, author: Author, view: View
 ) -> Member:
     return replace(
         member,
         state=state,
         reason=reason,
         version=member.version + 1,
-        updated_at=now,
+        updated_at=view.now,
         updated_by=author.user_id,
         request_id=author.request_id,
-        cause=author.cause,
+        cause=author.cause_in(view.state.epoch),
         told=0,
         listed=0,
         memo={},

@@ -83,7 +83,7 @@ class JoinMember(Operation[JoinResult]):
         living = view.member(self.name)
         if not self._repeats_join_of(living):
             check_member(self.precondition, view, self.name, living)
-        outcome, member = self._decide(living, view.now)
+        outcome, member = self._decide(living, view)
         stored = view.record(RecordKey(Declaration, self.name))
         noted = stored if isinstance(stored, Declaration) else None
         record_revisions = {
@@ -114,22 +114,22 @@ class JoinMember(Operation[JoinResult]):
             ends=(living.lease,) if living is not None else (),
         )
 
-    def _decide(self, living: Member | None, now: str) -> tuple[JoinOutcome, Member]:
+    def _decide(self, living: Member | None, view: View) -> tuple[JoinOutcome, Member]:
         request = self.request
         if request.declared is not None:
-            return self._declare(living, request.declared, now)
+            return self._declare(living, request.declared, view)
         if request.generation is not None:
-            return self._update(living, request.generation, now)
+            return self._update(living, request.generation, view)
         ttl = request.ttl or HEARTBEAT_TTL_DEFAULT
         join_key = self._join_key()
         if living is None:
-            return "created", self._new_member(now, ttl, join_key=join_key)
+            return "created", self._new_member(view, ttl, join_key=join_key)
         if self._repeats_join_of(living):
             return "unchanged", living
         if living.declared_only:
             changes = {"state": "joining", "ttl": ttl, "number": 0, "join_key": join_key}
-            return "adopted", self._changed(living, now, **changes)
-        new = self._new_member(now, ttl, declared=living.declared, join_key=join_key)
+            return "adopted", self._changed(living, view, **changes)
+        new = self._new_member(view, ttl, declared=living.declared, join_key=join_key)
         return "replaced", new
 
     def _new_declaration(
@@ -176,7 +176,7 @@ class JoinMember(Operation[JoinResult]):
         return True
 
     def _update(
-        self, living: Member | None, generation: str, now: str
+        self, living: Member | None, generation: str, view: View
     ) -> tuple[JoinOutcome, Member]:
         ttl = self.request.ttl
         if living is None or living.generation != generation:
@@ -188,18 +188,18 @@ class JoinMember(Operation[JoinResult]):
                 "another ttl, join without a generation.",
                 code="member_ttl_fixed",
             )
-        return self._update_if_changed(living, now)
+        return self._update_if_changed(living, view)
 
     def _declare(
-        self, living: Member | None, declared: str, now: str
+        self, living: Member | None, declared: str, view: View
     ) -> tuple[JoinOutcome, Member]:
         if living is None:
-            new = self._new_member(now, None, declared=declared, number=self.incarnation_id)
+            new = self._new_member(view, None, declared=declared, number=self.incarnation_id)
             return "created", new
         if living.declared is None:
             noted = self._changed(
                 living,
-                now,
+                view,
                 group=living.group,
                 attributes=living.attributes,
                 declared=declared,
@@ -210,22 +210,23 @@ class JoinMember(Operation[JoinResult]):
         if living.declared != declared:
             raise declared_otherwise(living)
         if living.declared_only:
-            return self._update_if_changed(living, now)
+            return self._update_if_changed(living, view)
         return "unchanged", living
 
-    def _update_if_changed(self, living: Member, now: str) -> tuple[JoinOutcome, Member]:
+    def _update_if_changed(self, living: Member, view: View) -> tuple[JoinOutcome, Member]:
         if (living.group, living.attributes) == (self.request.group, self.request.attributes):
             return "unchanged", living
-        return "updated", self._changed(living, now)
+        return "updated", self._changed(living, view)
 
-    def _new_member(self, now: str, ttl: int | None, **fields: Any) -> Member:
+    def _new_member(self, view: View, ttl: int | None, **fields: Any) -> Member:
         request, author = self.request, self.author
         return Member(
-            self.name, request.group, "joining", request.attributes, ttl, now, now,
-            author.user_id, author.request_id, request.reason, cause=author.cause, **fields,
+            self.name, request.group, "joining", request.attributes, ttl, view.now, view.now,
+            author.user_id, author.request_id, request.reason,
+            cause=author.cause_in(view.state.epoch), **fields,
         )  # fmt: skip
 
-    def _changed(self, living: Member, now: str, **fields: Any) -> Member:
+    def _changed(self, living: Member, view: View, **fields: Any) -> Member:
         """Return the member with the request's group and attributes, unless *fields* give others."""
         request, author = self.request, self.author
         stated: dict[str, Any] = {
@@ -239,10 +240,10 @@ class JoinMember(Operation[JoinResult]):
             **(stated | fields),
             reason=request.reason or living.reason,
             version=living.version + 1,
-            updated_at=now,
+            updated_at=view.now,
             updated_by=author.user_id,
             request_id=author.request_id,
-            cause=author.cause,
+            cause=author.cause_in(view.state.epoch),
             memo={},
         )
 

@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from factstore.core.errors import NotFound
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Fact, Scope, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
@@ -207,19 +208,19 @@ class Operation(ABC, Generic[T_co]):
 class Committed(Generic[T_co]):
     """A write that is durable.
 
-    :param revision: at which it is valid; where nothing changed, one at which it was confirmed.
+    :param cursor: at which it is valid; where nothing changed, one at which it was confirmed.
     :param transaction: as it was written, with leases; None if the outcome was stored earlier.
     """
 
     outcome: T_co
-    revision: int
+    cursor: Cursor
     transaction: Transaction | None = None
 
     def written_record(self, record: R) -> R:
         """Return the record with its lease and revision; unchanged if it was not written."""
         for written in self.transaction.records if self.transaction else ():
             if type(written) is type(record) and written.record_key == record.record_key:
-                return replace(written, revision=self.revision)
+                return replace(written, revision=self.cursor.revision)
         return record
 
 

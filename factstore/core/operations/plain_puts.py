@@ -40,7 +40,7 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
     if stack_state is None or stack_state.stack.keep_values or not _has_no_terms(operation):
         return None
     author, facts, limited = operation.author, stack_state.facts, quota is not UNLIMITED_QUOTA
-    may_set_parameters = author.may_set_parameters
+    may_set_parameters, cause = author.may_set_parameters, author.cause_in(state.epoch)
     results: list[FactResult] = []
     puts: list[Fact] = []
     created: list[str] = []
@@ -80,7 +80,7 @@ def plan_plain_puts(operation: WriteFacts, state: State, now: str, quota: Quota)
             author.request_id,
             version=version,
             created=created_in,
-            cause=author.cause,
+            cause=cause,
         )
         puts.append(fact)
         results.append(FactResult(path, outcome, fact))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.receipt import RETENTION, SHARED_SECONDS, Receipt
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.grants import add_seconds
@@ -27,7 +28,7 @@ def replay(operation: Operation[T], state: State, earlier: Receipt | None) -> Co
     receipt = record if isinstance(record, Receipt) else earlier
     if receipt is None:
         return None
-    return Committed(operation.replay(receipt, view), receipt.revision)
+    return Committed(operation.replay(receipt, view), Cursor(state.epoch, receipt.revision))
 
 
 def with_receipt(operation: Operation[T], view: View, draft: Draft[T]) -> Draft[T]:

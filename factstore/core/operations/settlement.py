@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.unknown_outcome import (
     can_be_planned_again,
@@ -44,8 +45,8 @@ class Settlement:
 
     def of_lost(
         self, transaction: Transaction, deadline: float, unknown: OutcomeUnknown
-    ) -> int | None:
-        """Return the revision of a transaction, after a retry if needed.
+    ) -> Cursor | None:
+        """Return the cursor of a transaction, after a retry if needed.
 
         :return: None if it was not applied, never will be, and has to be planned again.
         :raises OutcomeUnknown: others have written since, and nothing shows it any more.
@@ -62,16 +63,16 @@ class Settlement:
                     return None
                 if guards_still_hold(state, transaction):
                     return self._retry(transaction, deadline)
-                found = self._find_in_events(state, transaction)
-                if found is None:
+                at = self._find_in_events(state, transaction)
+                if at is None:
                     break
-                return found or None
+                return Cursor(state.epoch, at) if at else None
             except (Unavailable, OutcomeUnknown):
                 continue
         raise OutcomeUnknown(unknown.detail) from unknown
 
-    def of_refused(self, transaction: Transaction, deadline: float, full: StorageFull) -> int:
-        """Return the revision of a transaction that a full store has applied and refused all the same.
+    def of_refused(self, transaction: Transaction, deadline: float, full: StorageFull) -> Cursor:
+        """Return the cursor of a transaction that a full store has applied and refused all the same.
 
         :raises StorageFull: it was not applied.
         :raises OutcomeUnknown: nothing shows whether it was.
@@ -85,10 +86,10 @@ class Settlement:
             if guards_still_hold(state, transaction):
                 applied = False
             else:  # the store has answered, so nothing can be applied later
-                found = self._find_in_events(state, transaction)
-                if found:
-                    return found
-                applied = found is None
+                at = self._find_in_events(state, transaction)
+                if at:
+                    return Cursor(state.epoch, at)
+                applied = at is None
         if not applied:
             raise full
         raise OutcomeUnknown(
@@ -103,12 +104,13 @@ class Settlement:
         except StorageFull:
             return self._store.refresh(deadline), False
 
-    def _find(self, state: State, transaction: Transaction, deadline: float) -> int | None:
-        """Return the revision at which a transaction was applied, if it or its author's note shows."""
+    def _find(self, state: State, transaction: Transaction, deadline: float) -> Cursor | None:
+        """Return the cursor at which a transaction was applied, if it or its author's note shows."""
         found, author = find_written(state, transaction), transaction.author
-        if found is not None or author is None:
-            return found
-        return self._store.deletion_revision(author, transaction.base_revision, deadline)
+        if found is None and author is not None:
+            after = transaction.base_revision
+            found = self._store.deletion_revision(author, after, deadline)
+        return None if found is None else Cursor(state.epoch, found)
 
     def _find_in_events(self, state: State, transaction: Transaction) -> int | None:
         """Return the revision at which a transaction was applied, 0 if it was not, None if unknown."""
@@ -119,10 +121,20 @@ class Settlement:
             if events.revision >= upto:
                 break
             self._new_wake_up().wait(LOOK_SECONDS)
-        return find_in_events(events, transaction, upto)
+        found = find_in_events(events, transaction, upto)
+        same = self._store.state().epoch == state.epoch  # else the events may be of another store
+        return found if same else None
 
-    def _retry(self, transaction: Transaction, deadline: float) -> int:
-        revision = self._store.commit(transaction, deadline)
-        if revision is None:
+    def _retry(self, transaction: Transaction, deadline: float) -> Cursor:
+        cursor = committed_at(transaction, self._store.commit(transaction, deadline))
+        if cursor is None:
             raise OutcomeUnknown("The write was retried and its guards failed")
-        return revision
+        return cursor
+
+
+def committed_at(transaction: Transaction, revision: int | None) -> Cursor | None:
+    """Return the cursor of a transaction that was committed; None if a guard failed.
+
+    It was committed in no other store than that on whose state it was planned.
+    """
+    return None if revision is None else Cursor(transaction.epoch, revision)

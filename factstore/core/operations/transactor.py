@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.quota import Quotas
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.transaction import Transaction
@@ -23,7 +24,7 @@ from factstore.core.operations.operation import Committed, Draft, Operation
 from factstore.core.operations.planner import Planner
 from factstore.core.operations.receipts import replay
 from factstore.core.operations.running_writes import RunningWrites
-from factstore.core.operations.settlement import Settlement
+from factstore.core.operations.settlement import Settlement, committed_at
 from factstore.core.operations.write_queue import Place, WriteQueue
 from factstore.core.ports import Clock, EventSource, Store, WakeUp
 from factstore.core.state.state import State
@@ -67,7 +68,7 @@ class Transactor:
         self.running = RunningWrites(clock)
 
     def run(self, operation: Operation[T]) -> Committed[T]:
-        """Carry an operation out and return its outcome with the revision at which it is valid.
+        """Carry an operation out and return its outcome with the cursor at which it is valid.
 
         A plan may have been made on a state that lags behind the database.  If it writes, the guards
         find that out and the operation is planned again; if it refuses, it is planned again on a fresh
@@ -81,15 +82,15 @@ class Transactor:
         with self.running.running(operation.scope):
             return self._carry_out(operation, self._clock.monotonic() + self._timeout)
 
-    def preview(self, operation: Operation[T]) -> tuple[T, int]:
-        """Return the outcome that an operation would have, and the revision at which it is valid.
+    def preview(self, operation: Operation[T]) -> tuple[T, Cursor]:
+        """Return the outcome that an operation would have, and the cursor at which it is valid.
 
         :raises FactstoreError: the operation's refusal.
         """
         state = self._store.refresh(self._clock.monotonic() + self._timeout)
         with state.read():
             draft, _ = self._planner.plan(operation, state)
-            return draft.outcome, state.revision
+            return draft.outcome, state.cursor
 
     def start(
         self, operation: Operation[T], ended: Callable[[Attempt[T]], object]
@@ -199,7 +200,7 @@ class Transactor:
                     state, fresh = self._store.refresh(deadline), True
                     continue
                 if planned is None:
-                    return Committed(draft.outcome, state.revision), draft
+                    return Committed(draft.outcome, state.cursor), draft
                 if not planned.writes:
                     # What is decided on a fresh state needs no other confirmation.
                     if not fresh:
@@ -207,7 +208,7 @@ class Transactor:
                         continue
                     leases.attach(planned, draft.leases)  # instead of those of an earlier plan
                     if leases.renew(draft):
-                        return Committed(draft.outcome, state.revision, planned), draft
+                        return Committed(draft.outcome, state.cursor, planned), draft
                     retries = self._wait_for_retry(retries, deadline)
                     state = self._store.refresh(deadline)
                     continue
@@ -220,9 +221,9 @@ class Transactor:
             try:
                 transaction = leases.attach(transaction, draft.leases)
                 if leases.renew(draft):  # before the write, because nothing may fail after it
-                    revision = self._commit(transaction, place, deadline, failure)
-                    if revision is not None:
-                        return Committed(draft.outcome, revision, transaction), draft
+                    cursor = self._commit(transaction, place, deadline, failure)
+                    if cursor is not None:
+                        return Committed(draft.outcome, cursor, transaction), draft
             except StorageFull as error:
                 if full is not None:
                     raise
@@ -257,15 +258,15 @@ class Transactor:
 
     def _commit(
         self, transaction: Transaction, place: Place, deadline: float, failure: Exception | None
-    ) -> int | None:
-        """Commit, unless that has failed already; return the revision, or None if a guard failed.
+    ) -> Cursor | None:
+        """Commit, unless that has failed already; return the cursor, or None if a guard failed.
 
         A write whose outcome is unknown is settled; see :class:`Settlement`.
         """
         try:
             if failure is not None:
                 raise failure
-            return self._store.commit(transaction, deadline)
+            return committed_at(transaction, self._store.commit(transaction, deadline))
         except StorageFull as full:
             return self._settlement.of_refused(transaction, deadline, full)
         except OutcomeUnknown as unknown:

@@ -88,29 +88,30 @@ class AlarmService(EventService):
         author: Author,
         *,
         create_only: bool,
-    ) -> tuple[AlarmView, SetOutcome, int]:
+    ) -> tuple[AlarmView, SetOutcome, Cursor]:
         """Create an alarm or change its definition; the same definition changes nothing.
 
         :param create_only: fail if an alarm with that name exists.
-        :return: the alarm, the outcome, and the revision of the write.
+        :return: the alarm, the outcome, and the cursor of the write.
         :raises PreconditionFailed: the alarm exists, with *create_only*.
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
         done = self._transactor.run(SetAlarm(scope, name, definition, author, create_only))
         alarm = done.written_record(done.outcome.alarm)
-        found = _read_alarm(self._store.state(), scope, name)
+        state = self._state_after(done.cursor)
+        found = _read_alarm(state, scope, name) if state is not None else None
         if found is None or found.alarm.revision < alarm.revision:  # the state is older
             found = AlarmView(alarm)
-        return found, done.outcome.outcome, done.revision
+        return found, done.outcome.outcome, done.cursor
 
-    def delete(self, scope: Scope, name: str, author: Author) -> int:
-        """Delete an alarm; return the revision of the deletion.
+    def delete(self, scope: Scope, name: str, author: Author) -> Cursor:
+        """Delete an alarm; return the cursor of the deletion.
 
         :raises NotFound: there is no such alarm.
         """
         _check(scope, name)
-        return self._transactor.run(DeleteAlarm(scope, name, author)).revision
+        return self._transactor.run(DeleteAlarm(scope, name, author)).cursor
 
 
 def _read_alarm(state: State, scope: Scope, name: str) -> AlarmView | None:

@@ -115,7 +115,7 @@ class AppliedReports:
         state = self._store.state()
         if cursor.revision > state.revision:
             state = self._store.refresh(deadline)
-        known = cursor.epoch == self._store.epoch and cursor.revision <= state.revision
+        known = cursor.epoch == state.epoch and cursor.revision <= state.revision
         return state if known else None
 
     def _run(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
-from factstore.core.errors import CursorExpired
+from factstore.core.errors import LIST_AGAIN, CursorExpired
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.model.member import Declaration
@@ -57,16 +57,28 @@ class Reader:
         self._clock = clock
         self._timeout = timeout
 
-    def cursor(self, revision: int) -> Cursor:
-        """Return the cursor of a revision of this store."""
-        return Cursor(self._store.epoch, revision)
-
     def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout
 
     def _state(self, *, stale: bool = False) -> State:
         """Return a state no older than the store at this call; with *stale*, this worker's state."""
         return self._store.state() if stale else self._store.refresh(self._deadline())
+
+    def _check_same_store(self, at: Cursor) -> None:
+        """Raise an error if the contents that the database had at a cursor may be those of another.
+
+        It is called after they were read, because a database is restored without notice.
+
+        :raises CursorExpired: another backup was restored meanwhile.
+        :raises Unavailable: the same, and this worker has not read it yet.
+        """
+        if self._state().epoch != at.epoch:
+            raise CursorExpired("The store was replaced", LIST_AGAIN)
+
+    def _state_after(self, written: Cursor) -> State | None:
+        """Return this worker's state, or None if it is not of the store that was written."""
+        state = self._store.state()
+        return state if state.epoch == written.epoch else None
 
 
 class Service(Reader):
@@ -102,15 +114,16 @@ class Service(Reader):
             stack_state = state.stack_state(scope)
             if stack_state is None:
                 raise stack_missing(scope)
-            stack, revision = stack_state.stack, state.revision
-            if at is None or at == (self._store.epoch, revision):
+            stack, now = stack_state.stack, state.cursor
+            if at is None or at == now:
                 tables = stack_state.tables
                 found = (r for r in tables.after(kind, marker) if shows(r, tables.find))
-                return paginate(found, limit, _name, self.cursor(revision))
-        check_page_revision(at, self._store.epoch, revision, stack.created)
+                return paginate(found, limit, _name, now)
+        check_page_cursor(at, now, stack.created)
         past = self._tables_at(stack, (kind, *others), at.revision)
+        self._check_same_store(at)
         found = (r for r in past.after(kind, marker) if shows(r, past.find))
-        return paginate(found, limit, _name, self.cursor(at.revision))
+        return paginate(found, limit, _name, at)
 
     def _tables_at(
         self, stack: Stack, kinds: Iterable[type[Record]], revision: int
@@ -131,14 +144,14 @@ def _name(record: Record) -> str:
     return record.record_key.name
 
 
-def check_page_revision(at: Cursor, epoch: str, head: int, created: int = 0) -> None:
-    """Raise CursorExpired if this store or this stack never had the revision of a page.
+def check_page_cursor(at: Cursor, now: Cursor, created: int = 0) -> None:
+    """Raise CursorExpired if this store or this stack was never at the cursor of a page.
 
-    :param head: the newest revision.
+    :param now: the newest cursor.
     :param created: the revision that created the stack.
     :raises CursorExpired: list again from the first page.
     """
-    if at.epoch != epoch or not created <= at.revision <= head:
+    if at.epoch != now.epoch or not created <= at.revision <= now.revision:
         raise CursorExpired(
             "The revision of these pages is no longer available; list again from the first page."
         )

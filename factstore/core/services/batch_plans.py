@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from factstore.core.model.batch_plan import BatchPlan
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Put, Scope
 from factstore.core.model.path import check_path, check_stack_name
 from factstore.core.model.precondition import Precondition
@@ -44,8 +45,8 @@ class BatchPlanService(Service):
         author: Author,
         *,
         fences: Collection[str] = (),
-    ) -> tuple[Preview, int]:
-        """Return what a batch would do, and the revision of the state that was read; write nothing.
+    ) -> tuple[Preview, Cursor]:
+        """Return what a batch would do, and the cursor of the state that was read; write nothing.
 
         :raises FactstoreError: the refusal of the batch.
         """

@@ -91,7 +91,6 @@ class CauseChain:
         self,
         state: State,
         scope: Scope,
-        epoch: str,
         events: Sequence[Event],
         floor: int,
         permissions: Permissions,
@@ -101,7 +100,6 @@ class CauseChain:
         self.flapping: Flapping | None = None
         self._state = state
         self._scope = scope
-        self._epoch = epoch
         self._events = events
         self._floor = floor
         self._permissions = permissions
@@ -143,14 +141,15 @@ class CauseChain:
             reader, upto = self._writer(change), step.cause.revision
 
     def _missing(self, upto: int) -> tuple[EndKind, str]:
+        floor = Cursor(self._state.epoch, self._floor)
         if self.steps or upto < self._floor:
             return "history", (
-                f"the change before is older than {Cursor(self._epoch, self._floor)}, from which on "
+                f"the change before is older than {floor}, from which on "
                 "the service knows all changes."
             )
         if self._floor > 0 and not self.steps:
             return "history", (
-                f"no change since {Cursor(self._epoch, self._floor)}, from which on the service knows "
+                f"no change since {floor}, from which on the service knows "
                 "all changes, concerns the member."
             )
         return "none", "no change concerns the member."
@@ -199,11 +198,11 @@ class CauseChain:
         cause = change.cause
         known = 0 < cause < event.revision
         return Step(
-            Cursor(self._epoch, event.revision),
+            Cursor(self._state.epoch, event.revision),
             shown,
             len(changes) - 1,
             self._writer(change) if shown is not None else None,
-            Cursor(self._epoch, cause) if known else None,
+            Cursor(self._state.epoch, cause) if known else None,
         )
 
     def _may_read(self, change: Change) -> bool:

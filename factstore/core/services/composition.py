@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from factstore.core.model.cursor import Cursor
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.quota import UNLIMITED, Quotas, no_quotas
 from factstore.core.model.target_rules import TargetRules
@@ -84,18 +83,6 @@ class Services:
     quotas: Quotas
     allowances: Allowances
     clock: Clock
-
-    @property
-    def epoch(self) -> str:
-        """The epoch of the store.
-
-        :raises Unavailable: the store has not been read yet.
-        """
-        return self.store.epoch
-
-    def cursor(self, revision: int) -> Cursor:
-        """Return the cursor of a revision."""
-        return Cursor(self.store.epoch, revision)
 
 
 def build_services(

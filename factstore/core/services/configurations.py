@@ -17,6 +17,7 @@ from factstore.core.model.configuration import (
     result_path,
 )
 from factstore.core.model.configuration_result import ConfigurationResult, StoredResult
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Fact, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.permissions import OWNER, Permissions
@@ -119,11 +120,11 @@ class ConfigurationService(NamingService):
         author: Author,
         *,
         create_only: bool,
-    ) -> tuple[ConfigurationView, WriteOutcome, int]:
+    ) -> tuple[ConfigurationView, WriteOutcome, Cursor]:
         """Create a configuration or change its definition; the same definition changes nothing.
 
         :param create_only: fail if the configuration exists.
-        :return: the configuration, the outcome, and the revision of the write.
+        :return: the configuration, the outcome, and the cursor of the write.
         :raises PreconditionFailed: the configuration exists, with *create_only*.
         :raises Conflict: ``configuration_circle``.
         :raises Forbidden: ``quota_exceeded``.
@@ -137,19 +138,20 @@ class ConfigurationService(NamingService):
             facts = _written_facts(done)
             written = Configuration.parse(facts.get(config_path(key)))
             if written is not None:
-                return self._view(done, written, None), done.outcome, done.revision
-            found = _read(self._store.state(), scope, key)
+                return self._view(done, written, None), done.outcome, done.cursor
+            state = self._state_after(done.cursor)
+            found = _read(state, scope, key) if state is not None else None
             if found is not None:
-                return found, done.outcome, done.revision
+                return found, done.outcome, done.cursor
             # It was deleted after it was found unchanged, so this request follows the deletion.
 
-    def delete(self, scope: Scope, key: str, author: Author) -> int:
-        """Delete a configuration and its result; return the revision of the deletion.
+    def delete(self, scope: Scope, key: str, author: Author) -> Cursor:
+        """Delete a configuration and its result; return the cursor of the deletion.
 
         :raises NotFound: there is no such configuration.
         """
         check_stack_name(scope.stack)
-        return self._transactor.run(DeleteConfiguration(scope, check_key(key), author)).revision
+        return self._transactor.run(DeleteConfiguration(scope, check_key(key), author)).cursor
 
     def report(
         self,
@@ -159,11 +161,11 @@ class ConfigurationService(NamingService):
         author: Author,
         *,
         fences: Collection[str] = (),
-    ) -> tuple[ConfigurationView, bool, int]:
+    ) -> tuple[ConfigurationView, bool, Cursor]:
         """Store the result of a configuration.
 
         :param fences: generations of members; all must be alive.
-        :return: the configuration, whether anything changed, and the revision of the write.
+        :return: the configuration, whether anything changed, and the cursor of the write.
         :raises NotFound: there is no such configuration.
         :raises Conflict: ``configuration_changed``, ``configuration_ended`` or ``generation_stale``.
         """
@@ -173,13 +175,15 @@ class ConfigurationService(NamingService):
         fact = _written_facts(done).get(result_path(key), reported.result.fact)
         stored = replace(reported.result, fact=fact)
         view = self._view(done, reported.configuration, stored)
-        return view, reported.changed, done.revision
+        return view, reported.changed, done.cursor
 
     def _view(
         self, done: Committed[Any], written: Configuration, result: StoredResult | None
     ) -> ConfigurationView:
         """Return a configuration as a write has left it."""
-        state = self._store.state()
+        state = self._state_after(done.cursor)
+        if state is None:
+            return view_written(None, written, result)
         with state.read():
             stack = done.transaction.stack.id if done.transaction else ""
             return view_written(state.stack_state(stack), written, result)
@@ -194,7 +198,7 @@ def _read(state: State, scope: Scope, key: str) -> ConfigurationView | None:
 
 def _written_facts(done: Committed[Any]) -> dict[str, Fact]:
     puts = done.transaction.puts if done.transaction else ()
-    return {fact.path: fact.at(done.revision) for fact in puts}
+    return {fact.path: fact.at(done.cursor.revision) for fact in puts}
 
 
 def _is_running(found: ConfigurationView) -> bool:

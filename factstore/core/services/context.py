@@ -58,11 +58,15 @@ class ContextService(EventReader):
         super().__init__(store, events, clock, timeout)
         self._activity = Activity(events, running or RunningWrites(clock), clock)
         self._rendering = threading.Lock()
-        self._compiled: Cache[tuple[str, bool, str], Rendered] = Cache(_CACHED_CHARACTERS)
-        self._deltas: Cache[tuple[str, bool, str, int], tuple[str, ...]] = Cache(_CACHED_DELTAS)
+        self._compiled: Cache[tuple[str, str, bool, str], Rendered] = Cache(_CACHED_CHARACTERS)
+        self._deltas: Cache[tuple[str, str, bool, str, int], tuple[str, ...]] = Cache(
+            _CACHED_DELTAS
+        )
         # Many readers ask for the same at one revision.
         self._unchanged: Cache[tuple[str, Scope, View], Context] = Cache(_CACHED_ANSWERS)
-        self._changes: Cache[tuple[str, bool, str, Cursor], ContextDelta] = Cache(_CACHED_DELTAS)
+        self._changes: Cache[tuple[str, str, bool, str, Cursor], ContextDelta] = Cache(
+            _CACHED_DELTAS
+        )
 
     def get(
         self,
@@ -113,7 +117,7 @@ class ContextService(EventReader):
         self, state: State, scope: Scope, view: View, known: Collection[str]
     ) -> Context | None:
         """Return the context of a state, without its text, if it is cached and its etag is known."""
-        key = self._store.epoch, scope, view
+        key = state.epoch, scope, view
         context = self._unchanged.get(key, state.revision)
         if context is None:
             check_stack_name(scope.stack)
@@ -152,7 +156,7 @@ class ContextService(EventReader):
         stale = stale and self._store.state().revision >= since.revision
         query = self._query(scope, read_set=waiting.read_set)
         for state in query.states(wait, stale=stale):
-            while (left := waiting.seconds_left(state, self._store.epoch)) and waiting.settles:
+            while (left := waiting.seconds_left(state)) and waiting.settles:
                 state = self._paused(state, scope, left)
             if not left:
                 break
@@ -219,13 +223,12 @@ class ContextService(EventReader):
         self, state: State, scope: Scope, view: View, known: Collection[str]
     ) -> Context | None:
         """Return the context, without its text if its etag is in *known*; None if it does not exist."""
-        epoch = self._store.epoch
         with state.read():
             stack_state = state.stack_state(scope)
             if stack_state is None or not view.exists(stack_state):
                 return None
             key, changed = view.document_key(stack_state), stack_state.changed
-            cursor, target = Cursor(epoch, state.revision), stack_state.target
+            cursor, target = state.cursor, stack_state.target
             checksum = view.checksum(stack_state)
             rendered = self._compiled.get(key, changed)
             contents = state.contents(scope) if rendered is None else None
@@ -236,7 +239,7 @@ class ContextService(EventReader):
                     facts = view.shown(contents.facts)
                     tags = {}
                     if contents.sensitive:
-                        tags = {f.path: f.etag(epoch) for f in facts if f.sensitive}
+                        tags = {f.path: f.etag(state.epoch) for f in facts if f.sensitive}
                     rendered = Rendered(scope.stack, facts, contents.members, tags)
                     self._compiled.put(key, changed, rendered, rendered.length)
         assert rendered is not None  # noqa: S101 - rendered above
@@ -254,20 +257,20 @@ class ContextService(EventReader):
 
         It waits if *state* is newer than the published events.
         """
-        epoch, scope, view, since = self._store.epoch, waiting.scope, waiting.view, waiting.since
+        epoch, scope, view, since = state.epoch, waiting.scope, waiting.view, waiting.since
         with state.read():
             stack_state = state.stack_state(scope)
             if stack_state is None or not view.exists(stack_state):
                 return None
             key = view.changes_key(stack_state, since.revision)
-            of = *key[:3], since
+            of = *key[:4], since
             recent = self._changes.get(of, state.revision)
             if recent is not None and since.epoch == epoch:
                 return recent
-            cursor, changed = Cursor(epoch, state.revision), stack_state.changed
+            cursor, changed = state.cursor, stack_state.changed
             checksum = view.checksum(stack_state)
             size, count = stack_state.bytes, stack_state.count
-        if not follows(state, self._events, epoch, scope, since):
+        if not follows(state, self._events, scope, since):
             return None
         changes = self._deltas.get(key, changed)
         if changes is None:
@@ -278,7 +281,7 @@ class ContextService(EventReader):
             changes = changes_texts(events, view.shows, epoch)
             self._deltas.put(key, changed, changes, sum(map(len, changes)))
         length = sum(map(len, changes))
-        if length > max(size, _SMALLEST) or self._store.epoch != epoch:
+        if length > max(size, _SMALLEST) or self._store.state().epoch != epoch:
             return None
         fields = f'"since":"{since}","cursor":"{cursor}","checksum":"{checksum}"'
         delta = ContextDelta((f"{{{fields},", *changes, "}"), cursor, checksum)

@@ -97,17 +97,22 @@ class View:
             results=self.results,
         )
 
-    def document_key(self, stack_state: StackState) -> tuple[str, bool, str]:
+    def document_key(self, stack_state: StackState) -> tuple[str, str, bool, str]:
         """Return a key that is the same for all callers with the same document."""
         paths = stack_state.paths
         first = bisect_left(paths, CONFIGS)
         hides = first < len(paths) and paths[first].startswith(CONFIGS)
-        return stack_state.stack.id, self.results, self._reader if hides else ""
+        return *self._source(stack_state), self.results, self._reader if hides else ""
 
-    def changes_key(self, stack_state: StackState, since: int) -> tuple[str, bool, str, int]:
+    def changes_key(self, stack_state: StackState, since: int) -> tuple[str, str, bool, str, int]:
         """Return a key that is the same for all callers with the same changes since a revision."""
         # The changes may contain the deletion of what no document contains any more.
-        return stack_state.stack.id, self.results, self._reader, since
+        return *self._source(stack_state), self.results, self._reader, since
+
+    @staticmethod
+    def _source(stack_state: StackState) -> tuple[str, str]:
+        """Return what a restored store, whose revisions begin again, does not share with this one."""
+        return stack_state.epoch, stack_state.stack.id
 
     @property
     def _reader(self) -> str:

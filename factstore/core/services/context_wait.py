@@ -112,16 +112,15 @@ class ContextWait:
         """Return the digest of the read set that limits which changes end the wait; empty for none."""
         return self.view.current_read_set(state.stack_state(self.scope))
 
-    def seconds_left(self, state: State, epoch: str) -> float:
+    def seconds_left(self, state: State) -> float:
         """Return the seconds to wait unless something happens; 0 if the response is due.
 
-        :param epoch: of the store.
         :raises NotFound: the stack or the member does not exist.
         """
         if self._settling is None:
             events, clock = self._activity.events, self._activity.clock
             # Before the stack is read, because the history also shows when it has last changed.
-            whole = not follows(state, events, epoch, self.scope, self.since)
+            whole = not follows(state, events, self.scope, self.since)
             with state.read():
                 stack_state = state.stack_state(self.scope)
                 if stack_state is None or not self.view.exists(stack_state):
@@ -141,10 +140,10 @@ class ContextWait:
         return self._settling.seconds_left(state)
 
 
-def follows(state: State, events: EventSource, epoch: str, scope: Scope, since: Cursor) -> bool:
+def follows(state: State, events: EventSource, scope: Scope, since: Cursor) -> bool:
     """Return True if a cursor belongs to this stack, and the history after it is in memory."""
     stack = state.stack(scope)
-    if stack is None or since.epoch != epoch:
+    if stack is None or since.epoch != state.epoch:
         return False
     revision = since.revision
     return stack.created <= revision <= state.revision and events.keeps(scope, revision)

@@ -99,7 +99,6 @@ class ConvergenceService(EventReader):
         return any(members[name].counts(group, include_draining) for name in lagging)
 
     def _read(self, state: State, scope: Scope, group: str, include_draining: bool) -> Convergence:
-        epoch = self._store.epoch
         with state.read():
             stack_state = state.stack_state(scope)
             if stack_state is None:
@@ -108,7 +107,7 @@ class ConvergenceService(EventReader):
             convergence.check()
 
             def cursor(revision: int | None) -> Cursor | None:
-                return Cursor(epoch, revision) if revision else None
+                return Cursor(state.epoch, revision) if revision else None
 
             members = tuple(
                 MemberConvergence(
@@ -121,4 +120,4 @@ class ConvergenceService(EventReader):
                 if member.counts(group, include_draining)
             )
             target = convergence.target
-        return Convergence(Cursor(epoch, target), members)
+        return Convergence(Cursor(state.epoch, target), members)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
+from factstore.core.model.stack_selection import Watched
 from factstore.core.operations.transactor import Transactor
-from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.ports import Clock, EventBatch, EventSource, Store
 from factstore.core.services.base import Reader, Service
 from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.follower import read_events
 from factstore.core.state.state import State
 
 
@@ -21,6 +25,19 @@ class EventReader(Reader):
     def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
         super().__init__(store, clock, timeout)
         self._events = events
+
+    def _read_events(self, of: Watched, at: Cursor, events: int, size: int) -> EventBatch:
+        """Return the events after a cursor that a state of this worker has given.
+
+        :raises CursorExpired: the history after the cursor is no longer in memory.
+        :raises Unavailable: the state is no longer that of the store.
+        """
+        try:
+            return read_events(self._store, self._events, of, at, events, size)
+        except CursorExpired:
+            if self._store.state().epoch == at.epoch:
+                raise
+            raise Unavailable("The store was replaced during the request. Try again.") from None
 
     def _query(
         self,

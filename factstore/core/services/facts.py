@@ -21,10 +21,11 @@ from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Page, check_page_revision, paginate
+from factstore.core.services.base import Page, check_page_cursor, paginate
 from factstore.core.services.blocked_reads import BlockedReadRegistry
 from factstore.core.services.event_service import EventService
 from factstore.core.services.readable_facts import fact_missing, readable_paths
+from factstore.core.services.views import FactView
 from factstore.core.services.written_facts import FactAttempt, WrittenFacts
 
 
@@ -54,21 +55,17 @@ class FactService(EventService):
         self._encryption = encryption
         self._blocked_reads = blocked_reads or BlockedReadRegistry(clock)
 
-    def etag(self, fact: Fact) -> str:
-        """Return the fact's strong entity tag, without quotes."""
-        return fact.etag(self._store.epoch)
-
     def get(
         self,
         scope: Scope,
         path: str,
         *,
         wait: float = 0,
-        unless: Callable[[Fact], bool] | None = None,
+        unless: Callable[[FactView], bool] | None = None,
         stale: bool = False,
         permissions: Permissions = OWNER,
         reader: Party | None = None,
-    ) -> Fact:
+    ) -> FactView:
         """Return a fact; wait for it.
 
         :param wait: seconds to block while the fact is missing; with *unless*, while *unless* is true.
@@ -80,36 +77,36 @@ class FactService(EventService):
         """
         check_stack_name(scope.stack)
         check_path(path)
-        fact = None
+        found = None
         query = self._query(scope)
         shown = reader if wait and unless is None else None
         with self._blocked_reads.reading(scope, path, shown):
             for state in query.states(wait, stale=stale):
                 fact = state.fact(scope, path)
-                if fact is None and unless is not None:
+                found = None if fact is None else FactView(fact, state.epoch)
+                if found is None and unless is not None:
                     break
-                if fact is not None and (unless is None or not unless(fact)):
-                    return fact
-        if fact is None:
+                if found is not None and (unless is None or not unless(found)):
+                    return found
+        if found is None:
             raise fact_missing(state, scope, path, permissions)
-        return fact
+        return found
 
-    def reveal(self, scope: Scope, fact: Fact, reader: SecretReader) -> tuple[Fact, str]:
-        """Return a sensitive fact and its value as canonical JSON.
+    def reveal(self, scope: Scope, path: str, reader: SecretReader) -> tuple[FactView, str]:
+        """Return a fact as this worker knows it, and its value as canonical JSON.
 
-        :return: the current fact, even if it has changed since it was read, and its value.
         :raises Forbidden: the reader may not see it.
         :raises NotFound: it was deleted.
         :raises SealBroken: the value cannot be opened.
         """
         try:
-            return self._revealed(scope, fact.path, reader)
+            return self._revealed(scope, path, reader)
         except SealBroken:
             # Its key may just have been retired; the data key was wrapped again then.
             self._store.refresh(self._deadline())
-            return self._revealed(scope, fact.path, reader)
+            return self._revealed(scope, path, reader)
 
-    def _revealed(self, scope: Scope, path: str, reader: SecretReader) -> tuple[Fact, str]:
+    def _revealed(self, scope: Scope, path: str, reader: SecretReader) -> tuple[FactView, str]:
         state = self._store.state()
         with state.read():
             stack, fact = state.stack(scope), state.fact(scope, path)
@@ -117,10 +114,10 @@ class FactService(EventService):
         if stack is None or fact is None:
             raise fact_missing(state, scope, path, OWNER)
         if not fact.sensitive:
-            return fact, fact.text
+            return FactView(fact, state.epoch), fact.text
         check_reader(fact, reader)
         known = data_key if isinstance(data_key, DataKey) else None
-        return fact, self._encryption.open(stack, known, fact)
+        return FactView(fact, state.epoch), self._encryption.open(stack, known, fact)
 
     def list(
         self,
@@ -147,14 +144,15 @@ class FactService(EventService):
             stack_state = state.stack_state(scope)
             if stack_state is None:
                 raise stack_missing(scope)
-            stack, facts, revision = stack_state.stack, stack_state.facts, state.revision
-            if at is None or at == (self._store.epoch, revision):
+            stack, facts, now = stack_state.stack, stack_state.facts, state.cursor
+            if at is None or at == now:
                 paths = readable_paths(stack_state, prefix, marker, permissions)
                 found = (facts[path] for path in paths)
-                return paginate(found, limit, lambda fact: fact.path, self.cursor(revision))
-        check_page_revision(at, self._store.epoch, revision, stack.created)
+                return paginate(found, limit, lambda fact: fact.path, now)
+        check_page_cursor(at, now, stack.created)
         then = self._at(stack, prefix, marker, limit + 1, at.revision, permissions)
-        return paginate(then, limit, lambda fact: fact.path, self.cursor(at.revision))
+        self._check_same_store(at)
+        return paginate(then, limit, lambda fact: fact.path, at)
 
     def _at(
         self,
@@ -224,7 +222,9 @@ class FactService(EventService):
     def written(self, attempt: FactAttempt) -> WrittenFacts:
         """Return the results of an attempt that has ended; if it failed, carry the write out."""
         if attempt.revision is not None:
-            return WrittenFacts.at(attempt.draft.outcome, attempt.revision, attempt.transaction)
+            transaction, revision = attempt.transaction, attempt.revision
+            epoch = transaction.epoch
+            return WrittenFacts.at(attempt.draft.outcome, epoch, revision, transaction)
         return WrittenFacts.of(self._transactor.resume(attempt))
 
     def delete(

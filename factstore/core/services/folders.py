@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from factstore.core.errors import FactstoreError
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, DeletePrefix, Scope
 from factstore.core.model.permissions import OWNER
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -19,12 +20,12 @@ class DeletedFolder:
 
     :param deleted: the number of facts.
     :param revisions: the number of revisions in which they were deleted.
-    :param revision: the last of them, or a later one.
+    :param cursor: of the last of them, or a later one.
     """
 
     deleted: int
     revisions: int
-    revision: int
+    cursor: Cursor
 
 
 class FolderService:
@@ -45,7 +46,7 @@ class FolderService:
     ) -> DeletedFolder:
         """Delete all facts at and below a path, in pieces that fit into one write.
 
-        At the revision that is returned, there was no fact at and below the path.
+        At the cursor that is returned, there was no fact at and below the path.
 
         :param itself: False to leave out a fact at the path itself.
         :raises NotFound: there is no such fact.
@@ -72,4 +73,4 @@ class FolderService:
                 break
         if not deleted:
             raise fact_missing(self._store.state(), scope, path, OWNER)
-        return DeletedFolder(deleted, revisions, written.revision)
+        return DeletedFolder(deleted, revisions, written.cursor)

@@ -157,6 +157,6 @@ def read_events(
         restarted.
     """
     batch = source.read(of, at.revision, events=events, size=size)
-    if store.epoch != at.epoch:  # it changes before the new store is read
+    if store.state().epoch != at.epoch:  # it changes before the events of the new store are read
         raise CursorExpired("The store was replaced", LIST_AGAIN)
     return batch

@@ -45,7 +45,7 @@ class Issued:
 
     grant: Grant
     secret: str
-    revision: int
+    cursor: Cursor
 
 
 class GrantService(Service):
@@ -84,7 +84,7 @@ class GrantService(Service):
         operation = IssueGrant(scope, request, author, secrets.token_hex(8), random)
         done = self._transactor.run(operation)
         issued = done.outcome
-        return Issued(done.written_record(issued.grant), issued.secret, done.revision)
+        return Issued(done.written_record(issued.grant), issued.secret, done.cursor)
 
     def issue_to_instance(
         self, project_id: str, request: InstanceRequest, author: Author
@@ -155,13 +155,13 @@ class GrantService(Service):
         done = self._transactor.run(RenewGrant(scope, grant, checked_ttl(ttl), author))
         return done.written_record(done.outcome)
 
-    def revoke(self, scope: Scope, grant: str, author: Author) -> int:
-        """Revoke a grant and those issued from it; return the revision since which they are invalid.
+    def revoke(self, scope: Scope, grant: str, author: Author) -> Cursor:
+        """Revoke a grant and those issued from it; return the cursor since which they are invalid.
 
         :raises NotFound: no grant has that id.
         """
         _check(scope, grant)
-        return self._transactor.run(RevokeGrant(scope, grant, author)).revision
+        return self._transactor.run(RevokeGrant(scope, grant, author)).cursor
 
     # Authentication
 

@@ -65,10 +65,11 @@ class HistoryService(EventReader):
         :raises NotFound: there is no such stack.
         """
         check_stack_name(scope.stack)
-        epoch, stack = self._store.epoch, self._store.state().stack(scope)
+        state = self._store.state()
+        stack = state.stack(scope)
         if stack is None:
             raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
-        return Cursor(epoch, max(self._events.floor(scope), stack.created))
+        return Cursor(state.epoch, max(self._events.floor(scope), stack.created))
 
     def changes(
         self,
@@ -92,22 +93,22 @@ class HistoryService(EventReader):
         check_stack_name(scope.stack)
         check_path(path)
         deadline = self._clock.monotonic() + self._timeout
-        epoch, state = self._store.epoch, self._store.refresh(deadline)
+        state = self._store.refresh(deadline)
         with state.read():
-            stack, fact, revision = state.stack(scope), state.fact(scope, path), state.revision
+            stack, fact, now = state.stack(scope), state.fact(scope, path), state.cursor
             kept = kept_values(lambda key: state.record(scope, key), path)
         if stack is None:
             raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
-        floor, found = self._kept_changes(stack, path, revision, deadline)
+        floor, found = self._kept_changes(stack, path, now, deadline)
         first = found[0][1].previous if found else fact
         if first is not None:
             found.insert(0, (first.revision, _made(first)))
-        oldest = found[0][0] if found else revision + 1
+        oldest = found[0][0] if found else now.revision + 1
         found = [*_kept_changes(kept, oldest), *found]
         if not found:
             raise fact_missing(state, scope, path, permissions)
         if before is not None:
-            if before.epoch != epoch:
+            if before.epoch != state.epoch:
                 raise CursorExpired("The cursor is from another epoch of the store; leave it out.")
             found = [(at, each) for at, each in found if at < before.revision]
         newest: list[PastChange] = []
@@ -116,12 +117,12 @@ class HistoryService(EventReader):
             size += change.fact.size if change.fact is not None else 0
             if newest and (len(newest) >= limit or size > _PAGE_BYTES):
                 break
-            newest.append(PastChange(Cursor(epoch, at), change))
-        since = Cursor(epoch, floor)
+            newest.append(PastChange(Cursor(state.epoch, at), change))
+        since = Cursor(state.epoch, floor)
         return FactHistory(tuple(newest), since, more=len(newest) < len(found))
 
     def _kept_changes(
-        self, stack: Stack, path: str, upto: int, deadline: float
+        self, stack: Stack, path: str, upto: Cursor, deadline: float
     ) -> tuple[int, list[tuple[int, Change]]]:
         """Return the revision from which the changes are complete, and the changes with theirs."""
         for attempt in range(1, _ATTEMPTS + 1):
@@ -137,11 +138,12 @@ class HistoryService(EventReader):
         raise AssertionError("the last attempt returns or raises")
 
     def _read(
-        self, stack: Stack, path: str, at: int, upto: int, deadline: float
+        self, stack: Stack, path: str, at: int, upto: Cursor, deadline: float
     ) -> list[tuple[int, Change]]:
         found: list[tuple[int, Change]] = []
         while True:
-            batch = self._events.read(stack.scope, at, events=_READ_EVENTS, size=_READ_BYTES)
+            start = Cursor(upto.epoch, at)
+            batch = self._read_events(stack.scope, start, _READ_EVENTS, _READ_BYTES)
             for event in batch.events:
                 if event.stack_id == stack.id:
                     found += [(event.revision, each) for each in event.changes if each.path == path]
@@ -149,7 +151,7 @@ class HistoryService(EventReader):
             left = deadline - self._clock.monotonic()
             if batch.more:
                 time.sleep(0)  # a long history must not delay the other requests of the worker
-            if not batch.more and (at >= upto or left <= 0):
+            if not batch.more and (at >= upto.revision or left <= 0):
                 return found
             if not batch.more:  # the state is ahead of the events
                 self._events.wait(stack.scope, at, min(left, _BEHIND_SECONDS))

@@ -30,6 +30,7 @@ from factstore.core.services.applied_reports import AppliedReports
 from factstore.core.services.base import Find, Page, Service
 from factstore.core.services.heartbeat_gap import HeartbeatGap
 from factstore.core.services.started_heartbeat import start_heartbeat
+from factstore.core.services.views import MemberView
 from factstore.core.state.state import State
 
 
@@ -39,7 +40,12 @@ class Joined:
 
     member: Member
     outcome: JoinOutcome
-    revision: int
+    cursor: Cursor
+
+    @property
+    def view(self) -> MemberView:
+        """The member without its read set."""
+        return MemberView(self.member, None, self.cursor.epoch)
 
 
 class MemberService(Service):
@@ -62,11 +68,9 @@ class MemberService(Service):
 
         :raises NotFound: no living member has that name.
         """
-        return self.get_with_read_set(scope, name, stale=stale)[0]
+        return self.get_with_read_set(scope, name, stale=stale).member
 
-    def get_with_read_set(
-        self, scope: Scope, name: str, *, stale: bool = False
-    ) -> tuple[Member, ReadSet | None]:
+    def get_with_read_set(self, scope: Scope, name: str, *, stale: bool = False) -> MemberView:
         """Return a living member, and its read set if it has one.
 
         :raises NotFound: no living member has that name.
@@ -78,7 +82,8 @@ class MemberService(Service):
             read_set = state.record(scope, RecordKey(ReadSet, name))
         if member is None:
             raise member_missing(scope, name)
-        return member, read_set if isinstance(read_set, ReadSet) else None
+        known = read_set if isinstance(read_set, ReadSet) else None
+        return MemberView(member, known, state.epoch)
 
     def list(
         self,
@@ -153,7 +158,7 @@ class MemberService(Service):
             JoinMember(scope, name, request, author, idempotency, precondition)
         )
         member = done.written_record(done.outcome.member)
-        return Joined(member, done.outcome.outcome, done.revision)
+        return Joined(member, done.outcome.outcome, done.cursor)
 
     def set_state(
         self,
@@ -163,8 +168,8 @@ class MemberService(Service):
         generation: str | None,
         author: Author,
         precondition: Precondition = ANY,
-    ) -> Member:
-        """Set a member's state to ready or draining, and return the member.
+    ) -> MemberView:
+        """Set a member's state to ready or draining, and return the member without its read set.
 
         :raises NotFound: no living member has that name.
         :raises Conflict: ``generation_stale``.
@@ -173,7 +178,7 @@ class MemberService(Service):
         _check(scope, name)
         operation = SetMemberState(scope, name, state, generation, author, precondition)
         done = self._transactor.run(operation)
-        return done.written_record(done.outcome)
+        return MemberView(done.written_record(done.outcome), None, done.cursor.epoch)
 
     def depart(
         self,
@@ -186,8 +191,8 @@ class MemberService(Service):
         *,
         keeps_declaration: bool = False,
         precondition: Precondition = ANY,
-    ) -> int:
-        """End a member and the facts that are bound to it; return the revision of its departure.
+    ) -> Cursor:
+        """End a member and the facts that are bound to it; return the cursor of its departure.
 
         :param declared: the resource that the member must be declared as; None to skip the check.
         :param keeps_declaration: True if a declared member that has joined is awaited again afterwards.
@@ -200,7 +205,7 @@ class MemberService(Service):
         operation = DepartMember(
             scope, name, reason, generation, author, declared, keeps_declaration, precondition
         )
-        return self._transactor.run(operation).revision
+        return self._transactor.run(operation).cursor
 
     def heartbeat(
         self, scope: Scope, name: str, generation: str | None, applied: Cursor | None

@@ -42,11 +42,13 @@ class NodeService(Service):
         :raises NotFound: the stack does not exist.
         """
         check_stack_name(scope.stack)
-        contents = self._state(stale=stale).contents(scope, NODES)
+        state = self._state(stale=stale)
+        contents = state.contents(scope, NODES)
         if contents is None:
             raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
         members = {member.name: member for member in contents.members}
-        return Nodes(_addresses(contents.facts), members, self.cursor(contents.revision))
+        cursor = Cursor(state.epoch, contents.revision)
+        return Nodes(_addresses(contents.facts), members, cursor)
 
 
 def _addresses(facts: Iterable[Fact]) -> dict[str, Any]:

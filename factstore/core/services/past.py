@@ -119,7 +119,7 @@ class PastService(EventService):
                 code="query_invalid",
             )
         try:
-            facts, members = self._changed(contents.stack, since.revision, until.revision)
+            facts, members = self._changed(contents.stack, since, until.revision)
         except CursorExpired:
             after = self._at(contents, until)
             before = self._stored(contents.stack, since)
@@ -144,13 +144,13 @@ class PastService(EventService):
         )
 
     def _contents(self, scope: Scope) -> tuple[str, Contents]:
-        """Return the epoch, and the present contents."""
+        """Return the present contents, and the epoch of the store."""
         check_stack_name(scope.stack)
-        state, epoch = self._state(), self._store.epoch
+        state = self._state()
         contents = state.contents(scope)
         if contents is None:
             raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
-        return epoch, contents
+        return state.epoch, contents
 
     @staticmethod
     def _check(at: Cursor, epoch: str, contents: Contents) -> None:
@@ -172,7 +172,7 @@ class PastService(EventService):
         if contents.changed <= at.revision:
             return contents.facts, contents.members
         try:
-            facts, members = self._changed(contents.stack, at.revision, contents.revision)
+            facts, members = self._changed(contents.stack, at, contents.revision)
         except CursorExpired:
             return self._stored(contents.stack, at)
         return (
@@ -181,11 +181,11 @@ class PastService(EventService):
         )
 
     def _changed(
-        self, stack: Stack, after: int, upto: int
+        self, stack: Stack, after: Cursor, upto: int
     ) -> tuple[Versions[Fact], Versions[Member]]:
-        """Return the facts and members that changed between two revisions.
+        """Return the facts and members that changed between a cursor and a revision.
 
-        :raises CursorExpired: the events after the first revision are not in memory.
+        :raises CursorExpired: the events after the cursor are not in memory.
         """
         facts: Versions[Fact] = {}
         members: Versions[Member] = {}
@@ -201,10 +201,12 @@ class PastService(EventService):
                 members[member.name] = (joined, _living(record))
         return facts, members
 
-    def _changes(self, stack: Stack, after: int, upto: int) -> Iterator[Change]:
+    def _changes(self, stack: Stack, start: Cursor, upto: int) -> Iterator[Change]:
         deadline, pauses = self._deadline(), TimeSlice(self._clock)
+        epoch, after = start
         while after < upto:
-            batch = self._events.read(stack.scope, after, events=_READ_EVENTS, size=_READ_BYTES)
+            at = Cursor(epoch, after)
+            batch = self._read_events(stack.scope, at, _READ_EVENTS, _READ_BYTES)
             for event in pauses.each(batch.events):
                 if event.stack_id == stack.id and event.revision <= upto:
                     yield from event.changes
@@ -230,6 +232,7 @@ class PastService(EventService):
                 if len(page) < _PAGE:
                     break
             tables = self._tables_at(stack, (Member, Declaration), at.revision)
+            self._check_same_store(at)
         except CursorExpired:
             raise CursorExpired(
                 f"The contents at {at} are not known any more; those since "

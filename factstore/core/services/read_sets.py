@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -23,7 +24,7 @@ class StoredReadSet:
     read_set: ReadSet
     created: bool
     unchanged: bool
-    revision: int
+    cursor: Cursor
 
 
 class ReadSetService(Service):
@@ -60,14 +61,14 @@ class ReadSetService(Service):
         done = self._transactor.run(PutReadSet(scope, read_set, generation, author))
         result = done.outcome
         stored = done.written_record(result.read_set)
-        return StoredReadSet(stored, result.created, result.unchanged, done.revision)
+        return StoredReadSet(stored, result.created, result.unchanged, done.cursor)
 
-    def delete(self, scope: Scope, member: str, generation: str | None, author: Author) -> int:
-        """Delete the read set of a member; return the revision.
+    def delete(self, scope: Scope, member: str, generation: str | None, author: Author) -> Cursor:
+        """Delete the read set of a member; return the cursor.
 
         :raises NotFound: there is no such member, or it has no read set.
         :raises Conflict: ``generation_stale``.
         """
         check_stack_name(scope.stack)
         check_name(member, "member")
-        return self._transactor.run(DeleteReadSet(scope, member, generation, author)).revision
+        return self._transactor.run(DeleteReadSet(scope, member, generation, author)).cursor

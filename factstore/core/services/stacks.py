@@ -14,13 +14,14 @@ from factstore.core.model.usage import ProjectUsage, Usage
 from factstore.core.operations.kept_values import TrimKeptValues
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.stacks import DeleteStack, PutStack
-from factstore.core.services.base import Page, Service, check_page_revision, paginate
+from factstore.core.services.base import Page, Service, check_page_cursor, paginate
+from factstore.core.services.views import StackView
 
 
 class StackService(Service):
     """The service for stacks."""
 
-    def get(self, scope: Scope, *, stale: bool = False) -> tuple[Stack, Usage]:
+    def get(self, scope: Scope, *, stale: bool = False) -> StackView:
         """Return a stack and its usage.
 
         :raises NotFound: there is no such stack.
@@ -31,7 +32,7 @@ class StackService(Service):
             stack, usage = state.stack(scope), state.usage(scope)
         if stack is None or usage is None:
             raise stack_missing(scope)
-        return stack, usage
+        return StackView(stack, usage, state.epoch)
 
     def usage(self, project_id: str) -> ProjectUsage:
         """Return the usage of a project."""
@@ -49,12 +50,13 @@ class StackService(Service):
             check_stack_name(marker)
         state = self._state()
         with state.read():
-            revision, found = state.revision, state.stacks(project_id, marker, limit + 1)
-        if at is not None and at != (self._store.epoch, revision):
-            check_page_revision(at, self._store.epoch, revision)
-            revision = at.revision
-            found = self._store.stacks_at(project_id, marker, limit + 1, revision, self._deadline())
-        return paginate(found, limit, lambda stack: stack.name, self.cursor(revision))
+            now, found = state.cursor, state.stacks(project_id, marker, limit + 1)
+        if at is not None and at != now:
+            check_page_cursor(at, now)
+            now, deadline = at, self._deadline()
+            found = self._store.stacks_at(project_id, marker, limit + 1, at.revision, deadline)
+            self._check_same_store(at)
+        return paginate(found, limit, lambda stack: stack.name, now)
 
     def put(
         self,
@@ -63,7 +65,7 @@ class StackService(Service):
         author: Author,
         precondition: Precondition = ANY,
         keep_values: int | None = None,
-    ) -> tuple[Stack, bool]:
+    ) -> tuple[StackView, bool]:
         """Create a stack or change its settings; return it, and True if it was created.
 
         Equal settings change nothing.  If fewer values are to be kept, the surplus is deleted.
@@ -87,8 +89,8 @@ class StackService(Service):
                 code="schema",
             )
         done = self._transactor.run(PutStack(scope, description, author, precondition, keep_values))
-        result, revision = done.outcome, done.revision
-        stack = result.stack
+        result, revision = done.outcome, done.cursor.revision
+        stack, usage = result.stack, Usage(0, 0)
         if result.created:
             stack = replace(stack, created=revision, revision=revision)
         elif result.changed:
@@ -96,7 +98,11 @@ class StackService(Service):
         if keep_values is not None and not result.created:
             while self._transactor.run(TrimKeptValues(scope)).outcome:
                 pass
-        return stack, result.created
+        if not result.created:
+            self._store.refresh(self._deadline())
+            state = self._state_after(done.cursor)
+            usage = (state.usage(scope) if state is not None else None) or usage
+        return StackView(stack, usage, done.cursor.epoch), result.created
 
     def delete(self, scope: Scope, author: Author, precondition: Precondition = ANY) -> None:
         """Delete a stack and everything in it, as one change.

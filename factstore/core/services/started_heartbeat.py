@@ -31,7 +31,7 @@ def start_heartbeat(
     if state.has_stopped(scope, member.lease):
         return False  # its pulse has to be restored first
     if applied is not None and (
-        applied.epoch != store.epoch or not _is_recorded(state, scope, name, applied.revision)
+        applied.epoch != state.epoch or not _is_recorded(state, scope, name, applied.revision)
     ):
         return False
 

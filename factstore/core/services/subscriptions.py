@@ -11,7 +11,7 @@ from factstore.core.model.fact import Author
 from factstore.core.model.path import check_name
 from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.quick_dataclass import quick_dataclass
-from factstore.core.model.record import RecordKey
+from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection
 from factstore.core.model.subscription import Subscription
@@ -47,13 +47,14 @@ DELETION_SECONDS = 30.0
 
 @quick_dataclass(frozen=True, slots=True)
 class SubscriptionView:
-    """A subscription and its progress.
+    """A subscription and its progress, and the epoch of the store in which they were found.
 
     :param delivery: None if nothing was delivered yet.
     """
 
     subscription: Subscription
     delivery: DeliveryState | None
+    epoch: str
 
     @property
     def cursor(self) -> str:
@@ -67,10 +68,11 @@ class SubscriptionView:
         """The number of requested test messages that were not sent yet."""
         return max(0, self.subscription.tests - (self.delivery.tests if self.delivery else 0))
 
-    def etag(self, epoch: str) -> str:
-        """Return the entity tag, without its quotes; a write depends on its part before the dash."""
+    @property
+    def etag(self) -> str:
+        """The entity tag, without its quotes; a write depends on its part before the dash."""
         revision = self.delivery.revision if self.delivery else 0
-        return f"{self.subscription.etag(epoch)}-{revision}"
+        return f"{self.subscription.etag(self.epoch)}-{revision}"
 
 
 class SubscriptionService(EventService):
@@ -105,7 +107,7 @@ class SubscriptionService(EventService):
             delivery = state.record(scope, RecordKey(DeliveryState, subscription))
         if not isinstance(found, Subscription):
             raise subscription_missing(subscription)
-        return SubscriptionView(found, delivery if isinstance(delivery, DeliveryState) else None)
+        return _view(found, delivery, state.epoch)
 
     def count(self, project_id: str) -> int:
         """Return the number of subscriptions of a project, as this worker knows it."""
@@ -122,16 +124,15 @@ class SubscriptionService(EventService):
         """
         if marker:
             check_name(marker, "subscription")
-        deliveries: dict[str, DeliveryState | None] = {}
+        deliveries: dict[str, Record | None] = {}
 
         def shows(found: Subscription, find: Find) -> bool:
-            delivery = find(RecordKey(DeliveryState, found.id))
-            deliveries[found.id] = delivery if isinstance(delivery, DeliveryState) else None
+            deliveries[found.id] = find(RecordKey(DeliveryState, found.id))
             return True
 
         scope = unnamed_scope(project_id)
         page = self._page(scope, Subscription, limit, marker, at, shows, (DeliveryState,))
-        views = [SubscriptionView(found, deliveries[found.id]) for found in page.items]
+        views = [_view(each, deliveries[each.id], page.cursor.epoch) for each in page.items]
         return Page(tuple(views), page.cursor, page.marker)
 
     def create(
@@ -140,8 +141,8 @@ class SubscriptionService(EventService):
         request: SubscriptionRequest,
         author: Author,
         idempotency: Idempotency | None = None,
-    ) -> tuple[WithSecret, int]:
-        """Create a subscription; return it with its secret, and the revision.
+    ) -> tuple[WithSecret, Cursor]:
+        """Create a subscription; return it with its secret, and the cursor.
 
         :raises Forbidden: ``quota_exceeded``.
         """
@@ -198,9 +199,8 @@ class SubscriptionService(EventService):
         :raises CursorExpired: the history after the cursor is not available, or is not certain to be
             available to the notifier.
         """
-        found = self.get(project_id, subscription).subscription
-        state = self._store.state()
-        if since.epoch != self._store.epoch or since.revision > state.revision:
+        found, state = self.get(project_id, subscription).subscription, self._store.state()
+        if since.epoch != state.epoch or since.revision > state.revision:
             raise CursorExpired(
                 "The cursor is from another epoch of the store, or newer than the store; send one "
                 "that a message or the service contained."
@@ -236,8 +236,8 @@ class SubscriptionService(EventService):
         overlap: int,
         author: Author,
         idempotency: Idempotency | None = None,
-    ) -> tuple[WithSecret, int]:
-        """Replace the secret; return the subscription with the new secret, and the revision.
+    ) -> tuple[WithSecret, Cursor]:
+        """Replace the secret; return the subscription with the new secret, and the cursor.
 
         :param overlap: seconds for which messages are signed with both secrets.
         :raises NotFound: no subscription has that id.
@@ -282,15 +282,19 @@ class SubscriptionService(EventService):
                     "stopped yet. Repeat the request.",
                     code="deletion_unfinished",
                 )
-            self._events.wait_change(scope, done.revision, left)
+            self._events.wait_change(scope, done.cursor.revision, left)
 
     def _written(self, project_id: str, done: Committed[Subscription]) -> SubscriptionView:
         found = done.written_record(done.outcome)
-        key = RecordKey(DeliveryState, found.id)
-        delivery = self._store.state().record(unnamed_scope(project_id), key)
-        return SubscriptionView(found, delivery if isinstance(delivery, DeliveryState) else None)
+        key, state = RecordKey(DeliveryState, found.id), self._state_after(done.cursor)
+        delivery = state.record(unnamed_scope(project_id), key) if state is not None else None
+        return _view(found, delivery, done.cursor.epoch)
 
 
-def _with_secret(done: Committed[WithSecret]) -> tuple[WithSecret, int]:
+def _view(found: Subscription, delivery: Record | None, epoch: str) -> SubscriptionView:
+    return SubscriptionView(found, delivery if isinstance(delivery, DeliveryState) else None, epoch)
+
+
+def _with_secret(done: Committed[WithSecret]) -> tuple[WithSecret, Cursor]:
     made = done.outcome
-    return WithSecret(done.written_record(made.subscription), made.secret), done.revision
+    return WithSecret(done.written_record(made.subscription), made.secret), done.cursor

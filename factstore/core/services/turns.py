@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from factstore.core.errors import NotFound
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -26,7 +27,7 @@ class Taken:
 
     queued: QueuedTurn
     created: bool
-    revision: int
+    cursor: Cursor
 
 
 class TurnService(EventService):
@@ -61,19 +62,19 @@ class TurnService(EventService):
             queued = replace(
                 done.outcome.queued, turn=done.written_record(done.outcome.queued.turn)
             )
-        return Taken(queued, done.outcome.created, done.revision)
+        return Taken(queued, done.outcome.created, done.cursor)
 
     def give_back(
         self, scope: Scope, queue: str, member: str, generation: str | None, author: Author
-    ) -> int:
-        """Give a turn back, with its rank; return the revision since which it is over.
+    ) -> Cursor:
+        """Give a turn back, with its rank; return the cursor since which it is over.
 
         :raises NotFound: there is no such turn.
         :raises Conflict: ``generation_stale``: the turn is another incarnation's.
         """
         _check(scope, queue, member)
         operation = GiveTurnBack(scope, queue, member, generation, author)
-        return self._transactor.run(operation).revision
+        return self._transactor.run(operation).cursor
 
     def get(
         self,

@@ -83,13 +83,13 @@ class WaiterService(EventService):
 
     def put(
         self, scope: Scope, name: str, definition: Definition, author: Author, *, create_only: bool
-    ) -> tuple[WaiterView, ArmOutcome, int]:
+    ) -> tuple[WaiterView, ArmOutcome, Cursor]:
         """Arm a waiter; if it is pending with the same definition, change nothing.
 
         Arming restarts the timeout and deletes earlier signals.
 
         :param create_only: fail if a waiter with that name exists, in any state.
-        :return: the waiter, the outcome, and the revision of the write.
+        :return: the waiter, the outcome, and the cursor of the write.
         :raises PreconditionFailed: the waiter exists, with *create_only*.
         :raises Forbidden: ``quota_exceeded``.
         """
@@ -97,18 +97,19 @@ class WaiterService(EventService):
         operation = ArmWaiter(scope, name, definition, author, create_only)
         done = self._transactor.run(operation)
         waiter = done.written_record(done.outcome.waiter)
-        found = _read_waiter(self._store.state(), scope, name)
+        state = self._state_after(done.cursor)
+        found = _read_waiter(state, scope, name) if state is not None else None
         if found is None or found.waiter.revision < waiter.revision:  # the state is older
             found = WaiterView(waiter, waiter.progress or Progress(), ())
-        return found, done.outcome.outcome, done.revision
+        return found, done.outcome.outcome, done.cursor
 
-    def delete(self, scope: Scope, name: str, author: Author) -> int:
-        """Delete a waiter and its signals; return the revision of the deletion.
+    def delete(self, scope: Scope, name: str, author: Author) -> Cursor:
+        """Delete a waiter and its signals; return the cursor of the deletion.
 
         :raises NotFound: there is no such waiter.
         """
         _check(scope, name)
-        return self._transactor.run(DeleteWaiter(scope, name, author)).revision
+        return self._transactor.run(DeleteWaiter(scope, name, author)).cursor
 
     def signal(
         self, scope: Scope, name: str, request: SignalRequest, author: Author
@@ -121,7 +122,8 @@ class WaiterService(EventService):
         _check(scope, name)
         done = self._transactor.run(SendSignal(scope, name, request, author))
         signal = done.outcome.signal
-        found = _read_waiter(self._store.state(), scope, name)
+        state = self._state_after(done.cursor)
+        found = _read_waiter(state, scope, name) if state is not None else None
         if found is None:  # it was deleted meanwhile
             found = WaiterView(done.outcome.waiter, Progress(), (done.written_record(signal),))
         return found, done.written_record(signal)

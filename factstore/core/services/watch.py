@@ -155,15 +155,15 @@ class WatchService(EventReader):
         :param head: the store's newest revision.
         :return: None if there are events, or if this worker has not reached the revision.
         """
-        epoch, state = self._store.epoch, self._store.state()
+        state = self._store.state()
         if state.revision < head or state.stack(scope) is None:
             return None
         if since is None:  # no later revision has been published
-            return Cursor(epoch, state.revision)
-        if since.epoch != epoch or since.revision > state.revision:
+            return state.cursor
+        if since.epoch != state.epoch or since.revision > state.revision:
             return None
         batch = self._read(scope, since, 1, PAGE_BYTES)
-        return None if batch.events else Cursor(epoch, batch.upto)
+        return None if batch.events else Cursor(since.epoch, batch.upto)
 
     def _start(self, of: Watched, since: Cursor | None, wanted: Filter) -> Cursor:
         """Return the cursor to read from; wait until this worker has reached *since*."""
@@ -171,10 +171,9 @@ class WatchService(EventReader):
             check_stack_name(of.stack)
         wanted.check()
         deadline = self._clock.monotonic() + self._timeout
-        epoch = self._store.epoch  # read before the state, so that a change of epoch is noticed
-        return self.position(of, since, epoch, self._store.refresh(deadline))
+        return self.position(of, since, self._store.refresh(deadline))
 
-    def position(self, of: Watched, since: Cursor | None, epoch: str, state: State) -> Cursor:
+    def position(self, of: Watched, since: Cursor | None, state: State) -> Cursor:
         """Return the cursor to read from in a state.
 
         :param since: None for the state's revision.
@@ -184,8 +183,8 @@ class WatchService(EventReader):
         if isinstance(of, Scope) and state.stack(of) is None:
             raise NotFound(f"There is no stack named {quoted(of.stack)}.")
         if since is None:
-            return Cursor(epoch, state.revision)
-        if since.epoch != epoch or since.revision > state.revision:
+            return state.cursor
+        if since.epoch != state.epoch or since.revision > state.revision:
             raise CursorExpired(
                 "The cursor is from another epoch of the store, or newer than the store", LIST_AGAIN
             )

@@ -74,7 +74,8 @@ class WhyService(EventReader):
         check_stack_name(scope.stack)
         check_name(name, "member")
         deadline = self._clock.monotonic() + self._timeout
-        epoch, state = self._store.epoch, self._store.refresh(deadline)
+        state = self._store.refresh(deadline)
+        epoch = state.epoch
         with state.read():
             stack_state = state.stack_state(scope)
             if stack_state is None:
@@ -85,16 +86,12 @@ class WhyService(EventReader):
                     f"There is no member named {quoted(name)} in stack {quoted(scope.stack)}: it has "
                     "not joined, or has departed or expired."
                 )
-            convergence, stack, revision = (
-                stack_state.convergence,
-                stack_state.stack,
-                state.revision,
-            )
+            convergence, stack, now = stack_state.convergence, stack_state.stack, state.cursor
             convergence.check()
             applied, target = convergence.applied.get(name), convergence.target_of(name)
-        floor, events = self._read(scope, stack.id, stack.created, revision, deadline)
-        chain = CauseChain(state, scope, epoch, events, floor, permissions, self.flapping_times)
-        end, detail = chain.follow(name, revision if applied is None else applied)
+        floor, events = self._read(scope, stack.id, stack.created, now, deadline)
+        chain = CauseChain(state, scope, events, floor, permissions, self.flapping_times)
+        end, detail = chain.follow(name, now.revision if applied is None else applied)
         return Why(
             member,
             None if applied is None else Cursor(epoch, applied),
@@ -112,20 +109,20 @@ class WhyService(EventReader):
         :raises CursorExpired: the events are not in memory any more.
         """
         deadline = self._clock.monotonic() + self._timeout
-        state, epoch = self._store.state(), self._store.epoch
+        state = self._store.state()
         stack = state.stack(scope)
         if stack is None:
             return
-        upto = max(fact.revision for fact in facts)
+        upto = Cursor(state.epoch, max(fact.revision for fact in facts))
         floor, events = self._read(scope, stack.id, stack.created, upto, deadline)
         for fact in TimeSlice(self._clock).each(facts):
-            chain = CauseChain(state, scope, epoch, events, floor, OWNER, self.flapping_times)
+            chain = CauseChain(state, scope, events, floor, OWNER, self.flapping_times)
             chain.follow(None, fact.revision, fact.path)
             if chain.flapping is not None and chain.flapping.path == fact.path:
                 yield chain.flapping
 
     def _read(
-        self, scope: Scope, stack_id: str, created: int, upto: int, deadline: float
+        self, scope: Scope, stack_id: str, created: int, upto: Cursor, deadline: float
     ) -> tuple[int, list[Event]]:
         """Return the revision from which the events are complete, and the events."""
         pauses = TimeSlice(self._clock)
@@ -135,12 +132,15 @@ class WhyService(EventReader):
             at = floor
             try:
                 while True:
-                    batch = self._events.read(scope, at, events=_READ_EVENTS, size=_READ_BYTES)
+                    start = Cursor(upto.epoch, at)
+                    batch = self._read_events(scope, start, _READ_EVENTS, _READ_BYTES)
                     found += [
                         each for each in pauses.each(batch.events) if each.stack_id == stack_id
                     ]
                     at, left = batch.upto, deadline - self._clock.monotonic()
-                    if not batch.more and (at >= upto or left <= 0 or self._events.closing):
+                    if not batch.more and (
+                        at >= upto.revision or left <= 0 or self._events.closing
+                    ):
                         return max(floor, created), found
                     if not batch.more:  # the state is ahead of the events
                         self._events.wait(scope, at, min(left, _BEHIND_SECONDS))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from itertools import islice
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import (
     Change,
     DropFact,
@@ -185,10 +186,14 @@ class State:
 
     # Reading
 
+    @property
+    def cursor(self) -> Cursor:
+        """The cursor of :attr:`revision`."""
+        return Cursor(self.epoch, self.revision)
+
     def stack(self, scope: Scope) -> Stack | None:
         """Return the record of a stack, or None if it does not exist."""
-        stack_state = self.stack_state(scope)  # without the lock, as one fact
-        return stack_state.stack if stack_state else None
+        return found.stack if (found := self.stack_state(scope)) else None  # no lock, as one fact
 
     def stacks(self, project_id: str, after: str = "", limit: int | None = None) -> list[Stack]:
         """Return at most *limit* stacks of a project after a name, ordered by name; None for all."""
@@ -210,14 +215,12 @@ class State:
 
     def record(self, scope: Scope, key: RecordKey) -> Record | None:
         """Return a record, which may be a departed member; None if it does not exist."""
-        stack_state = self.stack_state(scope)
-        return stack_state.record(key) if stack_state else None
+        return found.record(key) if (found := self.stack_state(scope)) else None
 
     def records(self, scope: Scope, kind: type[R]) -> list[R]:
         """Return all records of a kind, ordered by name."""
         with self._lock:
-            stack_state = self.stack_state(scope)
-            return list(stack_state.tables.after(kind)) if stack_state else []
+            return list(found.tables.after(kind)) if (found := self.stack_state(scope)) else []
 
     def unnamed_records(self, kind: type[R]) -> list[tuple[str, R]]:
         """Return the records of a kind of all projects, outside their stacks, with their project."""
@@ -231,8 +234,7 @@ class State:
 
     def member_by_generation(self, scope: Scope, generation: str) -> Member | None:
         """Return the living member with a generation, or None."""
-        stack_state = self._stacks.get(scope)
-        return stack_state.generations.get(generation) if stack_state else None
+        return found.generations.get(generation) if (found := self._stacks.get(scope)) else None
 
     def has_stopped(self, scope: Scope, lease: int) -> bool:
         """Return True if a lease is monitored, and has no pulse."""
@@ -241,8 +243,7 @@ class State:
 
     def bound(self, scope: Scope, lease: int) -> int:
         """Return the number of facts bound to the member that has a lease."""
-        stack_state = self._stacks.get(scope)
-        return len(stack_state.leases.paths.get(lease, ())) if stack_state else 0
+        return len(found.leases.paths.get(lease, ())) if (found := self._stacks.get(scope)) else 0
 
     def stack_state(self, of: Scope | str) -> StackState | None:
         """Return a stack by its scope or id; read it under :meth:`read`, and do not change it."""
@@ -262,8 +263,7 @@ class State:
     def usage(self, scope: Scope) -> Usage | None:
         """Return the usage of a stack, or None if it does not exist."""
         with self._lock:
-            stack_state = self._stacks.get(scope)
-            return Usage(stack_state.count, stack_state.bytes) if stack_state else None
+            return Usage(found.count, found.bytes) if (found := self._stacks.get(scope)) else None
 
     def project_usage(self, project_id: str) -> ProjectUsage:
         """Return the usage of a project; zero if it has no stack."""

@@ -68,10 +68,10 @@ class EventPoll:
         """Return no digest: any event may be wanted."""
         return ""
 
-    def seconds_left(self, state: State, epoch: str) -> float:
+    def seconds_left(self, state: State) -> float:
         """Return the seconds to wait unless something happens; 0 if the response is due."""
         if self._at is None:
-            self._at = self._watch.position(self.scope, self._since, epoch, state)
+            self._at = self._watch.position(self.scope, self._since, state)
             self._page = Page(self._at.revision)
         page = self._page
         if not page.events:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from factstore.api.identity import Identity
 from factstore.core.errors import FactstoreError, Unavailable
-from factstore.core.model.fact import Fact, Scope
+from factstore.core.model.fact import Scope
 from factstore.core.state.state import State
 from factstore.store.mirror import MirroredStore
 from factstore.store.started_refresh import StartedRefresh
@@ -16,8 +16,8 @@ from factstore.wsgi.fast_path.http_request import Request
 class FactRead(StartedRefresh):
     """A linearizable read of a fact.
 
-    :param done: called once, with the fact, with the store's error, or with None if the request has to
-        be passed to gunicorn.
+    :param done: called once, with the state or with the store's error, or with neither if the request
+        has to be passed to gunicorn.
     """
 
     __slots__ = ("_done", "identity", "request", "scope")
@@ -29,7 +29,7 @@ class FactRead(StartedRefresh):
         identity: Identity,
         began: float,
         timeout: float,
-        done: Callable[[FactRead, Fact | FactstoreError | None], None],
+        done: Callable[[FactRead, State | None, FactstoreError | None], None],
     ) -> None:
         super().__init__(store, began, timeout)
         self._done = done
@@ -38,9 +38,9 @@ class FactRead(StartedRefresh):
         self.scope = Scope(identity.project_id, request.stack)
 
     def reached(self, state: State) -> None:
-        """Return the fact."""
-        self._done(self, state.fact(self.scope, self.request.path))
+        """Return the state."""
+        self._done(self, state, None)
 
     def failed(self, error: Unavailable | None) -> None:
         """Return the error."""
-        self._done(self, error)
+        self._done(self, None, error)

@@ -12,6 +12,7 @@ from factstore.api.serializers.facts import fact_text
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.services.composition import Services
+from factstore.core.state.state import State
 from factstore.policies import facts as rules
 from factstore.store.mirror import MirroredStore
 from factstore.store.started_refresh import FOREIGN_SECONDS
@@ -84,10 +85,11 @@ class FactReads:
         """Answer with this worker's state, without reading the store; return False if a view has to."""
         if not self._may_read(call.request, call.identity):
             return False
-        fact = self._store.state().fact(call.scope, call.request.path)
+        state = self._store.state()
+        fact = state.fact(call.scope, call.request.path)
         if fact is None or fact.sensitive:
             return False
-        self._ended(call, self._fact_answer(call, fact))
+        self._ended(call, self._fact_answer(call, fact, state.epoch))
         return True
 
     @staticmethod
@@ -114,13 +116,13 @@ class FactReads:
         known = self._store.state().fact(scope, request.path)
         if (known is not None and known.sensitive) or not self._may_read(request, identity):
             return None
-        fact = self._services.facts.get(scope, request.path, permissions=identity.permissions)
-        return None if fact.sensitive else self._fact_answer(call, fact)
+        found = self._services.facts.get(scope, request.path, permissions=identity.permissions)
+        return None if found.fact.sensitive else self._fact_answer(call, *found)
 
-    def _end_read(self, read: FactRead, found: Fact | FactstoreError | None) -> None:
+    def _end_read(self, read: FactRead, state: State | None, error: FactstoreError | None) -> None:
         respond, request_id = self.running.pop(read), new_request_id()
         try:
-            response = self._read_response(read, found, request_id)
+            response = self._read_response(read, state, error, request_id)
         except Exception:  # other reads that have ended at the same moment must not be lost
             LOG.exception("GET %s failed.", read.request.target)
             answer = answer_of(problem("internal_error", INTERNAL_ERROR, request_id))
@@ -128,30 +130,33 @@ class FactReads:
         respond(response)
 
     def _read_response(
-        self, read: FactRead, found: Fact | FactstoreError | None, request_id: str
+        self, read: FactRead, state: State | None, error: FactstoreError | None, request_id: str
     ) -> bytes | None:
         caller, limiter = read.identity, self._services.rate_limiter
-        if found is None or (isinstance(found, Fact) and found.sensitive):
+        fact, epoch = None, ""
+        if state is not None:
+            fact, epoch = state.fact(read.scope, read.request.path), state.epoch
+        if error is None and (fact is None or fact.sensitive):
             return None
         if not limiter.request_at_once(caller.project_id, 0):
             return None
         answer: Answer | Rendered
-        if isinstance(found, Fact):
-            answer = self._fact_answer(read, found)
+        if fact is not None:
+            answer = self._fact_answer(read, fact, epoch)
             if caller.stack:  # the state is as new as if it had been read for the holder's sake
                 self._services.grants.note_refresh(read.began)
-        else:
+        elif error is not None:
             context = LogContext(request_id, None)
             set_caller(caller.user_id, caller.project_id, caller.roles)
-            answer = logged_refusal(found, request_id)
+            answer = logged_refusal(error, request_id)
             context.end()
         limiter.answered(caller.project_id, answer.size)
         seconds = time.monotonic() - read.began
         self._metrics.observe("GET", ROUTE, answer.status, answer.size, seconds)
         return answer.response(request_id)
 
-    def _fact_answer(self, read: FactRead | Call, fact: Fact) -> Answer | Rendered:
-        epoch, known = self._store.epoch, read.request.headers.known
+    def _fact_answer(self, read: FactRead | Call, fact: Fact, epoch: str) -> Answer | Rendered:
+        known = read.request.headers.known
         if known is None or known:
             etag = fact.etag(epoch)
             if known is None or etag in known:

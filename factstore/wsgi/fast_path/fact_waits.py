@@ -52,10 +52,10 @@ class FactWait:
         """Return no digest: any change may concern the fact."""
         return ""
 
-    def seconds_left(self, state: State, epoch: str) -> float:
+    def seconds_left(self, state: State) -> float:
         """Return the seconds to wait unless something happens; 0 if the response is due."""
         fact = state.fact(self.scope, self._path)
-        waits = not self._known if fact is None else fact.etag(epoch) in self._known
+        waits = not self._known if fact is None else fact.etag(state.epoch) in self._known
         if not waits or self._events.closing:
             return 0.0
         return max(0.0, self._end - self._clock.monotonic())
@@ -110,9 +110,8 @@ class FactWaits(WaitHandler):
             return refusal(error, call.request_id, retry, waited=waited)
         if fact.sensitive:
             return None
-        epoch = self._services.epoch
-        etag = fact.etag(epoch)
+        etag = fact.etag(state.epoch)
         if etag in known:
             return Answer(304, etag_lines(etag), None, waited=waited)
         lines = JSON_LINE + etag_lines(etag)
-        return Answer(200, lines, [fact_text(fact, epoch), "\n"], waited=waited)
+        return Answer(200, lines, [fact_text(fact, state.epoch), "\n"], waited=waited)

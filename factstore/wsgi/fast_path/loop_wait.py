@@ -26,7 +26,7 @@ class Waiting(Protocol):
     def read_set(self, state: State) -> str:
         """Return the digest of the read set that limits which changes end the wait; empty for none."""
 
-    def seconds_left(self, state: State, epoch: str) -> float:
+    def seconds_left(self, state: State) -> float:
         """Return the seconds to wait unless something happens; 0 if the response is due.
 
         :raises FactstoreError: a greenlet has to answer the request.

@@ -148,7 +148,7 @@ class LoopWaits:
     def _look(self, wait: LoopWait) -> None:
         waiting, state = wait.waiting, self._store.state()
         try:
-            left = waiting.seconds_left(state, self._store.epoch)
+            left = waiting.seconds_left(state)
         except FactstoreError:
             self._end(wait, None)
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from factstore.api.cause import cause_in
+from factstore.api.cause import parse_cause
 from factstore.api.fact_body import fact_to_put, is_plain_put, plain_puts, plain_text
 from factstore.api.identity import Authorizer
 from factstore.api.serializers.batch import batch_text
@@ -83,7 +83,7 @@ class Writes:
     def put_answer(self, call: Call, written: WrittenFacts) -> Answer:
         """Return the answer to a put."""
         request, headers = call.request, call.request.headers
-        result, epoch = written.results[0], self._services.epoch
+        result, epoch = written.results[0], written.epoch
         fact = result.fact
         assert fact is not None  # noqa: S101 - a put always leaves a fact
         status, more = 200, ""
@@ -134,9 +134,8 @@ class Writes:
 
     def batch_answer(self, call: Call, written: WrittenFacts) -> Answer:
         """Return the answer to a batch."""
-        epoch = self._services.epoch
-        lines = f"{JSON_LINE}Factstore-Cursor: {epoch}.{written.revision}\r\n"
-        return Answer(200, lines, [batch_text(written, epoch), "\n"])
+        lines = f"{JSON_LINE}Factstore-Cursor: {written.epoch}.{written.revision}\r\n"
+        return Answer(200, lines, [batch_text(written), "\n"])
 
     def heartbeat(self, call: Call) -> Rendered | None:
         """Restart a member's time to live."""
@@ -189,7 +188,7 @@ class Writes:
             call.request_id,
             self._authorizer(fact_rules.PUT_PARAMETER, identity, identity.project_id),
             identity.permissions.grant,
-            cause=0 if cause is None else cause_in(cause, self._services.epoch),
+            cause=None if cause is None else parse_cause(cause),
         )
 
 

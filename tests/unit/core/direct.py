@@ -26,7 +26,6 @@ class DirectStore:
     def __init__(self, clock: ManualClock) -> None:
         self.backend = MemoryBackend(clock)
         opening = self.backend.open()
-        self.epoch = opening.epoch
         self.known = State(opening.revision, opening.epoch, opening.signing_key)
         self.faults: list[Fault] = []
         self.before_refresh: list[Callable[[], object]] = []

@@ -79,7 +79,7 @@ def put(path: str, value: object = 1, kind: Kind = "observed", ttl: int | None =
 
 def state_with(paths: Iterable[str] = (), **of_stack: object) -> State:
     """Return a state of one stack, whose facts were written in one revision each from 2."""
-    state = State()
+    state = State(0, EPOCH)
     state.apply(Step(1, (PutStack(stack(**of_stack)),)))  # type: ignore[arg-type]
     for revision, path in enumerate(paths, 2):
         made: list[Mutation] = [PutFact("s1", fact(path, revision, revision))]

@@ -74,8 +74,8 @@ class Service:
     def another_worker(self, new_id: str = "other") -> Services:
         """Return the services of another worker on the same backend."""
         there = DirectStore(self.clock)
-        there.backend, there.epoch = self.store.backend, self.store.epoch
-        there.known.epoch = self.store.epoch
+        there.backend = self.store.backend
+        there.known.epoch = self.store.known.epoch
         there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
         return services_over(there, self.clock, lambda: new_id)
 
@@ -83,7 +83,7 @@ class Service:
         return self.store.backend.head(0)
 
     def value(self, path: str) -> str:
-        return self.facts.get(SCOPE, path).text
+        return self.facts.get(SCOPE, path).fact.text
 
     # Faults that replace a commit
 

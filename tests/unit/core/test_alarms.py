@@ -230,8 +230,8 @@ def test_only_one_of_two_workers_writes_an_edge(world: AlarmWorld) -> None:
     world.set(quiet=30)
     world.load(9)
     there = AlarmWorld()
-    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
-    there.store.known.epoch = world.store.epoch
+    there.store.backend = world.store.backend
+    there.store.known.epoch = world.store.state().epoch
     there.store.refresh(0)
     world.run()
     head = world.revision

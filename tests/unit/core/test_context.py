@@ -31,8 +31,6 @@ trees = st.recursive(
 class OneState:
     """A store with a given state."""
 
-    epoch = EPOCH
-
     def __init__(self, state: State) -> None:
         self.shown = state
 
@@ -142,7 +140,7 @@ def test_a_context_is_compiled_again_after_the_state_was_reloaded() -> None:
     service = contexts(state)
     service.get(SCOPE)
     missed = [m for m in state.mutations() if not (isinstance(m, PutFact) and m.fact.path == "a")]
-    again = State(7)
+    again = State(7, EPOCH)
     again.load(missed)
     service._store = OneState(again)  # type: ignore[assignment]
     assert json.loads(service.get(SCOPE).text)["facts"] == {"b": 3}
@@ -187,7 +185,7 @@ def test_waiting_returns_the_changed_context_or_the_old_one_after_the_time() -> 
 
 
 def test_waiting_for_a_stack_ends_when_it_is_created_or_deleted() -> None:
-    state = State()
+    state = State(0, EPOCH)
     service = contexts(state, lambda: state.apply(Step(3, (PutStack(stack(created=3)),))))
     appeared = service.get(SCOPE, wait=30)
     assert appeared.cursor.revision == 3

@@ -80,7 +80,7 @@ def seal_of(service: Service) -> DataKey:
 
 
 def revealed(service: Service, path: str = "password", reader: SecretReader = ALL) -> str:
-    return service.facts.reveal(SCOPE, service.facts.get(SCOPE, path), reader)[1]
+    return service.facts.reveal(SCOPE, path, reader)[1]
 
 
 # Stored records
@@ -249,14 +249,15 @@ def test_a_value_is_revealed_to_permitted_readers_only(service: Service) -> None
 
 def test_the_current_value_of_a_fact_is_revealed_even_if_it_has_changed(service: Service) -> None:
     put(service)
-    before = stored(service)
     put(service, value="newer")
-    assert service.facts.reveal(SCOPE, before, ALL) == (stored(service), '"newer"')
+    found, value = service.facts.reveal(SCOPE, "password", ALL)
+    assert (found.fact, value) == (stored(service), '"newer"')
     put(service, value="open", sensitive=False)
-    assert service.facts.reveal(SCOPE, before, SecretReader()) == (stored(service), '"open"')
+    found, value = service.facts.reveal(SCOPE, "password", SecretReader())
+    assert (found.fact, value) == (stored(service), '"open"')
     service.facts.delete(SCOPE, "password", owner(), ANY)
     with pytest.raises(NotFound):
-        service.facts.reveal(SCOPE, before, ALL)
+        service.facts.reveal(SCOPE, "password", ALL)
 
 
 # Keys
@@ -287,7 +288,6 @@ def test_a_rotation_changes_no_fact(service: Service, keys: Path) -> None:
 
 def test_a_read_succeeds_while_its_key_is_being_retired(service: Service, keys: Path) -> None:
     put(service)
-    read = stored(service)
     rotate_keys(keys)
     other = another_worker(service, keys)
     assert other.key_rewrap.run().renewed == 1
@@ -296,14 +296,14 @@ def test_a_read_succeeds_while_its_key_is_being_retired(service: Service, keys: 
     assert seal_of(service) != seal_of(other), "this worker has not reloaded its keys yet"
     late = sealing_with(keys)
     service.facts._encryption = late  # type: ignore[attr-defined]
-    assert service.facts.reveal(SCOPE, read, ALL)[1] == TEXT
+    assert service.facts.reveal(SCOPE, "password", ALL)[1] == TEXT
 
 
 def another_worker(service: Service, keys: Path) -> Service:
     """Return another worker on the same database."""
     other = Service(encryption=sealing_with(keys))
-    other.store.backend, other.store.epoch = service.store.backend, service.store.epoch
-    other.store.known.epoch = service.store.epoch
+    other.store.backend = service.store.backend
+    other.store.known.epoch = service.store.known.epoch
     other.store.refresh(0)
     return other
 
@@ -317,7 +317,7 @@ def test_a_lost_key_breaks_only_the_values_that_need_it(service: Service, keys: 
     there.store, there.facts._store = service.store, service.store  # type: ignore[attr-defined]
     with pytest.raises(SealBroken):
         revealed(there)
-    assert there.facts.get(SCOPE, "open").text == TEXT
+    assert there.facts.get(SCOPE, "open").fact.text == TEXT
     assert [fact.text for fact in there.facts.list(SCOPE, limit=9).items] == [TEXT, "null"]
 
 

@@ -22,7 +22,7 @@ from tests.unit.core.service import TIMEOUT, Service
 
 def test_a_write_is_refused_only_on_a_fresh_state(service: Service) -> None:
     revision = service.others_write("new", 1)
-    etag = f"{service.store.epoch}.{revision}"
+    etag = f"{service.store.known.epoch}.{revision}"
     request = put("new", 2)
     written = service.facts.put(SCOPE, request, ALICE, Precondition(tags=frozenset({etag})))
     assert written.results[0].outcome == "updated"
@@ -30,8 +30,8 @@ def test_a_write_is_refused_only_on_a_fresh_state(service: Service) -> None:
 
 def test_a_resolved_conflict_is_not_reported(service: Service) -> None:
     twin = Service(service.clock)
-    twin.store.backend, twin.store.epoch = service.store.backend, service.store.epoch
-    twin.store.known.epoch = service.store.epoch
+    twin.store.backend = service.store.backend
+    twin.store.known.epoch = service.store.known.epoch
     twin.facts.delete(SCOPE, "p", ALICE, ANY)
     assert service.put("p/below", 1)
 
@@ -53,9 +53,9 @@ def test_an_unconditional_write_that_lost_a_race_is_planned_again(service: Servi
 
 
 def test_a_lost_race_for_a_conditional_write_is_a_failed_precondition(service: Service) -> None:
-    fact = service.facts.get(SCOPE, "p")
+    fact = service.facts.get(SCOPE, "p").fact
     service.others_write("p", 1)
-    condition = Precondition(tags=frozenset({service.facts.etag(fact)}))
+    condition = Precondition(tags=frozenset({fact.etag(service.store.state().epoch)}))
     with pytest.raises(PreconditionFailed):
         service.facts.put(SCOPE, put("p", 2), ALICE, condition)
     service.others_write("new", 1)
@@ -202,7 +202,7 @@ def test_a_fact_that_expired_unseen_is_created_again(service: Service) -> None:
 
 def test_the_lease_of_a_write_that_lost_a_race_is_revoked(service: Service) -> None:
     service.put("leased", 1, ttl=10)
-    service.store.known = State(0, service.store.epoch)  # as if it lagged far behind
+    service.store.known = State(0, service.store.known.epoch)  # as if it lagged far behind
     service.store.called.clear()
     service.put("leased", 1, ttl=10)  # planned as a creation at first
     assert service.store.called.count("create") == service.store.called.count("revoke")
@@ -213,7 +213,7 @@ def test_a_batch_is_written_once_even_if_an_unchanged_fact_expires_meanwhile(
     service: Service,
 ) -> None:
     service.put("alive", 1, ttl=10)
-    condition = Precondition(tags=frozenset({service.facts.etag(service.facts.get(SCOPE, "p"))}))
+    condition = Precondition(tags=frozenset({service.facts.get(SCOPE, "p").etag}))
 
     def ended(lease: int) -> bool:
         service.store.backend.revoke_lease(lease, 0)

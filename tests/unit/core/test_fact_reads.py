@@ -9,8 +9,9 @@ import pytest
 from factstore.core.errors import CursorExpired, Invalid, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, Step
-from factstore.core.model.fact import Author, Fact, Scope, Stack
+from factstore.core.model.fact import Author, Scope, Stack
 from factstore.core.services.facts import FactService
+from factstore.core.services.views import FactView
 from factstore.core.state.state import State
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
@@ -31,8 +32,8 @@ def reading(
     return FactService(OneState(state), hub, clock, 5, None)  # type: ignore[arg-type]
 
 
-def holds(value: Fact) -> Callable[[Fact], bool]:
-    return lambda fact: fact.text == value.text
+def holds(value: FactView) -> Callable[[FactView], bool]:
+    return lambda found: found.fact.text == value.fact.text
 
 
 def test_waiting_for_a_missing_fact_ends_when_it_is_created() -> None:
@@ -44,7 +45,7 @@ def test_waiting_for_a_missing_fact_ends_when_it_is_created() -> None:
         lambda: state.apply(Step(3, (PutFact("s1", fact("p", 1, 3)),))),
         pytest.fail,
     )
-    assert service.get(SCOPE, "p", wait=30).revision == 3
+    assert service.get(SCOPE, "p", wait=30).fact.revision == 3
 
 
 def test_waiting_for_a_missing_fact_takes_no_longer_than_requested() -> None:
@@ -71,7 +72,7 @@ def test_waiting_for_change_ends_with_the_change() -> None:
         pytest.fail,
     )
     known = service.get(SCOPE, "p")
-    assert service.get(SCOPE, "p", wait=30, unless=holds(known)).text == '"new"'
+    assert service.get(SCOPE, "p", wait=30, unless=holds(known)).fact.text == '"new"'
 
 
 def test_waiting_for_a_change_returns_the_old_fact_after_the_time() -> None:
@@ -106,8 +107,8 @@ def test_a_waiting_reader_never_receives_an_older_fact() -> None:
         waiting = Waiting(clock, reload)
         hub = Hub(HistoryLimits(9, 9999, 900), lambda: waiting)  # noqa: B023 - used at once
         service = FactService(store, hub, clock, 5, None)  # type: ignore[arg-type]
-        fact_now = service.get(SCOPE, "p")
-        assert service.get(SCOPE, "p", wait=30, unless=holds(fact_now)) == fact_now
+        now = service.get(SCOPE, "p")
+        assert service.get(SCOPE, "p", wait=30, unless=holds(now)) == now
 
 
 def test_waiting_readers_return_at_once_when_the_service_stops() -> None:

@@ -56,7 +56,7 @@ class World:
         """Issue a grant at another worker, so that the state of this one lacks it."""
         there = DirectStore(self.clock)
         there.backend = self.store.backend
-        there.known = State(0, self.store.epoch, self.store.known.signing_key)
+        there.known = State(0, self.store.known.epoch, self.store.known.signing_key)
         there.refresh(0)
         services = services_over(there, self.clock, lambda: "d" * 32)
         return services.grants.issue(SCOPE, GrantRequest.of("agent", "c2", None, 3600), author())

@@ -25,8 +25,8 @@ class MemberWorld:
         self.clock = other.clock if other else ManualClock()
         self.store = DirectStore(self.clock)
         if other:
-            self.store.backend, self.store.epoch = other.store.backend, other.store.epoch
-            self.store.known.epoch = other.store.epoch
+            self.store.backend = other.store.backend
+            self.store.known.epoch = other.store.state().epoch
         ids = iter(f"id{n}" for n in range(99))
         self.members = services_over(self.store, self.clock, lambda: next(ids)).members
 
@@ -102,7 +102,7 @@ def test_a_declaration_with_an_unknown_outcome_is_written_once(
     world.store.faults = [getattr(world, fault)]
     declared = world.declare()
     assert (declared.outcome, declared.member) == ("created", world.living)
-    assert declared.revision == world.store.backend.head(0)
+    assert declared.cursor.revision == world.store.backend.head(0)
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "lost_request"])

@@ -172,9 +172,9 @@ def test_creating_a_stack_with_an_unknown_outcome_creates_one_stack() -> None:
     for fault in ("lost_answer", "lost_request"):
         service = Service()
         service.store.faults = [getattr(service, fault)]
-        stack, _ = service.stacks.put(SCOPE, "text", author())
+        stack = service.stacks.put(SCOPE, "text", author())[0].stack
         assert stack.revision == stack.created == 1 == service.head()
-        assert service.stacks.get(SCOPE)[0] == stack
+        assert service.stacks.get(SCOPE).stack == stack
 
 
 def test_deleting_a_stack_with_an_unknown_outcome_succeeds_once(service: Service) -> None:

@@ -93,8 +93,8 @@ def test_a_timeout_is_written(world: WaiterWorld) -> None:
 def test_only_one_of_two_controllers_writes(world: WaiterWorld) -> None:
     world.meet("w")
     there = WaiterWorld(DirectStore(world.clock), world.clock)
-    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
-    there.store.known.epoch = world.store.epoch
+    there.store.backend = world.store.backend
+    there.store.known.epoch = world.store.known.epoch
     there.store.refresh(0)
     world.controller.run_once()
     head = world.store.backend.head(0)
@@ -108,8 +108,8 @@ def test_a_waiter_that_was_armed_again_is_not_ended_by_an_earlier_outcome(
 ) -> None:
     world.meet("w")
     there = WaiterWorld(DirectStore(world.clock), world.clock)
-    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
-    there.store.known.epoch = world.store.epoch
+    there.store.backend = world.store.backend
+    there.store.known.epoch = world.store.known.epoch
     there.store.refresh(0)
     world.facts.delete(SCOPE, "w/1", author(), ANY)
     world.arm("w", timeout=77)
@@ -182,8 +182,8 @@ def test_deletions_are_marked_at_intervals(world: WaiterWorld) -> None:
 def test_a_stack_that_was_deleted_meanwhile_does_not_block_others(world: WaiterWorld) -> None:
     world.meet("w")
     there = WaiterWorld(DirectStore(world.clock), world.clock)
-    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
-    there.store.known.epoch = world.store.epoch
+    there.store.backend = world.store.backend
+    there.store.known.epoch = world.store.known.epoch
     there.store.refresh(0)
     world.stacks.delete(SCOPE, author())
     assert not there.controller.run_once()
@@ -267,7 +267,7 @@ def test_a_worker_that_starts_later_counts_by_the_time_of_the_arming(world: Wait
     world.clock.advance(18)
     restart_leases(world)
     late = WaiterWorld(DirectStore(world.clock), world.clock)
-    late.store.backend, late.store.epoch = world.store.backend, world.store.epoch
+    late.store.backend = world.store.backend
     opening = world.store.backend.open()
     late.store.known = State(opening.revision, opening.epoch)
     late.store.known.load(opening.mutations)
@@ -285,8 +285,8 @@ def test_progress_that_this_worker_has_not_seen_yet_prevents_a_timeout(world: Wa
     world.controller.run_once()
     world.clock.advance(15)
     there = WaiterWorld(DirectStore(world.clock), world.clock)
-    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
-    there.store.known.epoch = world.store.epoch
+    there.store.backend = world.store.backend
+    there.store.known.epoch = world.store.known.epoch
     there.store.refresh(0)
     there.put("w/1")
     there.controller.run_once()

@@ -97,7 +97,7 @@ class StreamingWorker:
         stacks = (PutStack(stack()), PutStack(stack(OTHER, "s2")))
         self._state.apply(Step(1, stacks))
         self.hub.reset(1)
-        store = Mock(epoch=EPOCH)
+        store = Mock(state=lambda: self._state)
         self.watch = WatchService(store, self.hub, self.clock, 5)
         self.closed: Counter[str] = Counter()
         seconds = ConnectionLimits(PATIENCE, PATIENCE, PATIENCE, 1 << 20)

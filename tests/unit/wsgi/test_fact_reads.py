@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
-from factstore.core.model.fact import Fact
+from factstore.core.state.state import State
 from factstore.store.started_refresh import FOREIGN_SECONDS, LAG_SECONDS
 from factstore.wsgi.fast_path.fact_read import FactRead
 from tests.contract.world import Worker
@@ -25,7 +25,6 @@ class Store:
         self.ended: list[tuple[Mock, Mock]] = []
         self.reached: list[tuple[int, Mock]] = []
         self.now = Mock(revision=5)
-        self.now.fact.return_value = "the fact"
 
     def join_head_read(self, ended: Mock) -> None:
         self.ended.append((Mock(error=None, revision=0), ended))
@@ -50,14 +49,21 @@ def store() -> Store:
 
 
 @pytest.fixture
-def found() -> list[Fact | FactstoreError | None]:
+def found() -> list[State | FactstoreError | None]:
     return []
 
 
 @pytest.fixture
-def fact_read(store: Store, found: list[Fact | FactstoreError | None]) -> FactRead:
+def fact_read(store: Store, found: list[State | FactstoreError | None]) -> FactRead:
     request = read(request_bytes("GET", FACT))
-    made = FactRead(store, request, OWNER, BEGAN, 5.0, lambda read, result: found.append(result))  # type: ignore[arg-type]
+    made = FactRead(
+        store,  # type: ignore[arg-type]
+        request,
+        OWNER,
+        BEGAN,
+        5.0,
+        lambda read, state, error: found.append(state or error),
+    )
     made.start()
     return made
 
@@ -66,9 +72,9 @@ def test_a_read_shows_a_state_at_the_revision_of_the_store(
     store: Store, fact_read: FactRead, found: list[object]
 ) -> None:
     store.end(5)
-    assert found == ["the fact"]
+    assert found == [store.now]
     fact_read.expire(BEGAN + 6)
-    assert found == ["the fact"], "it ends once"
+    assert found == [store.now], "it ends once"
 
 
 def test_a_read_waits_for_a_state_that_lags(
@@ -80,7 +86,7 @@ def test_a_read_waits_for_a_state_that_lags(
     assert revision == 7
     store.now.revision = 7
     reached()
-    assert found == ["the fact"]
+    assert found == [store.now]
 
 
 def test_a_read_is_left_to_the_view_if_the_state_was_read_again_from_before(
@@ -103,7 +109,7 @@ def test_a_read_passes_a_foreign_revision(
     assert store.reached[1][0] == 9
     store.now.revision = 9
     store.reached[1][1]()
-    assert found == ["the fact"]
+    assert found == [store.now]
 
 
 @pytest.mark.parametrize("error", [Unavailable("no answer"), CursorExpired("replaced")])

@@ -58,7 +58,7 @@ def test_a_request_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(
 def test_a_stream_without_events_to_deliver_begins_in_the_loop(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, epoch = fast_path(worker, OWNER), worker.store.epoch
+    path, epoch = fast_path(worker, OWNER), worker.store.state().epoch
     path.serve(read(SERVED["put"][0]), local=True)
     now = Cursor(epoch, worker.store.state().revision)
     before = Cursor(epoch, now.revision - 1)

@@ -328,7 +328,7 @@ def test_a_wait_for_a_fact_ends_when_it_exists_or_differs(worker: Worker, waits:
     worker.put(SCOPE, "b", 1)
     eventually(lambda: bool(found))
     assert delta(found[0])["value"] == 1
-    etag = worker.facts.etag(worker.facts.get(SCOPE, "b"))
+    etag = worker.facts.get(SCOPE, "b").etag
     found = wait_for_fact(waits, "b", f'If-None-Match: "{etag}"')
     assert found == []
     worker.put(SCOPE, "b", 2)
@@ -339,7 +339,7 @@ def test_a_wait_for_a_fact_ends_when_it_exists_or_differs(worker: Worker, waits:
 
 @pytest.mark.parametrize("ends", ["in time", "with the worker", "with the fact"])
 def test_a_wait_for_a_fact_ends_without_it(worker: Worker, waits: Waits, ends: str) -> None:
-    etag = worker.facts.etag(worker.facts.get(SCOPE, "a"))
+    etag = worker.facts.get(SCOPE, "a").etag
     missing, known = (
         wait_for_fact(waits, "b"),
         wait_for_fact(waits, "a", f'If-None-Match: "{etag}"'),
@@ -380,7 +380,10 @@ def test_a_poll_ends_with_the_next_wanted_event(worker: Worker, waits: Waits) ->
     eventually(lambda: bool(found))
     events = delta(found[0])
     assert [change["path"] for each in events["events"] for change in each["changes"]] == ["b"]
-    assert (events["next"], events["more"]) == (f"{worker.store.epoch}.{written.revision}", False)
+    assert (events["next"], events["more"]) == (
+        f"{worker.store.state().epoch}.{written.revision}",
+        False,
+    )
     assert waits.waiting == 0
     assert waits.metrics.observe.call_args.args[4] is None, "it has waited"
 
@@ -391,7 +394,7 @@ def test_a_poll_ends_in_time_and_moves_its_cursor_on(worker: Worker, waits: Wait
     waits.published()
     waits.clock.ahead += 50.1
     waits.path.expire()
-    newest = f"{worker.store.epoch}.{worker.store.state().revision}"
+    newest = f"{worker.store.state().epoch}.{worker.store.state().revision}"
     assert delta(found[0]) == {"next": newest, "more": False, "events": []}
 
 

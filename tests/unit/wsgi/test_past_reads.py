@@ -29,7 +29,7 @@ def test_reads_of_a_past_that_is_still_being_read_are_left_to_greenlets(
     for value in (b"1", b"2"):
         raw = request_bytes("PUT", FACT, JSON, body=b'{"value":%b}' % value)
         fast_path(worker, OWNER).serve(read(raw), local=True)
-    now = Cursor(worker.store.epoch, worker.store.state().revision)
+    now = Cursor(worker.store.state().epoch, worker.store.state().revision)
     past = Cursor(now.epoch, now.revision - 1)
     eventually(lambda: worker.hub.revision == now.revision)
     note_followed(worker)
