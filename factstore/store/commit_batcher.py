@@ -131,10 +131,7 @@ class CommitBatcher:
         """End an entry that has no outcome yet with the error of one that takes too long."""
         with self._lock:
             waits = self._waiting.remove(entry)
-        if waits:
-            entry.fail(not_sent())
-        else:
-            entry.fail(unconfirmed())
+        entry.fail(not_sent() if waits else unconfirmed())
 
     def _next_batch(self) -> list[Entry]:
         batch = self._waiting.next_batch(SHARE if self._shared() else BATCH_SIZE)
@@ -147,7 +144,7 @@ class CommitBatcher:
         """Send the next batch, if there is one."""
         self._deferred = False
         with self._lock:
-            if self._is_held and self._waiting and not self._stopping:
+            if self._holds_others:
                 self._wanted.set()  # the thread raises the fence, and continues
                 return
             batch = self._next_batch() if self._running < ATTEMPTS else []
@@ -192,9 +189,7 @@ class CommitBatcher:
             outcome = [True] * len(batch), revision
         if isinstance(outcome, Fenced):
             self._fence.note(fence, outcome.revision)
-            self._leave(batch)  # nothing was written
-            return
-        if outcome is Failure.REFUSED:
+        if isinstance(outcome, Fenced) or outcome is Failure.REFUSED:
             self._leave(batch)  # nothing was written, and gRPC finds out why
             return
         if isinstance(outcome, Failure):
@@ -219,12 +214,16 @@ class CommitBatcher:
         """True if an attempt was lost, and may still be applied."""
         return self._lost is not None and self._lost == self._fence.current
 
+    @property
+    def _holds_others(self) -> bool:
+        return self._is_held and bool(self._waiting) and not self._stopping
+
     def _settle(self) -> None:
         """Raise the fence if an attempt was lost and others wait; a full store needs none.
 
         If no member can be reached, those that wait are refused at once.
         """
-        while self._waiting and self._is_held and not self._stopping:
+        while self._holds_others:
             deadline = self._clock.monotonic() + SETTLE_SECONDS
             try:
                 self._fence.raise_(deadline)
@@ -247,7 +246,7 @@ class CommitBatcher:
             with self._lock:
                 batch = self._left.popleft() if self._left else []
                 left = bool(batch)
-                if self._loop is None:
+                if self._loop is None and not self._holds_others:
                     batch = self._next_batch()
                 if not (self._left or (self._loop is None and self._waiting)):
                     if self._stopping and not (batch or self._waiting or self._running):

@@ -270,6 +270,36 @@ def test_an_attempt_that_the_thread_lost_holds_the_next_write() -> None:
     assert not made.alive
 
 
+def test_a_write_that_arrives_just_after_the_thread_has_settled_is_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow, fences, late = SlowFence(), [], Entry(put(b"b"), time.monotonic() + 60, lambda: None)
+    slow.allowed.set()
+
+    def transact_all(txns: Sequence[Txn], deadline: float, fence: Fence) -> tuple[list[bool], int]:
+        fences.append(fence.revision)
+        if len(fences) == 1:
+            raise OutcomeUnknown("no answer")
+        return [True] * len(txns), 9
+
+    made = CommitBatcher(transact_all, slow.fence(), Clock(), threading.Event)
+    settle, arriving = made._settle, [late]
+
+    def settle_before_a_write_arrives() -> None:
+        settle()
+        if arriving:
+            made.send(arriving.pop())
+
+    monkeypatch.setattr(made, "_settle", settle_before_a_write_arrives)
+    made.start()
+    with pytest.raises(OutcomeUnknown):
+        made.transact(put(b"a"), time.monotonic() + 60)
+    made._wanted.set()
+    eventually(lambda: late.succeeded)
+    assert fences == [0, 5]
+    made.stop()
+
+
 @pytest.mark.parametrize("first_in_loop", [True, False])
 def test_a_batch_that_was_fenced_off_is_sent_again_behind_the_raised_fence(
     batcher: CommitBatcher, loop: Loop, written: Written, first_in_loop: bool
