@@ -64,7 +64,7 @@ def pair(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     fast = ApiServer(
         [etcd.endpoint],
         state / "fast",
-        options={"etcd": {"root": "/fast"}, "api": {"read_seconds": 1, "idle_seconds": 2}},
+        options={"etcd": {"root": "/fast"}, "api": {"read_seconds": 3, "idle_seconds": 4}},
     )
     plain = ApiServer(
         [etcd.endpoint],

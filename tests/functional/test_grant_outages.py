@@ -148,7 +148,7 @@ def test_a_stream_outlives_a_line_to_etcd_and_not_the_end_of_its_grant(
 @pytest.fixture
 def cut_off(private_etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[ApiServer, Relay]]:
     """A service whose line to etcd can be cut; it gives up on it after a second."""
-    brief = {"etcd": {"timeout": "1.0"}}
+    brief = {"etcd": {"timeout": "3.0"}}
     with (
         Relay(private_etcd.endpoint) as line,
         ApiServer([line.endpoint], tmp_path / "cut", options=brief) as server,
@@ -196,7 +196,7 @@ def test_a_grant_is_valid_again_after_an_outage_of_etcd(
     private_etcd: EtcdServer, tmp_path: Path
 ) -> None:
     stack = f"/v1/stacks/{fresh_stack()}"
-    options = {"etcd": {"timeout": "1.0"}}
+    options = {"etcd": {"timeout": "3.0"}}
     with (
         ApiServer([private_etcd.endpoint], tmp_path / "api", options=options) as server,
         Caller(server.url) as owner,

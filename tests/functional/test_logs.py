@@ -101,7 +101,7 @@ def test_a_line_about_the_start_or_outside_a_request_has_no_request_id(
         ApiServer(
             [private_etcd.endpoint],
             tmp_path / "api",
-            options={"DEFAULT": {"debug": "true"}, "etcd": {"timeout": "1.0"}},
+            options={"DEFAULT": {"debug": "true"}, "etcd": {"timeout": "3.0"}},
         ) as server,
         Caller(server.url, {REQUEST_ID: GLOBAL}) as api,
     ):

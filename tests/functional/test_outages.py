@@ -18,7 +18,7 @@ from tests.http import Caller, fresh_stack, refused
 from tests.service import ApiServer, check_log
 from tests.streaming import Stream
 
-BRIEF = {"etcd": {"timeout": "1.0"}}
+BRIEF = {"etcd": {"timeout": "3.0"}}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
 
 @pytest.fixture(scope="module")
 def service(store: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A service on that etcd; it gives up on it after a second."""
+    """A service on that etcd; it gives up on it after three seconds."""
     directory = tmp_path_factory.mktemp("api")
     with ApiServer([store.endpoint], directory, options=BRIEF) as server:
         yield server

@@ -120,7 +120,7 @@ def options(tmp_path: Path, memcached: Memcached) -> Options:
             "log_file": str(tmp_path / "factstore.log"),
         },
         "api": {"access_log": "true"},
-        "etcd": {"username": "factstore", "password": ETCD_PASSWORD, "timeout": "1.0"},
+        "etcd": {"username": "factstore", "password": ETCD_PASSWORD, "timeout": "3.0"},
         "healthcheck": {"detailed": "true"},
         "oslo_policy": {"policy_file": str(tmp_path / "policy.yaml")},
         "keystone_authtoken": {

@@ -7,9 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from factstore.agent.deploy import runs
+from tests.eventually import eventually
 from tests.unit.client.conftest import clock, service
 
 __all__ = ["clock", "service"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ended_supervisors() -> Iterator[None]:
+    """Wait for the supervisors of hooks, which end a moment after they have stored the end of a run."""
+    yield
+    eventually(lambda: all(child.poll() is not None for child in runs._CHILDREN))
 
 
 @pytest.fixture(autouse=True)
