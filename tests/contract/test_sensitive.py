@@ -57,6 +57,7 @@ def put(worker: Worker, scope: Scope, path: str = "password", value: object = SE
 
 
 def revealed(worker: Worker, scope: Scope, path: str = "password") -> str:
+    worker.store.refresh(soon())
     return worker.facts.reveal(scope, path, ALL)[1]
 
 
