@@ -36,7 +36,7 @@ def test_a_revoked_token_is_refused_when_the_cache_forgets_it(
         assert owner.put(f"{stack}/facts/a", 1).status_code == HTTPStatus.CREATED
         keystone.accounts.revoke(token)
         eventually(
-            lambda: owner.get(stack).status_code == HTTPStatus.UNAUTHORIZED, CACHE_SECONDS + 10
+            lambda: owner.get(stack).status_code == HTTPStatus.UNAUTHORIZED, CACHE_SECONDS + 60
         )
         refused(owner.put(f"{stack}/facts/a", 2), "401 unauthorized")
 
@@ -48,12 +48,19 @@ def test_a_token_that_expired_is_refused(
         contextmanager(serving_keystone)(keystone_state, tmp_path / "brief", 6) as brief,
         ApiServer([etcd.endpoint], tmp_path / "api", auth="keystone", keystone=brief) as server,
     ):
-        with with_token(server, brief.accounts.issue("owner")) as owner:
-            assert owner.put(f"{stack}/facts/a", 1).status_code == HTTPStatus.CREATED
+
+        def new_token() -> str | None:
+            """Return a token that was accepted; on a busy machine, some expire before."""
+            token = brief.accounts.issue("owner")
+            with with_token(server, token) as owner:
+                return token if owner.put(f"{stack}/facts/a", 1).ok else None
+
+        token = eventually(new_token)
+        assert token is not None
+        with with_token(server, token) as owner:
             eventually(lambda: owner.get(stack).status_code != HTTPStatus.OK)
             refused(owner.get(stack), "401 unauthorized")
-        with with_token(server, brief.accounts.issue("owner")) as owner:
-            assert owner.get(stack).status_code == HTTPStatus.OK
+        assert eventually(new_token)
         check_log(server)
 
 
