@@ -22,7 +22,7 @@ from factstore.store import codec
 from factstore.store.fact_line import shared
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
-from factstore.store.types import KeyValue, WatchEvent
+from factstore.store.types import KeyFields, KeyValue, WatchEvent
 
 LOG = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Decoder:
         # The folder of the last fact, with the id of its stack: others follow, and a start reads many.
         self._folder = b"\0", ""
 
-    def contents(self, items: Iterable[KeyValue]) -> Iterator[Loaded]:
+    def contents(self, items: Iterable[KeyFields]) -> Iterator[Loaded]:
         """Yield the mutations that put stored keys, nearly all of which are facts, in their order."""
         folder, stack_id = self._folder
         run: list[Fact] = []

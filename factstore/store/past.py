@@ -8,7 +8,7 @@ from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Loaded, PutFact, PutRecord, PutStack
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.record import R
-from factstore.store.client import EtcdClient, KeyValues
+from factstore.store.client import EtcdClient, KeyPage
 from factstore.store.decoding import Decoder
 from factstore.store.keyspace import Keyspace
 from factstore.store.read_ahead import read_ahead
@@ -48,7 +48,7 @@ class PastReader:
         finally:
             self.reading = False
 
-    def _pages(self, revision: int, deadline: Callable[[], float]) -> Iterator[KeyValues]:
+    def _pages(self, revision: int, deadline: Callable[[], float]) -> Iterator[KeyPage]:
         """Yield all keys at a revision."""
         for start, end in (self._keys.all_stacks, self._keys.all_data, *self._keys.all_unnamed):
             limit = PAGE
@@ -59,7 +59,7 @@ class PastReader:
                 yield found
                 if len(found) < limit:
                     break
-                start = found[-1].key + b"\0"
+                start = found.last_key + b"\0"
                 # etcd counts all keys up to the end for each page, so small values have large pages.
                 size = found.value_bytes() or 1
                 limit = max(PAGE, min(PAGE_BYTES * limit // size, 2 * limit, PAGE_LIMIT))

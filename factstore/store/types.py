@@ -69,6 +69,10 @@ class KeyValue(NamedTuple):
     lease: int
 
 
+KeyFields = tuple[bytes, bytes, int, int, int, int]
+"""The fields of a :class:`KeyValue` in their order; a KeyValue is one."""
+
+
 class RangeResult(NamedTuple):
     """The result of a range request; *revision* is the newest one of the store at that moment."""
 

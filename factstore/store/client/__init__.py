@@ -3,7 +3,7 @@
 from factstore.store.client.client import EtcdClient
 from factstore.store.client.diagnosis import ACCEPTS_CONNECTIONS, diagnose
 from factstore.store.client.http2_calls import Failure
-from factstore.store.client.protobuf import KeyValues
+from factstore.store.client.protobuf import KeyPage
 from factstore.store.client.watch_stream import WatchStream
 
-__all__ = ["ACCEPTS_CONNECTIONS", "EtcdClient", "Failure", "KeyValues", "WatchStream", "diagnose"]
+__all__ = ["ACCEPTS_CONNECTIONS", "EtcdClient", "Failure", "KeyPage", "WatchStream", "diagnose"]

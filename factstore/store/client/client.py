@@ -17,7 +17,7 @@ from factstore.store.client.attempts import found_revision, read_attempt
 from factstore.store.client.encoding import encode_attempt, encode_raising, encode_transaction
 from factstore.store.client.lease_calls import LeaseCalls
 from factstore.store.client.loop_client import LoopClient, is_patched
-from factstore.store.client.protobuf import KeyValues, key_value
+from factstore.store.client.protobuf import KeyPage, key_value
 from factstore.store.client.watch_stream import GrpcWatch, WatchStream, watch_request
 from factstore.store.types import (
     AnyTxn,
@@ -99,13 +99,13 @@ class EtcdClient(LeaseCalls):
 
     def page(
         self, key: bytes, end: bytes, *, deadline: float, revision: int, limit: int
-    ) -> KeyValues:
+    ) -> KeyPage:
         """Return the first keys of a range at a revision, for a reader of very many.
 
         :raises Compacted: etcd has compacted *revision*.
         """
         request = rpc.RangeRequest(key=key, range_end=end, revision=revision, limit=limit)
-        return KeyValues(self._call("range", request, deadline, reads=True).kvs)
+        return KeyPage(self._call("range", request, deadline, reads=True).kvs)
 
     def transact(self, txn: Txn, deadline: float, *, repeatable: bool = False) -> tuple[bool, int]:
         """Apply all operations if all compares succeed; return whether they did, and the revision.

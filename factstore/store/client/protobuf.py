@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from factstore.store.types import KeyValue, WatchEvent
+from factstore.store.types import KeyFields, KeyValue, WatchEvent
 
 _new = tuple.__new__
 
@@ -20,10 +20,10 @@ def key_value(kv: Any) -> KeyValue:
     )
 
 
-class KeyValues(Sequence[KeyValue]):
-    """The stored keys of a response, each of which is made when it is used.
+class KeyPage:
+    """The stored keys of a response, for a worker that starts and reads very many.
 
-    They are iterated as plain tuples, in half of the time: a worker that starts reads very many.
+    It yields their fields, which takes half of the time that a :class:`KeyValue` for each would take.
     """
 
     __slots__ = ("_kvs",)
@@ -34,10 +34,7 @@ class KeyValues(Sequence[KeyValue]):
     def __len__(self) -> int:
         return len(self._kvs)
 
-    def __getitem__(self, at: Any) -> Any:
-        return key_value(self._kvs[at])
-
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[KeyFields]:
         for kv in self._kvs:
             yield (
                 kv.key,
@@ -47,6 +44,12 @@ class KeyValues(Sequence[KeyValue]):
                 kv.version,
                 kv.lease,
             )
+
+    @property
+    def last_key(self) -> bytes:
+        """The last key of the page, which must not be empty."""
+        key: bytes = self._kvs[-1].key
+        return key
 
     def value_bytes(self) -> int:
         """Return the size of all values together."""

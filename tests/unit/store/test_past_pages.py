@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from factstore.core.model.event import PutFacts
-from factstore.store.client import EtcdClient, KeyValues
+from factstore.store.client import EtcdClient, KeyPage
 from factstore.store.client import messages as rpc
 from factstore.store.codec import encode_fact
 from factstore.store.decoding import RUN, Decoder
@@ -32,7 +32,7 @@ class SortedKeys:
         self.items = items
         self.calls: list[tuple[int, int]] = []
 
-    def page(self, start: bytes, end: bytes, *, limit: int, **others: Any) -> KeyValues:
+    def page(self, start: bytes, end: bytes, *, limit: int, **others: Any) -> KeyPage:
         found = [item for item in self.items if start <= item.key < end][:limit]
         self.calls.append((limit, sum(len(item.value) for item in found)))
         answer = rpc.RangeResponse()
@@ -45,7 +45,7 @@ class SortedKeys:
                 version=version,
                 lease=lease,
             )
-        return KeyValues(answer.kvs)
+        return KeyPage(answer.kvs)
 
 
 def stored(count: int, size: int) -> SortedKeys:
