@@ -17,6 +17,7 @@ from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Backend, Clock, CommitEnded, Started, WakeUp
 from factstore.core.services.time_slice import TimeSlice
 from factstore.core.short_lock import ShortLock
+from factstore.core.standstill import is_standstill
 from factstore.core.state.condition_preparation import prepare_conditions
 from factstore.core.state.state import State
 from factstore.store.passed_calls import PassedCalls
@@ -25,9 +26,6 @@ from factstore.store.started_commit import VISIBLE_SECONDS
 from factstore.store.started_refresh import FOREIGN_SECONDS, CallbackRefresh
 
 SILENT_SECONDS = 1.0  # for which the watch may not report a revision of the service itself
-LATE_SECONDS = (
-    0.25  # for the end of a wait, if the process did not run, and has read nothing meanwhile
-)
 WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
 FILL_SECONDS = 20.0  # for the watch to report the history, once the store was read
 
@@ -208,8 +206,8 @@ class MirroredStore(PassedCalls):
             if state is not None:
                 return state
             late = self._clock.monotonic() - soon
-            # The watch is broken, not only slow, nor is this process.
-            if self.state().revision == before and late < LATE_SECONDS:
+            # If this process stood still, it has not read what the watch has reported.
+            if self.state().revision == before and not is_standstill(late):
                 self._interrupt()
             if self._clock.monotonic() >= deadline:
                 raise Unavailable("The service lags behind the store; its watch is being renewed.")

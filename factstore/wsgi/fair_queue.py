@@ -14,12 +14,12 @@ from collections import deque
 from collections.abc import Callable
 
 from factstore.core.ports import Clock
+from factstore.core.standstill import Standstills
 
 SLICE_SECONDS = 0.0005  # about the time of a write, or of half a dozen that need no greenlet
 # Requests that run together share reads and transactions of etcd, so short slices cost a tenth or more
 # of the throughput.  While one project uses the worker alone, nobody waits for the end of its slice.
 LONE_SLICE_SECONDS = 0.05
-STOPPED_SECONDS = 1.0  # between two rounds while requests wait: the process did not run meanwhile
 SHARED_SECONDS = 10.0  # for which slices remain short after a request of another project
 
 Flow = tuple[str, bool]
@@ -39,8 +39,8 @@ class FairQueue:
         self._flows: dict[Flow, deque[tuple[Callable[[], object], float]]] = {}
         self._project = ""  # the project that was served last
         self._shared_until = -math.inf
-        self._seen = clock.monotonic()
-        self._stopped = 0.0  # seconds
+        self._standstills = Standstills(clock.monotonic())
+        self._stood_still = 0.0  # seconds
 
     def join(self, flow: Flow, run: Callable[[], object]) -> bool:
         """Add a request to the queue of its flow; return False if it does not have to wait.
@@ -50,7 +50,7 @@ class FairQueue:
         self.note(flow[0])
         waiting = self._flows.get(flow)
         if waiting is not None:
-            waiting.append((run, self._time()))
+            waiting.append((run, self._time(self._clock.monotonic())))
             return True
         if not self._flows:
             self._schedule(self._serve)
@@ -80,27 +80,24 @@ class FairQueue:
     def age(self, flow: Flow) -> float:
         """Return the seconds for which the first request of a flow's queue has waited.
 
-        The time in which the process was stopped, such as that of a paused machine, does not count.
+        The time in which the process stood still, such as that of a paused machine, does not count.
         """
         waiting = self._flows.get(flow)
-        return self._time() - waiting[0][1] if waiting else 0.0
+        return self._time(self._clock.monotonic()) - waiting[0][1] if waiting else 0.0
 
     def __len__(self) -> int:
         return sum(len(waiting) for waiting in self._flows.values())
 
-    def _time(self) -> float:
-        """Return an instant of a clock that stands still while the process is stopped."""
-        now = self._clock.monotonic()
-        if now - self._seen > STOPPED_SECONDS:
-            self._stopped += now - self._seen
-        self._seen = now
-        return now - self._stopped
+    def _time(self, now: float) -> float:
+        """Return the present on a clock that stops while the process stands still."""
+        self._stood_still += self._standstills.measure(now)
+        return now - self._stood_still
 
     def _serve(self) -> None:
         """Serve one round."""
         slice_seconds = SLICE_SECONDS if self.shared else LONE_SLICE_SECONDS
-        self._time()
         now = self._clock.monotonic()
+        self._time(now)
         for flow, waiting in list(self._flows.items()):
             if not waiting:
                 del self._flows[flow]
@@ -110,5 +107,6 @@ class FairQueue:
                 run, _ = waiting.popleft()
                 run()
                 now = self._clock.monotonic()
+            self._time(now)  # a round of many flows is long, and no standstill
         if self._flows:
             self._schedule(self._serve)

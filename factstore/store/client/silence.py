@@ -6,8 +6,7 @@ too.
 
 from __future__ import annotations
 
-STOOD_STILL_SECONDS = 0.5
-"""If a timer is this late, the process or its machine stood still."""
+from factstore.core.standstill import Standstills
 
 
 class Silence:
@@ -19,21 +18,22 @@ class Silence:
     """
 
     def __init__(self) -> None:
-        self.heard = self.asked = self.pinged = self._looked = 0.0
+        self.heard = self.asked = self.pinged = 0.0
+        self._standstills = Standstills(0.0)
 
     def begin(self, now: float) -> None:
         """Count from now on."""
-        self.heard = self._looked = now
+        self.heard = now
+        self._standstills = Standstills(now)
 
     def look(self, now: float, period: float) -> float:
         """Return the seconds for which the server has been silent.
 
         :param period: the seconds after which the timer should have called again.
         """
-        late = now - self._looked - period
-        self._looked = now
-        if late > STOOD_STILL_SECONDS:
+        standstill = self._standstills.measure(now, period)
+        if standstill:
             self.heard, self.asked, self.pinged = (
-                min(now, at + late) for at in (self.heard, self.asked, self.pinged)
+                min(now, at + standstill) for at in (self.heard, self.asked, self.pinged)
             )
         return now - self.heard

@@ -12,8 +12,9 @@ from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.history_store import Snapshot
 from factstore.core.model.event import PutFact, PutStack, Step
 from factstore.core.ports import Transaction
+from factstore.core.standstill import STANDSTILL_SECONDS
 from factstore.core.state.state import State
-from factstore.store.mirror import FILL_SECONDS, LATE_SECONDS, SILENT_SECONDS, MirroredStore
+from factstore.store.mirror import FILL_SECONDS, SILENT_SECONDS, MirroredStore
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 
 
@@ -175,8 +176,8 @@ def test_a_silent_watch_is_restarted_and_the_reader_notified(
     assert backend.interrupts == 2
 
 
-@pytest.mark.parametrize(("late", "interrupts"), [(0.0, 1), (LATE_SECONDS / 2, 1), (5.0, 0)])
-def test_a_process_that_did_not_run_does_not_restart_its_watch(
+@pytest.mark.parametrize(("late", "interrupts"), [(0.0, 1), (STANDSTILL_SECONDS, 1), (5.0, 0)])
+def test_a_process_that_stood_still_does_not_restart_its_watch(
     backend: Scripted, clock: ManualClock, late: float, interrupts: int
 ) -> None:
     def passing() -> Passing:

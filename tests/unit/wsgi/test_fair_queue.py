@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factstore.core.standstill import STANDSTILL_SECONDS
 from factstore.wsgi.fair_queue import (
     LONE_SLICE_SECONDS,
     SHARED_SECONDS,
@@ -116,18 +117,31 @@ def test_the_age_of_a_queue_is_that_of_its_first_request() -> None:
     assert server.queue.age(LOUD) == 0
     server.request(LOUD, 0)
     server.request(LOUD)
-    for _ in range(2):
-        server.clock.advance(1)
+    for _ in range(4):
+        server.clock.advance(STANDSTILL_SECONDS)
         server.queue.age(LOUD)
     server.request(LOUD)
-    assert (server.queue.age(LOUD), len(server.queue)) == (2, 2)
-    server.clock.advance(3)  # the process was stopped, and nobody could be served
-    assert server.queue.age(LOUD) == 2
+    waited = 4 * STANDSTILL_SECONDS
+    assert (server.queue.age(LOUD), len(server.queue)) == (waited, 2)
+    server.clock.advance(3)  # the process stood still, and nobody could be served
+    assert server.queue.age(LOUD) == waited
     server.clock.advance(3)
     server.turn()
     assert server.queue.age(LOUD) == pytest.approx(SLICE_SECONDS)
     assert len(server.queue) == 1
     assert server.queue.age(QUIET) == 0
+
+
+def test_a_long_round_of_many_projects_is_no_standstill() -> None:
+    server = shared()
+    flows = [(f"p{number}", False) for number in range(5)]
+    seconds = STANDSTILL_SECONDS / 2  # of each request, and less than the whole round
+    for flow in (LOUD, *flows):
+        server.request(flow, 0)  # it need not wait
+        server.request(flow, seconds)
+        server.request(flow, seconds)
+    assert sorted(server.turn()) == sorted([LOUD, *flows])
+    assert server.queue.age(LOUD) == pytest.approx(6 * seconds)
 
 
 PROJECTS = [(name, False) for name in "abcd"]
