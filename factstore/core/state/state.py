@@ -11,17 +11,11 @@ from itertools import islice
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import (
-    Change,
-    DropFact,
-    DropRecord,
-    DropStack,
     Event,
     Loaded,
     Mutation,
     PutFact,
     PutFacts,
-    PutRecord,
-    PutStack,
     Step,
     StepResult,
 )
@@ -31,15 +25,11 @@ from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.unnamed import SERVICE
 from factstore.core.model.usage import Contents, ProjectUsage, Usage
 from factstore.core.short_lock import ShortLock
-from factstore.core.state.deletion_change import (
-    DeletionAuthors,
-    deletion_authors,
-    deletion_change,
-    stack_deletion,
-)
-from factstore.core.state.project_totals import ProjectTotals
+from factstore.core.state.deletion_change import deletion_authors
+from factstore.core.state.mutations import apply_mutation, apply_mutations
+from factstore.core.state.stack_index import StackIndex
 from factstore.core.state.stack_state import StackState
-from factstore.core.state.unnamed_stacks import UnnamedStacks, concerns_notifiers
+from factstore.core.state.unnamed_stacks import concerns_notifiers
 
 _NONE: frozenset[str] = frozenset()
 
@@ -49,22 +39,24 @@ class State:
 
     :param epoch: the epoch of the store.
     :param signing_key: known to the workers of the store alone.
-    :ivar last_deletion: the revision of the last deletion of a stack, a fact or a record.
     """
 
     def __init__(self, revision: int = 0, epoch: str = "", signing_key: bytes = b"") -> None:
         self.epoch = epoch
         self.signing_key = signing_key
-        self.revision = self.last_deletion = revision
+        self.revision = revision
         self._lock = ShortLock()
-        self._unwritten: set[str] = set()
-        self._stacks: dict[Scope, StackState] = {}
-        self._by_id: dict[str, StackState] = {}
-        self._projects: dict[str, ProjectTotals] = {}
-        self._unnamed = UnnamedStacks()
+        self._index = StackIndex(epoch, revision)
+        # Each request looks for its stack, and needs no method for that.
+        self._stacks = self._index.by_scope
+        self._by_id = self._index.by_id
+        self._unwritten: set[str] = set()  # the ids of stacks for the waiter controller
 
     def load(self, mutations: Iterable[Loaded], lost_at: int = 0) -> None:
-        """Load the contents at :attr:`revision`, without events; no worker has seen *lost_at*."""
+        """Load the contents at :attr:`revision`, without events.
+
+        :param lost_at: the revision after which no worker has followed the store, or 0.
+        """
         self._put_all(mutations)  # nobody reads the state yet, and others may run meanwhile
         with self._lock:
             for stack_state in self._stacks.values():
@@ -74,7 +66,7 @@ class State:
     def _put_all(self, mutations: Iterable[Loaded]) -> None:
         for each in mutations:
             if not isinstance(each, PutFact | PutFacts):
-                self._apply_one(each, {}, 0)
+                apply_mutation(self._index, each, {}, 0)
             elif (stack_state := self._by_id.get(each.stack_id)) is not None:
                 stack_state.load(each.facts if isinstance(each, PutFacts) else (each.fact,))
 
@@ -87,26 +79,7 @@ class State:
             if step.revision <= self.revision:
                 return StepResult()
             others = [mutation for mutation in step.mutations if type(mutation) is not PutFact]
-            authors = deletion_authors(others)
-            changes: dict[StackState, list[Change]] = {}
-            stack_state: StackState | None = None
-            last_id, found = "", list[Change]()
-            for mutation in step.mutations:
-                if type(mutation) is not PutFact:
-                    last_id = ""  # it may have added or removed the stack
-                    touched, change = self._apply_one(mutation, authors, step.revision)
-                    if touched is not None:
-                        changes.setdefault(touched, []).extend([change] if change else ())
-                    continue
-                if mutation.stack_id != last_id:  # nearly all are facts, many of one stack
-                    stack_state = self._by_id.get(last_id := mutation.stack_id)
-                    if stack_state is not None:
-                        found = changes.setdefault(stack_state, [])
-                if stack_state is None:
-                    continue  # a remainder of a deleted stack
-                fact = mutation.fact
-                previous, by = stack_state.put(fact), fact.updated_by
-                found.append(Change("fact.put", fact.path, fact, previous, by, fact.request_id))
+            changes = apply_mutations(self._index, step, deletion_authors(others))
             concerned: dict[Scope, frozenset[str]] = {}
             events = []
             for stack_state, found in changes.items():
@@ -131,58 +104,11 @@ class State:
         concerned.update(dict.fromkeys(stack_state.take_changed(), _NONE))
 
     def _evaluate(self, stack_state: StackState, revision: int) -> None:
-        if self._by_id.get(stack_state.stack.id) is stack_state:  # not deleted in this step
+        """Evaluate the conditions of a stack, unless it was deleted in this step."""
+        if self._by_id.get(stack_state.stack.id) is stack_state:
             stack_state.evaluate(revision)
             if stack_state.needs_write:
                 self._unwritten.add(stack_state.stack.id)
-
-    def _apply_one(
-        self, mutation: Mutation, authors: DeletionAuthors, revision: int
-    ) -> tuple[StackState | None, Change | None]:
-        """Apply any mutation but PutFact; return the stack that it touches, and what watchers see."""
-        match mutation:
-            case DropFact(stack_id, path):
-                stack_state = self._by_id.get(stack_id)
-                deleted = stack_state.drop(path, revision) if stack_state else None
-                if stack_state is None or deleted is None:
-                    return None, None
-                self.last_deletion = revision
-                members = stack_state.records(Member)
-                return stack_state, deletion_change(deleted, authors.get(stack_id, ()), members)
-            case PutRecord(stack_id, record):
-                stack_state = self._by_id.get(stack_id) or self._unnamed.to_change(stack_id)
-                if stack_state is not None:
-                    change = stack_state.put_record(record)
-                    return None if record.silent else stack_state, change
-            case DropRecord(stack_id, key):
-                stack_state = self._by_id.get(stack_id) or self._unnamed.to_change(stack_id)
-                if stack_state is not None:
-                    self.last_deletion = revision
-                    change = stack_state.drop_record(key, revision)
-                    return None if key.kind.silent else stack_state, change
-            case PutStack(stack):
-                known = self._by_id.get(stack.id)
-                if known is not None:
-                    known.stack = stack
-                else:
-                    project = self._projects.setdefault(stack.project_id, ProjectTotals())
-                    stack_state = StackState(stack, project, self.epoch, changed=stack.revision)
-                    self._stacks[stack.scope] = self._by_id[stack.id] = stack_state
-                    project.add(stack_state)
-            case DropStack(scope):
-                stack_state = self._stacks.pop(scope, None)
-                if stack_state is None:
-                    return None, None
-                del self._by_id[stack_state.stack.id]
-                stack_state.end()
-                self._unwritten.discard(stack_state.stack.id)
-                project = self._projects[scope.project_id]
-                project.remove(scope.stack, stack_state)
-                if not project.stacks:
-                    del self._projects[scope.project_id]
-                self.last_deletion = revision
-                return stack_state, stack_deletion(authors.get(stack_state.stack.id, ()))
-        return None, None
 
     # Reading
 
@@ -191,15 +117,20 @@ class State:
         """The cursor of :attr:`revision`."""
         return Cursor(self.epoch, self.revision)
 
+    @property
+    def last_deletion(self) -> int:
+        """The revision of the last deletion of a stack, a fact or a record."""
+        return self._index.last_deletion
+
     def stack(self, scope: Scope) -> Stack | None:
         """Return the record of a stack, or None if it does not exist."""
-        return found.stack if (found := self.stack_state(scope)) else None  # no lock, as one fact
+        stack_state = self.stack_state(scope)  # without the lock, as one fact
+        return stack_state.stack if stack_state else None
 
     def stacks(self, project_id: str, after: str = "", limit: int | None = None) -> list[Stack]:
         """Return at most *limit* stacks of a project after a name, ordered by name; None for all."""
         with self._lock:
-            project = self._projects.get(project_id)
-            return [] if project is None else list(islice(project.after(after), limit))
+            return list(islice(self._index.of_project(project_id, after), limit))
 
     def fact(self, scope: Scope, path: str) -> Fact | None:
         """Return a fact, or None if it or its stack does not exist."""
@@ -215,17 +146,19 @@ class State:
 
     def record(self, scope: Scope, key: RecordKey) -> Record | None:
         """Return a record, which may be a departed member; None if it does not exist."""
-        return found.record(key) if (found := self.stack_state(scope)) else None
+        stack_state = self.stack_state(scope)
+        return stack_state.record(key) if stack_state else None
 
     def records(self, scope: Scope, kind: type[R]) -> list[R]:
         """Return all records of a kind, ordered by name."""
         with self._lock:
-            return list(found.tables.after(kind)) if (found := self.stack_state(scope)) else []
+            stack_state = self.stack_state(scope)
+            return list(stack_state.tables.after(kind)) if stack_state else []
 
     def unnamed_records(self, kind: type[R]) -> list[tuple[str, R]]:
         """Return the records of a kind of all projects, outside their stacks, with their project."""
         with self._lock:
-            return list(self._unnamed.records(kind))
+            return list(self._index.unnamed.records(kind))
 
     def member(self, scope: Scope, name: str) -> Member | None:
         """Return the living member with a name, or None."""
@@ -234,7 +167,8 @@ class State:
 
     def member_by_generation(self, scope: Scope, generation: str) -> Member | None:
         """Return the living member with a generation, or None."""
-        return found.generations.get(generation) if (found := self._stacks.get(scope)) else None
+        stack_state = self._stacks.get(scope)
+        return stack_state.generations.get(generation) if stack_state else None
 
     def has_stopped(self, scope: Scope, lease: int) -> bool:
         """Return True if a lease is monitored, and has no pulse."""
@@ -243,19 +177,21 @@ class State:
 
     def bound(self, scope: Scope, lease: int) -> int:
         """Return the number of facts bound to the member that has a lease."""
-        return len(found.leases.paths.get(lease, ())) if (found := self._stacks.get(scope)) else 0
+        stack_state = self._stacks.get(scope)
+        return len(stack_state.leases.paths.get(lease, ())) if stack_state else 0
 
     def stack_state(self, of: Scope | str) -> StackState | None:
         """Return a stack by its scope or id; read it under :meth:`read`, and do not change it."""
         if isinstance(of, str):
             return self._by_id.get(of)
-        return self._stacks.get(of) if of.stack else self._unnamed.of(of.project_id)
+        return self._stacks.get(of) if of.stack else self._index.unnamed.of(of.project_id)
 
     def stacks_needing_write(self) -> list[StackState]:
         """Return the stacks for which the waiter controller has to write something."""
         with self._lock:
+            stacks = map(self._by_id.get, self._unwritten)  # some may have been deleted
             found = [
-                each for each in map(self._by_id.__getitem__, self._unwritten) if each.needs_write
+                stack_state for stack_state in stacks if stack_state and stack_state.needs_write
             ]
             self._unwritten = {stack_state.stack.id for stack_state in found}
             return found
@@ -263,20 +199,18 @@ class State:
     def usage(self, scope: Scope) -> Usage | None:
         """Return the usage of a stack, or None if it does not exist."""
         with self._lock:
-            return Usage(found.count, found.bytes) if (found := self._stacks.get(scope)) else None
+            stack_state = self._stacks.get(scope)
+            return Usage(stack_state.count, stack_state.bytes) if stack_state else None
 
     def project_usage(self, project_id: str) -> ProjectUsage:
         """Return the usage of a project; zero if it has no stack."""
         with self._lock:
-            project = self._projects.get(project_id, ProjectTotals())
-            return ProjectUsage(len(project.stacks), project.facts, project.bytes)
+            return self._index.project_usage(project_id)
 
     def total(self) -> ProjectUsage:
         """Return the usage of all projects."""
         with self._lock:
-            projects = self._projects.values()
-            facts, size = sum(p.facts for p in projects), sum(p.bytes for p in projects)
-            return ProjectUsage(len(self._stacks), facts, size)
+            return self._index.total()
 
     def all_stacks(self) -> Collection[StackState]:
         """Return the stacks of all projects; read them under :meth:`read`."""
@@ -292,8 +226,7 @@ class State:
     def mutations(self) -> list[Mutation]:
         """Return the mutations from which :meth:`load` builds this state."""
         with self._lock:
-            stacks = (*self._stacks.values(), *self._unnamed.stacks.values())
-            return [each for stack_state in stacks for each in stack_state.mutations()]
+            return [each for stack_state in self._index for each in stack_state.mutations()]
 
     def read(self) -> ShortLock:
         """Return the lock; hold it (``with state.read():``) to read several things at one revision."""

@@ -113,7 +113,7 @@ def test_the_refusal_of_a_folder_counts_its_facts_without_visiting_them(
 
 
 def test_a_page_of_stacks_visits_few_names(full: Service) -> None:
-    project = full.store.known._projects[PROJECT]
+    project = full.store.known._index._projects[PROJECT]
     project.names = names = Visited(project.names)
     page = full.stacks.list(PROJECT, limit=LIMIT, marker="other499")
     assert [each.name for each in page.items] == [f"other{n}" for n in range(500, 500 + LIMIT)]
