@@ -1,49 +1,38 @@
-"""The etcd backend: commits as transactions with compares, and steps from one watch.
+"""The etcd backend: commits as transactions with compares, and the parts that do the rest.
 
-All keys are below one root, so that one watch reports every revision of the service.  Every transaction
-and every read of the newest revision includes the epoch key.  So the service notices that the store was
-wiped or replaced before it uses any of its contents.
+Every transaction and every read of the newest revision includes the epoch key.  So the service notices
+that the store was wiped or replaced before it uses any of its contents.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 
-from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.history_store import KnownFact, PastSteps, Snapshot
-from factstore.core.model.event import DeletionAuthor, Loaded, Step
+from factstore.core.model.event import DeletionAuthor, Step
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.pulse import Pulse
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
-from factstore.core.operations.idempotency import earlier_receipt
 from factstore.core.ports import Clock, CommitEnded, Started, Visibility, WakeUp
 from factstore.store import codec
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.client import EtcdClient
 from factstore.store.commit_batcher import CommitBatcher
-from factstore.store.decoding import Decoder
+from factstore.store.etcd_history import EtcdHistory
 from factstore.store.etcd_maintenance import EtcdMaintenance
 from factstore.store.fact_txns import FactTxns
-from factstore.store.followed import Followed
-from factstore.store.history_watch import HistoryWatch
 from factstore.store.key_builder import FENCE_SLOTS
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
-from factstore.store.past import PastReader
-from factstore.store.past_steps import PastStepsReader
 from factstore.store.started_commit import BatchedCommit
 from factstore.store.txn import compares_for, operations_for, split_pulses
-from factstore.store.types import AnyTxn, Compacted, Compare, LeaseExpired, Txn
-
-LOG = logging.getLogger(__name__)
+from factstore.store.types import AnyTxn, Compare, LeaseExpired, Txn
 
 
 class EtcdBackend(EtcdMaintenance):
@@ -68,11 +57,11 @@ class EtcdBackend(EtcdMaintenance):
         shared: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(client, keyspace, clock)
-        self._own_facts = OwnFacts()
-        self._decoder = Decoder(keyspace, self._own_facts)
-        self._fact_txns = FactTxns(keyspace)
-        self._window = window
+        own_facts = OwnFacts()
         self._timeout = timeout
+        self._history = EtcdHistory(client, keyspace, self._head, own_facts, window, self._deadline)
+        self.followed = self._history.followed
+        self._fact_txns = FactTxns(keyspace)
         # A bounded number of keys needs no cleanup, and workers that share one do no harm.
         slot = random.randrange(FENCE_SLOTS)  # noqa: S311 - spread, not secrecy
         self._fence = AttemptFence(keyspace.fence(slot), client.raise_fence)
@@ -83,104 +72,41 @@ class EtcdBackend(EtcdMaintenance):
             new_wake_up or threading.Event,
             client.loop if client.loop.available else None,
             shared,
-            self._own_facts.add,
+            own_facts.add,
         )
-        self._stream: HistoryWatch | None = None
-        self._has_earlier_receipts = False
-        self._past = PastReader(client, keyspace, self._decoder)
-        self._past_steps = PastStepsReader(client, keyspace, self._deadline)
-        self.followed = Followed(client, keyspace)
         self._on_purge = on_purge
 
-    # Following
+    # Following; see :class:`~factstore.store.etcd_history.EtcdHistory`
 
     def open(self, *, recent: bool = False) -> Snapshot:
         """Return the oldest state from which the whole window can be followed, or a recent one."""
         self._batcher.start()
-        store_id, cluster_id, head = self._head.open(self._deadline)
-        compacted = self._compacted_revision()
-        found = self.followed.open(head, compacted, self._window, self._deadline())
-        receipts = self._client.get(
-            *self._keys.all_receipts, limit=1, keys_only=True, deadline=self._deadline()
-        )
-        self._has_earlier_receipts = bool(receipts.items)
-        epoch = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()[:16]
-        key = hashlib.sha256(b"signing key %b" % store_id).digest()
-        at, oldest = (found.newest if recent else found.oldest) - 1, found.oldest - 1
-        contents, since = self._contents(at, store_id, epoch), oldest if oldest < at else None
-        return Snapshot(epoch, at, contents, found.lost_at, key, since)
-
-    def _contents(self, revision: int, store_id: bytes, epoch: str) -> Iterator[Loaded]:
-        """Yield the contents, after which the newest revision and writes are those of this store."""
-        if revision:
-            yield from self._past.all(revision, self._deadline)
-        self._head.opened = store_id, epoch
+        return self._history.open(recent=recent)
 
     def follow(self, after: int) -> Iterator[Step]:
-        """Return every step after a revision; see :class:`~factstore.core.ports.Backend`."""
-        head = self.head(self._deadline())
-        if head < after:
-            raise CursorExpired(
-                "etcd is at an older revision than before; it was restored or replaced"
-            )
-        watch = partial(self._client.watch, *self._keys.everything)
-        # etcd looks every tenth of a second for watches that start in the past.  This one is opened
-        # before the one that finds the compacted revision, so that the same look serves both.
-        stream = self._stream = HistoryWatch(watch, after + 1, head)
-        try:
-            if after < self._compacted_revision():
-                raise CursorExpired("etcd has compacted the history")
-        except BaseException:
-            stream.close()
-            raise
-        return self._steps(stream)
-
-    def _steps(self, stream: HistoryWatch) -> Iterator[Step]:
-        """Yield the steps of a watch."""
-        try:
-            for events in stream:
-                mutations = tuple(self._decoder.reported(events))
-                start, end = self._keys.all_receipts
-                if len(mutations) < len(events) and any(start <= e.item.key < end for e in events):
-                    self._has_earlier_receipts = True  # a worker of an earlier version is running
-                step = Step(events[0].item.revision, mutations)
-                del events  # they keep all of the response that they came in
-                yield step
-        except Compacted as error:
-            raise CursorExpired(f"etcd has compacted the history: {error}") from error
-        finally:
-            stream.close()
-            self._stream = None
+        """Return every step after a revision."""
+        return self._history.follow(after)
 
     def read_past(self, after: int, upto: int, known: KnownFact) -> PastSteps:
-        """Return the history before a snapshot; see :class:`PastStepsReader`."""
-        return self._past_steps.read(after, upto, known)
+        """Return the history before a snapshot."""
+        return self._history.read_past(after, upto, known)
 
     def interrupt(self) -> None:
         """Make a running :meth:`follow` or :meth:`read_past` raise Unavailable."""
-        if self._stream is not None:
-            self._stream.close()
-        self._past_steps.interrupt()
+        self._history.interrupt()
+
+    @property
+    def reading(self) -> bool:
+        """Return True while :meth:`open` reads the contents, and etcd has answered."""
+        return self._history.past.reading
 
     def head(self, deadline: float) -> int:
         """Return the newest revision of the store that was opened, with a linearizable read."""
-        try:
-            return self._head.read(deadline)
-        except CursorExpired:
-            self._client.prefer_next()
-            self.interrupt()
-            raise
+        return self._history.head(deadline)
 
     def start_head(self, ended: Callable[[int | None], object]) -> bool:
         """Start :meth:`head` without waiting; return False if that is not possible."""
         return self._head.start(ended)
-
-    def _compacted_revision(self) -> int:
-        """Return the revision to which etcd is compacted.
-
-        A watch must start later: etcd 3.4 loses a deletion that was made at exactly that revision.
-        """
-        return self._client.compacted_revision(self._keys.epoch)
 
     # Writing
 
@@ -189,6 +115,7 @@ class EtcdBackend(EtcdMaintenance):
         stack, (store_id, epoch) = commit.stack, self._head.opened
         if commit.epoch not in ("", epoch):
             return None
+
         commit, pulses = split_pulses(commit)
         if not commit.creates_stack:
             self._store_pulses(stack, store_id, pulses, deadline)
@@ -196,14 +123,17 @@ class EtcdBackend(EtcdMaintenance):
             succeeded, revision = self._batcher.transact(self._txn(commit, store_id), deadline)
         except LeaseExpired:
             return None
-        if succeeded and commit.creates_stack:
+        if not succeeded:
+            return None
+
+        if commit.creates_stack:
             with suppress(Unavailable, StorageFull):  # pulses that are missing are restored
                 self._store_pulses(stack, store_id, pulses, deadline)
-        if succeeded and commit.drops_stack:
+        if commit.drops_stack:
             if commit.only_deletes:
                 self._purge.add(stack.project_id, stack.id)
             self._on_purge()
-        return revision if succeeded else None
+        return revision
 
     def start_commit(
         self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
@@ -237,31 +167,23 @@ class EtcdBackend(EtcdMaintenance):
             raise Unavailable("etcd did not answer in time; nothing was written.") from error
 
     def _txn(self, commit: Transaction, store_id: bytes) -> AnyTxn:
-        if (found := self._fact_txns.make(commit, store_id)) is not None:
-            return found
+        """Return the transaction of etcd that carries out one of the domain."""
+        facts_only = self._fact_txns.make(commit, store_id)
+        if facts_only is not None:
+            return facts_only
         compares = compares_for(commit, self._keys, store_id)
         return Txn(compares, operations_for(commit, self._keys), commit.stack.project_id)
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
-        """Return the receipt that an earlier version stored outside the stack, or None.
-
-        Such receipts expire within a day of the upgrade.  Without them, no call is made.
-        """
-        if not self._has_earlier_receipts:
-            return None
-        found = self._client.get(self._keys.receipt(project_id, key), deadline=deadline)
-        if not found.items:
-            return None
-        item = found.items[0]
-        return earlier_receipt(key, item.value, item.revision)
+        """Return the receipt that an earlier version stored outside the stack, or None."""
+        return self._history.earlier_receipts.find(project_id, key, deadline)
 
     def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
         """Return the revision of a deletion after a revision, if its author's note still exists."""
         value = codec.encode_deletion_author(author)
         notes = self._client.get(*self._keys.all_acts, deadline=deadline).items
-        return max(
-            (n.revision for n in notes if n.value == value and n.revision > after), default=None
-        )
+        revisions = [note.revision for note in notes if note.value == value]
+        return max((revision for revision in revisions if revision > after), default=None)
 
     # Reading the past; see :class:`~factstore.store.past.PastReader`
 
@@ -269,22 +191,17 @@ class EtcdBackend(EtcdMaintenance):
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Fact]:
         """Return at most *limit* facts of a stack after a path, at a revision."""
-        return self._past.facts(stack, prefix, after, limit, revision, deadline)
+        return self._history.past.facts(stack, prefix, after, limit, revision, deadline)
 
     def stacks_at(
         self, project_id: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Stack]:
         """Return at most *limit* stacks of a project after a name, at a revision."""
-        return self._past.stacks(project_id, after, limit, revision, deadline)
+        return self._history.past.stacks(project_id, after, limit, revision, deadline)
 
     def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
         """Return all records of a kind at a revision, ordered by name."""
-        return self._past.records(stack, kind, revision, deadline)
-
-    @property
-    def reading(self) -> bool:
-        """Return True while :meth:`open` reads the contents, and etcd has answered."""
-        return self._past.reading
+        return self._history.past.records(stack, kind, revision, deadline)
 
     @property
     def alive(self) -> bool:
