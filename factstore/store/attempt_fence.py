@@ -6,6 +6,8 @@ whether a lost attempt was applied, it raises the fence: it writes the key.  As 
 attempt that was sent before cannot be applied afterwards, whatever others have done meanwhile.  It was
 applied at an earlier revision than that of the fence, or never.
 
+If an attempt was lost, the fence remembers that until it has been raised.
+
 Workers may share a fence: a worker whose attempt was fenced off by another one sends it again.
 """
 
@@ -28,11 +30,25 @@ class AttemptFence:
         self._raise_key = raise_key
         self._lock = ShortLock()
         self._current = Fence(key, 0)
+        self._lost: Fence | None = None
 
     @property
     def current(self) -> Fence:
         """The fence that the next attempt has to compare."""
         return self._current
+
+    @property
+    def has_lost(self) -> bool:
+        """True if an attempt was lost, and may still be applied."""
+        return self._lost is not None and self._lost == self._current
+
+    def lose(self, known: Fence) -> None:
+        """Note that an attempt was lost which compares a fence."""
+        self._lost = known
+
+    def forget_lost(self) -> None:
+        """Note that no lost attempt can be applied any more, although the fence was not raised."""
+        self._lost = None
 
     def raise_(self, deadline: float) -> int:
         """Raise the fence, and return a revision that follows all attempts that were applied.

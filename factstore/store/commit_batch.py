@@ -97,6 +97,12 @@ class Entry:
         self._ended()
 
 
+def finish_all(batch: Sequence[Entry], succeeded: Sequence[bool], revision: int) -> None:
+    """Set the outcomes of a batch that etcd has carried out."""
+    for entry, success in zip(batch, succeeded, strict=True):
+        entry.finish(success, revision)
+
+
 @quick_dataclass(slots=True)
 class KeyRanges:
     """A set of ranges of keys, in which a key is found in logarithmic time."""

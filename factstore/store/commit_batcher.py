@@ -18,15 +18,23 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
 
-from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, TooLarge, Unavailable
+from factstore.core.errors import FactstoreError, StorageFull, Unavailable
 from factstore.core.ports import Clock, WakeUp
 from factstore.core.short_lock import ShortLock
 from factstore.store.attempt_fence import AttemptFence
 from factstore.store.batch_calls import Loop, Outcome, TransactAll
+from factstore.store.batch_sender import BatchSender
 from factstore.store.client import Failure
 from factstore.store.client.errors import not_sent, unconfirmed
-from factstore.store.commit_batch import BATCH_SIZE, SHARE, Entry, WaitingEntries, united
-from factstore.store.types import AnyTxn, Fence, Fenced, LeaseExpired
+from factstore.store.commit_batch import (
+    BATCH_SIZE,
+    SHARE,
+    Entry,
+    WaitingEntries,
+    finish_all,
+    united,
+)
+from factstore.store.types import AnyTxn, Fence, Fenced
 
 LOG = logging.getLogger(__name__)
 
@@ -55,22 +63,23 @@ class CommitBatcher:
         shared: Callable[[], bool] = lambda: False,
         on_batch: Callable[[Sequence[AnyTxn]], object] = lambda txns: None,
     ) -> None:
-        self._loop = loop
-        self._lost: Fence | None = None  # that of an attempt without an answer, until it is raised
-        self._running = 0  # batches that are in the loop, or were left to the thread
-        self._deferred = False  # the next turn of the loop sends a batch
-        self._apart = 0  # the number of batches that are sent without an attempt to unite them
-        self._left: deque[list[Entry]] = deque()
         self._fence = fence
-        self._transact_all = transact_all
         self._clock = clock
         self._new_wake_up = new_wake_up
-        self._lock = ShortLock()
         self._shared = shared
         self._on_batch = on_batch
+        self._lock = ShortLock()
         self._waiting = WaitingEntries()
-        self._wanted = new_wake_up()
         self._stopping = False
+
+        self._loop = loop
+        self._deferred = False  # the next turn of the loop sends a batch
+        self._running = 0  # batches that are in the loop, or were left to the thread
+        self._apart = 0  # the number of batches that are sent without an attempt to unite them
+
+        self._sender = BatchSender(transact_all, fence, clock)
+        self._left: deque[list[Entry]] = deque()  # batches that the loop could not send
+        self._wanted = new_wake_up()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -134,6 +143,7 @@ class CommitBatcher:
         entry.fail(not_sent() if waits else unconfirmed())
 
     def _next_batch(self) -> list[Entry]:
+        """Take the next batch; the caller has the lock."""
         batch = self._waiting.next_batch(SHARE if self._shared() else BATCH_SIZE)
         self._on_batch([entry.txn for entry in batch])
         return batch
@@ -153,6 +163,7 @@ class CommitBatcher:
                     self._wanted.set()
                 return
             self._running += 1
+
         txns = [entry.txn for entry in batch]
         if self._apart:
             self._apart -= 1
@@ -173,13 +184,12 @@ class CommitBatcher:
         if not started:
             self._leave(batch)
 
-    def _end(
-        self,
-        batch: list[Entry],
-        count: int,
-        fence: Fence,
-        outcome: Outcome,
-    ) -> None:
+    def _end(self, batch: list[Entry], count: int, fence: Fence, outcome: Outcome) -> None:
+        """Deal with the outcome of a batch that was sent as some transactions, and send the next one.
+
+        :param count: of these transactions.
+        :param fence: the one that they compared.
+        """
         if count < len(batch) and isinstance(outcome, tuple):
             (all_succeeded,), revision = outcome
             if not all_succeeded:  # nothing was written, and others may still succeed
@@ -187,22 +197,25 @@ class CommitBatcher:
                 self._start(batch, [entry.txn for entry in batch])
                 return
             outcome = [True] * len(batch), revision
+
         if isinstance(outcome, Fenced):
             self._fence.note(fence, outcome.revision)
         if isinstance(outcome, Fenced) or outcome is Failure.REFUSED:
             self._leave(batch)  # nothing was written, and gRPC finds out why
             return
+
         if isinstance(outcome, Failure):
-            self._lost = fence
+            self._fence.lose(fence)
         self._running -= 1
         self._begin()
         if isinstance(outcome, Failure):
             for entry in batch:
                 entry.fail(unconfirmed())
         else:
-            _finish(batch, *outcome)
+            finish_all(batch, *outcome)
 
     def _leave(self, batch: list[Entry]) -> None:
+        """Leave a batch to the thread."""
         with self._lock:
             self._left.append(batch)
             self._wanted.set()
@@ -210,13 +223,9 @@ class CommitBatcher:
     # In the thread
 
     @property
-    def _is_held(self) -> bool:
-        """True if an attempt was lost, and may still be applied."""
-        return self._lost is not None and self._lost == self._fence.current
-
-    @property
     def _holds_others(self) -> bool:
-        return self._is_held and bool(self._waiting) and not self._stopping
+        """True if transactions wait until a lost attempt cannot be applied any more."""
+        return self._fence.has_lost and bool(self._waiting) and not self._stopping
 
     def _settle(self) -> None:
         """Raise the fence if an attempt was lost and others wait; a full store needs none.
@@ -228,7 +237,7 @@ class CommitBatcher:
             try:
                 self._fence.raise_(deadline)
             except StorageFull:
-                self._lost = None
+                self._fence.forget_lost()
             except FactstoreError as error:
                 if self._clock.monotonic() >= deadline:
                     continue  # some may have arrived just now
@@ -238,11 +247,13 @@ class CommitBatcher:
                     entry.fail(copy(error))
 
     def _run(self) -> None:
+        """Send what the loop does not, until the batcher stops and everything has been sent."""
         while True:
             self._wanted.wait()
-            held = self._is_held
+            held = self._fence.has_lost
             if held:
                 self._settle()
+
             with self._lock:
                 batch = self._left.popleft() if self._left else []
                 left = bool(batch)
@@ -254,46 +265,9 @@ class CommitBatcher:
                     self._wanted = self._new_wake_up()
                     if self._stopping and not self._running:
                         self._wanted.set()
+
             if batch:
-                self._send(batch)
+                self._sender.send(batch)
             self._running -= left
             if left or (held and self._loop is not None):
                 self._begin()
-
-    def _send(self, batch: list[Entry]) -> None:
-        try:
-            succeeded, revision = self._transact(batch)
-        except (LeaseExpired, TooLarge) as error:
-            if len(batch) == 1:
-                batch[0].fail(error)
-                return
-            # One of them makes the whole batch fail, and nothing was written.
-            for entry in batch:
-                self._send([entry])
-        except FactstoreError as error:
-            for entry in batch:
-                entry.fail(copy(error) if len(batch) > 1 else error)
-        except Exception as error:  # noqa: BLE001 - the callers wait for an outcome
-            for entry in batch:
-                entry.fail(error)
-        else:
-            _finish(batch, succeeded, revision)
-
-    def _transact(self, batch: list[Entry]) -> tuple[list[bool], int]:
-        txns, deadline = [entry.txn for entry in batch], max(entry.deadline for entry in batch)
-        while True:
-            fence = self._fence.current
-            try:
-                return self._transact_all(txns, deadline, fence)
-            except OutcomeUnknown:
-                self._lost = fence
-                raise
-            except Fenced as error:
-                self._fence.note(fence, error.revision)
-                if self._clock.monotonic() >= deadline:
-                    raise Unavailable("The store did not answer in time.") from error
-
-
-def _finish(batch: list[Entry], succeeded: list[bool], revision: int) -> None:
-    for entry, success in zip(batch, succeeded, strict=True):
-        entry.finish(success, revision)

@@ -8,13 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
+from factstore.core.errors import OutcomeUnknown, Unavailable
 from factstore.store.commit_batcher import CommitBatcher
-from factstore.store.types import (
-    Fence,
-    LeaseExpired,
-    Txn,
-)
+from factstore.store.types import Fence, Txn
 from tests.unit.store.batches import Clock, fence, put
 
 
@@ -25,8 +21,6 @@ class Etcd:
         self.calls: list[list[Txn]] = []
         self.release = threading.Event()
         self.entered = threading.Event()
-        self.batch_error: Exception | None = None
-        self.single_error: dict[bytes, Exception] = {}
 
     def transact_all(
         self, txns: Sequence[Txn], deadline: float, fence: Fence
@@ -35,12 +29,7 @@ class Etcd:
         if len(txns) == 1:
             self.entered.set()
             assert self.release.wait(60)
-            error = self.single_error.get(txns[0].operations[0].key)
-            if error:
-                raise error
             return [True], len(self.calls)
-        if self.batch_error:
-            raise self.batch_error
         return [txn.operations[0].key != b"loser" for txn in txns], len(self.calls)
 
 
@@ -103,28 +92,6 @@ def test_each_transaction_gets_its_own_outcome() -> None:
     assert answers[b"loser"] == (False, 2)
 
 
-@pytest.mark.parametrize("error", [LeaseExpired(), TooLarge("too large")])
-def test_a_transaction_that_makes_its_batch_fail_fails_alone(error: Exception) -> None:
-    etcd = Etcd()
-    etcd.batch_error = error
-    etcd.single_error = {b"bad": error}
-    answers = run_batch(etcd, b"a", b"bad", b"c")
-    assert answers[b"a"] == (True, 3)
-    assert answers[b"bad"] is error
-    assert isinstance(answers[b"c"], tuple)
-
-
-@pytest.mark.parametrize("kind", [OutcomeUnknown, Unavailable])
-def test_if_a_batch_fails_every_transaction_fails(
-    kind: type[OutcomeUnknown] | type[Unavailable],
-) -> None:
-    etcd = Etcd()
-    etcd.batch_error = kind("no answer")
-    answers = run_batch(etcd, b"a", b"b")
-    assert isinstance(answers[b"a"], kind)
-    assert isinstance(answers[b"b"], kind)
-
-
 def test_a_transaction_that_is_not_sent_before_its_deadline_is_not_written() -> None:
     etcd = Etcd()
     batcher = CommitBatcher(etcd.transact_all, fence(), Clock(), threading.Event)
@@ -159,6 +126,3 @@ def test_the_outcome_of_a_transaction_without_an_answer_is_unknown() -> None:
     etcd.release.set()
     batcher.stop()
     assert len(answers) == 1
-
-
-# In the loop
