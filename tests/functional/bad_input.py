@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.functional import bad_bodies, bad_headers, bad_urls
+from tests.functional import bad_headers, bad_urls
+from tests.functional.bad_bodies import (
+    actions,
+    alarms,
+    batches,
+    conditions,
+    configurations,
+    facts,
+    grants,
+    members,
+    stacks,
+    subscriptions,
+    turns,
+    waiters,
+)
 
 JSON = "Content-Type: application/json"
 TEXT = "Content-Type: text/plain"
@@ -41,59 +55,58 @@ def _read(answer: str, target: str, *headers: str) -> Bad:
 
 
 BODIES = {
-    **{f"a fact: {what}": Bad(a, body=body) for what, (body, a) in bad_bodies.BODIES.items()},
+    **{f"a fact: {what}": Bad(a, body=body) for what, (body, a) in facts.BODIES.items()},
     **{
         f"a text: {what}": Bad(a, headers=(TEXT,), body=body)
-        for what, (body, a) in bad_bodies.TEXTS.items()
+        for what, (body, a) in facts.TEXTS.items()
     },
     **{
         f"a batch: {what}": Bad(a, "POST", "STACK/batch", body=body)
-        for what, (body, a) in bad_bodies.BATCHES.items()
+        for what, (body, a) in batches.BATCHES.items()
     },
     **{
         f"a stack: {what}": Bad(a, target="STACK", body=body)
-        for what, (body, a) in bad_bodies.STACKS.items()
+        for what, (body, a) in stacks.STACKS.items()
     },
     **{
         f"a waiter: {what}": Bad(a, target="STACK/waiters/w", body=body)
-        for what, (body, a) in bad_bodies.WAITERS.items()
+        for what, (body, a) in waiters.WAITERS.items()
     },
     **{
         f"an alarm: {what}": Bad(a, target="STACK/alarms/w", body=body)
-        for what, (body, a) in bad_bodies.ALARMS.items()
+        for what, (body, a) in alarms.ALARMS.items()
     },
     **{
         f"a configuration: {what}": Bad(a, target=CONFIGURATION, body=body)
-        for what, (body, a) in bad_bodies.CONFIGURATIONS.items()
+        for what, (body, a) in configurations.CONFIGURATIONS.items()
     },
     **{
         f"a result: {what}": Bad(a, target=f"{CONFIGURATION}/result", body=body)
-        for what, (body, a) in bad_bodies.RESULTS.items()
+        for what, (body, a) in configurations.RESULTS.items()
     },
     "a waiter as a text": Bad("415 media_type", target="STACK/waiters/w", headers=(TEXT,)),
     **{
         f"a member: {what}": Bad(a, target=MEMBER, body=body)
-        for what, (body, a) in bad_bodies.MEMBERS.items()
+        for what, (body, a) in members.MEMBERS.items()
     },
     **{
         f"a read set: {what}": Bad(a, target=f"{MEMBER}/read_set", body=body)
-        for what, (body, a) in bad_bodies.READ_SETS.items()
+        for what, (body, a) in members.READ_SETS.items()
     },
     **{
         f"a state: {what}": Bad(a, "PATCH", MEMBER, body=body)
-        for what, (body, a) in bad_bodies.STATES.items()
+        for what, (body, a) in members.STATES.items()
     },
     **{
         f"a heartbeat: {what}": Bad(a, "POST", f"{MEMBER}/heartbeat", body=body)
-        for what, (body, a) in bad_bodies.HEARTBEATS.items()
+        for what, (body, a) in members.HEARTBEATS.items()
     },
     **{
-        f"a turn: {what}": Bad(a, target=TURN, body=body)
-        for what, (body, a) in bad_bodies.TURNS.items()
+        f"a turn: {what}": Bad(a, target=TURN, body=body) for what, (body, a) in turns.TURNS.items()
     },
     **{
         f"an action: {what}": Bad(a, "POST", "STACK/actions", body=body)
-        for what, (body, a) in bad_bodies.ACTIONS.items()
+        for what, (body, a) in actions.ACTIONS.items()
     },
     "an action as a text": Bad("415 media_type", "POST", "STACK/actions", (TEXT,)),
     "a turn as a text": Bad("415 media_type", target=TURN, headers=(TEXT,)),
@@ -101,15 +114,15 @@ BODIES = {
     "a heartbeat as a text": Bad("415 media_type", "POST", f"{MEMBER}/heartbeat", (TEXT,)),
     **{
         f"a grant: {what}": Bad(a, "POST", "STACK/grants", body=body)
-        for what, (body, a) in bad_bodies.GRANTS.items()
+        for what, (body, a) in grants.GRANTS.items()
     },
     **{
         f"a renewal: {what}": Bad(a, "POST", RENEWAL, body=body)
-        for what, (body, a) in bad_bodies.RENEWALS.items()
+        for what, (body, a) in grants.RENEWALS.items()
     },
     **{
         f"a subscription: {what}": Bad(a, "POST", "/v1/subscriptions", body=body)
-        for what, (body, a) in bad_bodies.SUBSCRIPTIONS.items()
+        for what, (body, a) in subscriptions.SUBSCRIPTIONS.items()
     },
     "a grant as a text": Bad("415 media_type", "POST", "STACK/grants", (TEXT,)),
     "a grant without a type": Bad("415 media_type", "POST", "STACK/grants", ()),
@@ -153,7 +166,7 @@ HEADERS = {
             a,
             target="STACK/waiters/w",
             headers=(JSON, header),
-            body=bad_bodies.waiter({"signals": 1}),
+            body=waiters.waiter({"signals": 1}),
         )
         for what, (header, a) in bad_headers.ARMING.items()
     },
@@ -179,10 +192,10 @@ def _good_body(place: str) -> bytes:
     if "/turns/" in place:
         return b"{}"
     if "/configurations/" in place:
-        return bad_bodies.configuration()
+        return configurations.configuration()
     if "/alarms/" in place:
-        return bad_bodies.alarm(bad_bodies.HERE)
-    return bad_bodies.waiter({"signals": 1}) if "/waiters/" in place else GOOD
+        return alarms.alarm(conditions.HERE)
+    return waiters.waiter({"signals": 1}) if "/waiters/" in place else GOOD
 
 
 def _named(method: str, place: str, what: str) -> Bad:

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.cases import cases
-from tests.functional.bad_bodies import BIGGEST, DEEPEST, nested, value
+from tests.functional.bad_bodies.facts import BIGGEST, DEEPEST, nested, value
 from tests.functional.bad_input import BODIES, HEADERS, TABLE, URLS, Bad
 from tests.http import Caller, check_refusal, fresh_stack, refused
 from tests.raw_http import connect, read_answer, request_bytes

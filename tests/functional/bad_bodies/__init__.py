@@ -1,0 +1,1 @@
+"""Bodies that are refused, each with its answer: a module for each noun."""
