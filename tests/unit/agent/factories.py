@@ -17,6 +17,14 @@ from tests.unit.client.stub import FakeClock, Service
 OWNER = ("slurm", "c1")
 REAL = SystemClock()
 """The clock for tests that run programs."""
+DOCUMENT: dict[str, Any] = {
+    "stack": "slurm",
+    "facts": {"nodes": {"c1": {"ip": "10.0.0.1"}, "c2": {"ip": "10.0.0.2\nevil"}}, "motto": "a b"},
+    "members": {"c1": {"group": "node"}},
+    "self": {"name": "c1"},
+    "peers": {},
+}
+"""A context for templates."""
 
 
 def write(file: Path, text: str, mode: int = 0o644) -> Path:
