@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 from factstore.agent.config.settings import Settings
 from factstore.agent.errors import Misconfigured, TokenError, describe
 from factstore.agent.session.connection import open_connection
 from factstore.client import GrantRecord
-from factstore.client.errors import CertificateError, Refused
+from factstore.client.errors import CertificateError, NotFound, Refused
 
 SKEW_SECONDS = 5.0
 """The difference of two clocks that is reported.  A response states its time in whole seconds."""
@@ -28,7 +29,8 @@ def find_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[st
     stack, enrolment = connection.stack, connection.enrolment
     try:
         if enrolment is None:
-            stack.context()
+            with suppress(NotFound):  # of a stack that its first member creates
+                stack.context()
             return
         grant = stack.grant(enrolment.grant_id).show()
     except CertificateError as error:

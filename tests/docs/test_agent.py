@@ -107,12 +107,37 @@ def test_every_command_status_signal_fact_filter_and_variable_is_in_the_referenc
     assert set(re.findall(r"``(FACTSTORE_\w+)``", part_of("Hooks"))) == variables
 
 
-def test_bash_completes_every_command() -> None:
-    text = (ROOT / "etc" / "bash-completion" / "factstore-agent").read_text()
-    (words,) = re.findall(r' commands="(.*)"', text)
+def test_bash_completes_every_command_and_option() -> None:
+    file = ROOT / "etc" / "bash-completion" / "factstore-agent"
     (subparsers,) = (each for each in make_parser()._actions if each.dest == "command")
     assert subparsers.choices is not None
-    assert words.split() == list(subparsers.choices)
+    parsers = {"": make_parser(), **subparsers.choices}
+    script = f"""
+        . {shlex.quote(str(file))}
+        for command in "" {shlex.join(subparsers.choices)}; do
+            COMP_WORDS=(factstore-agent $command "") COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+            _factstore_agent
+            echo "$command ${{COMPREPLY[*]}}"
+        done
+    """
+    done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
+    offered = {
+        line.partition(" ")[0]: set(line.partition(" ")[2].split())
+        for line in done.stdout.splitlines()
+    }
+    assert offered.pop("render") == set(), "it completes the names of the files"
+    assert offered.pop("") == {*subparsers.choices, *_options(parsers.pop(""))}
+    assert offered == {name: _options(parsers[name]) for name in offered}
+
+
+def _options(parser: argparse.ArgumentParser) -> set[str]:
+    """Return the long options of a command."""
+    return {
+        option
+        for action in parser._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
 
 
 def part_of(title: str) -> str:

@@ -34,7 +34,7 @@ from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.agent.config.settings import Settings
 from factstore.agent.errors import describe
 from factstore.agent.session.hook_turn import HookTurn
-from factstore.agent.system.state_dir import CONTEXT, MISMATCHES, StateDir, write_atomically
+from factstore.agent.system.state_dir import CONTEXT, MISMATCHES, StateDir, write_state
 from factstore.client import Context
 
 LOG = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Reconciler:
         """
         self._state.write(CONTEXT, asdict(context))
         text = json.dumps(context.document, ensure_ascii=False, indent=2, sort_keys=True)
-        write_atomically(self._state.directory / CONTEXT_FILE, f"{text}\n".encode())
+        write_state(self._state.directory / CONTEXT_FILE, f"{text}\n".encode())
 
     @property
     def problems(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from factstore.agent.config.settings import Settings
 from factstore.agent.deploy.action_queue import ActionQueue
 from factstore.agent.deploy.deployer import Deployer
+from factstore.agent.system.state_dir import make_directory
 from factstore.client import Stack
 from factstore.client.clock import Clock
 
@@ -24,7 +25,7 @@ def make_deployers(
     yield "deployment", Deployer(stack, member, hooks, state, is_present, clock)
     if settings.deploy.actions:
         directory = state / ACTIONS
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
         yield (
             "action",
             Deployer(

@@ -24,7 +24,7 @@ from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.process_identity import start_time
 from factstore.agent.system.process_session import signal_marked, signal_session
 from factstore.agent.system.run_program import program_environment
-from factstore.agent.system.state_dir import sync_directory, write_atomically
+from factstore.agent.system.state_dir import make_directory, sync_directory, write_state
 from factstore.client import ConfigurationRecord
 
 RUN = "run"
@@ -86,7 +86,7 @@ class Run:
         stored = self.load()
         if stored is None or stored.id != record.id:
             self.delete()
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        make_directory(self._directory)
         for file in self._directory.iterdir():
             if file.name != RECORD:
                 file.unlink()
@@ -213,7 +213,7 @@ class Run:
         return found if isinstance(found, dict) else None
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        write_atomically(self._directory / name, json.dumps(content).encode())
+        write_state(self._directory / name, json.dumps(content).encode())
 
 
 _CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, so that they are no zombies

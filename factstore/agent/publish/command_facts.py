@@ -7,7 +7,6 @@ reboot discards them, because the services that they describe have stopped.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -70,9 +69,8 @@ class CommandFacts:
     def _editing(self) -> Iterator[dict[str, Any]]:
         """Yield the content, and store it afterwards.  Concurrent commands take turns."""
         self._state.create()
-        lock = os.open(self._state.directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self._state.lock(_LOCK)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
             content = self._read()
             yield content
             self._state.write(COMMAND_FACTS, content)

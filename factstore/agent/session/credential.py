@@ -106,7 +106,8 @@ def _keystone_variables(settings: Settings) -> dict[str, str]:
 def _read_grant_file(file: Path) -> str:
     name = f"The grant in {file}"
     try:
-        if stat.S_IMODE(os.stat(file).st_mode) & 0o077:
+        mode = os.stat(file).st_mode
+        if stat.S_IMODE(mode) & 0o077 and not stat.S_ISDIR(mode):
             raise Misconfigured(f"{file} is accessible to other users: run chmod 600 {file}")
         data = file.read_bytes()
     except OSError as error:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
-from factstore.agent.system.state_dir import write_atomically
+from factstore.agent.system.state_dir import make_directory, write_state
 
 LOG = logging.getLogger(__name__)
 
@@ -64,9 +64,9 @@ def own_command() -> list[str]:
 
 
 def _write_program(directory: Path, command: Sequence[str]) -> Path:
-    directory.mkdir(mode=0o755, exist_ok=True)
+    make_directory(directory, mode=0o755)
     text = f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n'.encode()
     file = directory / PROGRAM
     if not file.exists() or file.read_bytes() != text:
-        write_atomically(file, text, mode=0o755)
+        write_state(file, text, mode=0o755)
     return directory

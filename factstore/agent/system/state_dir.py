@@ -2,6 +2,9 @@
 
 A file is complete or unchanged, even if the agent or the machine dies during a write: the content is
 written to a temporary file beside it, synced, given its owner and mode, and renamed.
+
+An agent need not run as root, but root may run its commands.  So what root creates in the directory
+belongs to the directory's owner, like the rest of the state.
 """
 
 from __future__ import annotations
@@ -62,6 +65,37 @@ def _write(path: Path, data: bytes, mode: int, owner: int, group: int) -> None:
     sync_directory(path.parent)
 
 
+def write_state(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace the content of a file of the agent's state.
+
+    :raises OSError: as of :func:`write_atomically`.
+    """
+    owner, group = _owner_in(path.parent)
+    write_atomically(path, data, mode=mode, owner=owner, group=group)
+
+
+def make_directory(path: Path, *, mode: int = 0o700) -> None:
+    """Create a directory in the agent's state, if it is missing.
+
+    :raises OSError: it cannot be created.
+    """
+    try:
+        path.mkdir(mode=mode)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    else:
+        os.chown(path, *_owner_in(path.parent))
+
+
+def _owner_in(directory: Path) -> tuple[int, int]:
+    """Return the user and the group of a new file, by id; -1 if those of the process are right."""
+    if os.geteuid() != 0:
+        return -1, -1
+    owner = directory.stat()
+    return owner.st_uid, owner.st_gid
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable.
 
@@ -83,6 +117,7 @@ class StateDir:
     def __init__(self, directory: Path, owner: tuple[str, str]) -> None:
         self.directory = directory
         self._owner = list(owner)
+        self._ignored: dict[Path, str] = {}
 
     def create(self) -> None:
         """Create the directory if it is missing, readable by the agent's user only.
@@ -107,7 +142,9 @@ class StateDir:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LookupError, TypeError) as error:
-            LOG.warning("ignoring %s, which cannot be read: %s", path, error)
+            if self._ignored.get(path) != str(error):  # it is read again and again
+                self._ignored[path] = str(error)
+                LOG.warning("ignoring %s, which cannot be read: %s", path, error)
             return None
         return content if owner == self._owner and isinstance(content, dict) else None
 
@@ -117,7 +154,7 @@ class StateDir:
         :raises OSError: the document cannot be written.
         """
         document = {"of": self._owner, "content": content}
-        write_atomically(self._path(name), json.dumps(document, sort_keys=True).encode())
+        write_state(self._path(name), json.dumps(document, sort_keys=True).encode())
 
     def try_write(self, name: str, content: dict[str, Any]) -> None:
         """Store a document whose loss only repeats work after a restart; log a failure."""
@@ -146,12 +183,35 @@ class StateDir:
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.json"
 
+    def lock(self, name: str) -> int:
+        """Wait for a lock, which is released when all copies of the file descriptor are closed.
+
+        :return: the file descriptor.
+        :raises OSError: the file cannot be created or opened.
+        """
+        handle = self._open(name)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def _open(self, name: str) -> int:
+        handle = os.open(self.directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchown(handle, *_owner_in(self.directory))
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
     def try_lock(self, name: str) -> int | None:
-        """Take a lock, which is released when all copies of the file descriptor are closed.
+        """Take a lock as :meth:`lock` does, but do not wait.
 
         :return: the file descriptor, or None if another process has the lock.
         """
-        handle = os.open(self.directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = self._open(name)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -115,6 +115,11 @@ def test_check_asks_the_service_about_the_grant(
     service.will(answer(200, good))
     assert main(["--config", str(file), "check", "--service"]) == 2
     assert "ahead of that of the service" in errors_of(capsys)[0]
+    without = settings(tmp_path, f"[service]\nurl = {service.url}\n").file
+    for sent, status in ((refusal(404, "not_found"), 0), (refusal(403, "forbidden"), 2)):
+        service.will(sent)
+        assert main(["--config", str(without), "check", "--service"]) == status
+        assert len(errors_of(capsys)) == (1 if status else 0)
     unreachable = conf(tmp_path, "http://127.0.0.1:1", "grant_file = DIR/grant\n")
     assert main(["--config", str(unreachable), "check", "--service"]) == 4
     assert len(errors_of(capsys)) == 1

@@ -157,6 +157,9 @@ def test_a_malformed_or_unprotected_grant_file_is_refused(
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o755)
+    with pytest.raises(Misconfigured, match="Is a directory"):
+        choose_credential(settings(tmp_path, f"{URL}grant_file = {tmp_path}/folder\n"), {})
     with pytest.raises(Misconfigured, match="No such file"):
         choose_credential(settings(tmp_path, GRANT), {})
 

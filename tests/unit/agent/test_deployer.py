@@ -166,7 +166,7 @@ class Crash:
         """Count the operations from now on."""
         for holder, name in (
             *((Path, each) for each in ("unlink", "mkdir")),
-            *((runs, each) for each in ("write_atomically", "sync_directory")),
+            *((runs, each) for each in ("write_state", "make_directory", "sync_directory")),
             (shutil, "rmtree"),
             (Run, "start"),
         ):

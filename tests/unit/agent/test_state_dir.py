@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from factstore.agent.deploy.runs import Run, RunRecord
 from factstore.agent.errors import describe
-from factstore.agent.system.state_dir import StateDir, write_atomically
+from factstore.agent.publish.command_facts import CommandFacts
+from factstore.agent.system.environment import complete_environment
+from factstore.agent.system.state_dir import StateDir, make_directory, write_atomically
 from factstore.client.render.writing import replace
 from tests.unit.agent.factories import OWNER, REAL, state
 from tests.unit.client.stub import FakeClock
@@ -115,6 +118,41 @@ def test_a_file_is_written_with_its_mode_and_group(tmp_path: Path) -> None:
     write_atomically(tmp_path / "file", b"x", mode=0o640, group=os.getgid())
     found = (tmp_path / "file").stat()
     assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o640, os.getgid())
+
+
+def test_what_root_creates_belongs_to_the_owner_of_the_directory(
+    tmp_path: Path,
+) -> None:
+    """Another user can only run the test with files of its own."""
+    kept = state(tmp_path)
+    if os.geteuid() == 0:
+        os.chown(kept.directory, 65534, 65533)
+    commands = CommandFacts(kept, lambda: "boot")
+    commands.put("a", 1)
+    commands.request_state("draining")
+    os.close(kept.try_lock("agent.lock") or 0)
+    make_directory(kept.directory / "actions")
+    for run in (Run(kept.directory), Run(kept.directory / "actions")):
+        run.begin(RunRecord("a", "1", "fail", [], {}))
+    complete_environment({}, kept.directory, ["factstore-agent"])
+    found = [kept.directory, *kept.directory.rglob("*")]
+    assert {"said.json", "said.lock", "agent.lock", "run.json", "bin", "actions"} <= {
+        each.name for each in found
+    }
+    owner = kept.directory.stat()
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in found} == {
+        (owner.st_uid, owner.st_gid)
+    }
+
+
+def test_a_document_that_cannot_be_read_is_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = state(tmp_path)
+    for content, reports in ((b"{", 1), (b"[]", 2)):
+        (kept.directory / "member.json").write_bytes(content)
+        assert [kept.read("member") for _ in range(3)] == [None] * 3
+        assert caplog.text.count("ignoring") == reports
 
 
 def test_a_second_agent_learns_the_process_id_of_the_first(
