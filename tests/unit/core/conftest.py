@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.sealing_keys import make_keys
 from tests.unit.core.service import Service
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """A repository of keys."""
+    return make_keys(tmp_path / "keys")
 
 
 @pytest.fixture

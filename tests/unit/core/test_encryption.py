@@ -15,72 +15,39 @@ from factstore.core.errors import (
     Forbidden,
     NotFound,
     PreconditionFailed,
-    SealBroken,
-    SealingUnavailable,
 )
-from factstore.core.model.data_key import DATA_KEY, DataKey
-from factstore.core.model.fact import Author, Delete, Fact, Put
+from factstore.core.model.data_key import DATA_KEY
+from factstore.core.model.fact import Delete, Fact, Put
 from factstore.core.model.precondition import ABSENT, ANY
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.model.value import VALUE_BYTES
-from factstore.core.operations.encryption import SEALED_PATTERN, Encryption, _of_stack
+from factstore.core.operations.encryption import SEALED_PATTERN, Encryption
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.ports import Transaction
-from factstore.core.services.written_facts import WrittenFacts
-from factstore.keys.keyring import CHECK_SECONDS, RepositoryKeyring
-from factstore.keys.repository import Repository
-from tests.sealing_keys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with
+from factstore.keys.keyring import RepositoryKeyring
+from tests.sealing_keys import Nowhere, lose_keys, sealing_with
 from tests.unit.core.factories import SCOPE, ManualClock, author, stack
+from tests.unit.core.sensitive import (
+    ALL,
+    SECRET,
+    TEXT,
+    another_worker,
+    owner,
+    put,
+    revealed,
+    seal_of,
+    stored,
+)
 from tests.unit.core.service import Service
 
-SECRET = "hunter2-canary"
-ALL = SecretReader(may_read_sensitive=True)
-TEXT = f'"{SECRET}"'
 SHARED = Encryption(RepositoryKeyring(Nowhere(), ManualClock()))
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    return make_keys(tmp_path / "keys")
 
 
 @pytest.fixture
 def service(keys: Path) -> Service:
     return Service(encryption=sealing_with(keys))
-
-
-def owner() -> Author:
-    return replace(author(), reader=ALL)
-
-
-def put(
-    service: Service,
-    path: str = "password",
-    value: object = SECRET,
-    by: Author | None = None,
-    idempotency: Idempotency | None = None,
-    **fields: object,
-) -> WrittenFacts:
-    request = Put.of(path, value, **{"sensitive": True, **fields})  # type: ignore[arg-type]
-    return service.facts.put(SCOPE, request, by or owner(), ANY, idempotency)
-
-
-def stored(service: Service, path: str = "password") -> Fact:
-    fact = service.store.known.fact(SCOPE, path)
-    assert fact is not None
-    return fact
-
-
-def seal_of(service: Service) -> DataKey:
-    seal = service.store.known.record(SCOPE, DATA_KEY)
-    assert isinstance(seal, DataKey)
-    return seal
-
-
-def revealed(service: Service, path: str = "password", reader: SecretReader = ALL) -> str:
-    return service.facts.reveal(SCOPE, path, reader)[1]
 
 
 # Stored records
@@ -258,158 +225,6 @@ def test_the_current_value_of_a_fact_is_revealed_even_if_it_has_changed(service:
     service.facts.delete(SCOPE, "password", owner(), ANY)
     with pytest.raises(NotFound):
         service.facts.reveal(SCOPE, "password", ALL)
-
-
-# Keys
-
-
-def test_without_keys_only_sensitive_facts_are_refused(tmp_path: Path) -> None:
-    service = Service(encryption=sealing_with(tmp_path / "none"))
-    with pytest.raises(SealingUnavailable):
-        put(service)
-    assert service.store.known.stack(SCOPE) is None
-    put(service, "open", sensitive=False)
-
-
-def test_without_a_keyring_only_sensitive_facts_are_refused() -> None:
-    service = Service()
-    with pytest.raises(SealingUnavailable):
-        put(service)
-    put(service, "open", sensitive=False)
-
-
-def test_a_rotation_changes_no_fact(service: Service, keys: Path) -> None:
-    put(service)
-    before = stored(service)
-    rotate_keys(keys)
-    assert revealed(service) == TEXT
-    assert put(service).results[0].fact == before
-
-
-def test_a_read_succeeds_while_its_key_is_being_retired(service: Service, keys: Path) -> None:
-    put(service)
-    rotate_keys(keys)
-    other = another_worker(service, keys)
-    assert other.key_rewrap.run().renewed == 1
-    lose_keys(keys, 1)
-    service.clock.advance(CHECK_SECONDS)
-    assert seal_of(service) != seal_of(other), "this worker has not reloaded its keys yet"
-    late = sealing_with(keys)
-    service.facts._encryption = late  # type: ignore[attr-defined]
-    assert service.facts.reveal(SCOPE, "password", ALL)[1] == TEXT
-
-
-def another_worker(service: Service, keys: Path) -> Service:
-    """Return another worker on the same database."""
-    other = Service(encryption=sealing_with(keys))
-    other.store.backend = service.store.backend
-    other.store.known.epoch = service.store.known.epoch
-    other.store.refresh(0)
-    return other
-
-
-def test_a_lost_key_breaks_only_the_values_that_need_it(service: Service, keys: Path) -> None:
-    put(service)
-    put(service, "open", sensitive=False)
-    rotate_keys(keys)
-    lose_keys(keys, 1)
-    there = Service(encryption=sealing_with(keys))  # a worker that never knew the key
-    there.store, there.facts._store = service.store, service.store  # type: ignore[attr-defined]
-    with pytest.raises(SealBroken):
-        revealed(there)
-    assert there.facts.get(SCOPE, "open").fact.text == TEXT
-    assert [fact.text for fact in there.facts.list(SCOPE, limit=9).items] == [TEXT, "null"]
-
-
-def test_a_lost_data_key_can_be_deleted_and_its_facts_written_again(service: Service) -> None:
-    put(service)
-    put(service, "another")
-    remove(service, DATA_KEY)
-    with pytest.raises(SealBroken):
-        revealed(service)
-    put(service)
-    assert revealed(service) == TEXT
-    with pytest.raises(SealBroken):
-        revealed(service, "another")
-
-
-def remove(service: Service, place: RecordKey) -> None:
-    stack = service.store.known.stack(SCOPE)
-    assert stack is not None
-    commit = Transaction(
-        stack, 0, removes=(place,), record_revisions={place: seal_of(service).revision}
-    )
-    assert service.store.commit(commit, 0)
-
-
-# Attacks: stored values are moved
-
-
-def attacked(service: Service, **changes: object) -> None:
-    """Change a stored fact as an attacker with write access to the database can."""
-    stack = service.store.known.stack(SCOPE)
-    assert stack is not None
-    fact = replace(stored(service), **changes)  # type: ignore[arg-type]
-    expected = {"nothing": 0}
-    assert service.store.commit(Transaction(stack, 0, puts=(fact,), fact_revisions=expected), 0)
-
-
-def test_a_sealed_value_that_was_moved_to_another_path_cannot_be_opened(service: Service) -> None:
-    put(service)
-    attacked(service, path="nodes/c1/mine")
-    with pytest.raises(SealBroken):
-        revealed(service, "nodes/c1/mine", SecretReader(member="c1"))
-    assert revealed(service) == TEXT
-
-
-def test_a_sealed_value_whose_readers_were_changed_cannot_be_opened(service: Service) -> None:
-    put(service, readers=["group/head"])
-    attacked(service, readers=("group/compute",))
-    with pytest.raises(SealBroken):
-        revealed(service, reader=SecretReader(group="compute"))
-
-
-@pytest.mark.parametrize("junk", ["", "x", "1.", "1.AAAA", "2." + "A" * 80, "1." + "A" * 81])
-def test_junk_in_place_of_a_sealed_value_cannot_be_opened(service: Service, junk: str) -> None:
-    put(service)
-    attacked(service, sealed=junk)
-    with pytest.raises(SealBroken):
-        revealed(service)
-
-
-@pytest.mark.parametrize("what", ["project_id", "id"])
-def test_a_sealed_value_moved_with_its_data_key_to_another_stack_cannot_be_opened(
-    service: Service, keys: Path, what: str
-) -> None:
-    put(service)
-    stack = service.store.known.stack(SCOPE)
-    assert stack is not None
-    there = replace(stack, **{what: "another"})
-    with pytest.raises(SealBroken):
-        sealing_with(keys).open(there, seal_of(service), stored(service))
-    theirs = sealing_with(keys).seal(
-        there, None, [Put.of("x", 1, sensitive=True)], {"x": None}, ALL
-    )
-    (seal,) = theirs.records
-    with pytest.raises(SealBroken):
-        sealing_with(keys).open(there, seal, stored(service))
-
-
-@pytest.mark.parametrize("what", ["project_id", "id"])
-def test_a_sealed_value_cannot_be_opened_elsewhere_even_with_its_own_data_key(
-    service: Service, keys: Path, what: str
-) -> None:
-    put(service)
-    stack = service.store.known.stack(SCOPE)
-    assert stack is not None
-    there, sealing = replace(stack, **{what: "another"}), sealing_with(keys)
-    key = sealing.data_key(stack, seal_of(service))
-    same_key = DataKey(
-        RepositoryKeyring(Repository(keys), service.clock).wrap(key, _of_stack(there))
-    )
-    assert sealing.data_key(there, same_key) == key
-    with pytest.raises(SealBroken):
-        sealing.open(there, same_key, stored(service))
 
 
 # Requests with an idempotency key
