@@ -17,13 +17,19 @@ from urllib.parse import urlsplit
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
+from tests.functional.fast_path_requests import (
+    JSON,
+    POLLS,
+    REFUSED_STREAMS,
+    REQUESTS,
+    STREAMS,
+    F,
+    fact,
+)
 from tests.functional.test_metrics import scrape, value
 from tests.http import Caller
 from tests.raw_http import Answer, Pipeline, connect, exchange, read_answer, request_bytes
 from tests.service import ApiServer, check_log
-
-JSON = "Content-Type: application/json"
-KEEP = "Connection: keep-alive"
 
 _MASKS = (
     (r"req-[0-9a-f-]{36}", "REQUEST"),
@@ -102,187 +108,6 @@ def read_one(answers: BinaryIO) -> tuple[int, bytes]:
     return status, answers.read(length)
 
 
-def fact(value: object, **fields: object) -> bytes:
-    return json.dumps({"value": value, **fields}).encode()
-
-
-def batch(*puts: dict[str, object]) -> bytes:
-    return json.dumps({"operations": [{"put": put} for put in puts]}).encode()
-
-
-F = "/v1/stacks/s1/facts"
-B = "/v1/stacks/s1/batch"
-M = "/v1/stacks/s1/members/m1"
-C = "/v1/stacks/s1/context"
-G = "Factstore-Generation"
-
-# In this order; True for the requests that the fast path answers.
-REQUESTS: list[tuple[str, str, tuple[str, ...], bytes, bool]] = [
-    ("PUT", f"{F}/a", (JSON,), fact(1), True),
-    ("PUT", f"{F}/a", (JSON,), fact(1), True),
-    (
-        "PUT",
-        f"{F}/a",
-        (JSON, KEEP, "Accept: */*", "User-Agent: x/1 (y)"),
-        fact({"b": [None]}),
-        True,
-    ),
-    ("PUT", f"{F}/t", (JSON,), fact("x", ttl=60), True),
-    ("PUT", f"{F}/t", (JSON,), fact("x", kind="observed", ttl=None), True),
-    ("PUT", f"{F}/p", (JSON,), fact("x", kind="parameter"), True),
-    ("PUT", f"{F}/b/c", (JSON, "X-Forwarded-For: 10.0.0.1", "Via: 1.1 p"), fact("é"), False),
-    ("PUT", f"{F}/a/b", (JSON,), fact(1), True),
-    ("PUT", f"{F}/a", (JSON,), fact(1, member="nobody"), True),
-    ("PUT", f"{F}/a", (JSON, "Factstore-Generation: 12ab"), fact(1), True),
-    ("PUT", f"{F}/a", (JSON, "Factstore-Generation: no"), fact(1), False),
-    ("PUT", f"{F}/a", (JSON, "Factstore-Cause: 0123456789abcdef.7"), fact(5), True),
-    ("PUT", f"{F}/a", (JSON, "Factstore-Cause: 7"), fact(6), False),
-    ("PUT", f"{F}/a", (JSON, f"Factstore-Cause: 0123456789abcdef.{2**63}"), fact(6), False),
-    ("PUT", f"{F}/a", (JSON, "If-Match: *"), fact(2), False),
-    ("PUT", f"{F}/a", (JSON, "If-None-Match: *"), fact(2), False),
-    ("PUT", f"{F}/a", (JSON, "Idempotency-Key: k"), fact(2), False),
-    ("PUT", f"{F}/a", (JSON,), b"{", False),
-    ("PUT", f"{F}/a", (JSON,), b"[]", False),
-    ("PUT", f"{F}/a", (JSON,), b'{"value":1,"value":2}', False),
-    ("PUT", f"{F}/a", (JSON,), fact(1, unknown=1), False),
-    ("PUT", f"{F}/a", (JSON,), fact("x" * 66_000), False),
-    ("PUT", f"{F}/a", (JSON,), fact("x" * 65_600), False),
-    ("PUT", f"{F}/a", ("Content-Type: text/plain",), b"text", False),
-    ("PUT", f"{F}/a", (), b"text", False),
-    ("PUT", f"{F}/secret", (JSON,), fact("x" * 65_490, sensitive=True), False),
-    ("PUT", f"{F}/secret", (JSON,), fact("x", sensitive=True), False),
-    ("PUT", f"{F}/.no", (JSON,), fact(1), False),
-    ("PUT", f"/v1/stacks/{'s' * 129}/facts/a", (JSON,), fact(1), False),
-    ("PUT", f"{F}/a?x=1", (JSON,), fact(1), False),
-    ("POST", f"{F}/a", (JSON,), fact(1), False),
-    ("GET", f"{F}/a", (), b"", True),
-    ("GET", f"{F}/a", (JSON, "X-Auth-Token:", "Accept: application/json"), b"", True),
-    ("GET", f"{F}/a", ("If-None-Match: *",), b"", True),
-    ("GET", f"{F}/a", ('If-None-Match: "x", W/"y"',), b"", True),
-    ("GET", f"{F}/a", ("If-None-Match: x",), b"", False),
-    ("GET", f"{F}/a", ("OpenStack-API-Version: contextualization latest",), b"", True),
-    ("GET", f"{F}/a", ("OpenStack-API-Version: contextualization 9.0",), b"", False),
-    ("GET", f"{F}/a", ("OpenStack-API-Version:",), b"", False),
-    ("GET", f"{F}/a", ("Accept: text/html",), b"", False),
-    ("GET", f"{F}/a", ("If-Match: *",), b"", False),
-    ("GET", f"{F}/a", ("Factstore-Generation: 12",), b"", False),
-    ("GET", f"{F}/a", ("Idempotency-Key: k",), b"", False),
-    ("GET", f"{F}/a", ("Range: bytes=0-1",), b"", False),
-    ("GET", f"{F}/a", ("Authorization: Bearer x.y",), b"", False),
-    ("GET", f"{F}/a", ("Authorization: Bearer x.y", "X-Auth-Token: t"), b"", False),
-    ("GET", f"{F}/a", ("Host: evil.example",), b"", False),
-    ("GET", f"{F}/a", ("accept: */*", "ACCEPT: */*"), b"", False),
-    ("GET", f"{F}/a", ("X-Auth-Token: t", "X-Auth-Token: u"), b"", False),
-    ("PUT", f"{F}/a", (JSON, "Idempotency-Key: k", "Idempotency-Key: l"), fact(2), False),
-    ("PUT", f"{F}/a", (JSON, f"{G}: 12", f"{G}: 13"), fact(2), False),
-    ("GET", f"{F}/a", ("Expect: 100-continue",), b"", False),
-    ("GET", f"{F}/a", (), b"body", False),
-    ("GET", f"{F}/a?format=raw", (), b"", False),
-    ("GET", f"{F}/a?wait=1", (), b"", True),
-    ("GET", f"{F}/a?wait=0", ('If-None-Match: "x"',), b"", True),
-    ("GET", f"{F}/a?wait=0", ("If-None-Match: *",), b"", False),
-    ("GET", f"{F}/a?wait=0", ("Factstore-Generation: 12",), b"", False),
-    ("GET", f"{F}/a?wait=51", (), b"", False),
-    ("GET", f"{F}/a?wait=01", (), b"", False),
-    ("GET", f"{F}/a?wait=0&wait=0", (), b"", False),
-    ("PUT", f"{F}/a?wait=0", (JSON,), fact(1), False),
-    ("GET", f"{F}/missing?wait=1", (), b"", True),
-    ("GET", f"{F}/missing?wait=1", ('If-None-Match: "x"',), b"", True),
-    ("GET", f"{F}/b?wait=0", (), b"", True),
-    ("GET", f"{F}/secret?wait=0", (), b"", False),
-    ("GET", f"{F}/a//b?wait=0", (), b"", False),
-    ("GET", "/v1/stacks/none/facts/a?wait=0", (), b"", True),
-    ("GET", f"{F}/a?consistency=stale", (), b"", True),
-    ("GET", f"{F}/a?consistency=stale", ('If-None-Match: "x"',), b"", True),
-    ("GET", f"{F}/a?consistency=stale", ("If-None-Match: *",), b"", True),
-    ("GET", f"{F}/a?consistency=linearizable", (), b"", False),
-    ("GET", f"{F}/a?consistency=stale&wait=0", (), b"", False),
-    ("GET", f"{F}/missing?consistency=stale", (), b"", False),
-    ("GET", f"{F}/secret?consistency=stale", (), b"", False),
-    ("GET", f"{F}/a//b?consistency=stale", (), b"", False),
-    ("PUT", f"{F}/a?consistency=stale", (JSON,), fact(1), False),
-    ("GET", f"{F}/missing", (), b"", True),
-    ("GET", f"{F}/secret", (), b"", False),
-    ("GET", f"{F}/a//b", (), b"", False),
-    ("GET", f"{F}/%61", (), b"", False),
-    ("GET", "/v1/stacks/none/facts/a", (), b"", True),
-    ("HEAD", f"{F}/a", (), b"", False),
-    ("DELETE", f"{F}/t", (), b"", False),
-    ("POST", B, (JSON,), batch({"path": "n/1", "value": 1}, {"path": "n/2", "value": None}), True),
-    ("POST", B, (JSON,), batch({"path": "n/1", "value": 1}, {"path": "n/2", "value": 2}), True),
-    ("POST", B, (JSON,), batch({"path": "n/1", "value": 1}, {"path": "n/1", "value": 2}), True),
-    ("POST", B, (JSON,), batch({"path": "n", "value": 1}), True),
-    ("POST", B, (JSON,), batch({"path": "n/.1", "value": 1}), True),
-    ("POST", B, (JSON,), batch({"path": "n/3", "value": 1, "ttl": 1}), False),
-    ("POST", B, (JSON,), batch(), True),
-    ("POST", B, (JSON,), batch({"path": 1, "value": 1}), False),
-    ("POST", B, (JSON,), b'{"operations":[{"delete":{"path":"n/1"}}]}', False),
-    ("POST", B, (JSON,), b'{"operations":{}}', False),
-    ("POST", B, (JSON, "Factstore-Generation: 12"), batch({"path": "n/4", "value": 1}), True),
-    ("POST", B, (JSON, "If-Match: *"), batch({"path": "n/4", "value": 1}), False),
-    (
-        "POST",
-        B,
-        (JSON, "Factstore-Cause: 0123456789abcdef.7"),
-        batch({"path": "n/1", "value": 7}),
-        True,
-    ),
-    ("POST", B, (JSON, "If-Plan: x"), batch({"path": "n/4", "value": 1}), False),
-    ("POST", f"{B}?dry_run=true", (JSON,), batch({"path": "n/4", "value": 1}), False),
-    ("POST", f"{M}/heartbeat", (), b"", True),
-    ("PUT", M, (JSON,), b'{"group":"g"}', False),
-    ("POST", f"{M}/heartbeat", (), b"", True),
-    ("POST", f"{M}/heartbeat", ("Content-Length: 0",), b"", True),
-    ("POST", f"{M}/heartbeat", (JSON,), b"{}", True),
-    ("POST", f"{M}/heartbeat", (JSON,), b'{"generation":null,"applied":null}', True),
-    ("POST", f"{M}/heartbeat", (JSON,), b'{"generation":"12"}', True),
-    ("POST", f"{M}/heartbeat", (JSON,), b'{"applied":"0123456789abcdef.1"}', True),
-    ("POST", f"{M}/heartbeat", (JSON,), b'{"generation":1}', False),
-    ("POST", f"{M}/heartbeat", (JSON,), b'{"applied":"x"}', False),
-    ("POST", f"{M}/heartbeat", (JSON,), b'{"x":1}', False),
-    ("POST", f"{M}/heartbeat", (JSON,), b"", True),
-    ("POST", f"{M}/heartbeat", (), b"{}", False),
-    ("POST", f"{M}/heartbeat", ("Idempotency-Key: k",), b"", False),
-    ("PUT", f"{M}/heartbeat", (JSON,), b"{}", False),
-    ("GET", C, (), b"", True),
-    ("GET", f"{C}?member=m1&view=self%2Cpeers&settle=10&wait=0", (), b"", True),
-    ("GET", f"{C}?member=m1&view=none&include=results&consistency=stale", (), b"", True),
-    ("GET", f"{C}?member=none", (), b"", True),
-    ("GET", f"{C}?member=none&wait=1", (), b"", True),
-    ("GET", f"{C}?wait=1", ("If-None-Match: *",), b"", True),
-    ("GET", f"{C}", ('If-None-Match: "x"',), b"", True),
-    ("GET", f"{C}?since=0123456789abcdef.1", (), b"", True),
-    ("GET", f"{C}?since=0123456789abcdef.1&since=0123456789abcdef.2", (), b"", False),
-    ("GET", f"{C}?since=0123456789abcdef.1", ("If-None-Match: *",), b"", False),
-    ("GET", f"{C}?since=x", (), b"", False),
-    ("GET", f"{C}?member=m1&applied=0123456789abcdef.1&wait=0", (), b"", True),
-    ("GET", f"{C}?member=none&applied=0123456789abcdef.1", (), b"", True),
-    ("GET", f"{C}?member=m1&applied=0123456789abcdef.1", (f"{G}: 12ab",), b"", True),
-    ("GET", f"{C}?member=m1", (f"{G}: 12ab", "If-None-Match: *"), b"", True),
-    ("GET", f"{C}?member=m1", (f"{G}: no",), b"", False),
-    ("GET", C, (f"{G}: 12ab",), b"", False),
-    ("GET", f"{C}?applied=0123456789abcdef.1", (), b"", False),
-    ("GET", f"{C}?member=m1&applied=x", (), b"", False),
-    ("GET", f"{C}?member=m1&applied=", (), b"", True),
-    ("GET", f"{C}?member=&applied=0123456789abcdef.1", (), b"", False),
-    ("GET", f"{C}?member=.m1", (), b"", False),
-    ("GET", f"{C}?member=m1&member=m1", (), b"", False),
-    ("GET", f"{C}?since=", (), b"", True),
-    ("GET", f"{C}?view=none", (), b"", False),
-    ("GET", f"{C}?wait=x", (), b"", False),
-    ("GET", f"{C}?wait=1&wait=1", (), b"", False),
-    ("GET", f"{C}?unknown=1", (), b"", False),
-    ("GET", f"{C}?member=%6d1", (), b"", False),
-    ("GET", f"{C}?", (), b"", False),
-    ("GET", "/v1/stacks/none/context", (), b"", True),
-    ("GET", "/v1/stacks/.no/context", (), b"", False),
-    ("GET", C, ("Accept: text/event-stream",), b"", False),
-    ("HEAD", C, (), b"", False),
-    ("POST", C, (JSON,), b"{}", False),
-    ("PUT", f"{F}/bound", (JSON,), fact(1, member="m1"), True),
-]
-
-
 def test_both_ways_give_the_same_answer(pair: Pair) -> None:
     for method, target, headers, body, fast in REQUESTS:
         before = pair.taken()
@@ -290,35 +115,6 @@ def test_both_ways_give_the_same_answer(pair: Pair) -> None:
         found, expected = pair.send(raw, method)
         assert found == expected, raw
         assert pair.taken() - before == fast, raw
-
-
-E = "/v1/stacks/watched/events"
-STREAM = "Accept: text/event-stream"
-
-# True for the streams that the fast path begins.
-STREAMS: list[tuple[str, tuple[str, ...], bool]] = [
-    (E, (STREAM,), True),
-    (f"{E}?initial=true", (STREAM, KEEP), True),
-    (f"{E}?prefix=a", (STREAM, "User-Agent: x"), True),
-    (f"{E}?types=fact.put%2Cfact.delete", (STREAM, "Cache-Control: no-cache"), True),
-    (f"{E}?group=g&settle=10&max_settle=20", (STREAM,), True),
-    (E, (STREAM, "Last-Event-ID: 0123456789abcdef.1"), True),
-    (f"{E}?since=0123456789abcdef.1&on_gap=reset", (STREAM,), True),
-    (f"{E}?prefix=%61", (STREAM,), False),
-    (E, (STREAM, "X-Unknown: 1"), False),
-    (E, ("Accept: text/event-stream, */*;q=0.1",), False),
-]
-REFUSED_STREAMS: list[tuple[str, tuple[str, ...]]] = [
-    (f"{E}?since=0123456789abcdef.1&on_gap=error", (STREAM,)),
-    (f"{E}?since=x", (STREAM,)),
-    (f"{E}?prefix=a//b", (STREAM,)),
-    (f"{E}?unknown=1", (STREAM,)),
-    (E, (STREAM, "Last-Event-ID: x")),
-    ("/v1/stacks/none/events", (STREAM,)),
-    ("/v1/stacks/.no/events", (STREAM,)),
-    (f"{F}/a", (STREAM,)),
-    (C, (STREAM,)),
-]
 
 
 def untimed(stream: str) -> str:
@@ -376,20 +172,6 @@ def test_both_ways_refuse_the_same_streams(pair: Pair) -> None:
         found, expected = pair.send(request_bytes("GET", target, *headers), "GET")
         assert found == expected, target
     assert pair.taken() == before
-
-
-# The queries after "since=", the headers, and True for the polls that the fast path answers.
-POLLS: list[tuple[str, tuple[str, ...], bool]] = [
-    ("&wait=50", (), True),
-    ("&prefix=b&types=fact.put", ("Accept: application/json",), True),
-    ("&types=member.join&wait=1", ("Accept: */*",), True),
-    ("&settle=10&max_settle=20", (), False),
-    ("&prefix=%61", (), False),
-    ("&unknown=1", (), False),
-    ("0&wait=1", (), False),  # newer than the store
-    ("", ("X-Unknown: 1",), False),
-    ("", (STREAM, "Accept: application/json"), False),
-]
 
 
 def test_both_ways_give_the_same_polls(pair: Pair) -> None:
