@@ -9,9 +9,13 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.fact import Scope, Stack
+from factstore.core.model.stack_patterns import StackPatterns
+from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.ports import Backend
+from factstore.notify.notifier import Notifier
 from tests.conftest import serving_etcd
 from tests.contract.membership import join
+from tests.contract.notifiers import Counts, Receiver, start_notifier
 from tests.contract.world import (
     EtcdWorld,
     MemoryWorld,
@@ -86,3 +90,30 @@ def members(worker: Worker, scope: Scope) -> None:
     """Two members, a and b."""
     for name in ("a", "b"):
         join(worker, scope, name)
+
+
+@pytest.fixture(params=["one stack", "many stacks"])
+def watched(request: pytest.FixtureRequest, scope: Scope) -> Watched:
+    """The stack *scope* alone, or all stacks of its project whose names begin like it."""
+    if request.param == "one stack":
+        return scope
+    return StackSelection(scope.project_id, StackPatterns.of(["none", f"{scope.stack}*"]))
+
+
+@pytest.fixture
+def counts() -> Counts:
+    return Counts()
+
+
+@pytest.fixture
+def notifier(worker: Worker, counts: Counts) -> Iterator[Notifier]:
+    running = start_notifier(worker, counts)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()

@@ -43,6 +43,7 @@ SCOPE = unnamed_scope(PROJECT)
 RULES = TargetRules(allow_http=True, addresses=AddressRules(["127.0.0.0/8"]))
 PLAIN = Encryption(NoKeyring())
 OK = 200
+LONG = 60.0
 
 
 class Counts:
@@ -215,3 +216,8 @@ class Receiver:
 
     def close(self) -> None:
         self._server.close()
+
+
+def last_error(worker: Worker, identifier: str) -> str:
+    found = progress(worker, identifier)
+    return str(found.last_error) if found else ""

@@ -9,6 +9,7 @@ from factstore.core.model.event import DELETION_MARKER, DeletionMarker
 from factstore.core.model.read_set import ReadSet
 from tests.contract.machine import TwoWorkers
 from tests.contract.model import ModelChange, ModelReadSet
+from tests.contract.rule_inputs import generations, names, which
 from tests.contract.world import author
 
 PATTERNS = [
@@ -22,10 +23,7 @@ PATTERNS = [
     "results/a",
     "cfg/below",
 ]
-NAMES = ["a", "b", "c"]
 
-names, which = st.sampled_from(NAMES), st.integers(0, 1)
-generations = st.sampled_from(["none", "none", "present", "former", "strange"])
 read_sets = st.builds(
     ModelReadSet,
     st.lists(st.sampled_from(PATTERNS), max_size=2, unique=True).map(lambda s: tuple(sorted(s))),

@@ -1,4 +1,4 @@
-"""The watch over many stacks, on every backend; what it shares with that of one is in test_watch."""
+"""The watch over many stacks, on every backend; test_watch and test_streams prove the rest."""
 
 from __future__ import annotations
 
