@@ -1,13 +1,9 @@
-"""The history of the store in etcd: its contents at a revision, and the steps from one watch.
-
-All keys are below one root, so that the watch reports every revision of the service.
-"""
+"""The history of the store in etcd: its contents at a revision, and the steps after it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from functools import partial
 
 from factstore.core.errors import CursorExpired
 from factstore.core.history_store import KnownFact, PastSteps, Snapshot
@@ -17,12 +13,11 @@ from factstore.store.decoding import Decoder
 from factstore.store.earlier_receipts import EarlierReceipts
 from factstore.store.followed import Followed
 from factstore.store.head import Head
-from factstore.store.history_watch import HistoryWatch
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
 from factstore.store.past import PastReader
 from factstore.store.past_steps import PastStepsReader
-from factstore.store.types import Compacted
+from factstore.store.steps import StepReader
 
 
 class EtcdHistory:
@@ -47,28 +42,30 @@ class EtcdHistory:
         deadline: Callable[[], float],
     ) -> None:
         self._client = client
-        self._keys = keyspace
         self._head = head
         self._window = window
         self._deadline = deadline
-        self._decoder = Decoder(keyspace, own_facts)
         self._past_steps = PastStepsReader(client, keyspace, deadline)
-        self._stream: HistoryWatch | None = None
-        self.past = PastReader(client, keyspace, self._decoder)
+        decoder = Decoder(keyspace, own_facts)
+        self.past = PastReader(client, keyspace, decoder)
         self.followed = Followed(client, keyspace)
         self.earlier_receipts = EarlierReceipts(client, keyspace)
+        self._steps = StepReader(client, keyspace, decoder, deadline, self.earlier_receipts)
 
     def open(self, *, recent: bool) -> Snapshot:
         """Return the oldest state from which the whole window can be followed, or a recent one."""
+        self._client.loop.connect_soon()
         store_id, cluster_id, head = self._head.open(self._deadline)
-        compacted = self._compacted_revision()
-        opening = self.followed.open(head, compacted, self._window, self._deadline())
+        opening = self.followed.open(
+            head, self._steps.compacted_after, self._window, self._deadline()
+        )
         self.earlier_receipts.look(self._deadline())
 
         epoch = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()[:16]
         signing_key = hashlib.sha256(b"signing key %b" % store_id).digest()
         oldest = opening.oldest - 1
         revision = opening.newest - 1 if recent else oldest
+        self._steps.open(revision, head)
         contents = self._contents(revision, store_id, epoch)
         since = oldest if oldest < revision else None
         return Snapshot(epoch, revision, contents, opening.lost_at, signing_key, since)
@@ -86,33 +83,7 @@ class EtcdHistory:
             raise CursorExpired(
                 "etcd is at an older revision than before; it was restored or replaced"
             )
-        watch = partial(self._client.watch, *self._keys.everything)
-        # etcd looks every tenth of a second for watches that start in the past.  This one is opened
-        # before the one that finds the compacted revision, so that the same look serves both.
-        stream = self._stream = HistoryWatch(watch, after + 1, head)
-        try:
-            if after < self._compacted_revision():
-                raise CursorExpired("etcd has compacted the history")
-        except BaseException:
-            stream.close()
-            raise
-        return self._steps(stream)
-
-    def _steps(self, stream: HistoryWatch) -> Iterator[Step]:
-        """Yield the steps of a watch."""
-        try:
-            for events in stream:
-                mutations = tuple(self._decoder.reported(events))
-                if len(mutations) < len(events):  # some are no part of the state
-                    self.earlier_receipts.note(events)
-                step = Step(events[0].item.revision, mutations)
-                del events  # they keep all of the response that they came in
-                yield step
-        except Compacted as error:
-            raise CursorExpired(f"etcd has compacted the history: {error}") from error
-        finally:
-            stream.close()
-            self._stream = None
+        return self._steps.read(after, head)
 
     def read_past(self, after: int, upto: int, known: KnownFact) -> PastSteps:
         """Return the history before a snapshot; see :class:`PastStepsReader`."""
@@ -120,8 +91,7 @@ class EtcdHistory:
 
     def interrupt(self) -> None:
         """Make a running :meth:`follow` or :meth:`read_past` raise Unavailable."""
-        if self._stream is not None:
-            self._stream.close()
+        self._steps.interrupt()
         self._past_steps.interrupt()
 
     def head(self, deadline: float) -> int:
@@ -135,10 +105,3 @@ class EtcdHistory:
             self._client.prefer_next()
             self.interrupt()
             raise
-
-    def _compacted_revision(self) -> int:
-        """Return the revision to which etcd is compacted.
-
-        A watch must start later: etcd 3.4 loses a deletion that was made at exactly that revision.
-        """
-        return self._client.compacted_revision(self._keys.epoch)

@@ -7,6 +7,7 @@ more was seen by another one.  If not, a condition may have been met without any
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 from factstore.store.client import EtcdClient
@@ -37,30 +38,38 @@ class Followed:
         self._keys = keys
         self._seen = 0
 
-    def open(self, head: int, compacted: int, window: int, deadline: float) -> Opening:
+    def open(
+        self, head: int, compacted_after: Callable[[int], int], window: int, deadline: float
+    ) -> Opening:
         """Return the first revision to follow.
 
         Nothing is skipped that can be read and that no other worker has seen.
 
         :param head: the newest revision.
+        :param compacted_after: returns the revision to which etcd is compacted; 0 if it is not later
+            than its argument.
         :param window: the number of revisions that a new worker follows in any case.
         """
         found = self._client.get(self._keys.followed, deadline=deadline).items
         if not found:
-            start = max(compacted, head - window, 0) + 1
+            oldest = max(head - window, 0)
+            start = max(compacted_after(oldest), oldest) + 1
             absent = Compare(self._keys.followed, "create", "==", 0)
             put = PutKey(self._keys.followed, str(start - 1).encode())
             self._client.transact(Txn([absent], [put]), deadline=deadline)
             return Opening(start, start, 0)
-        followed = _revision(found[0].value)
+        followed, noted_at = _revision(found[0].value), found[0].revision
+        if noted_at == followed + 1:
+            followed = noted_at  # nothing but this key was written at that revision
+        oldest, newest = max(min(head - window, followed), 0), max(min(head, followed), 0)
+        compacted = compacted_after(oldest)
         lost_at = compacted - 1 if followed < compacted - 1 else 0
         if lost_at:
             LOG.warning(
                 "history up to revision %d was compacted before a worker is known to have seen it",
                 lost_at,
             )
-        newest = max(compacted, min(head, followed), 0) + 1
-        return Opening(max(compacted, min(head - window, followed), 0) + 1, newest, lost_at)
+        return Opening(max(compacted, oldest) + 1, max(compacted, newest) + 1, lost_at)
 
     def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
         """Store a newer revision, unless another worker has done so since the last call.

@@ -21,6 +21,7 @@ from tests.contract.world import (
     current,
     make_stack,
     new_fact,
+    new_scope,
     open_store,
     put_all,
     soon,
@@ -71,6 +72,35 @@ def test_a_compacted_store_opens_at_the_oldest_revision_that_is_left(
     contents = state.contents(stack.scope)
     assert contents is not None
     assert [(f.path, f.version) for f in contents.facts] == [("a", 1), ("b", 1), ("c", 1)]
+
+
+def test_a_worker_begins_where_the_last_one_has_noted_that_it_ends(etcd_world: EtcdWorld) -> None:
+    last = etcd_world.opened_backend()
+    stack = make_stack(last, new_scope())
+    followed = put_all(last, stack, new_fact("a"))
+    missed = put_all(last, stack, new_fact("b"))
+    last.followed.note(followed, soon(), at_once=True)
+    first = etcd_world.backend()
+    opening = first.open(recent=True)
+    list(opening.mutations)
+    assert opening.revision == followed
+    assert next(first.follow(followed)).revision == missed
+    last.followed.note(missed + 1, soon(), at_once=True)
+    # Nothing but the note was written at its revision.
+    assert etcd_world.backend().open(recent=True).revision == missed + 2 == last.head(soon())
+
+
+def test_what_is_written_while_the_contents_are_read_is_followed(
+    world: World, backend: Backend, stack: Stack
+) -> None:
+    put_all(backend, stack, new_fact("a"))
+    other = world.backend()
+    opening = other.open()
+    contents = iter(opening.mutations)
+    next(contents, None)
+    later = put_all(backend, stack, new_fact("b"))
+    list(contents)
+    assert [step.revision for step in steps(other, opening.revision, later)][-1] == later
 
 
 # Committing

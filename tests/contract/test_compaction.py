@@ -61,6 +61,17 @@ def expired(backend: Backend, revision: int, stack: object) -> bool:
     return False
 
 
+def test_a_read_finds_out_whether_a_revision_is_compacted(etcd_world: EtcdWorld) -> None:
+    backend = etcd_world.opened_backend()
+    stack = make_stack(backend, new_scope())
+    revisions = [put_all(backend, stack, new_fact(f"f{n}")) for n in range(3)]
+    backend.compact(revisions[1], soon())
+    assert etcd_world.raw.compacted_revision(etcd_world.keys.epoch) == revisions[1]
+    for key in (etcd_world.keys.epoch, b"absent"):
+        found = [etcd_world.raw.is_compacted(key, each, soon()) for each in (1, *revisions)]
+        assert found == [True, True, False, False]
+
+
 def test_one_worker_takes_a_turn_and_the_others_see_it(etcd_world: EtcdWorld) -> None:
     first, second = etcd_world.opened_backend(), etcd_world.opened_backend()
     mine, version, noted = first.try_compaction_turn(0, soon())

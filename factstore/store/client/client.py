@@ -150,8 +150,22 @@ class EtcdClient(LeaseCalls):
         except Compacted:
             LOG.debug("revision %d has been compacted already", revision)
 
+    def is_compacted(self, key: bytes, revision: int, deadline: float) -> bool:
+        """Return True if etcd has compacted a revision, so that it cannot be read any more.
+
+        :param key: any key, which need not exist.
+        :param revision: at least 1, and no newer than the newest one.
+        """
+        try:
+            self.get(key, revision=revision, keys_only=True, deadline=deadline)
+        except Compacted:
+            return True
+        return False
+
     def compacted_revision(self, existing: bytes) -> int:
         """Return the revision to which etcd is compacted; only a cancelled watch reports it.
+
+        If etcd is not compacted, it reads its whole history for this watch; see :meth:`is_compacted`.
 
         :param existing: a key that exists, without which the watch would wait.
         :raises Unavailable: etcd has not answered within :data:`COMPACTED_SECONDS`.

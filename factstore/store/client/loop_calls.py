@@ -124,7 +124,7 @@ class LoopCalls:
         """Return the connection if calls can be begun; otherwise open another one."""
         http2 = self._http2
         if http2 is None:
-            self._connect_soon()
+            self.connect_soon()
             return None
         if http2.ended or self._url != self._endpoint():
             self._reconnect()
@@ -150,9 +150,10 @@ class LoopCalls:
 
     # Connecting
 
-    def _connect_soon(self) -> None:
+    def connect_soon(self) -> None:
+        """Begin to open a connection, unless that was tried just now."""
         now = time.monotonic()
-        if not (self._connecting or self._closed or now < self._retry_at):
+        if self._http2 is None and not (self._connecting or self._closed or now < self._retry_at):
             self._connecting, self._retry_at = True, now + RETRY_SECONDS
             gevent.spawn(self._connect)
 
@@ -283,7 +284,7 @@ class LoopCalls:
     def _reconnect(self) -> None:
         self._lose()
         self._retry_at = 0.0
-        self._connect_soon()
+        self.connect_soon()
 
     def _lose(self) -> None:
         """Close the connection and end its calls; a later call opens another one."""

@@ -200,6 +200,11 @@ class LoopClient:
         if not self._last_was_useless:
             self._connected()
 
+    def connect_soon(self) -> None:
+        """Begin to open the connection, on which a watch can be opened."""
+        if self._calls is not None:
+            self._calls.connect_soon()
+
     def defer(self, call: Callable[[], object]) -> None:
         """Call a function in the next turn of the loop."""
         if self._calls is None:

@@ -45,8 +45,8 @@ class Etcd:
     def get(self, key: bytes, *args: object, **options: object) -> RangeResult:
         return RangeResult([KeyValue(key, self.store_id, 1, 7, 1, 0)], 7, 1)
 
-    def compacted_revision(self, key: bytes) -> int:
-        return self.compacted
+    def is_compacted(self, key: bytes, revision: int, deadline: float) -> bool:
+        return revision < self.compacted
 
     def watch(self, start: bytes, end: bytes, revision: int) -> Stream:
         self.streams.append(Stream())
