@@ -74,6 +74,13 @@ def test_pages_of_small_values_grow_and_those_of_large_ones_do_not() -> None:
     assert max(size for _, size in small.calls) < PAGE_BYTES
 
 
+@pytest.mark.parametrize("count", [0, 1, 16, 17, 18, 500])
+def test_the_size_of_a_page_of_equal_values_is_exact(count: int) -> None:
+    page = stored(count, 10).page(b"", b"\xff", limit=count)
+    assert len(page) == count
+    assert page.value_bytes() == sum(len(item[1]) for item in page)
+
+
 def test_the_next_page_is_read_while_the_last_one_is_used() -> None:
     begun = [threading.Event() for _ in range(4)]
 
