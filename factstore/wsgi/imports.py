@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import factstore.api
 from factstore.wsgi.ops.policy_checks import checks_imported_when_used
+from factstore.wsgi.regular_expressions import compiled_when_used
 
 _PARTS = (
     "yaml",
@@ -34,7 +35,8 @@ _MOMENT = 1e-6  # seconds: gevent looks for data at its sockets only if it has t
 
 def import_while_reading() -> None:
     """Import what serves requests, and let other greenlets run between the parts."""
-    _import_in_turn(_PARTS)
+    with compiled_when_used():
+        _import_in_turn(_PARTS)
     with checks_imported_when_used():
         importlib.import_module("factstore.policies.base")  # it parses the first rules
     _import_in_turn((*_modules_of_the_api(), "factstore.wsgi.deploy"))
