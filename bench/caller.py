@@ -37,8 +37,9 @@ class Caller:
     """
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
-        self._headers = dict(headers or {})
-        self._connection = open_connection(Origin.parse(url), None, Trust(), TIMEOUT)
+        origin = Origin.parse(url)
+        self._headers = {"Host": origin.host_header, **(headers or {})}
+        self._connection = open_connection(origin, None, Trust(), TIMEOUT)
 
     def __enter__(self) -> Self:
         return self

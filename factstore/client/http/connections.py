@@ -7,10 +7,9 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Any
 
 from factstore.client.http.failures import NotSent, Untrusted
-from factstore.client.http.heads import RawResponse
+from factstore.client.http.heads import RawResponse, encode_request
 from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import Proxy
 from factstore.client.http.trust import Trust
@@ -19,53 +18,52 @@ from factstore.client.http.trust import Trust
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
-class Connection(http.client.HTTPConnection):
-    """An open connection on which requests to one server are sent.
+class Connection:
+    """An open connection on which requests to one server are sent, one after the other.
 
+    :ivar sock: its socket.
+    :ivar is_open: False once it is closed.
     :ivar proxy: the proxy that it passes, or None.
     :ivar is_reusable: False if it must not be used for another request.
     :ivar used_at: when its last response ended, in seconds of the monotonic clock.
     """
 
-    response_class = RawResponse
-
     def __init__(self, opened: socket.socket, origin: Origin, proxy: Proxy | None) -> None:
-        super().__init__(origin.host, origin.port)
-        self.auto_open = 0
         self.sock = opened
+        self.is_open = True
         self.origin = origin
         self.proxy = proxy
         self.is_reusable = True
         self.used_at = 0.0
-        self._unsent: list[bytes] | None = None
+        self._method = ""
 
     def request(
-        self,
-        method: str,
-        url: str,
-        body: Any = None,
-        headers: Mapping[str, Any] | None = None,
-        *,
-        encode_chunked: bool = False,
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
     ) -> None:
-        """Send a request whose body is bytes or None, as one piece.
+        """Send a request as one piece: in two pieces, it would wake the server twice.
 
-        In two pieces, it would wake the server twice.
+        :param headers: all but that of the length.
         """
-        unsent: list[bytes] = []
-        self._unsent = unsent
-        try:
-            super().request(method, url, body, headers or {}, encode_chunked=encode_chunked)
-        finally:
-            self._unsent = None
-        self.send(b"".join(unsent))
+        data = encode_request(method, target, body, headers)
+        self._method = method
+        self.sock.sendall(data)
 
-    def send(self, data: Any) -> None:
-        """Send data, or add it to the request that is being made."""
-        if self._unsent is None:
-            super().send(data)
-        else:
-            self._unsent.append(data)
+    def getresponse(self) -> RawResponse:
+        """Return the response to the last request, whose body must be read before the next one."""
+        response = RawResponse(self.sock, method=self._method)
+        try:
+            response.begin()
+        except BaseException:
+            response.close()
+            raise
+        if response.will_close:
+            self.close()  # the response keeps the socket until it is read
+        return response
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.is_open = False
+        self.sock.close()
 
     @property
     def forwards(self) -> bool:

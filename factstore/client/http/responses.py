@@ -39,7 +39,8 @@ class Response:
         self.forwarded_by = connection.proxy if connection.forwards else None
         self.status_code = raw.status
         self.reason = raw.reason
-        self.headers = Headers(raw.getheaders())
+        found: Any = raw.headers
+        self.headers = found if isinstance(found, Headers) else Headers(raw.getheaders())
 
     @property
     def content(self) -> bytes:

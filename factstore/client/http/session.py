@@ -138,7 +138,7 @@ class HttpSession:
 
     def _keep(self, connection: Connection) -> None:
         """Keep a connection for the next request, unless its server closes it."""
-        if connection.sock is None or not connection.is_reusable:
+        if not (connection.is_open and connection.is_reusable):
             connection.close()
             return
         connection.used_at = time.monotonic()

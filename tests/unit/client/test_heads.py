@@ -1,14 +1,16 @@
-"""Heads of responses are read as http.client reads them."""
+"""Heads are read and written as http.client does it."""
 
 from __future__ import annotations
 
 import http.client
 import io
+import socket
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from factstore.client.http.heads import Headers, RawResponse
+from factstore.client.http.heads import Headers, RawResponse, encode_request
 
 # In the first group, a head is read at once; the second one is left to http.client.
 USUAL = {
@@ -92,3 +94,57 @@ def test_only_a_usual_head_is_read_at_once(name: str, monkeypatch: pytest.Monkey
     sock: Any = Socket({**USUAL, **UNUSUAL}[name], 1 << 20)
     RawResponse(sock, method="GET").begin()
     assert left == ([] if name in USUAL else [name])
+
+
+HEADERS = {
+    "Host": "h:8796",
+    "Accept-Encoding": "identity",
+    "If-None-Match": '"x", *',
+    "X-A": "\xe9\t b",
+    "X-B": "",
+    "x_c!": "a: b",
+}
+
+
+def lines(request: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """Return the first line, the headers in order of their names, and the body."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    first, *headers = head.split(b"\r\n")
+    return first, sorted(headers), body
+
+
+@pytest.mark.parametrize("body", [None, b"", b"{}\r\n\r\n\xff"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"])
+def test_a_request_is_written_as_by_the_library(method: str, body: bytes | None) -> None:
+    sock = Mock(spec=socket.socket)
+    connection = http.client.HTTPConnection("h", 8796)
+    connection.sock = sock
+    connection.request(method, "/v1/a%20b?c=d&e=*", body, HEADERS)
+    sent = b"".join(call.args[0] for call in sock.sendall.call_args_list)
+    made = encode_request(method, "/v1/a%20b?c=d&e=*", body, HEADERS)
+    assert lines(made) == lines(sent)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        *(
+            ("GET", {"X-A": f"a{text}"})
+            for text in ("\r\nX-B: b", "\nX-B: b", "\r", "\r\n b", "\0")
+        ),
+        *(("GET", {name: "a"}) for name in ("", "X A", "X:", "X\r\nY", "\xe9", "X-A: b\r\nX-B")),
+        *((method, {"X-A": "a"}) for method in ("", "get", "GET /b HTTP/1.1\r\nX:", "GET\n")),
+        ("GET", {"X-A": "\u20ac"}),
+    ],
+)
+def test_a_header_cannot_add_another_one(method: str, headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"not allowed|codec can't encode"):
+        encode_request(method, "/v1", None, headers)
+
+
+@pytest.mark.parametrize(
+    "target", ["", "/a b", "/a\r\nX: b", "/\xe9", "/a HTTP/1.1\r\nX: b\r\n\r\n"]
+)
+def test_a_target_with_characters_that_must_be_encoded_is_refused(target: str) -> None:
+    with pytest.raises(http.client.InvalidURL):
+        encode_request("GET", target, None, {"X-A": "a"})
