@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -27,17 +26,3 @@ class Concurrency(Protocol):
 
     def new_signal(self) -> Signal:
         """Return a signal that is not set."""
-
-
-class Threads:
-    """Threads, or greenlets if gevent has patched threading."""
-
-    def spawn(self, run: Callable[[], None]) -> object:
-        """Run a function in a thread."""
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
-
-    def new_signal(self) -> Signal:
-        """Return an event."""
-        return threading.Event()

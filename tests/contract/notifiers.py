@@ -27,7 +27,6 @@ from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.subscription_changes import StartDeletion
 from factstore.core.operations.subscription_secrets import new_challenge, new_secret
 from factstore.core.operations.subscriptions import CreateSubscription
-from factstore.notify.concurrency import Threads
 from factstore.notify.host_slots import HostSlots
 from factstore.notify.notifier import Notifier
 from factstore.notify.notifier_lease import NotifierLease
@@ -44,6 +43,20 @@ RULES = TargetRules(allow_http=True, addresses=AddressRules(["127.0.0.0/8"]))
 PLAIN = Encryption(NoKeyring())
 OK = 200
 LONG = 60.0
+
+
+class Threads:
+    """The concurrency of a notifier, in threads."""
+
+    def spawn(self, run: Callable[[], None]) -> object:
+        """Run a function in a thread."""
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def new_signal(self) -> threading.Event:
+        """Return an event."""
+        return threading.Event()
 
 
 class Counts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from factstore.core.errors import Invalid
 from factstore.core.model.configuration import ConfigurationDefinition
@@ -19,7 +19,6 @@ from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.value import canonical
 
 ActionResultState = Literal["in_progress", "complete", "failed", "lost", "cancelled", "timed_out"]
-ACTION_RESULT_STATES: tuple[ActionResultState, ...] = get_args(ActionResultState)
 
 ACTIONS_PER_STACK = 200
 ACTION_MEMBERS_PER_STACK = 5000  # of all actions together, because each can have a result

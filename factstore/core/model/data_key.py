@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
-
-WRAPPED_PATTERN = re.compile(r"[A-Za-z0-9_-]{100,}={0,2}")
-"""The form of a wrapped data key."""
 
 
 @quick_dataclass(frozen=True, slots=True)

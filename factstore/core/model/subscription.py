@@ -86,11 +86,6 @@ class Subscription(Record):
         """The key of the record in its project's unnamed stack."""
         return RecordKey(Subscription, self.id)
 
-    @property
-    def delivers(self) -> bool:
-        """True if a notifier has something to send: events, or the challenge."""
-        return self.state in ("pending", "active")
-
     def etag(self, epoch: str) -> str:
         """Return the entity tag, without its quotes."""
         return str(Cursor(epoch, self.revision))

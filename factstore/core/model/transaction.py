@@ -80,11 +80,6 @@ class Transaction:
     only_deletes: bool = False
 
     @property
-    def new_paths(self) -> tuple[str, ...]:
-        """The paths of the facts that it creates."""
-        return tuple([put.path for put in self.puts if put.version == 1])
-
-    @property
     def needs_room(self) -> bool:
         """True if the transaction stores anything besides notes about deletions."""
         return bool(self.puts or self.records or self.creates_stack or self.updates_stack)

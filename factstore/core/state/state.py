@@ -165,11 +165,6 @@ class State:
         stack_state = self._stacks.get(scope)  # without the lock, as one fact
         return stack_state.live_members.get(name) if stack_state else None
 
-    def member_by_generation(self, scope: Scope, generation: str) -> Member | None:
-        """Return the living member with a generation, or None."""
-        stack_state = self._stacks.get(scope)
-        return stack_state.generations.get(generation) if stack_state else None
-
     def has_stopped(self, scope: Scope, lease: int) -> bool:
         """Return True if a lease is monitored, and has no pulse."""
         stack_state = self._stacks.get(scope)

@@ -59,3 +59,8 @@ def plan_facts(
     draft, transaction = planner.plan(operation, state)
     assert transaction is not None
     return Planned(draft, transaction)
+
+
+def new_paths(commit: Transaction) -> list[str]:
+    """Return the paths of the facts that a transaction creates."""
+    return [put.path for put in commit.puts if put.version == 1]

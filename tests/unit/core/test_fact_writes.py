@@ -24,7 +24,7 @@ from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
 from factstore.core.operations.batches import check_batch
 from factstore.core.state.state import State
 from tests.unit.core.factories import ALICE, SCOPE, author, fact, put, state_with
-from tests.unit.core.planning import Planned, plan_facts
+from tests.unit.core.planning import Planned, new_paths, plan_facts
 
 LATER = "2031-01-01T00:00:00Z"
 
@@ -50,7 +50,7 @@ def test_a_new_fact_is_guarded_against_a_concurrent_creation() -> None:
     plan = planned(state_with(), put("a/b", "v"))
     assert outcomes(plan) == ["created"]
     assert plan.commit.fact_revisions == {"a/b": 0}
-    assert plan.commit.new_paths == ("a/b",)
+    assert new_paths(plan.commit) == ["a/b"]
     (written,) = plan.commit.puts
     assert (written.text, written.version, written.created_at) == ('"v"', 1, LATER)
     assert (written.updated_by, written.request_id) == (ALICE.user_id, ALICE.request_id)
@@ -61,7 +61,7 @@ def test_a_changed_fact_keeps_its_creation_time_and_increments_its_version() -> 
     before = state.fact(SCOPE, "p")
     plan = planned(state, put("p", "other"))
     assert outcomes(plan) == ["updated"]
-    assert plan.commit.new_paths == ()
+    assert new_paths(plan.commit) == []
     (written,) = plan.commit.puts
     assert before is not None
     assert (written.version, written.created_at) == (before.version + 1, before.created_at)
@@ -178,7 +178,7 @@ def test_a_batch_may_turn_a_fact_into_a_folder_and_back(
     stored: list[str], changes: list[Put | Delete]
 ) -> None:
     plan = planned(state_with(stored), *changes)
-    assert set(plan.commit.new_paths) <= {
+    assert set(new_paths(plan.commit)) <= {
         change.path for change in changes if isinstance(change, Put)
     }
     assert plan.commit.writes
@@ -211,7 +211,7 @@ def test_a_batch_is_refused_if_and_only_if_its_result_is_not_a_tree(
         commit = plan.commit
         assert before - set(commit.deletes) | {f.path for f in commit.puts} == after
         assert set(commit.fact_revisions) == {change.path for change in changes}
-        assert set(commit.new_paths) == {f.path for f in commit.puts} - before
+        assert set(new_paths(commit)) == {f.path for f in commit.puts} - before
 
 
 def clash(paths: set[str]) -> bool:

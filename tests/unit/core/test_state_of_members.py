@@ -56,14 +56,21 @@ def changes(events: list[Event]) -> list[Change]:
     return [change for event in events for change in event.changes]
 
 
+def by_generation(state: State, generation: str) -> Member | None:
+    """Return the living member of a generation, or None."""
+    found = state.stack_state(SCOPE)
+    assert found is not None
+    return found.generations.get(generation)
+
+
 def test_a_member_is_found_by_name_and_by_generation_until_it_departs() -> None:
     state = state_with_a_member()
-    assert state.member(SCOPE, "c1") == state.member_by_generation(SCOPE, "7") == member()
+    assert state.member(SCOPE, "c1") == by_generation(state, "7") == member()
     gone = member(revision=3, state="departed", reason="left")
     (change,) = changes(moved(state, PutRecord("s1", gone)))
     assert (change.type, change.record, change.former) == ("member.depart", gone, member())
     assert state.member(SCOPE, "c1") is None
-    assert state.member_by_generation(SCOPE, "7") is None
+    assert by_generation(state, "7") is None
     assert moved(state, DropRecord("s1", gone.record_key)) == []  # its departure was the event
     assert state.record(SCOPE, gone.record_key) is None
 
@@ -72,8 +79,8 @@ def test_a_new_incarnation_is_found_by_its_own_generation_only() -> None:
     state = state_with_a_member()
     (change,) = changes(moved(state, PutRecord("s1", member(revision=3, lease=8))))
     assert (change.type, change.former) == ("member.join", member())
-    assert state.member_by_generation(SCOPE, "7") is None
-    assert state.member_by_generation(SCOPE, "8") == state.member(SCOPE, "c1")
+    assert by_generation(state, "7") is None
+    assert by_generation(state, "8") == state.member(SCOPE, "c1")
 
 
 def declared_only(revision: int = 2, **fields: object) -> Member:
@@ -86,7 +93,7 @@ def test_adopting_a_declared_member_is_a_change() -> None:
     moved(state, PutStack(stack()))
     (joined,) = changes(moved(state, PutRecord("s1", declared_only())))
     assert (joined.type, joined.reason) == ("member.join", "scaled_out")
-    assert state.member_by_generation(SCOPE, "9") == declared_only()
+    assert by_generation(state, "9") == declared_only()
     adopted = member(revision=3, lease=8, declared="heat:1", reason="scaled_out")
     (change,) = changes(moved(state, PutRecord("s1", adopted)))
     assert (change.type, change.record, change.former) == (
@@ -95,8 +102,8 @@ def test_adopting_a_declared_member_is_a_change() -> None:
         declared_only(),
     )
     assert change.reason is None
-    assert state.member_by_generation(SCOPE, "9") is None
-    assert state.member_by_generation(SCOPE, "8") == adopted
+    assert by_generation(state, "9") is None
+    assert by_generation(state, "8") == adopted
     again = member(revision=4, lease=11, declared="heat:1")
     (change,) = changes(moved(state, PutRecord("s1", again)))
     assert change.type == "member.join"  # the second that joins as it replaces the first
@@ -107,11 +114,11 @@ def test_declared_members_are_distinct_incarnations() -> None:
     moved(state, PutStack(stack()))
     moved(state, PutRecord("s1", declared_only()))
     moved(state, PutRecord("s1", declared_only(3, name="c2", number=10)))
-    assert state.member_by_generation(SCOPE, "9") == declared_only()
+    assert by_generation(state, "9") == declared_only()
     gone = declared_only(4, state="departed", reason="left", name="c2", number=10)
     moved(state, PutRecord("s1", gone))
-    assert state.member_by_generation(SCOPE, "9") == declared_only()
-    assert state.member_by_generation(SCOPE, "10") is None
+    assert by_generation(state, "9") == declared_only()
+    assert by_generation(state, "10") is None
     (change,) = changes(moved(state, PutRecord("s1", declared_only(5, name="c2", number=11))))
     assert change.type == "member.join"
 
