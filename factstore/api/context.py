@@ -26,7 +26,7 @@ from factstore.core.model.value import encode
 from factstore.core.services.compiled_context import Context
 from factstore.core.services.composition import Services
 from factstore.core.services.context_delta import ContextDelta
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.debounce import Debounce
 from factstore.policies import stacks as rules
 from factstore.policies.facts import HISTORY
@@ -186,7 +186,7 @@ def read_context(
     return contexts.get(scope, view, wait=wait, unless=unless, settle=settle, stale=stale)
 
 
-def view_of(permissions: Permissions, query: Mapping[str, Any]) -> View:
+def view_of(permissions: Permissions, query: Mapping[str, Any]) -> ContextView:
     """Return the view that a query asks for."""
     return _view(
         query["include"] == "results",
@@ -197,7 +197,7 @@ def view_of(permissions: Permissions, query: Mapping[str, Any]) -> View:
     )
 
 
-_view = lru_cache(4096)(View)
+_view = lru_cache(4096)(ContextView)
 """A view, which readers that ask for the same have in common."""
 
 

@@ -23,7 +23,7 @@ from factstore.store.client.encoding import (
 )
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import stack_compares, tree_compares
-from factstore.store.types import FactTxn, KeyRange, SentFacts
+from factstore.store.types import FactTxn, SentFacts
 
 _STACKS = 4096  # of which the common part is remembered
 _RECORDS = 64  # of a stack, whose keys are remembered
@@ -84,7 +84,7 @@ class FactTxns:
             guarded.append(common.records.get(record) or self._record(common, record))
             revisions.append(revision)
         compares = common.compares + encode_revisions(guarded, revisions)
-        ranges: Sequence[KeyRange] = ()
+        ranges: Sequence[tuple[bytes, bytes]] = ()
         if not tree.is_empty:
             absent = [folder + path.encode() for path in tree.absent]
             new = [keys.get(path) or folder + path.encode() for path in tree.empty]

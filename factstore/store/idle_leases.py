@@ -21,7 +21,7 @@ IDLE_SECONDS = 3600.0  # far more than a write takes
 PERIOD = 600.0  # seconds between searches
 
 
-class LeaseClient(Protocol):
+class IdleLeaseClient(Protocol):
     """The calls to etcd that concern leases."""
 
     def leases(self, *, deadline: float) -> list[int]: ...
@@ -38,7 +38,7 @@ class IdleLeases:
     """
 
     def __init__(
-        self, client: LeaseClient, keyspace: Keyspace, clock: Clock, state: Callable[[], State]
+        self, client: IdleLeaseClient, keyspace: Keyspace, clock: Clock, state: Callable[[], State]
     ) -> None:
         self._client = client
         self._keys = keyspace

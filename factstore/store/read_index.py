@@ -28,12 +28,12 @@ class HeadRead:
     __slots__ = ("error", "readers", "revision")
 
     def __init__(self) -> None:
-        self.readers: list[Ended] = []
+        self.readers: list[HeadReadEnded] = []
         self.revision = 0
         self.error: FactstoreError | None = None
 
 
-Ended = Callable[[HeadRead], object]
+HeadReadEnded = Callable[[HeadRead], object]
 """Receives a call that has ended."""
 
 
@@ -102,7 +102,7 @@ class ReadIndex:
             raise Unavailable("The store did not answer in time.")
         return call.revision
 
-    def join(self, ended: Ended) -> HeadRead:
+    def join(self, ended: HeadReadEnded) -> HeadRead:
         """Return the next call, whose revision will have been the newest at some moment from now on.
 
         :param ended: called with it when it has ended, which can be before this returns.

@@ -112,9 +112,6 @@ Operation = PutKey | DeleteKeys
 MESSAGE_BYTES = 64
 """About the bytes of a transaction in a batch, besides its compares and operations."""
 
-KeyRange = tuple[bytes, bytes]
-"""The keys from one up to another, without the latter."""
-
 
 @quick_dataclass(frozen=True, slots=True)
 class Txn:
@@ -158,7 +155,7 @@ class Txn:
         return [c.key for c in self.compares if not c.end]
 
     @property
-    def compared_ranges(self) -> Sequence[KeyRange]:
+    def compared_ranges(self) -> Sequence[tuple[bytes, bytes]]:
         """Return the ranges of keys that it compares."""
         return [(c.key, c.end) for c in self.compares if c.end]
 
@@ -185,7 +182,7 @@ class FactTxn:
     puts: bytes
     written: Sequence[bytes]
     compared: Sequence[bytes] = ()
-    compared_ranges: Sequence[KeyRange] = ()
+    compared_ranges: Sequence[tuple[bytes, bytes]] = ()
     project_id: str = ""
     facts: SentFacts | None = None
     only_deletes: ClassVar[bool] = False

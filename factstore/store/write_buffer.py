@@ -21,7 +21,7 @@ ROUNDS = 2
 LEASE_SECONDS = 5
 
 
-class LeaseClient(Protocol):
+class LeaseMaker(Protocol):
     """The call to etcd that makes a lease."""
 
     def grant(self, ttl: int, lease: int = 0, *, deadline: float) -> int: ...
@@ -33,7 +33,7 @@ class WriteBuffer:
     :param revision: returns the newest revision that this worker knows.
     """
 
-    def __init__(self, client: LeaseClient, revision: Callable[[], int]) -> None:
+    def __init__(self, client: LeaseMaker, revision: Callable[[], int]) -> None:
         self._client = client
         self._revision = revision
         self._seen: int | None = None

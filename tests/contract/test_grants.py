@@ -13,7 +13,7 @@ from factstore.core.model.precondition import ABSENT, ANY
 from factstore.core.model.quota import Quota
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.signals import SignalRequest
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.grants import FRESH_SECONDS, GrantService, Issued
 from factstore.core.services.watch_filter import Filter
 from tests.contract.granting import DAY, ShiftedClock, later
@@ -362,17 +362,17 @@ def test_a_context_leaves_out_configs_of_others(worker: Worker, scope: Scope) ->
     one, two, nobody = Permissions("agent", "c1"), Permissions("agent", "c2"), Permissions("reader")
 
     def texts(permissions: Permissions) -> str:
-        return worker.context.get(scope, View(permissions=permissions)).text
+        return worker.context.get(scope, ContextView(permissions=permissions)).text
 
     assert texts(one) == worker.context.get(scope).text
     assert "configs" not in texts(two)
     assert texts(two) == texts(nobody)
-    known = worker.context.get(scope, View(permissions=two)).etag
+    known = worker.context.get(scope, ContextView(permissions=two)).etag
     worker.put(scope, "configs/c1/x", 2)  # other readers are not notified
-    assert worker.context.get(scope, View(permissions=two)).etag == known
+    assert worker.context.get(scope, ContextView(permissions=two)).etag == known
     worker.put(scope, "configs/c2/x", 2)
-    assert worker.context.get(scope, View(permissions=two)).etag != known
-    assert worker.context.get(scope, View(permissions=nobody)).etag == known
+    assert worker.context.get(scope, ContextView(permissions=two)).etag != known
+    assert worker.context.get(scope, ContextView(permissions=nobody)).etag == known
 
 
 def test_events_leave_out_configs_of_others(worker: Worker, scope: Scope) -> None:

@@ -13,7 +13,7 @@ from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import Quota
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.configurations import OBSTACLES
-from factstore.core.operations.stacks import PutStack
+from factstore.core.operations.stacks import SetStack
 from tests.contract.lagging_backend import LaggingBackend
 from tests.contract.test_configurations import put, report
 from tests.contract.world import Worker, World, author, events_since, soon
@@ -203,7 +203,7 @@ def test_secrets_are_not_kept_and_take_the_kept_values_of_their_fact_with_them(
     worker.put(scope, "p", "clear-3")
     assert kept(worker, scope) == [("q", '"other"')]
     # A worker that was killed before it had deleted what is no longer to be kept
-    worker.transactor.run(PutStack(scope, "", author(), keep_values=0))
+    worker.transactor.run(SetStack(scope, "", author(), keep_values=0))
     worker.facts.put(scope, Put.of("q", "three", sensitive=True), owner, ANY)
     assert kept(worker, scope) == []
 

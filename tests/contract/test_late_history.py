@@ -14,7 +14,7 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.watch_filter import Filter
 from factstore.watch import history_fill
 from tests.contract.membership import join
@@ -131,7 +131,7 @@ def test_a_copy_of_a_context_that_has_not_changed_is_not_answered_early(
     since = writer.cursor(space.changed)
     for n in range(3):  # elsewhere, so that the snapshot is newer than the copy
         writer.put(Scope(PROJECT, f"{scope.stack}-3"), f"p{n}")
-    view = View()
+    view = ContextView()
     reading = late.waiting(threads, late.context.since, scope, since, view, wait=60)
     late.pump.fill_history()
     eventually(lambda: not late.pump._fill.alive)  # type: ignore[attr-defined]

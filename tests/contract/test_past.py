@@ -15,10 +15,10 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
 from factstore.core.services.compiled_context import Context
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from tests.contract.world import Worker, World, author, soon
 
-ALL = View(results=True)
+ALL = ContextView(results=True)
 
 
 def make_change(worker: Worker, scope: Scope, chosen: random.Random) -> None:
@@ -132,7 +132,7 @@ def test_cursors_that_the_stack_never_had_are_refused(worker: Worker, scope: Sco
     with pytest.raises(CursorExpired, match="another epoch"):
         past.differences(scope, Cursor("0123456789abcdef", second))
     with pytest.raises(NotFound, match="no member 'm' at"):
-        past.context(scope, Cursor(epoch, second), View(member="m"))
+        past.context(scope, Cursor(epoch, second), ContextView(member="m"))
     third = worker.put(scope, "a", 2).revision
     with pytest.raises(Invalid, match="Exchange them"):
         past.differences(scope, Cursor(epoch, third), Cursor(epoch, second))

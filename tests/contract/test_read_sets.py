@@ -13,7 +13,7 @@ from factstore.core.model.quota import Quota
 from factstore.core.model.read_set import ReadSet
 from factstore.core.services.compiled_context import Context
 from factstore.core.services.context_delta import ContextDelta
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.debounce import AT_ONCE, Debounce
 from factstore.core.services.read_sets import StoredReadSet
 from tests.contract.membership import changes_by_event, declare, join
@@ -244,7 +244,7 @@ class Copy:
     def __init__(self, worker: Worker, scope: Scope, read_set: ReadSet) -> None:
         self.worker = worker
         self.scope = scope
-        self.view = View(member=read_set.member, read_set=read_set.digest)
+        self.view = ContextView(member=read_set.member, read_set=read_set.digest)
         self.cursor = worker.context.get(scope, self.view).cursor
 
     def poll(self, wait: float = 0, settle: Debounce = AT_ONCE) -> ContextDelta | Context:

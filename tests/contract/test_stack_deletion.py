@@ -14,7 +14,7 @@ from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.precondition import ANY
 from factstore.core.operations.signals import SignalRequest
 from factstore.store.fsck.reader import StoreReader
-from factstore.store.fsck.report import StackContents
+from factstore.store.fsck.report import StackUsage
 from tests.contract.world import CLOCK, TIMEOUT, EtcdWorld, Worker, World, author, soon
 
 SIGNALS = Definition.of({"success": {"signals": 5}})
@@ -123,7 +123,7 @@ def test_the_contents_of_a_project_include_members_waiters_signals_and_deleted_s
     found = reader.project(scope.project_id)
     stack, usage, _ = worker.stacks.get(scope)
     assert usage.facts == 4
-    assert found.stacks == {stack.id: StackContents(scope.stack, 4, usage.bytes)}
+    assert found.stacks == {stack.id: StackUsage(scope.stack, 4, usage.bytes)}
     assert (found.purges, found.orphans, found.undeletable) == (set(), set(), 0)
     record = etcd_world.keys.stack(*scope)
     worker.stacks.delete(scope, author())

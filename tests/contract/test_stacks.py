@@ -10,7 +10,7 @@ import pytest
 from factstore.core.errors import CursorExpired, Invalid, NotFound
 from factstore.core.model.fact import Scope
 from factstore.core.model.usage import Usage
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from tests.contract.world import Worker, World, author, soon
 
 
@@ -131,7 +131,9 @@ def test_a_context_contains_all_facts_at_one_revision(worker: Worker, scope: Sco
         "members": {},
     }
     assert context.cursor.revision >= last.revision
-    assert "results" in json.loads(worker.context.get(scope, View(results=True)).text)["facts"]
+    assert (
+        "results" in json.loads(worker.context.get(scope, ContextView(results=True)).text)["facts"]
+    )
 
 
 def test_equal_facts_make_equal_contexts_on_every_worker(

@@ -8,7 +8,7 @@ from factstore.api.raw_json import array_texts, json_object, object_texts
 from factstore.core.model.member import Member
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.value import encode
-from factstore.core.services.convergence import Convergence, MemberConvergence
+from factstore.core.services.convergence import ConvergenceView, MemberConvergence
 from factstore.core.services.heartbeats import Heartbeat
 
 
@@ -53,7 +53,7 @@ def heartbeat_text(heartbeat: Heartbeat) -> str:
     )
 
 
-def convergence_texts(convergence: Convergence) -> Iterator[str]:
+def convergence_texts(convergence: ConvergenceView) -> Iterator[str]:
     """Yield a stack's convergence as JSON."""
     fields = {
         "target": str(convergence.target),

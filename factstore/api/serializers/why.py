@@ -5,7 +5,7 @@ from __future__ import annotations
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.member import Member
 from factstore.core.model.value import encode
-from factstore.core.services.cause_chain import Step
+from factstore.core.services.cause_chain import CauseStep
 from factstore.core.services.why import Why
 
 
@@ -32,7 +32,7 @@ def why_text(found: Why) -> str:
     )
 
 
-def _step(step: Step) -> dict[str, object]:
+def _step(step: CauseStep) -> dict[str, object]:
     change = step.change
     record = change and (change.record or change.former)
     member = record if isinstance(record, Member) else None

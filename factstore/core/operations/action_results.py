@@ -28,7 +28,7 @@ LOST_AT_ONCE = 50  # in one transaction
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Reported:
+class ReportedRun:
     """A run after a report, and whether the report changed anything."""
 
     run: MemberRun
@@ -36,7 +36,7 @@ class Reported:
 
 
 @quick_dataclass(slots=True)
-class ReportActionResult(Operation[Reported]):
+class ReportActionResult(Operation[ReportedRun]):
     """Store the result of a member's run, or its progress.
 
     The first report starts the run, which only a member may do whose turn it is.  An end is accepted at
@@ -54,7 +54,7 @@ class ReportActionResult(Operation[Reported]):
     author: Author
     fences: Collection[str] = ()
 
-    def plan(self, view: View) -> Draft[Reported]:
+    def plan(self, view: View) -> Draft[ReportedRun]:
         """Return the draft.
 
         :raises NotFound: there is no such action, or the member is not one of its members.
@@ -76,7 +76,9 @@ class ReportActionResult(Operation[Reported]):
             RecordKey(ActionTimer, self.action): timer.revision if timer else 0,
         }
         result = self._result(view, action, known, timed_out=timer is None)
-        unchanged = Draft(Reported(MemberRun(action, run), changed=False), record_revisions=guards)
+        unchanged = Draft(
+            ReportedRun(MemberRun(action, run), changed=False), record_revisions=guards
+        )
         if known is not None and known.ended and _is_same(known, result):
             return unchanged
         self._check(action, run)
@@ -86,7 +88,7 @@ class ReportActionResult(Operation[Reported]):
             return unchanged
         after = Run(self.member, result.state, result)
         return Draft(
-            Reported(MemberRun(action, after), changed=True),
+            ReportedRun(MemberRun(action, after), changed=True),
             records=(result,),
             record_revisions=guards,
             leases={key: _lifetime(action)},

@@ -26,12 +26,12 @@ from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.quota import growth
 from factstore.core.state.forecast import Forecast, forecast
 
-Part = Literal["facts", "waiters", "alarms", "members"]
-PARTS: tuple[Part, ...] = get_args(Part)
+PlanPart = Literal["facts", "waiters", "alarms", "members"]
+PARTS: tuple[PlanPart, ...] = get_args(PlanPart)
 NAMED = 5  # facts in a refusal
 _ABOUT = "plan of a batch"
 
-_MOVED: dict[Part, str] = {
+_MOVED: dict[PlanPart, str] = {
     "facts": "the facts, the folders or the members that the batch names have changed",
     "waiters": "it would change other waiters, or change them otherwise",
     "alarms": "it would change other alarms, or change them otherwise",
@@ -151,7 +151,7 @@ class WritePlannedFacts(WriteFacts):
             )
 
 
-def _outdated(causes: Sequence[str], moved: Sequence[Part]) -> PreconditionFailed:
+def _outdated(causes: Sequence[str], moved: Sequence[PlanPart]) -> PreconditionFailed:
     return PreconditionFailed(
         f"The batch would not do what its plan says: {'; '.join(causes)}. Nothing was written. Make a "
         "new plan with dry_run=true, and decide again.",
@@ -160,7 +160,7 @@ def _outdated(causes: Sequence[str], moved: Sequence[Part]) -> PreconditionFaile
     )
 
 
-def _cause(part: Part, expected: BatchPlan, draft: Draft[Any]) -> str:
+def _cause(part: PlanPart, expected: BatchPlan, draft: Draft[Any]) -> str:
     if part == "facts":
         since = expected.cursor.revision
         changed = [path for path, revision in draft.fact_revisions.items() if revision > since]
@@ -186,7 +186,9 @@ def _plan(
     return BatchPlan(cursor, **_digests(view, draft, found), request=request)
 
 
-def _digests(view: View, draft: Draft[tuple[FactResult, ...]], found: Forecast) -> dict[Part, str]:
+def _digests(
+    view: View, draft: Draft[tuple[FactResult, ...]], found: Forecast
+) -> dict[PlanPart, str]:
     members = {k.name: r for k, r in draft.record_revisions.items() if k.kind is Member}
     stack_state = view.stack_state
     facts = (

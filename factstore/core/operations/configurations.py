@@ -119,7 +119,7 @@ class DeleteConfiguration(Operation[None]):
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Reported:
+class ReportedResult:
     """The configuration of a report, its result, and whether the report changed anything."""
 
     configuration: Configuration
@@ -128,7 +128,7 @@ class Reported:
 
 
 @quick_dataclass(slots=True)
-class ReportResult(Operation[Reported]):
+class ReportResult(Operation[ReportedResult]):
     """Store the result of a configuration, in place of other facts where it is to be.
 
     :param fences: generations of members; all must be alive.
@@ -142,7 +142,7 @@ class ReportResult(Operation[Reported]):
     author: Author
     fences: Collection[str] = ()
 
-    def plan(self, view: View) -> Draft[Reported]:
+    def plan(self, view: View) -> Draft[ReportedResult]:
         """Return the draft.
 
         :raises NotFound: there is no such configuration.
@@ -165,7 +165,7 @@ class ReportResult(Operation[Reported]):
             known = None
         guards = {config_path(self.key): configuration.fact.revision}
         if known is not None and known.result == self.result:
-            reported = Reported(configuration, known, changed=False)
+            reported = ReportedResult(configuration, known, changed=False)
             return Draft(reported, fact_revisions={**guards, path: known.fact.revision})
         if known is not None and known.result.ended:
             raise Conflict(
@@ -187,7 +187,7 @@ class ReportResult(Operation[Reported]):
         )
         return replace(
             draft,
-            outcome=Reported(configuration, stored, changed=True),
+            outcome=ReportedResult(configuration, stored, changed=True),
             fact_revisions={**draft.fact_revisions, **guards},
         )
 

@@ -28,17 +28,19 @@ _REMOVED_AT_ONCE = 100
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Kept:
+class KeptValues:
     """The kept values that a write adds, and the keys of those that it removes."""
 
     records: tuple[KeptValue, ...] = ()
     removes: tuple[RecordKey, ...] = ()
 
 
-_NOTHING = Kept()
+_NOTHING = KeptValues()
 
 
-def keep(view: View, puts: Iterable[Fact], deletes: Iterable[Fact | None], author: Author) -> Kept:
+def keep(
+    view: View, puts: Iterable[Fact], deletes: Iterable[Fact | None], author: Author
+) -> KeptValues:
     """Return what to keep of the facts that a write replaces and deletes.
 
     :param puts: the facts as they become.
@@ -73,7 +75,7 @@ def keep(view: View, puts: Iterable[Fact], deletes: Iterable[Fact | None], autho
             "allowed together. Split it.",
             code="batch_too_large",
         )
-    return Kept(tuple(records), tuple(removes))
+    return KeptValues(tuple(records), tuple(removes))
 
 
 def _may_be_kept(fact: Fact) -> bool:

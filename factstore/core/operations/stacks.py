@@ -22,7 +22,7 @@ class StackResult:
 
 
 @quick_dataclass(slots=True)
-class PutStack(Operation[StackResult]):
+class SetStack(Operation[StackResult]):
     """Create a stack, or change its settings; equal ones are left alone.
 
     :param precondition: on the settings.

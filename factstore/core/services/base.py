@@ -46,7 +46,7 @@ def paginate(items: Iterable[T], limit: int, name: Callable[[T], str], cursor: C
     return Page(tuple(found[:limit]), cursor, marker)
 
 
-class Reader:
+class ReadService:
     """The base of the services that read.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -81,14 +81,14 @@ class Reader:
         return state if state.epoch == written.epoch else None
 
 
-class Service(Reader):
+class Service(ReadService):
     """The base of the services for nouns.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
 
     def __init__(self, store: Store, clock: Clock, timeout: float, transactor: Transactor) -> None:
-        Reader.__init__(self, store, clock, timeout)
+        ReadService.__init__(self, store, clock, timeout)
         self._transactor = transactor
 
     def _page(

@@ -47,7 +47,7 @@ HIDDEN = "the caller may not read this change."
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Step:
+class CauseStep:
     """A change that woke a member.
 
     :param change: the change; None if the caller may not read it.
@@ -96,7 +96,7 @@ class CauseChain:
         permissions: Permissions,
         flapping_times: int,
     ) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[CauseStep] = []
         self.flapping: Flapping | None = None
         self._state = state
         self._scope = scope
@@ -192,12 +192,12 @@ class CauseChain:
 
         return concerns
 
-    def _step(self, event: Event, changes: Sequence[Change]) -> Step:
+    def _step(self, event: Event, changes: Sequence[Change]) -> CauseStep:
         change = changes[0]
         shown = change if self._may_read(change) else None
         cause = change.cause
         known = 0 < cause < event.revision
-        return Step(
+        return CauseStep(
             Cursor(self._state.epoch, event.revision),
             shown,
             len(changes) - 1,

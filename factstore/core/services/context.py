@@ -17,7 +17,7 @@ from factstore.core.services.compiled_context import Context
 from factstore.core.services.context_cache import Cache
 from factstore.core.services.context_delta import ContextDelta, changes_texts
 from factstore.core.services.context_document import Rendered
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.context_wait import (
     Activity,
     ContextWait,
@@ -27,7 +27,7 @@ from factstore.core.services.context_wait import (
     history,
 )
 from factstore.core.services.debounce import AT_ONCE, PAGE_EVENTS, Debounce
-from factstore.core.services.event_service import EventReader
+from factstore.core.services.event_service import EventReadService
 from factstore.core.state.state import State
 
 _CACHED_CHARACTERS = 64 * 1024 * 1024
@@ -36,11 +36,11 @@ _CACHED_ANSWERS = 4096
 _SMALLEST = 1024  # bytes; a delta up to this size is never replaced by the document
 SMALL_CHARACTERS = 128 * 1024  # of a document that may be sent in one piece
 
-WHOLE = View()
+WHOLE = ContextView()
 """All facts and members but the results."""
 
 
-class ContextService(EventReader):
+class ContextService(EventReadService):
     """The service for contexts.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -63,7 +63,7 @@ class ContextService(EventReader):
             _CACHED_DELTAS
         )
         # Many readers ask for the same at one revision.
-        self._unchanged: Cache[tuple[str, Scope, View], Context] = Cache(_CACHED_ANSWERS)
+        self._unchanged: Cache[tuple[str, Scope, ContextView], Context] = Cache(_CACHED_ANSWERS)
         self._changes: Cache[tuple[str, str, bool, str, Cursor], ContextDelta] = Cache(
             _CACHED_DELTAS
         )
@@ -71,7 +71,7 @@ class ContextService(EventReader):
     def get(
         self,
         scope: Scope,
-        view: View = WHOLE,
+        view: ContextView = WHOLE,
         *,
         wait: float = 0,
         unless: Collection[str] | None = None,
@@ -114,7 +114,7 @@ class ContextService(EventReader):
         return context
 
     def unchanged(
-        self, state: State, scope: Scope, view: View, known: Collection[str]
+        self, state: State, scope: Scope, view: ContextView, known: Collection[str]
     ) -> Context | None:
         """Return the context of a state, without its text, if it is cached and its etag is known."""
         key = state.epoch, scope, view
@@ -137,7 +137,7 @@ class ContextService(EventReader):
         self,
         scope: Scope,
         since: Cursor,
-        view: View = WHOLE,
+        view: ContextView = WHOLE,
         *,
         wait: float = 0,
         settle: Debounce = AT_ONCE,
@@ -189,7 +189,7 @@ class ContextService(EventReader):
         return self._events.revision >= state.revision
 
     def waiting(
-        self, scope: Scope, since: Cursor, view: View, wait: float, settle: Debounce
+        self, scope: Scope, since: Cursor, view: ContextView, wait: float, settle: Debounce
     ) -> ContextWait:
         """Return the wait of :meth:`since`."""
         check_stack_name(scope.stack)
@@ -198,7 +198,7 @@ class ContextService(EventReader):
         return ContextWait(self._activity, scope, since, view, settle, end)
 
     def _settled(
-        self, state: State, scope: Scope, view: View, settle: Debounce, end: float
+        self, state: State, scope: Scope, view: ContextView, settle: Debounce, end: float
     ) -> State:
         """Return the state once the stack has been quiet or was deleted.
 
@@ -220,7 +220,7 @@ class ContextService(EventReader):
         return self._store.state()
 
     def _compile(
-        self, state: State, scope: Scope, view: View, known: Collection[str]
+        self, state: State, scope: Scope, view: ContextView, known: Collection[str]
     ) -> Context | None:
         """Return the context, without its text if its etag is in *known*; None if it does not exist."""
         with state.read():

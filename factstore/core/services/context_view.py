@@ -15,7 +15,7 @@ from factstore.core.state.stack_state import StackState
 
 
 @quick_dataclass(frozen=True, slots=True)
-class View:
+class ContextView:
     """A view.
 
     :param results: True if it includes the facts below ``results/``.

@@ -13,7 +13,7 @@ from factstore.core.model.path import quoted
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import Clock, EventSource
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.debounce import PAGE_BYTES, PAGE_EVENTS, Debounce, Debouncer
 from factstore.core.state.state import State
 
@@ -41,7 +41,7 @@ class Settling:
         self,
         activity: Activity,
         scope: Scope,
-        view: View,
+        view: ContextView,
         settle: Debounce,
         end: float,
         *,
@@ -91,7 +91,7 @@ class ContextWait:
         activity: Activity,
         scope: Scope,
         since: Cursor,
-        view: View,
+        view: ContextView,
         settle: Debounce,
         end: float,
     ) -> None:
@@ -149,7 +149,7 @@ def follows(state: State, events: EventSource, scope: Scope, since: Cursor) -> b
     return stack.created <= revision <= state.revision and events.keeps(scope, revision)
 
 
-def context_missing(scope: Scope, view: View) -> NotFound:
+def context_missing(scope: Scope, view: ContextView) -> NotFound:
     """Return the error for a stack or a member that does not exist."""
     missing = f"no member {quoted(view.member)} in a stack" if view.member else "no stack"
     return NotFound(f"There is {missing} named {quoted(scope.stack)}.")

@@ -10,7 +10,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.model.quick_dataclass import quick_dataclass
-from factstore.core.services.event_service import EventReader
+from factstore.core.services.event_service import EventReadService
 from factstore.core.state.state import State
 
 
@@ -29,7 +29,7 @@ class MemberConvergence:
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Convergence:
+class ConvergenceView:
     """The convergence of a stack's members, or of a group's members.
 
     :param target: the newest revision at which a fact outside ``results/`` or a member changed.
@@ -50,7 +50,7 @@ class Convergence:
         return bool(self.members) and not any(f.lags for f in self.members)
 
 
-class ConvergenceService(EventReader):
+class ConvergenceService(EventReadService):
     """The service for convergence.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -63,9 +63,9 @@ class ConvergenceService(EventReader):
         group: str = "",
         include_draining: bool = False,
         wait: float = 0,
-        unless: Callable[[Convergence], bool] | None = None,
+        unless: Callable[[ConvergenceView], bool] | None = None,
         stale: bool = False,
-    ) -> Convergence:
+    ) -> ConvergenceView:
         """Return the convergence; wait for it.
 
         :param group: only the members of this group; empty for all.
@@ -98,7 +98,9 @@ class ConvergenceService(EventReader):
         lagging = stack_state.convergence.lagging
         return any(members[name].counts(group, include_draining) for name in lagging)
 
-    def _read(self, state: State, scope: Scope, group: str, include_draining: bool) -> Convergence:
+    def _read(
+        self, state: State, scope: Scope, group: str, include_draining: bool
+    ) -> ConvergenceView:
         with state.read():
             stack_state = state.stack_state(scope)
             if stack_state is None:
@@ -120,4 +122,4 @@ class ConvergenceService(EventReader):
                 if member.counts(group, include_draining)
             )
             target = convergence.target
-        return Convergence(Cursor(state.epoch, target), members)
+        return ConvergenceView(Cursor(state.epoch, target), members)

@@ -105,7 +105,7 @@ class Debouncer:
 
 
 @quick_dataclass(slots=True)
-class Page:
+class UndeliveredEvents:
     """Events that were read and are not delivered yet, at most a page.
 
     :param at: the revision up to which events were read.

@@ -10,13 +10,13 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventBatch, EventSource, Store
-from factstore.core.services.base import Reader, Service
+from factstore.core.services.base import ReadService, Service
 from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.services.follower import read_events
 from factstore.core.state.state import State
 
 
-class EventReader(Reader):
+class EventReadService(ReadService):
     """The base of the services that read, and wait for what they read.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -58,7 +58,7 @@ class EventReader(Reader):
         )
 
 
-class EventService(EventReader, Service):
+class EventService(EventReadService, Service):
     """The base of the services for nouns that callers wait for.
 
     :param timeout: seconds after which a call to the store counts as failed.

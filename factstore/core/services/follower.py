@@ -9,7 +9,7 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event, by_revision
 from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import Clock, EventBatch, EventSource, Store
-from factstore.core.services.debounce import Debounce, Debouncer, Page
+from factstore.core.services.debounce import Debounce, Debouncer, UndeliveredEvents
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import (
     BookmarkFrame,
@@ -65,7 +65,7 @@ class Follower:
         self._of = of
         self._epoch, self._delivered = start
         self._wanted = wanted
-        self._page, self._debouncer = Page(start.revision), Debouncer(settle)
+        self._page, self._debouncer = UndeliveredEvents(start.revision), Debouncer(settle)
         self._last_frame_at = self._last_bookmark_at = self.due_at = clock.monotonic()
         self.ended = self.expired = False
 
@@ -108,7 +108,7 @@ class Follower:
                         self.ended = True
                         yield GoodbyeFrame("the stack was deleted")
                         return
-                self._page = Page(page.at, more=page.more)
+                self._page = UndeliveredEvents(page.at, more=page.more)
                 self._debouncer.reset()
                 self._last_frame_at = self._last_bookmark_at = self._clock.monotonic()
                 continue  # there may be new events: a slow client takes its time between frames

@@ -14,7 +14,7 @@ from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.ports import Kept
-from factstore.core.services.event_service import EventReader
+from factstore.core.services.event_service import EventReadService
 from factstore.core.services.readable_facts import fact_missing
 
 _READ_EVENTS, _READ_BYTES = 200, 1024 * 1024  # at once
@@ -44,7 +44,7 @@ class FactHistory:
     more: bool
 
 
-class HistoryService(EventReader):
+class HistoryService(EventReadService):
     """The service for questions about the history of stacks in this worker.
 
     :param timeout: seconds after which a call to the store counts as failed.

@@ -23,7 +23,7 @@ from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.usage import Contents
 from factstore.core.services.compiled_context import Context
 from factstore.core.services.context_document import Rendered
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.event_service import EventService
 from factstore.core.services.time_slice import TimeSlice
 
@@ -62,7 +62,7 @@ class Differences:
 class PastService(EventService):
     """The service for a stack at earlier cursors."""
 
-    def context(self, scope: Scope, at: Cursor, view: View) -> Context:
+    def context(self, scope: Scope, at: Cursor, view: ContextView) -> Context:
         """Return the context that a stack had at a cursor.
 
         :raises NotFound: the stack does not exist, or the stack or the member did not exist then.

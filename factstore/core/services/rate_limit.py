@@ -62,7 +62,7 @@ def no_allowances(project_id: str) -> Allowance:
     return Allowance()
 
 
-Kind = Literal["streams", "waiting_requests", "delayed_requests"]
+RequestKind = Literal["streams", "waiting_requests", "delayed_requests"]
 _BucketKey = tuple[str, bool]
 """The key of a bucket: the project, and True for the bucket of its heartbeats."""
 
@@ -235,6 +235,6 @@ class RateLimiter:
         """
         return self._open.enter(DELAYED, (UNLIMITED,))
 
-    def open_in(self, kind: Kind, project_id: str | None = None) -> int:
+    def open_in(self, kind: RequestKind, project_id: str | None = None) -> int:
         """Return the number of open ones, of one project or of all."""
         return self._open.count((kind,) if project_id is None else (kind, project_id))

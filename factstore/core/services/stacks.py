@@ -13,7 +13,7 @@ from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.usage import ProjectUsage, Usage
 from factstore.core.operations.kept_values import TrimKeptValues
 from factstore.core.operations.operation import stack_missing
-from factstore.core.operations.stacks import DeleteStack, PutStack
+from factstore.core.operations.stacks import DeleteStack, SetStack
 from factstore.core.services.base import Page, Service, check_page_cursor, paginate
 from factstore.core.services.views import StackView
 
@@ -88,7 +88,7 @@ class StackService(Service):
                 f"Field 'keep_values' is {keep_values}; it must be from 0 to {KEEP_VALUES_MAX}.",
                 code="schema",
             )
-        done = self._transactor.run(PutStack(scope, description, author, precondition, keep_values))
+        done = self._transactor.run(SetStack(scope, description, author, precondition, keep_values))
         result, revision = done.outcome, done.cursor.revision
         stack, usage = result.stack, Usage(0, 0)
         if result.created:

@@ -26,7 +26,7 @@ from factstore.core.services.wait_texts import cause_text, note_on, summary
 from factstore.core.state.pending_waiters import Outcome
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
-from factstore.core.state.wait_verdict import Circle, Verdict
+from factstore.core.state.wait_verdict import Circle, WaitVerdict
 
 LOG = logging.getLogger(__name__)
 
@@ -105,13 +105,13 @@ class StuckWatch:
             return True
         return any(self._fails(stack_id, waiter, seconds, verdict) for waiter, seconds in waiters)
 
-    def _changes(self, stack_id: str, verdict: Verdict, report: object) -> bool:
+    def _changes(self, stack_id: str, verdict: WaitVerdict, report: object) -> bool:
         """Return True if a report has to be written or withdrawn."""
         if report is None:
             return bool(self._old_causes(stack_id, verdict))
         return not self._old_causes(stack_id, verdict) and self._lasts((stack_id,), 0.0)
 
-    def _old_causes(self, stack_id: str, verdict: Verdict) -> list[Circle | Wait]:
+    def _old_causes(self, stack_id: str, verdict: WaitVerdict) -> list[Circle | Wait]:
         """Return the causes that have lasted long enough to be reported."""
         seconds = self._finder.stuck_seconds
         return [each for each in _causes(verdict) if self._cause_lasts(stack_id, each, seconds)]
@@ -121,7 +121,7 @@ class StuckWatch:
             seconds = max(seconds, self._finder.stuck_seconds * TEMPLATE_FACTOR)
         return any(self._lasts((stack_id, key), seconds) for key in _cause_keys(cause))
 
-    def _fails(self, stack_id: str, waiter: Waiter, seconds: int, verdict: Verdict) -> bool:
+    def _fails(self, stack_id: str, waiter: Waiter, seconds: int, verdict: WaitVerdict) -> bool:
         """Return True if a waiter has been blocked for long enough, and its present cause lasts."""
         cause = verdict.cause(Party("waiter", waiter.name))
         return (
@@ -171,7 +171,7 @@ class StuckWatch:
         if self._changes(stack.id, found.verdict, report):
             self._report(stack.scope, stack.id, found.verdict, report)
 
-    def _report(self, scope: Scope, stack_id: str, verdict: Verdict, report: object) -> None:
+    def _report(self, scope: Scope, stack_id: str, verdict: WaitVerdict, report: object) -> None:
         if isinstance(report, StuckReport):
             self._transactor.run(WithdrawStuck(scope, report))
             return
@@ -181,7 +181,7 @@ class StuckWatch:
         self._transactor.run(ReportStuck(scope, stack_id, since, reason))
 
 
-def _failing_waiters(stack_state: StackState, verdict: Verdict) -> Iterable[tuple[Waiter, int]]:
+def _failing_waiters(stack_state: StackState, verdict: WaitVerdict) -> Iterable[tuple[Waiter, int]]:
     """Yield the pending waiters that cannot be met and fail because of that, with their times."""
     pending = stack_state.pending_waiters
     for waiter in pending.waiters():
@@ -193,7 +193,7 @@ def _failing_waiters(stack_state: StackState, verdict: Verdict) -> Iterable[tupl
             yield waiter, seconds
 
 
-def _causes(verdict: Verdict) -> tuple[Circle | Wait, ...]:
+def _causes(verdict: WaitVerdict) -> tuple[Circle | Wait, ...]:
     return (*verdict.circles, *verdict.never)
 
 

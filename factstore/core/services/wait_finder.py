@@ -13,7 +13,7 @@ from factstore.core.model.turn import Turn
 from factstore.core.ports import Clock
 from factstore.core.services.blocked_reads import BlockedReadRegistry
 from factstore.core.state.stack_state import StackState
-from factstore.core.state.wait_verdict import Verdict, judge
+from factstore.core.state.wait_verdict import WaitVerdict, judge
 from factstore.core.state.waits import StackWaits, find_waits
 
 STUCK_SECONDS = 60.0
@@ -27,7 +27,7 @@ class FoundWaits:
     """
 
     waits: StackWaits
-    verdict: Verdict
+    verdict: WaitVerdict
     omitted: int
 
 

@@ -16,7 +16,7 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.services.base import Service
 from factstore.core.services.wait_finder import FoundWaits, WaitFinder
-from factstore.core.state.wait_verdict import Circle, Step
+from factstore.core.state.wait_verdict import Circle, CircleStep
 
 LISTED = 1000
 """The waits in a response; others are counted.  Those of circles and obstacles come first."""
@@ -150,7 +150,7 @@ def _masked_circle(circle: Circle, permissions: Permissions) -> Circle:
     return Circle(
         tuple(dict.fromkeys(_masked_party(party, permissions) for party in circle.parties)),
         tuple(
-            Step(_masked(step.wait, permissions), _masked_party(step.owner, permissions))
+            CircleStep(_masked(step.wait, permissions), _masked_party(step.owner, permissions))
             for step in circle.steps
         ),
     )

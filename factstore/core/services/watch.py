@@ -16,8 +16,14 @@ from factstore.core.model.path import check_stack_name, quoted
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import EventBatch
-from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, Debounce, Debouncer, Page
-from factstore.core.services.event_service import EventReader
+from factstore.core.services.debounce import (
+    AT_ONCE,
+    PAGE_BYTES,
+    Debounce,
+    Debouncer,
+    UndeliveredEvents,
+)
+from factstore.core.services.event_service import EventReadService
 from factstore.core.services.follower import Follower, read_events
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import (
@@ -56,7 +62,7 @@ class Poll:
     more: bool
 
 
-class WatchService(EventReader):
+class WatchService(EventReadService):
     """The service for watching.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -79,7 +85,7 @@ class WatchService(EventReader):
         """
         end = self._clock.monotonic() + wait
         epoch, at = self._start(of, since, wanted)
-        page, debouncer = Page(at), Debouncer(settle, end)
+        page, debouncer = UndeliveredEvents(at), Debouncer(settle, end)
         while True:
             try:
                 batch = self._read(of, Cursor(epoch, page.at), *page.room)
@@ -190,7 +196,7 @@ class WatchService(EventReader):
             )
         return since
 
-    def take_next(self, of: Watched, epoch: str, page: Page, wanted: Filter) -> None:
+    def take_next(self, of: Watched, epoch: str, page: UndeliveredEvents, wanted: Filter) -> None:
         """Add the next events to a page, without waiting.
 
         :raises CursorExpired: the history after the page was compacted.

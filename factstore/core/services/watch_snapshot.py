@@ -33,7 +33,7 @@ class _Contents:
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Snapshot:
+class WatchSnapshot:
     """The watched stacks at one revision."""
 
     epoch: str
@@ -63,7 +63,7 @@ class Snapshot:
                 )
 
 
-def snapshot(state: State, of: Watched, wanted: Filter) -> Snapshot | None:
+def snapshot(state: State, of: Watched, wanted: Filter) -> WatchSnapshot | None:
     """Return a snapshot of the watched stacks; None if the stack does not exist.
 
     References to all contents are collected at once, and everything else is done later, because nothing
@@ -74,7 +74,7 @@ def snapshot(state: State, of: Watched, wanted: Filter) -> Snapshot | None:
         if not found and isinstance(of, Scope):
             return None
         stacks = tuple([_contents(stack_state, wanted) for stack_state in found])
-        return Snapshot(state.epoch, state.revision, stacks, wanted)
+        return WatchSnapshot(state.epoch, state.revision, stacks, wanted)
 
 
 def _stacks(state: State, of: Watched) -> Iterator[StackState]:

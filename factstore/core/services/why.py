@@ -18,8 +18,14 @@ from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.operation import stack_missing
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.cause_chain import FLAPPING_TIMES, CauseChain, EndKind, Flapping, Step
-from factstore.core.services.event_service import EventReader
+from factstore.core.services.cause_chain import (
+    FLAPPING_TIMES,
+    CauseChain,
+    CauseStep,
+    EndKind,
+    Flapping,
+)
+from factstore.core.services.event_service import EventReadService
 from factstore.core.services.time_slice import TimeSlice
 
 _READ_EVENTS, _READ_BYTES = 1000, 16 * 1024 * 1024  # at once
@@ -40,14 +46,14 @@ class Why:
     member: Member
     applied: Cursor | None
     target: Cursor | None
-    steps: tuple[Step, ...]
+    steps: tuple[CauseStep, ...]
     end: EndKind
     detail: str
     flapping: Flapping | None
     since: Cursor
 
 
-class WhyService(EventReader):
+class WhyService(EventReadService):
     """The service for the causes of members' runs.
 
     :param timeout: seconds after which a call to the store counts as failed.

@@ -15,10 +15,10 @@ from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.state.condition_counters import (
     HIDDEN,
+    CountedContents,
     Found,
     LeafCounter,
     Names,
-    View,
     member_of,
 )
 
@@ -45,7 +45,7 @@ class NumbersCounter(LeafCounter):
         self._sorted: list[Number] = []
         self._whole = self._scaled_sum = 0
 
-    def load(self, view: View, found: Found) -> None:
+    def load(self, view: CountedContents, found: Found) -> None:
         ignored, numbers = [], self._numbers
         for path, fact in found:
             name = path if self.group is None else member_of(path)

@@ -58,7 +58,7 @@ class Names:
         return self._names[:LISTED]
 
 
-class View(Protocol):
+class CountedContents(Protocol):
     """The contents of a stack that conditions count, all at one revision."""
 
     @property
@@ -116,7 +116,7 @@ class LeafCounter:
                 setattr(made, name, copy(value))
         return made
 
-    def load(self, view: View, found: Found) -> None:
+    def load(self, view: CountedContents, found: Found) -> None:
         """Count a snapshot.
 
         :param found: the facts whose paths match the pattern, in order.
@@ -138,7 +138,7 @@ class FactsCounter(LeafCounter):
         self.passing, self._others = Names(), Names()
         self._hidden: set[str] = set()
 
-    def load(self, view: View, found: Found) -> None:
+    def load(self, view: CountedContents, found: Found) -> None:
         passes, compares = self._test.passes, self._test.compares
         passing: list[str] = []
         others: list[str] = []
@@ -176,7 +176,7 @@ class EveryMemberCounter(LeafCounter):
         self._hidden: set[str] = set()
         self.ready, self.lacking = Names(), Names()
 
-    def load(self, view: View, found: Found) -> None:
+    def load(self, view: CountedContents, found: Found) -> None:
         test = self._condition.test
         self.members = _counted(view, self._condition)
         for path, fact in found:
@@ -216,7 +216,7 @@ class ConvergedCounter(LeafCounter):
         self.members: set[str] = set()
         self.lagging = Names()
 
-    def load(self, view: View, found: Found) -> None:
+    def load(self, view: CountedContents, found: Found) -> None:
         self.members = _counted(view, self._condition)
         self.lagging = Names(self.members.intersection(view.lagging))
 
@@ -254,7 +254,7 @@ def member_of(path: str) -> str:
     return path.split("/", 2)[1]
 
 
-def _counted(view: View, condition: EveryMember | Converged) -> set[str]:
+def _counted(view: CountedContents, condition: EveryMember | Converged) -> set[str]:
     return {name for name, member in view.members.items() if _counts(member, condition)}
 
 

@@ -13,7 +13,7 @@ from factstore.core.model.event import DeletionMarker
 from factstore.core.model.read_set import ReadSet
 from factstore.core.state.containment import Contained, contained
 from factstore.core.state.deletions import Deletions
-from factstore.core.state.read_set_index import Contents, ReadSetIndex
+from factstore.core.state.read_set_index import ReadSetContents, ReadSetIndex
 
 _NONE: frozenset[str] = frozenset()
 
@@ -130,7 +130,7 @@ class Convergence(Contained):
         self._assess(name)
 
     @contained
-    def set_read_set(self, name: str, read_set: ReadSet | None, contents: Contents) -> None:
+    def set_read_set(self, name: str, read_set: ReadSet | None, contents: ReadSetContents) -> None:
         """Record the read set of a member; None if it reads everything."""
         former = self._read_sets.digest(name)
         self._forget(name)

@@ -18,7 +18,7 @@ from factstore.core.state.alarm_tracker import Reading
 from factstore.core.state.condition_fork import ConditionFork
 from factstore.core.state.pending_waiters import PendingWaiters
 from factstore.core.state.stack_state import StackState
-from factstore.core.state.standing_alarms import Step
+from factstore.core.state.standing_alarms import AlarmStep
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class AlarmForecast:
     """
 
     alarm: Alarm
-    step: Step
+    step: AlarmStep
     state: AlarmState
     reading: Reading
 

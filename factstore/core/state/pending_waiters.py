@@ -18,7 +18,7 @@ from factstore.core.state.convergence import Convergence
 from factstore.core.state.stack_conditions import StackConditions
 
 
-class Contents(Protocol):
+class ConditionContents(Protocol):
     """The parts of a stack that conditions refer to."""
 
     stack: Stack
@@ -138,7 +138,7 @@ class PendingWaiters:
         self.advanced.pop(waiter, None)
         self._scheduled.discard(waiter)
 
-    def track_new(self, contents: Contents) -> None:
+    def track_new(self, contents: ConditionContents) -> None:
         """Begin to evaluate the waiters that were armed."""
         if not self._scheduled:
             return
@@ -153,7 +153,7 @@ class PendingWaiters:
                 self.conditions.give_up(waiter.record_key, error)
             self._tracked[name] = _Tracked(waiter, tracker)
 
-    def _new_tracker(self, waiter: Waiter, contents: Contents) -> Tracker:
+    def _new_tracker(self, waiter: Waiter, contents: ConditionContents) -> Tracker:
         definition = Definition.parse(waiter.definition)
         counters = self.conditions.use(waiter.record_key, definition.leaves())
         tracker = Tracker(definition, counters)
@@ -161,7 +161,9 @@ class PendingWaiters:
             tracker.signal(key, signal)
         return tracker
 
-    def evaluate(self, contents: Contents, changed: Collection[RecordKey], revision: int) -> None:
+    def evaluate(
+        self, contents: ConditionContents, changed: Collection[RecordKey], revision: int
+    ) -> None:
         """Find outcomes at the end of a revision.
 
         :param changed: the waiters whose counters changed; others are scheduled.
@@ -177,7 +179,9 @@ class PendingWaiters:
                 self.conditions.give_up(tracked.waiter.record_key, error)
         self._scheduled.clear()
 
-    def _evaluate(self, name: str, tracked: _Tracked, contents: Contents, revision: int) -> None:
+    def _evaluate(
+        self, name: str, tracked: _Tracked, contents: ConditionContents, revision: int
+    ) -> None:
         waiter, tracker = tracked.waiter, tracked.tracker
         fault = self.conditions.faults.get(waiter.record_key)
         timed_out = name in self._scheduled and name not in contents.records(Timer)
@@ -204,7 +208,10 @@ class PendingWaiters:
                 self.advanced[name] = waiter
 
     def forecast(
-        self, conditions: StackConditions, contents: Contents, changed: Collection[RecordKey]
+        self,
+        conditions: StackConditions,
+        contents: ConditionContents,
+        changed: Collection[RecordKey],
     ) -> PendingWaiters:
         """Return waiters whose counters would change, as they would be evaluated then.
 
@@ -225,7 +232,7 @@ class PendingWaiters:
 class ConditionView:
     """The contents of a stack that conditions count."""
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: ConditionContents) -> None:
         self.facts: Mapping[str, Fact] = contents.facts
         self.paths: Sequence[str] = contents.paths
         self.members: Mapping[str, Member] = contents.live_members

@@ -19,7 +19,7 @@ from factstore.core.model.read_set import ANY, MEMBERS, ReadPattern, ReadSet, me
 from factstore.core.state.deletions import Deletions
 
 
-class Contents(Protocol):
+class ReadSetContents(Protocol):
     """The parts of a stack from which the target of a read set is computed."""
 
     facts: dict[str, Fact]
@@ -80,7 +80,9 @@ class ReadSetIndex:
         """Return the newest revision that concerned a read set; 0 if none did."""
         return self.entries[digest].target
 
-    def put(self, member: str, read_set: ReadSet, contents: Contents, deletions: Deletions) -> None:
+    def put(
+        self, member: str, read_set: ReadSet, contents: ReadSetContents, deletions: Deletions
+    ) -> None:
         """Store the read set of a member, in place of a former one."""
         digest = read_set.digest
         entry = self.entries.get(digest)
@@ -160,7 +162,7 @@ class ReadSetIndex:
                         moved.add(digest)
 
     def _insert(
-        self, pattern: ReadPattern, digest: str, contents: Contents, deletions: Deletions
+        self, pattern: ReadPattern, digest: str, contents: ReadSetContents, deletions: Deletions
     ) -> int:
         """Add a pattern of a read set; return the newest revision that concerned the pattern."""
         node = self._root
@@ -184,7 +186,7 @@ class ReadSetIndex:
             del parent.children[segment]
 
 
-def newest_revision(pattern: ReadPattern, contents: Contents, deletions: Deletions) -> int:
+def newest_revision(pattern: ReadPattern, contents: ReadSetContents, deletions: Deletions) -> int:
     """Return the newest revision in a stack that concerned a pattern; 0 if none did."""
     members = pattern.segments[0] == MEMBERS
     found = _members(pattern, contents) if members else _facts(pattern, contents)
@@ -196,7 +198,7 @@ def newest_revision(pattern: ReadPattern, contents: Contents, deletions: Deletio
     return max([*found, *deleted], default=0)
 
 
-def _facts(pattern: ReadPattern, contents: Contents) -> Iterator[int]:
+def _facts(pattern: ReadPattern, contents: ReadSetContents) -> Iterator[int]:
     for path in _candidates(pattern.segments, contents.paths, contents.facts):
         segments = path.split("/")
         if pattern.overlaps(segments) and not path.startswith(RESULTS):
@@ -221,7 +223,7 @@ def _candidates(
         yield paths[at]
 
 
-def _members(pattern: ReadPattern, contents: Contents) -> Iterator[int]:
+def _members(pattern: ReadPattern, contents: ReadSetContents) -> Iterator[int]:
     if len(pattern.segments) == 3:  # one member, in any group
         members = [contents.live_members.get(pattern.segments[2])]
     else:

@@ -24,11 +24,11 @@ from factstore.core.model.record import RecordKey
 from factstore.core.state.aggregate_counter import NumbersCounter
 from factstore.core.state.condition_counters import (
     ConvergedCounter,
+    CountedContents,
     EveryMemberCounter,
     FactsCounter,
     InParts,
     LeafCounter,
-    View,
     counter_key,
 )
 from factstore.core.state.pattern_tree import STAR, PatternTree
@@ -163,7 +163,9 @@ class StackConditions:
         except Exception as error:  # noqa: BLE001 - it must not stop the watch
             self._give_up_counter(shared, error)
 
-    def prepare(self, leaves: Iterable[Leaf], view: View, pause: Callable[[], object]) -> None:
+    def prepare(
+        self, leaves: Iterable[Leaf], view: CountedContents, pause: Callable[[], object]
+    ) -> None:
         """Count what is in the stack with counters that are used from the next revision on.
 
         :param pause: called between short parts of the work; the stack must not be changed.
@@ -177,7 +179,7 @@ class StackConditions:
         """True if there are counters that :meth:`load` has to load."""
         return bool(self._new)
 
-    def load(self, view: View, pause: Callable[[], object] = lambda: None) -> None:
+    def load(self, view: CountedContents, pause: Callable[[], object] = lambda: None) -> None:
         """Count what is in the stack with the new counters, all of them in one pass."""
         if not self._new:
             return

@@ -13,7 +13,7 @@ from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Timer, Waiter
 
 
-class Owner(NamedTuple):
+class LeaseOwner(NamedTuple):
     """The path of a fact with a ttl, or the key of a member, which may have departed, or of a timer.
 
     :param ttl: 0 if the lease is only there to end.
@@ -33,7 +33,7 @@ class StackLeases:
     """
 
     paths: dict[int, set[str]] = field(default_factory=dict)
-    owners: dict[int, Owner] = field(default_factory=dict)
+    owners: dict[int, LeaseOwner] = field(default_factory=dict)
     stopped: set[int] = field(default_factory=set)
     _terms: dict[int, int] = field(default_factory=dict)
     _stopped_at: dict[int, int] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class StackLeases:
             self.paths.setdefault(fact.lease, set()).add(fact.path)
             self._use(fact.lease)
         elif fact.ttl is not None:
-            self._own(fact.lease, Owner(fact.path, fact.ttl))
+            self._own(fact.lease, LeaseOwner(fact.path, fact.ttl))
 
     def unbind(self, fact: Fact) -> None:
         """Remove a fact."""
@@ -63,7 +63,7 @@ class StackLeases:
         if isinstance(former, Member):
             self.drop_member(former)
         ttl = 0 if member.departed else member.ttl or 0
-        self._own(member.lease, Owner(member.record_key, ttl))
+        self._own(member.lease, LeaseOwner(member.record_key, ttl))
 
     def drop_member(self, member: Member) -> None:
         """Remove a member."""
@@ -75,7 +75,7 @@ class StackLeases:
             if former.timer == waiter.timer:
                 return
             self.drop_waiter(former)
-        self._own(waiter.timer, Owner(RecordKey(Timer, waiter.name), waiter.timeout))
+        self._own(waiter.timer, LeaseOwner(RecordKey(Timer, waiter.name), waiter.timeout))
 
     def drop_waiter(self, waiter: Waiter) -> None:
         """Remove the timer of a waiter."""
@@ -102,12 +102,12 @@ class StackLeases:
         else:
             self._terms.pop(lease, None)
 
-    def owner(self, lease: int) -> Owner:
+    def owner(self, lease: int) -> LeaseOwner:
         """Return the owner of a lease that is used.
 
         It is a fact, if only those are left that were bound to a former incarnation of a member.
         """
-        return self.owners.get(lease) or Owner(min(self.paths[lease]), 0)
+        return self.owners.get(lease) or LeaseOwner(min(self.paths[lease]), 0)
 
     def term(self, lease: int) -> int:
         """Return etcd's term in which the last pulse of a lease was created; 0 if it is not known."""
@@ -117,7 +117,7 @@ class StackLeases:
         """Return the revision at which the pulse of a lease stopped; 0 if it is not known."""
         return self._stopped_at.get(lease, 0)
 
-    def _own(self, lease: int, owner: Owner) -> None:
+    def _own(self, lease: int, owner: LeaseOwner) -> None:
         if is_monitored(lease):
             self.owners[lease] = owner
             self._use(lease)

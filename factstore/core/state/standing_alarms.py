@@ -13,14 +13,14 @@ from factstore.core.model.event import Change, ChangeType
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.state.alarm_tracker import AlarmTracker, Reading
-from factstore.core.state.pending_waiters import NOT_EVALUATED, Contents
+from factstore.core.state.pending_waiters import NOT_EVALUATED, ConditionContents
 from factstore.core.state.stack_conditions import StackConditions
 
-Step = Literal["pend", "withdraw", "edge", "repeat"]
-STEPS: tuple[Step, ...] = get_args(Step)
+AlarmStep = Literal["pend", "withdraw", "edge", "repeat"]
+STEPS: tuple[AlarmStep, ...] = get_args(AlarmStep)
 
 
-class AlarmContents(Contents, Protocol):
+class AlarmContents(ConditionContents, Protocol):
     """The parts of a stack that alarms refer to."""
 
     def record(self, key: RecordKey) -> Record | None: ...
@@ -37,7 +37,7 @@ class AlarmDecision:
 
     stack_id: str
     alarm: Alarm
-    step: Step
+    step: AlarmStep
     state: AlarmState
     revision: int
     reading: Reading
@@ -198,7 +198,7 @@ def _next_step(
     is_met: bool | None,
     state: AlarmState,
     running: set[AlarmPhase],
-) -> Step | None:
+) -> AlarmStep | None:
     if alarm.pending is not None:
         if state != alarm.pending:
             return "withdraw"

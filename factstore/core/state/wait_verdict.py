@@ -15,7 +15,7 @@ from factstore.core.model.wait import Need, Party, Wait
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Step:
+class CircleStep:
     """One wait of a circle, and the one of its owners that is part of the circle."""
 
     wait: Wait
@@ -31,7 +31,7 @@ class Circle:
     """
 
     parties: tuple[Party, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[CircleStep, ...]
 
     @property
     def since(self) -> str:
@@ -45,7 +45,7 @@ class Circle:
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Verdict:
+class WaitVerdict:
     """The circles, the waits with an obstacle, and all that are blocked for good by these.
 
     :param blocked: the waits that cannot end, by who waits.
@@ -84,7 +84,7 @@ class Verdict:
         return None
 
 
-def judge(waits: Iterable[Wait], needs: Mapping[Party, Need]) -> Verdict:
+def judge(waits: Iterable[Wait], needs: Mapping[Party, Need]) -> WaitVerdict:
     """Return the verdict.
 
     :param waits: of parties that need the ends of all their waits.
@@ -109,7 +109,7 @@ def judge(waits: Iterable[Wait], needs: Mapping[Party, Need]) -> Verdict:
         if not can_end(need):
             blocked[party] = tuple(wait for wait in need.waits() if not can_end(wait))
     never = (wait for found in blocked.values() for wait in found if wait.is_blocked)
-    return Verdict(
+    return WaitVerdict(
         tuple(_circles({party: blocked[party] for party in stuck})),
         tuple(sorted(never, key=lambda wait: wait.order)),
         blocked,
@@ -172,7 +172,7 @@ def _circles(blocked: Mapping[Party, Sequence[Wait]]) -> Iterable[Circle]:
 
 def _shortest_circle(
     start: Party, part: set[Party], edges: Mapping[Party, Mapping[Party, Wait]]
-) -> tuple[Step, ...]:
+) -> tuple[CircleStep, ...]:
     came_from: dict[Party, Party] = {}
     queue = deque([start])
     while start not in came_from:
@@ -181,11 +181,11 @@ def _shortest_circle(
             if owner in part and owner not in came_from:
                 came_from[owner] = party
                 queue.append(owner)
-    steps: list[Step] = []
+    steps: list[CircleStep] = []
     at = start
     while not steps or at != start:
         before = came_from[at]
-        steps.append(Step(edges[before][at], at))
+        steps.append(CircleStep(edges[before][at], at))
         at = before
     return tuple(reversed(steps))
 

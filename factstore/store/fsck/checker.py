@@ -19,7 +19,7 @@ from factstore.core.model.subscription import Subscription
 from factstore.core.model.unnamed import project_of_unnamed
 from factstore.core.operations.idempotency import earlier_receipt
 from factstore.store import codec
-from factstore.store.fsck.report import Finding, ProjectContents, Report, StackContents
+from factstore.store.fsck.report import Finding, ProjectContents, Report, StackUsage
 from factstore.store.keyspace import Keyspace, ParsedKey
 from factstore.store.types import KeyValue
 
@@ -111,7 +111,7 @@ class _Checker:
             self._with_unreadable_stacks.add(parsed.project_id)
             self._projects[parsed.project_id].undeletable += 1
         else:
-            self._projects[parsed.project_id].stacks[stack.id] = StackContents(stack.name)
+            self._projects[parsed.project_id].stacks[stack.id] = StackUsage(stack.name)
 
     def _read_data(self, item: KeyValue, parsed: ParsedKey) -> None:
         data = self._data.setdefault((parsed.project_id, parsed.stack_id), _StackData(item.key))

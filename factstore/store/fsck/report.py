@@ -44,7 +44,7 @@ class Finding:
 
 
 @quick_dataclass(slots=True)
-class StackContents:
+class StackUsage:
     """A stack and its usage, counted as in the API."""
 
     name: str
@@ -65,7 +65,7 @@ class ProjectContents:
     :param undeletable: the number of keys that can be deleted only by hand.
     """
 
-    stacks: dict[str, StackContents] = field(default_factory=dict)
+    stacks: dict[str, StackUsage] = field(default_factory=dict)
     receipts: int = 0
     subscriptions: int = 0
     legacy: int = 0

@@ -16,7 +16,7 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.services.compiled_context import Context
 from factstore.core.services.composition import Services
 from factstore.core.services.context_delta import ContextDelta
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.context_wait import ContextWait
 from factstore.core.services.debounce import Debounce
 from factstore.core.state.state import State
@@ -71,7 +71,7 @@ class ContextReads:
             return refusal(error, call.request_id, retry, waited=waits)
         return self.answer(call, found, waited=waits)
 
-    def compared_view(self, call: Call) -> View | None:
+    def compared_view(self, call: Call) -> ContextView | None:
         """Return the view of which the caller has a copy; None if it asks for more than that."""
         headers, identity = call.request.headers, call.identity
         if headers.length or headers.json or headers.generation is not None or not headers.known:

@@ -11,7 +11,7 @@ from factstore.core.errors import CursorExpired, FactstoreError
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock, EventSource
-from factstore.core.services.debounce import Page
+from factstore.core.services.debounce import UndeliveredEvents
 from factstore.core.services.watch import Poll, WatchService
 from factstore.core.services.watch_filter import Filter
 from factstore.core.state.state import State
@@ -61,7 +61,7 @@ class EventPoll:
         self._wanted = wanted
         self._end = end
         self._at: Cursor | None = None
-        self._page = Page(0)
+        self._page = UndeliveredEvents(0)
         self.scope = scope
 
     def read_set(self, state: State) -> str:
@@ -72,7 +72,7 @@ class EventPoll:
         """Return the seconds to wait unless something happens; 0 if the response is due."""
         if self._at is None:
             self._at = self._watch.position(self.scope, self._since, state)
-            self._page = Page(self._at.revision)
+            self._page = UndeliveredEvents(self._at.revision)
         page = self._page
         if not page.events:
             self._watch.take_next(self.scope, self._at.epoch, page, self._wanted)

@@ -39,7 +39,7 @@ ROUTE = "/v1/stacks/{stack}/facts/{path}"
 _RENDERED = 4096  # responses that are kept, and the bytes of the largest body
 _RENDERED_BYTES = 2048
 
-Respond = Callable[[bytes | None], None]
+RespondBytes = Callable[[bytes | None], None]
 """Receives the response to a request, or None if a greenlet has to make it."""
 
 
@@ -65,10 +65,12 @@ class FactReads:
         self._authorizer = authorizer
         self._metrics = metrics
         self._timeout = timeout
-        self.running: dict[FactRead, Respond] = {}
+        self.running: dict[FactRead, RespondBytes] = {}
         self._rendered: dict[tuple[Scope, str], tuple[Fact, str, Rendered]] = {}
 
-    def start(self, request: Request, identity: Identity, began: float, respond: Respond) -> bool:
+    def start(
+        self, request: Request, identity: Identity, began: float, respond: RespondBytes
+    ) -> bool:
         """Start to read a fact; return False if a greenlet has to do it."""
         if not self._may_read(request, identity):
             return False

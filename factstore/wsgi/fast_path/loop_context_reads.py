@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec
 
 from factstore.core.errors import FactstoreError
 from factstore.core.services.composition import Services
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.context_wait import ContextWait
 from factstore.core.state.state import State
 from factstore.store.mirror import MirroredStore
@@ -77,10 +77,10 @@ class LoopContextReads:
         if not self._waits.start(LoopWait(call, waiting, None, due), head):
             self._ended(call, self._contexts.read)
 
-    def _compare(self, call: Call, view: View, head: HeadRead) -> None:
+    def _compare(self, call: Call, view: ContextView, head: HeadRead) -> None:
         self._end(call, self._same, view, head)
 
-    def _same(self, call: Call, view: View, head: HeadRead) -> Answer | Rendered | None:
+    def _same(self, call: Call, view: ContextView, head: HeadRead) -> Answer | Rendered | None:
         state, known = self._store.state(), call.request.headers.known or ()
         if head.error is not None or state.revision < head.revision:
             return None

@@ -57,12 +57,12 @@ class LoopWait:
         self.waiting = waiting
         self.leave = leave
         self.due = due
-        self.listener: Listener | None = None
+        self.listener: ReadSetListener | None = None
         self.tick = 0
         self.lags = self.passed = False
 
 
-class Listener:
+class ReadSetListener:
     """The requests of a stack that wait for changes that concern one read set.
 
     :param ends: returns True if no wait of a stack is to wait any longer.

@@ -21,7 +21,7 @@ from factstore.store.read_index import HeadRead
 from factstore.store.started_refresh import FOREIGN_SECONDS, LAG_SECONDS
 from factstore.watch.hub import Hub
 from factstore.wsgi.fast_path.call import Call
-from factstore.wsgi.fast_path.loop_wait import Listener, LoopWait
+from factstore.wsgi.fast_path.loop_wait import LoopWait, ReadSetListener
 from factstore.wsgi.scheduler import Scheduler
 
 LOG = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class LoopWaits:
         self._gone = gone
         # Those for which the state is not new enough yet, and when a greenlet has to see to that.
         self._started: dict[LoopWait, float] = {}
-        self._listeners: dict[tuple[Scope, str], Listener] = {}
+        self._listeners: dict[tuple[Scope, str], ReadSetListener] = {}
         self._alarms: dict[int, dict[LoopWait, None]] = {}
         self._ticks: list[int] = []
         self._sweep_at = 0.0
@@ -188,7 +188,7 @@ class LoopWaits:
         key = scope, read_set
         listener = self._listeners.get(key)
         if listener is None:
-            listener = Listener(scope, self.ends, self.join_queue, self.look)
+            listener = ReadSetListener(scope, self.ends, self.join_queue, self.look)
             self._listeners[key] = listener
             listener.end = self._hub.listen(scope, listener.wake, read_set)
         if wait.listener is not listener:

@@ -14,7 +14,7 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.services.context import ContextService
 from factstore.core.services.context_document import render
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.state.state import State
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
@@ -101,7 +101,7 @@ def test_results_are_left_out_unless_requested() -> None:
     }
     service = contexts(state_with(["a", "results/c1/install"]))
     assert json.loads(service.get(SCOPE).text)["facts"] == {"a": 2}
-    assert json.loads(service.get(SCOPE, View(results=True)).text)["facts"] == {
+    assert json.loads(service.get(SCOPE, ContextView(results=True)).text)["facts"] == {
         "a": 2,
         "results": {"c1": {"install": 3}},
     }
@@ -114,7 +114,7 @@ def test_the_etag_changes_only_with_the_facts() -> None:
     state.apply(Step(8, (PutFact("s1", fact("results/r", 1, 8)),)))
     assert service.get(SCOPE).etag == first.etag
     assert service.get(SCOPE).cursor.revision == 8
-    assert service.get(SCOPE, View(results=True)).etag != first.etag
+    assert service.get(SCOPE, ContextView(results=True)).etag != first.etag
     state.apply(Step(9, (PutFact("s1", fact("a", "other", 9)),)))
     second = service.get(SCOPE)
     assert second.etag != first.etag
@@ -230,7 +230,7 @@ def test_sensitive_results_are_left_out_too() -> None:
     state.apply(secret("results/c1/log", 3, "1.x"))
     service = contexts(state)
     assert "sensitive" not in json.loads(service.get(SCOPE).text)
-    with_results = json.loads(service.get(SCOPE, View(results=True)).text)
+    with_results = json.loads(service.get(SCOPE, ContextView(results=True)).text)
     assert list(with_results["sensitive"]) == ["results/c1/log"]
 
 

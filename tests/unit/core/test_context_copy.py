@@ -18,7 +18,7 @@ from factstore.core.model.record import RecordKey
 from factstore.core.services.compiled_context import Context
 from factstore.core.services.context import WHOLE
 from factstore.core.services.context_delta import ContextDelta
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.state import context_checksum
 from tests.unit.core.factories import SCOPE, fact
 from tests.unit.core.test_context_views import member
@@ -26,7 +26,12 @@ from tests.unit.core.timeline import Timeline
 
 AGENT = Permissions("agent", member="c1", grant="g")
 READER = Permissions("reader", grant="g")
-VIEWS = (WHOLE, View(results=True), View(permissions=AGENT), View(permissions=READER))
+VIEWS = (
+    WHOLE,
+    ContextView(results=True),
+    ContextView(permissions=AGENT),
+    ContextView(permissions=READER),
+)
 
 names = st.sampled_from(["a", "a-b", "a.b", "b", "c1", "nodes", "configs", "results"])
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)

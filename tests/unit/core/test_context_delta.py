@@ -18,7 +18,7 @@ from factstore.core.services import context as context_service
 from factstore.core.services.compiled_context import Context
 from factstore.core.services.context import WHOLE
 from factstore.core.services.context_delta import ContextDelta
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.debounce import Debounce
 from tests.unit.core.factories import EPOCH, SCOPE, fact
 from tests.unit.core.test_context_views import member
@@ -33,7 +33,9 @@ def cursor(line: Timeline) -> Cursor:
     return line.contexts.get(SCOPE).cursor
 
 
-def changes(line: Timeline, since: Cursor, view: View = WHOLE, **more: Any) -> dict[str, Any]:
+def changes(
+    line: Timeline, since: Cursor, view: ContextView = WHOLE, **more: Any
+) -> dict[str, Any]:
     """Return the parts of a delta that are not empty."""
     delta = line.contexts.since(SCOPE, since, view, **more)
     assert isinstance(delta, ContextDelta)
@@ -84,10 +86,10 @@ def test_a_delta_contains_only_what_the_reader_sees() -> None:
     since = cursor(line)
     for path in (mine, theirs, result):
         line.step(DropFact("s1", path))
-    agent = View(permissions=Permissions("agent", member="c1", grant="g"))
-    reader = View(permissions=Permissions("reader", grant="g"))
+    agent = ContextView(permissions=Permissions("agent", member="c1", grant="g"))
+    reader = ContextView(permissions=Permissions("reader", grant="g"))
     assert changes(line, since) == {"deleted": [mine, theirs]}
-    assert changes(line, since, View(results=True)) == {"deleted": [mine, theirs, result]}
+    assert changes(line, since, ContextView(results=True)) == {"deleted": [mine, theirs, result]}
     assert changes(line, since, agent) == {"deleted": [mine]}
     assert changes(line, since, reader) == {}
 
@@ -138,7 +140,7 @@ def test_a_wait_ends_when_the_member_departs() -> None:
     since = cursor(line)
     line.at(1, lambda: join(line, member("c1", state="departed")))
     with pytest.raises(NotFound):
-        line.contexts.since(SCOPE, since, View(member="c1"), wait=30)
+        line.contexts.since(SCOPE, since, ContextView(member="c1"), wait=30)
     assert line.passed == 1
 
 
@@ -208,9 +210,9 @@ def test_the_same_changes_are_written_once(monkeypatch: pytest.MonkeyPatch) -> N
         join(line, member(name))
     since = cursor(line)
     line.put("a", 1)
-    first = line.contexts.since(SCOPE, since, View(member="c1"))
+    first = line.contexts.since(SCOPE, since, ContextView(member="c1"))
     monkeypatch.setattr(context_service, "changes_texts", None)
-    assert line.contexts.since(SCOPE, since, View(member="c2")) == first
+    assert line.contexts.since(SCOPE, since, ContextView(member="c2")) == first
 
 
 def test_a_document_of_any_size_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,8 +225,8 @@ def test_a_document_of_any_size_is_rendered_once(monkeypatch: pytest.MonkeyPatch
     assert len(whole.text) > 1024 * 1024
     monkeypatch.setattr(context_service, "Rendered", None)
     assert line.contexts.get(SCOPE).texts is whole.texts
-    assert line.contexts.get(SCOPE, View(member="c2", parts=())).texts is whole.texts
-    seen = line.contexts.get(SCOPE, View(member="c1"))
+    assert line.contexts.get(SCOPE, ContextView(member="c2", parts=())).texts is whole.texts
+    seen = line.contexts.get(SCOPE, ContextView(member="c1"))
     assert seen.text.startswith(whole.text[:-1])
     assert all(text is shared for text, shared in zip(seen.texts, whole.texts[:-1], strict=False))
 
@@ -246,9 +248,9 @@ def test_a_view_has_the_parts_that_are_requested() -> None:
     line = Timeline()
     for name in ("c1", "c2"):
         join(line, member(name))
-    both = json.loads(line.contexts.get(SCOPE, View(member="c1")).text)
+    both = json.loads(line.contexts.get(SCOPE, ContextView(member="c1")).text)
     for parts in ((), ("self",), ("peers",), ("self", "peers")):
-        document = json.loads(line.contexts.get(SCOPE, View(member="c1", parts=parts)).text)
+        document = json.loads(line.contexts.get(SCOPE, ContextView(member="c1", parts=parts)).text)
         assert list(document) == ["stack", "facts", "members", *parts]
         assert document == {name: both[name] for name in document}
 
@@ -258,13 +260,13 @@ def test_each_view_of_a_member_has_its_own_etag() -> None:
     for name in ("c1", "c2"):
         join(line, member(name))
     views = [
-        View(member=name, parts=parts)
+        ContextView(member=name, parts=parts)
         for name in ("c1", "c2")
         for parts in (("self",), ("peers",), ("self", "peers"))
     ]
     tags = [line.contexts.get(SCOPE, view).etag for view in (WHOLE, *views)]
     assert len(set(tags)) == len(tags)
-    assert line.contexts.get(SCOPE, View(member="c1", parts=())).etag == tags[0]
+    assert line.contexts.get(SCOPE, ContextView(member="c1", parts=())).etag == tags[0]
 
 
 def test_a_settling_reader_is_woken_once_in_each_quiet_time_however_many_changes_there_are(

@@ -14,7 +14,7 @@ from factstore.core.model.event import DropFact, DropRecord, PutFact, PutRecord,
 from factstore.core.model.member import Member
 from factstore.core.model.record import RecordKey
 from factstore.core.services import context_document
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.state.state import State
 from tests.unit.core.factories import NOW, SCOPE, fact, state_with
 from tests.unit.core.test_context import contexts
@@ -41,7 +41,9 @@ def join(state: State, joining: Member) -> None:
 
 
 def seen(state: State, member: str = "", **more: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(contexts(state).get(SCOPE, View(member=member, **more)).text)  # type: ignore[arg-type]
+    found: dict[str, Any] = json.loads(
+        contexts(state).get(SCOPE, ContextView(member=member, **more)).text
+    )  # type: ignore[arg-type]
     return found
 
 
@@ -100,7 +102,7 @@ def test_each_member_has_an_etag_that_changes_with_its_view() -> None:
     service = contexts(state)
 
     def tags() -> list[str]:
-        return [service.get(SCOPE, View(member=name)).etag for name in ("", "c1", "c2")]
+        return [service.get(SCOPE, ContextView(member=name)).etag for name in ("", "c1", "c2")]
 
     first = tags()
     assert len(set(first)) == 3
@@ -123,12 +125,12 @@ def test_an_unchanged_view_is_not_assembled_again(
 ) -> None:
     state = state_of(*(member(f"c{n}") for n in range(20)), facts=["nodes/c1/ip"])
     service = contexts(state)
-    tags = {f"c{n}": service.get(SCOPE, View(member=f"c{n}")).etag for n in range(20)}
+    tags = {f"c{n}": service.get(SCOPE, ContextView(member=f"c{n}")).etag for n in range(20)}
     monkeypatch.setattr(context_document.Rendered, "seen_by", None)
     for name, tag in tags.items():
-        assert service.get(SCOPE, View(member=name), unless=[tag]).etag == tag
+        assert service.get(SCOPE, ContextView(member=name), unless=[tag]).etag == tag
     with pytest.raises(TypeError):
-        service.get(SCOPE, View(member="c1"), unless=[tags["c2"]])
+        service.get(SCOPE, ContextView(member="c1"), unless=[tags["c2"]])
 
 
 def test_a_member_is_rendered_once_for_all_views(
@@ -145,11 +147,11 @@ def test_a_member_is_rendered_once_for_all_views(
     state = state_of(*(member(f"c{n}") for n in range(50)))
     service = contexts(state)
     for n in range(50):
-        service.get(SCOPE, View(member=f"c{n}"))
+        service.get(SCOPE, ContextView(member=f"c{n}"))
     assert sorted(rendered) == sorted(f"c{n}" for n in range(50))
     join(state, member("c1", state="draining"))
     for n in range(50):
-        service.get(SCOPE, View(member=f"c{n}"))
+        service.get(SCOPE, ContextView(member=f"c{n}"))
     assert len(rendered) == 100
 
 
@@ -157,15 +159,15 @@ def test_a_name_without_a_living_member_has_no_context() -> None:
     state = state_of(member("c1"), member("c2", state="departed"))
     for name in ("c2", "c3"):
         with pytest.raises(NotFound, match=f"no member '?{name}"):
-            contexts(state).get(SCOPE, View(member=name))
+            contexts(state).get(SCOPE, ContextView(member=name))
     with pytest.raises(Invalid):
-        contexts(state).get(SCOPE, View(member="a/b"))
+        contexts(state).get(SCOPE, ContextView(member="a/b"))
 
 
 def test_waiting_for_a_member_ends_when_it_joins_and_when_it_departs() -> None:
     state = state_of(member("c2"), facts=["a"])
     service = contexts(state, lambda: None, lambda: join(state, member("c1")))
-    found = service.get(SCOPE, View(member="c1"), wait=30)
+    found = service.get(SCOPE, ContextView(member="c1"), wait=30)
     assert json.loads(found.text)["self"]["name"] == "c1"
 
     def leave() -> None:
@@ -173,4 +175,4 @@ def test_waiting_for_a_member_ends_when_it_joins_and_when_it_departs() -> None:
 
     service = contexts(state, leave, pytest.fail)
     with pytest.raises(NotFound):
-        service.get(SCOPE, View(member="c1"), wait=30, unless=[found.etag])
+        service.get(SCOPE, ContextView(member="c1"), wait=30, unless=[found.etag])

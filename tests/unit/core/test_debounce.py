@@ -26,7 +26,7 @@ from factstore.core.operations.running_writes import RunningWrites
 from factstore.core.ports import EventBatch
 from factstore.core.services.compiled_context import Context
 from factstore.core.services.context import ContextService
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.debounce import AT_ONCE, Debounce, Debouncer
 from factstore.core.services.watch import WatchService
 from factstore.core.services.watch_filter import Filter
@@ -335,7 +335,7 @@ def test_a_first_context_settles_after_what_others_have_published(
     asked = table.clock.now
     nothing = Cursor("0" * 16, 0)
     settle = Debounce(5.0, 50.0)
-    context = service.since(SCOPE, nothing, View(member="c1"), wait=50, settle=settle)
+    context = service.since(SCOPE, nothing, ContextView(member="c1"), wait=50, settle=settle)
     assert isinstance(context, Context)
     assert table.clock.now == pytest.approx(asked + seconds)
 
@@ -348,7 +348,7 @@ def first_context(
     state.load([PutStack(stack()), PutRecord("s1", member("c1", 1))])
     service = context_service(table, state, running)
     asked, nothing = table.clock.now, Cursor("0" * 16, 0)
-    found = service.since(SCOPE, nothing, View(member="c1"), wait=50, settle=settle)
+    found = service.since(SCOPE, nothing, ContextView(member="c1"), wait=50, settle=settle)
     assert isinstance(found, Context)
     return found, table.clock.now - asked
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.model.wait import Goal, Need, Obstacle, Party, Wait
-from factstore.core.state.wait_verdict import Circle, Verdict, judge
+from factstore.core.state.wait_verdict import Circle, WaitVerdict, judge
 
 MEMBERS = [Party("member", name) for name in "abcde"]
 WAITER = Party("waiter", "w")
@@ -116,7 +116,7 @@ def test_the_verdict_is_that_of_a_naive_version(waits: list[Wait], need: Need) -
         check_cause(verdict, who)
 
 
-def check_cause(verdict: Verdict, who: Party) -> None:
+def check_cause(verdict: WaitVerdict, who: Party) -> None:
     cause = verdict.cause(who)
     assert cause in verdict.circles if isinstance(cause, Circle) else cause in verdict.never
 

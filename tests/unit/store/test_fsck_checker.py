@@ -14,7 +14,7 @@ from factstore.core.model.record import Record
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from factstore.store.fsck.checker import check
-from factstore.store.fsck.report import ADVICE, ProjectContents, Report, StackContents
+from factstore.store.fsck.report import ADVICE, ProjectContents, Report, StackUsage
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import KeyValue
 from tests.corruptions import HARMLESS, Corruption, corruptions
@@ -78,10 +78,10 @@ def test_a_sound_store_has_no_findings_and_everything_is_counted() -> None:
     assert report.findings == ()
     assert report.is_repairable
     assert report.store_id == SOUND[KEYS.epoch]
-    slurm = StackContents("slurm", 2, len("a/b") + len('"\u20ac"'.encode()) + len("t1"))
+    slurm = StackUsage("slurm", 2, len("a/b") + len('"\u20ac"'.encode()) + len("t1"))
     size = len("u1") + sum(record.size for record in COUNTED)
-    peopled = StackContents("peopled", 1 + len(COUNTED), size)
-    stacks = {"s1": slurm, "s2": StackContents("empty"), "s3": peopled}
+    peopled = StackUsage("peopled", 1 + len(COUNTED), size)
+    stacks = {"s1": slurm, "s2": StackUsage("empty"), "s3": peopled}
     assert report.projects == {
         "other": ProjectContents(purges={"s9"}),
         "third": ProjectContents(legacy=1),

@@ -16,7 +16,7 @@ from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY
 from factstore.core.model.read_set import ReadSet
 from factstore.core.services.context import SMALL_CHARACTERS
-from factstore.core.services.context_view import View
+from factstore.core.services.context_view import ContextView
 from factstore.core.services.debounce import AT_ONCE
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.fast_path.fast_path import FastPath, Response
@@ -237,7 +237,7 @@ def test_a_wait_of_a_former_incarnation_is_refused_by_the_greenlet(
 
 def test_a_wait_reports_what_the_member_has_applied(worker: Worker, waits: Waits) -> None:
     worker.members.join(SCOPE, "m", JoinRequest("g", 60, "{}"), author())
-    cursor = worker.context.get(SCOPE, View(member="m")).cursor
+    cursor = worker.context.get(SCOPE, ContextView(member="m")).cursor
     waits.start(f"member=m&wait=50&applied={cursor}")
     eventually(lambda: worker.convergence.get(SCOPE).reached)
 
@@ -275,7 +275,9 @@ def test_a_cursor_without_history_is_answered_with_a_small_document_or_by_the_gr
 def test_large_facts_are_not_rendered_in_the_loop(
     worker: Worker, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waiting = worker.context.waiting(SCOPE, Cursor("0123456789abcdef", 1), View(), 0, AT_ONCE)
+    waiting = worker.context.waiting(
+        SCOPE, Cursor("0123456789abcdef", 1), ContextView(), 0, AT_ONCE
+    )
     assert worker.context.small(worker.store.state(), waiting) is not None
     for name in "bcd":
         worker.put(SCOPE, name, "x" * (SMALL_CHARACTERS // 2 - 9))
