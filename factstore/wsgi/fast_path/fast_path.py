@@ -21,6 +21,7 @@ from factstore.store.mirror import MirroredStore
 from factstore.store.started_refresh import FOREIGN_SECONDS
 from factstore.watch.hub import Hub
 from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.fast_path.accounting import Accounting
 from factstore.wsgi.fast_path.call import Attend, Call, Handle, Operation
 from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.context_read import ContextReads
@@ -46,7 +47,6 @@ LOG = logging.getLogger(__name__)
 
 EXPIRY_SECONDS = FOREIGN_SECONDS  # between two searches for requests that have waited for too long
 
-CLIENT_GONE = 499  # counted, not sent
 VERSIONS = (RESPONSE_HEADERS[HEADER], f"{SERVICE_TYPE} latest")
 
 Pieces = Iterable[bytes]
@@ -78,19 +78,20 @@ class FastPath:
         self._running = services.transactor.running
         self._callers = callers
         self._scheduler = scheduler
-        self._metrics = metrics
         self._reader = Reader(VERSIONS)
-        self.reads = FactReads(store, services, authorizer, metrics, timeout, self._end_write)
-        writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
-        self._loop_writes = LoopWrites(services, writes, scheduler.join_shared, self._end_write)
-        self._loop_waits = LoopWaits(store, hub, scheduler, clock, timeout, self._end_gone)
-        loop_reads = LoopContextReads(store, services, contexts, self._loop_waits, self._end_write)
-        fact_waits = FactWaits(services, authorizer, hub, clock, self._loop_waits, self._end_write)
-        polls = EventPolls(services, authorizer, hub, clock, self._loop_waits, self._end_write)
-        events = EventReads(store, services, authorizer, self._end_write)
         self._responds: dict[str, Respond] = {}  # by the ids of the requests that have started
         self.begun: Callable[[], object] = lambda: None
         """Called when a request starts; :meth:`expire` is then called until it returns False."""
+
+        self.reads = FactReads(store, services, authorizer, metrics, timeout, self._end)
+        writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
+        self._loop_writes = LoopWrites(services, writes, scheduler.join_shared, self._end)
+        self._loop_waits = LoopWaits(store, hub, scheduler, clock, timeout, self._end_gone)
+        loop_reads = LoopContextReads(store, services, contexts, self._loop_waits, self._end)
+        fact_waits = FactWaits(services, authorizer, hub, clock, self._loop_waits, self._end)
+        polls = EventPolls(services, authorizer, hub, clock, self._loop_waits, self._end)
+        events = EventReads(store, services, authorizer, self._end)
+
         stack = "/v1/stacks/{stack}"
         self._operations = {
             "facts": Operation(ROUTE, writes.put_fact, self._loop_writes.start_put),
@@ -106,6 +107,9 @@ class FastPath:
             "events": Operation(f"{stack}/events", events.watch, events.start),
             "poll": Operation(f"{stack}/events", polls.leave, polls.start),
         }
+
+        routes = {noun: operation.route for noun, operation in self._operations.items()}
+        self._accounting = Accounting(services.rate_limiter, metrics, routes)
 
     def parse(self, data: bytes) -> Request | Partial | None:
         """Return the request at the beginning of some bytes; None to pass it to gunicorn."""
@@ -136,23 +140,26 @@ class FastPath:
         if request.reads_fact:
             self._scheduler.note(identity.project_id)
             return self.reads.start(request, identity, began, respond)
+
         start = self._operations[request.noun].start
         flow = identity.project_id, request.noun == "heartbeat"
         call = Call(request, identity, new_request_id(), began, flow, None, attend, begins_streams)
-        if start is None or not self._charge(call):
+        if start is None or not self._accounting.charge(call):
             return False
+
         self._responds[call.request_id] = respond
         if self._scheduler.join_shared(flow, partial(self._start_late, call, start)):
             if call.writes:  # the stack is not quiet, although nothing changes while it waits
                 self._running.begin(call.scope, call.request_id)
             return True
-        if self._start_write(call, start):
+        if self._start_now(call, start):
             return True
         del self._responds[call.request_id]
-        self._cancel(call)
+        self._accounting.cancel(call)
         return False
 
-    def _start_write(self, call: Call, start: Callable[[Call], bool]) -> bool:
+    def _start_now(self, call: Call, start: Callable[[Call], bool]) -> bool:
+        """Start a call; return False if a greenlet has to carry it out."""
         try:
             return start(call)
         except FactstoreError:  # the greenlet comes to the same refusal, and answers it
@@ -162,24 +169,27 @@ class FastPath:
             return False
 
     def _start_late(self, call: Call, start: Callable[[Call], bool]) -> None:
-        """Start a write that had to wait for its turn; without success, let the greenlet do it."""
+        """Start a call that had to wait for its turn; without success, let the greenlet do it."""
         try:
-            if not self._start_write(call, start):
-                self._end_write(call, None)
+            if not self._start_now(call, start):
+                self._end(call, None)
         except Exception:  # the queue has to continue
             LOG.exception("%s %s failed in the loop.", call.request.method, call.request.target)
         finally:
             self._running.end(call.scope, call.request_id)
 
-    def _end_write(
-        self, call: Call, found: Answer | Rendered | StreamStart | Handle | None
-    ) -> None:
+    def _end(self, call: Call, found: Answer | Rendered | StreamStart | Handle | None) -> None:
+        """End a call that was started.
+
+        :param found: the answer, what the greenlet has to call for it, or None if the greenlet has to
+            carry out the call.
+        """
         respond = self._responds.pop(call.request_id)
         if found is None:
-            self._cancel(call)
+            self._accounting.cancel(call)
             respond(None)
         elif isinstance(found, StreamStart):
-            self._count(call, found)
+            self._accounting.count(call, found)
             respond(found)
         elif callable(found):
             respond(partial(self._serve_charged, call, found))
@@ -187,12 +197,9 @@ class FastPath:
             respond(self._response(call, found))
 
     def _end_gone(self, call: Call) -> None:
+        """End a call whose client has gone."""
         del self._responds[call.request_id]
-        self._count_gone(call)
-
-    def _count_gone(self, call: Call) -> None:
-        route = self._operations[call.request.noun].route
-        self._metrics.observe(call.request.method, route, CLIENT_GONE, 0, None)
+        self._accounting.count_gone(call)
 
     def expire(self) -> bool:
         """End what waits for too long; return True if anything waits."""
@@ -231,6 +238,7 @@ class FastPath:
         return self._serve_charged(call, handle, delay)
 
     def _serve_charged(self, call: Call, handle: Handle, delay: float = 0.0) -> Pieces | None:
+        """Carry out a call that was charged; return the response, or None to pass it to gunicorn."""
         request, identity = call.request, call.identity
         context = LogContext(call.request_id, None)
         set_caller(identity.user_id, identity.project_id, identity.roles)
@@ -238,19 +246,19 @@ class FastPath:
         try:
             answer = handle(call) if self._wait(call, delay) else None
             if answer is None:
-                self._cancel(call)
+                self._accounting.cancel(call)
                 return None
         except FactstoreError as error:
             answer = logged_refusal(error, call.request_id)
         except ClientGone:
-            self._count_gone(call)
+            self._accounting.count_gone(call)
             raise
         except Exception:
             LOG.exception("%s %s failed.", request.method, request.target)
             answer = answer_of(problem("internal_error", INTERNAL_ERROR, call.request_id))
         finally:
             context.end()
-        self._count(call, answer)
+        self._accounting.count(call, answer)
         return answer.pieces(call.request_id)
 
     def _wait(self, call: Call, delay: float) -> bool:
@@ -262,8 +270,9 @@ class FastPath:
         return True
 
     def _response(self, call: Call, answer: Answer | Rendered) -> bytes:
+        """Return the bytes of an answer, and account for it."""
         try:
-            self._count(call, answer)
+            self._accounting.count(call, answer)
             return answer.response(call.request_id)
         except Exception:  # the client must get a response
             LOG.exception("%s %s failed.", call.request.method, call.request.target)
@@ -281,20 +290,3 @@ class FastPath:
         if identity is None or identity.stack not in ("", request.stack):
             return None
         return identity
-
-    def _charge(self, call: Call) -> bool:
-        project_id, heartbeat = call.flow
-        size = len(call.request.body)
-        return self._services.rate_limiter.request_at_once(project_id, size, heartbeat=heartbeat)
-
-    def _cancel(self, call: Call) -> None:
-        project_id, heartbeat = call.flow
-        self._services.rate_limiter.cancel(project_id, len(call.request.body), heartbeat=heartbeat)
-
-    def _count(self, call: Call, answer: Answer | Rendered | StreamAnswer | StreamStart) -> None:
-        if answer.size:
-            project_id, heartbeat = call.flow
-            self._services.rate_limiter.answered(project_id, answer.size, heartbeat=heartbeat)
-        seconds = None if answer.waited else time.monotonic() - call.began
-        request, route = call.request, self._operations[call.request.noun].route
-        self._metrics.observe(request.method, route, answer.status, answer.size, seconds)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from unittest.mock import Mock
 
 from factstore.api.identity import Identity
+from factstore.core.services.rate_limit import RateLimiter
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
 from factstore.policies import stacks as stack_rules
@@ -33,17 +35,20 @@ def fast_path(
     identity: Identity | None,
     denied: str = "",
     scheduler: Scheduler | None = None,
+    limiter: RateLimiter | None = None,
+    metrics: Mock | None = None,
 ) -> FastPath:
     """Return the fast path for one caller, whom policy allows all but one rule."""
+    services = worker.services
     return FastPath(
         worker.store,
         worker.hub,
         SystemClock(),
-        worker.services,
+        replace(services, rate_limiter=limiter) if limiter else services,
         lambda rule, identity, project_id: rule != denied,
         lambda headers, local: identity,
         scheduler or ThreadScheduler(),
-        Mock(),
+        metrics or Mock(),
         5.0,
     )
 

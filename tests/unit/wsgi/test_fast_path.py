@@ -167,9 +167,8 @@ def test_a_request_is_left_to_its_view_until_the_store_has_been_read(
 def test_bodies_are_counted_and_charged_without_their_headers(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, metrics, charged = fast_path(worker, OWNER), Mock(), Mock()
-    monkeypatch.setattr(path, "_metrics", metrics)
-    monkeypatch.setattr(path.reads, "_metrics", metrics)
+    metrics, charged = Mock(), Mock()
+    path = fast_path(worker, OWNER, metrics=metrics)
     monkeypatch.setattr(worker.services.rate_limiter, "answered", charged)
     for response in (
         b"".join(path.serve(read(SERVED["put"][0]), local=True) or ()),
@@ -184,8 +183,8 @@ def test_bodies_are_counted_and_charged_without_their_headers(
 def test_a_request_that_the_fast_path_does_not_answer_is_not_charged(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, limiter = fast_path(worker, OWNER), Mock(request=Mock(return_value=0.0))
-    monkeypatch.setattr(path, "_services", Mock(rate_limiter=limiter))
+    limiter = Mock(request=Mock(return_value=0.0))
+    path = fast_path(worker, OWNER, limiter=limiter)
     assert path.serve(read(request_bytes("PUT", FACT, JSON, body=b"[]")), local=True) is None
     charge = limiter.request.call_args
     assert limiter.cancel.call_args == charge
@@ -198,10 +197,9 @@ def test_a_request_above_the_rate_is_delayed_and_one_far_above_it_is_left_to_the
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scheduler, clock = Mock(age=Mock(return_value=0.0)), ManualClock()
-    path = fast_path(worker, OWNER, scheduler=scheduler)
     allowed = Allowance(requests_per_second=1, burst=1)
     limiter = RateLimiter(lambda project_id: allowed, clock, blocking=1)
-    monkeypatch.setattr(path, "_services", replace(worker.services, rate_limiter=limiter))
+    path = fast_path(worker, OWNER, scheduler=scheduler, limiter=limiter)
     written = worker.services.transactor.running
     waiting = list[float]()
 

@@ -245,12 +245,13 @@ def test_a_write_waits_for_its_turn_to_be_answered(worker: Worker, loop: Loop) -
 def test_a_failure_after_the_write_is_answered(
     worker: Worker, loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = fast_path(worker, OWNER)
-    for broken in ("put_answer", "_metrics"):
+    metrics = Mock()
+    path = fast_path(worker, OWNER, metrics=metrics)
+    for broken in ("put_answer", "observe"):
         with monkeypatch.context() as broke:
             found = running(path, put(1))
-            if broken == "_metrics":
-                broke.setattr(path, "_metrics", Mock(observe=Mock(side_effect=OSError)))
+            if broken == "observe":
+                broke.setattr(metrics, broken, Mock(side_effect=OSError))
             else:
                 broke.setattr(Writes, broken, Mock(side_effect=OSError))
                 loop.write()
