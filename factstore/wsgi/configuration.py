@@ -6,14 +6,17 @@ library.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
 
-from factstore.conf import opts
+from factstore.conf import limits, opts
 
 FILES_VARIABLE = "OS_FACTSTORE_CONFIG_FILES"
 """Environment variable with the paths of configuration files, separated by ``;``."""
@@ -39,7 +42,13 @@ def read(
     if files is None:
         files = named_files()
     chosen = list(files) or None  # with None, oslo.config searches the usual places
-    conf([], project="factstore", prog="factstore-api", default_config_files=chosen)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            conf([], project="factstore", prog="factstore-api", default_config_files=chosen)
+    except SystemExit:
+        # Options that could be arguments, like debug, are read as such, and argparse ends the process.
+        raise cfg.ConfigFileValueError(_argument_error(printed.getvalue())) from None
     check_values(conf)
     return conf
 
@@ -50,14 +59,28 @@ def check_values(conf: cfg.ConfigOpts) -> None:
     :raises oslo_config.cfg.ConfigFileValueError: a value is not valid; the text names its option.
     """
     for group, options in opts.list_opts():
-        section: Any = conf if group is None else conf[group.name]
-        for option in options:
-            try:
-                section[option.dest]
-            except cfg.ConfigFileValueError as error:
-                name = f"[{group.name if group else 'DEFAULT'}] {option.name}"
-                reason = error.__context__ or "the value is not valid"
-                raise cfg.ConfigFileValueError(f"{name}: {reason}") from None
+        name = group.name if group else "DEFAULT"
+        _check(conf[name] if group else conf, name, options)
+    for name in conf.list_all_sections():
+        if name.startswith(limits.PREFIX):
+            conf.register_opts(limits.LIMITS_OPTS, group=name)
+            _check(conf[name], name, limits.LIMITS_OPTS)
+
+
+def _check(section: Any, name: str, options: Sequence[cfg.Opt]) -> None:
+    for option in options:
+        try:
+            section[option.dest]
+        except cfg.ConfigFileValueError as error:
+            reason = error.__context__ or "the value is not valid"
+            raise cfg.ConfigFileValueError(f"[{name}] {option.name}: {reason}") from None
+
+
+def _argument_error(printed: str) -> str:
+    """Return what argparse has printed about an option of ``[DEFAULT]``."""
+    text = printed.strip()
+    found = re.search(r"argument --(\S+): (.*)\Z", text)
+    return f"[DEFAULT] {found[1].replace('-', '_')}: {found[2]}" if found else text
 
 
 def named_files() -> list[str]:
@@ -78,7 +101,9 @@ def describe(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         line = error.object.count(b"\n", 0, error.start) + 1
         return f"cannot be read: line {line} of a file is not text in UTF-8; save the file as UTF-8"
-    return f"cannot be used: {error}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot be used: {error.filename}: {error.strerror}"
+    return f"cannot be used: {' '.join(str(error).split())}"
 
 
 def files_read(conf: cfg.ConfigOpts) -> list[str]:

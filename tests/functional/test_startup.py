@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -26,6 +27,7 @@ from factstore.wsgi.auth.none import LoopbackOnly, NoAuth
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.deploy import PathDispatcher
 from factstore.wsgi.middleware.request_id import RequestId
+from tests.forked_child import ForkedChild
 from tests.http import check_refusal
 
 
@@ -55,6 +57,67 @@ def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str
     assert ended.stderr.count("\n") == 1
     assert ended.stderr.startswith("factstore: auth_strategy = none serves loopback addresses only")
     assert host in ended.stderr
+
+
+UNUSABLE: dict[str, tuple[Options, str]] = {
+    "a type that argparse checks": ({"DEFAULT": {"debug": "maybe"}}, "[DEFAULT] debug: "),
+    "no endpoint": ({"etcd": {"endpoints": ""}}, "[etcd] endpoints is empty"),
+    "a quota of a project": ({"limits:p": {"facts": "many"}}, "[limits:p] facts: "),
+    "a log in no directory": (
+        {"DEFAULT": {"log_file": "DIR/missing/a.log"}},
+        "DIR/missing/a.log: No ",
+    ),
+    "a log of nobody's": (
+        {"DEFAULT": {"log_config_append": "DIR/a"}},
+        "the log cannot be set up: ",
+    ),
+    "a facility of syslog": (
+        {"DEFAULT": {"use_syslog": "true", "syslog_log_facility": "x"}},
+        "the log cannot be set up: ",
+    ),
+    "rules that are no mapping": (
+        {"oslo_policy": {"policy_file": "DIR/list.yaml"}},
+        "[oslo_policy] ",
+    ),
+    "an option of a library": (
+        {"healthcheck": {"detailed": "maybe"}},
+        "Value for option detailed ",
+    ),
+    "a plugin of Keystone": (
+        {"DEFAULT": {"auth_strategy": "keystone"}, "keystone_authtoken": {"auth_type": "x"}},
+        "[keystone_authtoken] ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_configuration_that_cannot_be_used_ends_the_service_with_a_sentence(
+    case: str, tmp_path: Path
+) -> None:
+    options, reason = UNUSABLE[case]
+    (tmp_path / "list.yaml").write_text("- a\n")
+    config, output = tmp_path / "factstore.conf", tmp_path / "output"
+    known: Options = {
+        "api": {"port": free_port(), "workers": 2},
+        "etcd": {"endpoints": "http://127.0.0.1:1"},
+        "oslo_policy": {"policy_file": "none.yaml"},
+    }
+    known["DEFAULT"] = {"auth_strategy": "none"}
+    for section, values in options.items():
+        placed = {name: str(value).replace("DIR", str(tmp_path)) for name, value in values.items()}
+        known[section] = {**known.get(section, {}), **placed}
+    write_options(config, known)
+    child = ForkedChild("the API")
+    child.start([*API_ARGV, "--config-file", str(config)], log_path=output)
+    try:
+        assert child.wait(60) == 1
+    finally:
+        child.kill()
+    printed = output.read_text()
+    assert "Traceback" not in printed
+    found = re.findall(r"[Tt]he configuration cannot be used: (.*)", printed)
+    assert found, printed
+    assert all(each.startswith(reason.replace("DIR", str(tmp_path))) for each in found), printed
 
 
 def open_gate(app: WSGIApplication) -> WSGIApplication:

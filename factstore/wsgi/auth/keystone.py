@@ -17,6 +17,7 @@ from keystoneauth1 import access
 from keystoneauth1 import exceptions as keystone_errors
 from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token import _base
+from keystonemiddleware.exceptions import KeystoneMiddlewareException
 from oslo_config import cfg
 from webob import exc
 
@@ -48,7 +49,14 @@ class KeystoneAuth(auth_token.AuthProtocol):
     """
 
     def __init__(self, app: WSGIApplication, conf: cfg.ConfigOpts, tokens: ValidTokens) -> None:
-        super().__init__(app, {"oslo_config_config": conf, "delay_auth_decision": False})
+        """Read the options.
+
+        :raises oslo_config.cfg.Error: an option is not valid.
+        """
+        try:
+            super().__init__(app, {"oslo_config_config": conf, "delay_auth_decision": False})
+        except (keystone_errors.ClientException, KeystoneMiddlewareException) as error:
+            raise cfg.ConfigFileValueError(f"[{_base.AUTHTOKEN_GROUP}] {error}") from error
         self._public_app = app
         self._tokens = tokens
         self._cache_seconds = max(0, conf[_base.AUTHTOKEN_GROUP].token_cache_time)

@@ -102,16 +102,20 @@ def register(conf: cfg.ConfigOpts) -> None:
 def set_up(conf: cfg.ConfigOpts) -> None:
     """Set up logging as configured, without the DEBUG messages of libraries that log credentials.
 
-    :raises ValueError: the journal cannot be used.
+    :raises oslo_config.cfg.Error: the journal cannot be used, or an option is not valid.
+    :raises OSError: the file of the log cannot be written.
     """
     if conf.use_journal and importlib.util.find_spec("systemd") is None:
-        raise ValueError(
+        raise cfg.ConfigFileValueError(
             "use_journal needs systemd's module for Python. Install python3-systemd or systemd-python, "
             "or remove the option: systemd also stores the standard output in the journal."
         )
     logging.setLogRecordFactory(OneLine)
     log.set_defaults(default_log_levels=[*log.get_default_log_levels(), *_QUIET])
-    log.setup(conf, "factstore")
+    try:
+        log.setup(conf, "factstore")
+    except (log.LogConfigError, LookupError, TypeError, ValueError) as error:
+        raise cfg.ConfigFileValueError(f"the log cannot be set up: {error}") from error
     for handler in logging.getLogger().handlers:
         if type(handler.formatter) is ContextFormatter:
             formatter = OneLineFormatter(datefmt=handler.formatter.datefmt, config=conf)

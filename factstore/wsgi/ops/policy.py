@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from typing import Any
 
 from oslo_config import cfg
 from oslo_policy import opts as policy_opts
@@ -13,8 +15,13 @@ from factstore.core.ports import Clock
 from factstore.policies import list_rules
 from factstore.wsgi import configuration
 
+LOG = logging.getLogger(__name__)
+
 CACHE_SECONDS = 5.0  # delay before a change of the operator's policy file takes effect
 CACHE_SIZE = 10_000
+
+_UNUSABLE = (AttributeError, OSError, TypeError, ValueError)
+"""Errors of oslo.policy about a file that it cannot use."""
 
 _CacheKey = tuple[str, str, str, tuple[str, ...], str, str]
 
@@ -49,11 +56,19 @@ class PolicyAuthorizer:
     """
 
     def __init__(self, conf: cfg.ConfigOpts, clock: Clock) -> None:
+        """Read the rules.
+
+        :raises oslo_config.cfg.ConfigFileValueError: a file with rules cannot be used.
+        """
         self._clock = clock
         self._enforcer = _enforcer_for(conf)
-        self._enforcer.load_rules()
+        try:
+            self._enforcer.load_rules()
+        except _UNUSABLE as error:
+            raise cfg.ConfigFileValueError(self._reason(error)) from None
         self._decisions: dict[_CacheKey, bool] = {}
         self._expires_at = 0.0
+        self._problem = ""  # of the files with rules, as it was logged
 
     def __call__(self, rule: str, identity: Identity, project_id: str) -> bool:
         """Return True if a rule allows *identity* to act in a project."""
@@ -84,4 +99,33 @@ class PolicyAuthorizer:
             "roles": list(identity.roles),
             "grant": identity.permissions.role if identity.permissions.grant else "",
         }
-        return bool(self._enforcer.authorize(rule, {"project_id": project_id}, credentials))
+        target = {"project_id": project_id}
+        try:
+            allowed = self._enforcer.authorize(rule, target, credentials)
+        except _UNUSABLE as error:  # a file has changed
+            if self._problem != (reason := self._reason(error)):
+                self._problem = reason
+                LOG.error("The former rules remain: %s", reason)
+            allowed = self._decide_by_former_rules(rule, target, credentials)
+        else:
+            self._problem = ""
+        return bool(allowed)
+
+    def _decide_by_former_rules(
+        self, rule: str, target: dict[str, str], credentials: dict[str, Any]
+    ) -> Any:
+        self._enforcer.use_conf = False  # it reads no files
+        try:
+            return self._enforcer.authorize(rule, target, credentials)
+        finally:
+            self._enforcer.use_conf = True
+
+    def _reason(self, error: Exception) -> str:
+        """Return why the rules cannot be used."""
+        reason = str(error)
+        if isinstance(error, AttributeError):
+            reason = "it is not a mapping of names to rules"
+        elif isinstance(error, TypeError):
+            reason = "a name or a rule in it is not a string"
+        file = self._enforcer.policy_path or self._enforcer.policy_file
+        return f"[oslo_policy] policy_file, {file}, cannot be used: {reason}"

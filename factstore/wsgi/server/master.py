@@ -32,6 +32,8 @@ _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 class Master(Arbiter):
     """The master process."""
 
+    _halting = False
+
     def start(self) -> None:
         """Open the listening sockets; from here on, garbage is collected."""
         super().start()
@@ -47,6 +49,27 @@ class Master(Arbiter):
             self.log.error("The workers are not replaced: the configuration %s", reason)
             return
         super().reload()
+
+    def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
+        """Stop the workers; raises SystemExit."""
+        self._halting = True
+        super().halt(reason, exit_status)
+
+    def reap_workers(self) -> None:
+        """Note which workers have ended.
+
+        :raises HaltServer: one could not start, with the status of the command; others that follow it
+            change nothing.
+        """
+        while True:
+            try:
+                super().reap_workers()
+            except HaltServer as error:
+                if not self._halting:
+                    is_configuration = error.exit_status == self.APP_LOAD_ERROR
+                    raise HaltServer(error.reason, 1 if is_configuration else 3) from None
+            else:
+                return
 
     def manage_workers(self) -> None:
         """Start missing workers, and stop old ones when enough new ones are ready."""

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import mmap
 import ssl
+import sys
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.pool import Pool
 from gunicorn import util
+from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as malformed
 from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
+from factstore.wsgi import configuration
 from factstore.wsgi.addresses import is_loopback
 from factstore.wsgi.server.acceptor import Server
 from factstore.wsgi.server.connection import HEADER_BYTES, Connection
@@ -89,7 +92,14 @@ class Worker(GeventWorker):
         super().load_wsgi()
         from factstore.wsgi import api, runtime_registry
 
-        self.wsgi = api.start(lambda conf: self.worker_connections)
+        try:
+            self.wsgi = api.start(lambda conf: self.worker_connections)
+        except configuration.ERRORS as error:
+            self.log.debug("The service cannot start.", exc_info=True)
+            self.log.error("The configuration %s", configuration.describe(error))
+            sys.exit(
+                Arbiter.WORKER_BOOT_ERROR
+            )  # the master ends, too, instead of starting another one
         runtime = runtime_registry.get_runtime()
         assert runtime is not None  # noqa: S101 - it has just been started
         limits, metrics = runtime.connection_limits, runtime.metrics

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 import stevedore
+from oslo_config import cfg
 
 from factstore.api.identity import Identity
 from factstore.core.model.permissions import Permissions
@@ -56,6 +58,31 @@ def test_holders_of_grants_with_one_role_share_a_decision_and_users_do_not(
         clock.advance(CACHE_SECONDS)
         assert authorizer(rules.GET, holder(1, "agent"), PROJECT)
         assert decided.call_count == 6
+
+
+UNUSABLE = [b"- a\n", b"12\n", b"\t- : :\n{", b"\xff\xfe", b"a: b: c\n", b"1: 2\n", b'"a": 12\n']
+
+
+@pytest.mark.parametrize("content", UNUSABLE)
+def test_a_file_of_rules_that_cannot_be_used_is_refused_and_changes_no_rule_later(
+    content: bytes,
+    authorizer: PolicyAuthorizer,
+    tmp_path: Path,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    alice = Identity("alice", PROJECT, ())
+    assert authorizer(rules.GET, alice, PROJECT)
+    file = tmp_path / "policy.yaml"
+    file.write_bytes(content)
+    os.utime(file, (2**31, 2**31))  # oslo.policy compares the time of the last change
+    clock.advance(CACHE_SECONDS)
+    assert authorizer(rules.GET, alice, PROJECT)
+    assert (
+        f"The former rules remain: [oslo_policy] policy_file, {file}, cannot be used" in caplog.text
+    )
+    with pytest.raises(cfg.ConfigFileValueError, match="cannot be used"):
+        PolicyAuthorizer(configuration.read([str(tmp_path / "factstore.conf")]), clock)
 
 
 def test_checks_of_other_packages_are_imported_when_a_rule_has_one() -> None:
