@@ -98,7 +98,7 @@ class Worker(GeventWorker):
             self.log.debug("The service cannot start.", exc_info=True)
             self.log.error("The configuration %s", configuration.describe(error))
             sys.exit(
-                Arbiter.WORKER_BOOT_ERROR
+                Arbiter.APP_LOAD_ERROR
             )  # the master ends, too, instead of starting another one
         runtime = runtime_registry.get_runtime()
         assert runtime is not None  # noqa: S101 - it has just been started
