@@ -97,9 +97,7 @@ class Worker(GeventWorker):
         except configuration.ERRORS as error:
             self.log.debug("The service cannot start.", exc_info=True)
             self.log.error("The configuration %s", configuration.describe(error))
-            sys.exit(
-                Arbiter.APP_LOAD_ERROR
-            )  # the master ends, too, instead of starting another one
+            sys.exit(Arbiter.APP_LOAD_ERROR)  # the master ends, too, and starts no other one
         runtime = runtime_registry.get_runtime()
         assert runtime is not None  # noqa: S101 - it has just been started
         limits, metrics = runtime.connection_limits, runtime.metrics
