@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import ClassVar
 
-from factstore.core.errors import Conflict, Forbidden, NotFound
+from factstore.core.errors import Conflict, NotFound
 from factstore.core.model.action import (
     ACTION_MEMBERS_PER_STACK,
     ACTIONS_PER_STACK,
@@ -21,6 +21,7 @@ from factstore.core.model.path import quoted
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
+from factstore.core.operations.bounds import quota_exceeded
 from factstore.core.operations.idempotency import Idempotency, key_reused
 from factstore.core.operations.operation import (
     Draft,
@@ -200,11 +201,12 @@ def _check_room(view: View, members: int) -> None:
     ):
         if total > limit:
             what = "actions" if name == "actions_per_stack" else "members in all its actions"
-            raise Forbidden(
+            raise quota_exceeded(
+                name,
+                limit,
+                total,
                 f"The stack would have {total} {what}; at most {limit} are allowed. Delete actions "
                 "that have ended.",
-                code="quota_exceeded",
-                extra={"quota": name, "limit": limit, "used": total},
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
-from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
+from factstore.core.errors import NotFound, PreconditionFailed
 from factstore.core.model.alarm import (
     ALARM_PHASES,
     ALARMS_PER_STACK,
@@ -20,6 +20,7 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
+from factstore.core.operations.bounds import check_bound
 from factstore.core.operations.condition_room import take_room
 from factstore.core.operations.lost_history import lost_since
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
@@ -70,7 +71,8 @@ class SetAlarm(Operation[SetResult]):
         if known is not None and known.definition == text:
             return Draft(SetResult(known, "unchanged"), record_revisions=revisions)
         if known is None:
-            self._check_room(view)
+            count = len(view.stack_state.records(Alarm)) if view.stack_state else 0
+            check_bound("alarms", count, ALARMS_PER_STACK)
         room, guard = take_room(view, key, leaves(self.definition.condition))
         if known is None:
             alarm = Alarm(
@@ -108,16 +110,6 @@ class SetAlarm(Operation[SetResult]):
             records=(*draft.records, room),
             record_revisions={**draft.record_revisions, **guard},
         )
-
-    def _check_room(self, view: View) -> None:
-        count = len(view.stack_state.records(Alarm)) if view.stack_state else 0
-        if count >= ALARMS_PER_STACK:
-            raise Forbidden(
-                f"The stack has {count} alarms; at most {ALARMS_PER_STACK} are allowed. "
-                "Delete some alarms.",
-                code="quota_exceeded",
-                extra={"quota": "alarms_per_stack", "limit": ALARMS_PER_STACK, "used": count},
-            )
 
 
 @quick_dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar, Literal, TypeVar
 
-from factstore.core.errors import Conflict, Forbidden, NotFound, PreconditionFailed
+from factstore.core.errors import Conflict, NotFound, PreconditionFailed
 from factstore.core.model.configuration import (
     CONFIGURATIONS_PER_STACK,
     ORDER_KEY,
@@ -23,6 +23,7 @@ from factstore.core.model.fact import Author, Delete, Put, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.permissions import CONFIGS
 from factstore.core.model.quick_dataclass import quick_dataclass
+from factstore.core.operations.bounds import check_bound
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.keyring import NoKeyring
@@ -247,18 +248,7 @@ def _check_room(view: View) -> None:
     stack = view.stack_state
     if stack is None or stack.count_below(CONFIGS.rstrip("/")) < CONFIGURATIONS_PER_STACK:
         return
-    count = len(configurations(stack))
-    if count >= CONFIGURATIONS_PER_STACK:
-        raise Forbidden(
-            f"The stack has {count} configurations; at most {CONFIGURATIONS_PER_STACK} are allowed. "
-            "Delete some configurations.",
-            code="quota_exceeded",
-            extra={
-                "quota": "configurations_per_stack",
-                "limit": CONFIGURATIONS_PER_STACK,
-                "used": count,
-            },
-        )
+    check_bound("configurations", len(configurations(stack)), CONFIGURATIONS_PER_STACK)
 
 
 def configuration_missing(scope: Scope, key: str) -> NotFound:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from factstore.core.errors import Forbidden
 from factstore.core.model.fact import Fact
 from factstore.core.model.quota import UNLIMITED, Quota
 from factstore.core.model.record import Record
 from factstore.core.model.subscription import Subscription
+from factstore.core.operations.bounds import quota_exceeded
 from factstore.core.operations.operation import Draft, View
 
 
@@ -40,11 +40,12 @@ def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
     ):
         if limit != UNLIMITED and more > 0 and used + more > limit:
             noun, _, per_stack = name.partition("_")
-            raise Forbidden(
+            raise quota_exceeded(
+                name,
+                limit,
+                used,
                 f"This would make {used + more} {noun} in the {'stack' if per_stack else 'project'}; "
                 f"at most {limit} are allowed. Delete some, or ask an operator for a larger quota.",
-                code="quota_exceeded",
-                extra={"quota": name, "limit": limit, "used": used},
             )
 
 

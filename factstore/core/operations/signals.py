@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import Any
 
-from factstore.core.errors import Forbidden, Invalid
+from factstore.core.errors import Invalid
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -29,6 +29,7 @@ from factstore.core.model.waiter import (
     SignalStatus,
     Waiter,
 )
+from factstore.core.operations.bounds import quota_exceeded
 from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.waiters import waiter_of
 
@@ -183,14 +184,11 @@ class SendSignal(Operation[SignalResult]):
         if known is not None and (known.status, known.data, known.reason) == stated:
             return Draft(SignalResult(waiter, known, False), record_revisions=revisions)
         if known is None and len(signals) >= SIGNALS_PER_WAITER:
-            raise Forbidden(
+            raise quota_exceeded(
+                "signals_per_waiter",
+                SIGNALS_PER_WAITER,
+                len(signals),
                 f"The waiter has {len(signals)} signals; at most {SIGNALS_PER_WAITER} are kept.",
-                code="quota_exceeded",
-                extra={
-                    "quota": "signals_per_waiter",
-                    "limit": SIGNALS_PER_WAITER,
-                    "used": len(signals),
-                },
             )
         return Draft(
             SignalResult(waiter, signal, True), records=(signal,), record_revisions=revisions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import ClassVar
 
-from factstore.core.errors import Conflict, Forbidden, NotFound
+from factstore.core.errors import Conflict, NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
@@ -20,6 +20,7 @@ from factstore.core.model.turn import (
     rank_key,
     turn_key,
 )
+from factstore.core.operations.bounds import quota_exceeded
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.member_updates import living_member
 from factstore.core.operations.operation import Draft, Operation, View
@@ -102,11 +103,12 @@ class TakeTurn(Operation[TakeResult]):
     def _check_room(self, view: View) -> None:
         used = view.stack_state.turn_queues.count(self.name) if view.stack_state else 0
         if used >= TURNS_PER_MEMBER:
-            raise Forbidden(
+            raise quota_exceeded(
+                "turns_per_member",
+                TURNS_PER_MEMBER,
+                used,
                 f"Member {quoted(self.name)} has {used} turns; at most {TURNS_PER_MEMBER} are allowed. "
                 "Give some back.",
-                code="quota_exceeded",
-                extra={"quota": "turns_per_member", "limit": TURNS_PER_MEMBER, "used": used},
             )
 
     def _lowest_free_rank(self, view: View, member: Member) -> tuple[Rank, int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
+from factstore.core.errors import NotFound, PreconditionFailed
 from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import WAITERS_PER_STACK, Timer, Waiter
+from factstore.core.operations.bounds import check_bound
 from factstore.core.operations.condition_room import take_room
 from factstore.core.operations.lost_history import lost_since
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
@@ -58,7 +59,8 @@ class ArmWaiter(Operation[ArmResult]):
         if known is not None and known.state == "pending" and known.definition == text:
             return Draft(ArmResult(known, "unchanged"), record_revisions=revisions)
         if known is None:
-            self._check_room(view)
+            count = len(view.stack_state.records(Waiter)) if view.stack_state else 0
+            check_bound("waiters", count, WAITERS_PER_STACK)
         room, guard = take_room(view, key, self.definition.leaves())
         waiter = Waiter(
             name=self.name,
@@ -81,16 +83,6 @@ class ArmWaiter(Operation[ArmResult]):
             leases={timer.record_key: lease, key: lease},
             ends=(known.timer,) if known else (),
         )
-
-    def _check_room(self, view: View) -> None:
-        count = len(view.stack_state.records(Waiter)) if view.stack_state else 0
-        if count >= WAITERS_PER_STACK:
-            raise Forbidden(
-                f"The stack has {count} waiters; at most {WAITERS_PER_STACK} are allowed. "
-                "Delete some waiters.",
-                code="quota_exceeded",
-                extra={"quota": "waiters_per_stack", "limit": WAITERS_PER_STACK, "used": count},
-            )
 
 
 @quick_dataclass(slots=True)
