@@ -15,9 +15,11 @@ from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, WRITE
 from factstore.api.responses import (
     conditional_response,
+    deleted,
     etag_of,
     json_response,
     set_location,
+    set_written,
     texts_response,
 )
 from factstore.api.schemas import actions as schemas
@@ -113,7 +115,7 @@ class ActionItem(MethodView):
         """Delete an action with its results; members that run it end that."""
         caller = access()
         services().actions.delete(caller.scope(rules.DELETE, stack), action, caller.author())
-        return Response(status=204)
+        return deleted()
 
 
 @blueprint.route("/v1/stacks/<stack>/actions/<action>/cancel")
@@ -204,9 +206,7 @@ class ActionResultItem(MethodView):
             fences=conditional.fences(),
         )
         response = json_response(action_result_text(found))
-        if not changed:
-            response.headers["Factstore-Unchanged"] = "true"
-        return response
+        return set_written(response, unchanged=not changed)
 
 
 @blueprint.route("/v1/stacks/<stack>/members/<member>/actions")

@@ -14,11 +14,13 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, PAGED, WRITE
 from factstore.api.responses import (
+    deleted,
     etag_of,
     missing,
     page_response,
     set_etag,
     set_location,
+    set_written,
     texts_response,
 )
 from factstore.api.schemas import alarms as schemas
@@ -108,10 +110,7 @@ class AlarmItem(MethodView):
         response = set_etag(texts_response(lambda: texts), etag_of(texts))
         if outcome == "created":
             set_location(response, "stacks", stack, "alarms", alarm)
-        elif outcome == "unchanged":
-            response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(cursor)
-        return response
+        return set_written(response, cursor, unchanged=outcome == "unchanged")
 
     @blueprint.query(NoQuery)
     @blueprint.error_codes("path_invalid", "not_found", *WRITE)
@@ -121,4 +120,4 @@ class AlarmItem(MethodView):
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
         cursor = services().alarms.delete(scope, alarm, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
+        return deleted(cursor)

@@ -17,7 +17,7 @@ from factstore.api.openapi import (
     SENSITIVE,
     VALUE,
 )
-from factstore.api.responses import texts_response
+from factstore.api.responses import set_written, texts_response
 from factstore.api.schemas import batch as schemas
 from factstore.api.serializers.batch import PreviewPart, batch_text, preview_texts
 from factstore.api.services import services
@@ -98,8 +98,7 @@ class Batch(MethodView):
         else:
             written = services().batch_plans.apply(plan, *request, key, fences=fences)
         response = texts_response(lambda: [batch_text(written)])
-        response.headers["Factstore-Cursor"] = str(written.cursor)
-        return response
+        return set_written(response, written.cursor)
 
 
 def _preview_response(preview: Preview, cursor: Cursor) -> Response:
@@ -107,9 +106,8 @@ def _preview_response(preview: Preview, cursor: Cursor) -> Response:
     shown = {part for part, rule in _RULES.items() if caller.allows(rule)}
     quota = services().quotas(caller.identity().project_id)
     response = texts_response(lambda: preview_texts(preview, cursor, quota, shown))
-    response.headers["Factstore-Cursor"] = str(cursor)
     response.headers["Cache-Control"] = "no-store"
-    return response
+    return set_written(response, cursor)
 
 
 def _operation(operation: dict[str, Any], caller: Access) -> Put | Delete | DeletePrefix:

@@ -13,10 +13,7 @@ from factstore.api.blocking_read import blocking_read
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, WRITE
-from factstore.api.responses import (
-    json_response,
-    set_location,
-)
+from factstore.api.responses import deleted, json_response, set_location, set_written
 from factstore.api.schemas import configurations as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.configurations import configuration_text, configurations_texts
@@ -131,10 +128,7 @@ class ConfigurationItem(MethodView):
         response = json_response(configuration_text(found))
         if outcome == "created":
             set_location(response, "stacks", stack, "configurations", member, configuration)
-        elif outcome == "unchanged":
-            response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(cursor)
-        return response
+        return set_written(response, cursor, unchanged=outcome == "unchanged")
 
     @blueprint.query(NoQuery)
     @blueprint.error_codes("path_invalid", "not_found", *WRITE)
@@ -147,7 +141,7 @@ class ConfigurationItem(MethodView):
         scope = caller.scope(rules.DELETE, stack)
         key = f"{member}/{configuration}"
         cursor = services().configurations.delete(scope, key, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
+        return deleted(cursor)
 
 
 @blueprint.route("/v1/stacks/<stack>/configurations/<member>/<configuration>/result")
@@ -194,7 +188,4 @@ class ConfigurationResultItem(MethodView):
             fences=() if generation is None else (generation,),
         )
         response = json_response(configuration_text(found))
-        if not changed:
-            response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(cursor)
-        return response
+        return set_written(response, cursor, unchanged=not changed)

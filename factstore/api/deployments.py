@@ -17,7 +17,7 @@ from flask.views import MethodView
 from factstore.api.blueprint import Blueprint, read_json
 from factstore.api.identity import Access, access
 from factstore.api.openapi import JSON_BODY, WRITE
-from factstore.api.responses import json_response, root_url
+from factstore.api.responses import json_response, root_url, set_written
 from factstore.api.schemas import configurations as schemas
 from factstore.api.serializers.configurations import configuration_text
 from factstore.api.services import services
@@ -81,10 +81,7 @@ def _signal(query: dict[str, Any], stack: str, key: str) -> Response:
     result = result_of_signal(query["id"] or known.id, body, _secrets(scope, known))
     found, changed, cursor = services().configurations.report(scope, key, result, caller.author())
     response = json_response(configuration_text(found))
-    if not changed:
-        response.headers["Factstore-Unchanged"] = "true"
-    response.headers["Factstore-Cursor"] = str(cursor)
-    return response
+    return set_written(response, cursor, unchanged=not changed)
 
 
 def _secrets(scope: Scope, configuration: Configuration) -> list[str]:

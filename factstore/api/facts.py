@@ -23,11 +23,13 @@ from factstore.api.openapi import (
     VALUE,
 )
 from factstore.api.responses import (
+    deleted,
     json_response,
     missing,
     page_response,
     set_etag,
     set_location,
+    set_written,
 )
 from factstore.api.schemas import facts as schemas
 from factstore.api.schemas.base import NoQuery
@@ -190,7 +192,7 @@ class FactItem(MethodView):
             conditional.idempotency(caller.identity()),
             fences=conditional.fences(),
         )
-        return Response(status=204, headers={"Factstore-Cursor": str(written.cursor)})
+        return deleted(written.cursor)
 
 
 def _delete_folder(caller: Access, scope: Scope, path: str) -> Response:
@@ -206,8 +208,7 @@ def _delete_folder(caller: Access, scope: Scope, path: str) -> Response:
     cursor = str(done.cursor)
     body = {"deleted": done.deleted, "revisions": done.revisions, "cursor": cursor}
     response = json_response(json.dumps(body))
-    response.headers["Factstore-Cursor"] = cursor
-    return response
+    return set_written(response, done.cursor)
 
 
 def _read(query: dict[str, Any], stack: str, path: str) -> Response:
@@ -269,9 +270,7 @@ def _put_response(written: WrittenFacts, stack: str, put: Put, author: Author) -
         response.headers["Factstore-Hint"] = hint
     if result.outcome == "created":
         set_location(response, "stacks", stack, "facts", result.path)
-    elif result.outcome == "unchanged":
-        response.headers["Factstore-Unchanged"] = "true"
-    response.headers["Factstore-Cursor"] = str(written.cursor)
+    set_written(response, written.cursor, unchanged=result.outcome == "unchanged")
     if fact.sensitive:
         response.headers["Cache-Control"] = "no-store"
     return set_etag(response, fact.etag(epoch))

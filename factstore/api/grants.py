@@ -11,7 +11,7 @@ from factstore.api import paging
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, WRITE
-from factstore.api.responses import json_response, page_response, set_location
+from factstore.api.responses import deleted, json_response, page_response, set_location, set_written
 from factstore.api.schemas import grants as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.grants import grant_text, issued_grant_text
@@ -52,9 +52,8 @@ class GrantList(MethodView):
         issued = services().grants.issue(scope, grant_request, caller.author())
         response = json_response(issued_grant_text(issued.grant, issued.secret))
         set_location(response, "stacks", stack, "grants", issued.grant.id)
-        response.headers["Factstore-Cursor"] = str(issued.cursor)
         response.headers["Cache-Control"] = "no-store"
-        return response
+        return set_written(response, issued.cursor)
 
 
 @blueprint.route("/v1/stacks/<stack>/grants/<grant_id:grant>")
@@ -80,7 +79,7 @@ class GrantItem(MethodView):
         scope = caller.scope(rules.DELETE, stack)
         caller.permissions.check_grant(grant, revokes=True)
         cursor = services().grants.revoke(scope, grant, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
+        return deleted(cursor)
 
 
 @blueprint.route("/v1/stacks/<stack>/grants/<grant_id:grant>/renew")

@@ -13,10 +13,12 @@ from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITE
 from factstore.api.responses import (
     conditional_response,
+    deleted,
     json_response,
     page_response,
     set_etag,
     set_location,
+    set_written,
 )
 from factstore.api.schemas import members as schemas
 from factstore.api.schemas.base import NoQuery
@@ -134,10 +136,7 @@ class MemberItem(MethodView):
         response = _response(joined.view)
         if joined.outcome in NEW_INCARNATION:
             set_location(response, "stacks", stack, "members", member)
-        elif joined.outcome == "unchanged":
-            response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(joined.cursor)
-        return response
+        return set_written(response, joined.cursor, unchanged=joined.outcome == "unchanged")
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberPatch)
@@ -202,7 +201,7 @@ class MemberItem(MethodView):
             keeps_declaration=declared is None and is_own,
             precondition=conditional.record_precondition(),
         )
-        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
+        return deleted(cursor)
 
 
 def _response(view: MemberView) -> Response:
@@ -245,4 +244,4 @@ class Heartbeat(MethodView):
         generation = conditional.generation(body["generation"])
         applied = None if body["applied"] is None else Cursor.parse(body["applied"])
         services().members.heartbeat(scope, member, generation, applied)
-        return Response(status=204)
+        return deleted()

@@ -11,7 +11,7 @@ from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, WRITE
-from factstore.api.responses import json_response, set_location
+from factstore.api.responses import deleted, json_response, set_location, set_written
 from factstore.api.schemas import read_sets as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.read_sets import read_set_text
@@ -66,9 +66,7 @@ class ReadSetItem(MethodView):
         response = json_response(read_set_text(stored.read_set))
         if stored.created:
             set_location(response, "stacks", stack, "members", member, "read_set")
-        elif stored.unchanged:
-            response.headers["Factstore-Unchanged"] = "true"
-        return response
+        return set_written(response, unchanged=stored.unchanged)
 
     @blueprint.query(NoQuery)
     @blueprint.request_headers("generation")
@@ -80,4 +78,4 @@ class ReadSetItem(MethodView):
         scope = caller.scope(rules.DELETE, stack)
         caller.permissions.check_member(member)
         services().read_sets.delete(scope, member, conditional.generation(), caller.author())
-        return Response(status=204)
+        return deleted()

@@ -14,6 +14,7 @@ from factstore.api import errors, paging
 from factstore.api.raw_json import array_texts, object_texts
 from factstore.api.services import services
 from factstore.core.errors import NotFound
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.value import encode, utf8_size
 from factstore.core.services.base import Page
 from factstore.core.services.time_slice import TimeSlice
@@ -101,6 +102,22 @@ def set_location(response: Response, *names: str) -> None:
     """Make a response 201 with the location of a new resource, such as ``"stacks", "s1"``."""
     response.status_code = 201
     response.headers["Location"] = f"{root_url()}v1/{'/'.join(names)}"
+
+
+def set_written(
+    response: Response, cursor: Cursor | None = None, *, unchanged: bool = False
+) -> Response:
+    """Name the cursor of a write, if it has one, and state if the write has changed nothing."""
+    if unchanged:
+        response.headers["Factstore-Unchanged"] = "true"
+    if cursor is not None:
+        response.headers["Factstore-Cursor"] = str(cursor)
+    return response
+
+
+def deleted(cursor: Cursor | None = None) -> Response:
+    """Return the response to a deletion, with its cursor if it has one."""
+    return set_written(Response(status=204), cursor)
 
 
 def set_etag(response: Response, etag: str) -> Response:

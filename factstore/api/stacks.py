@@ -13,6 +13,7 @@ from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, WRITE
 from factstore.api.responses import (
     conditional_response,
+    deleted,
     json_response,
     page_response,
     set_etag,
@@ -101,4 +102,4 @@ class StackItem(MethodView):
         scope = access().scope(rules.DELETE, stack)
         precondition = conditional.record_precondition()
         services().stacks.delete(scope, access().author(), precondition)
-        return Response(status=204)
+        return deleted()

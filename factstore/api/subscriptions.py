@@ -15,10 +15,12 @@ from factstore.api.openapi import JSON_BODY, PAGED, WRITE
 from factstore.api.raw_json import array_texts, object_texts
 from factstore.api.responses import (
     conditional_response,
+    deleted,
     json_response,
     page_response,
     set_etag,
     set_location,
+    set_written,
     texts_response,
 )
 from factstore.api.schemas import subscriptions as schemas
@@ -80,8 +82,7 @@ class SubscriptionList(MethodView):
         )
         response = _with_secret(made, cursor.epoch)
         set_location(response, "subscriptions", made.subscription.id)
-        response.headers["Factstore-Cursor"] = str(cursor)
-        return response
+        return set_written(response, cursor)
 
 
 @blueprint.route("/v1/subscriptions/<subscription>")
@@ -130,7 +131,7 @@ class SubscriptionItem(MethodView):
         precondition = conditional.record_precondition()
         author = access().author()
         services().subscriptions.delete(project_id, subscription, author, precondition)
-        return Response(status=204)
+        return deleted()
 
 
 @blueprint.route("/v1/subscriptions/<subscription>/confirm")

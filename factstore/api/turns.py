@@ -13,7 +13,7 @@ from factstore.api.blocking_read import blocking_read
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, WRITE
-from factstore.api.responses import json_response, set_location
+from factstore.api.responses import deleted, json_response, set_location
 from factstore.api.schemas import turns as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.turns import turn_text, turns_texts
@@ -117,4 +117,4 @@ class TurnItem(MethodView):
         caller.permissions.check_member(member)
         generation = conditional.generation()
         services().turns.give_back(scope, queue, member, generation, caller.author())
-        return Response(status=204)
+        return deleted()

@@ -15,11 +15,13 @@ from factstore.api.blueprint import Blueprint, read_body
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, PAGED, WRITE
 from factstore.api.responses import (
+    deleted,
     etag_of,
     missing,
     page_response,
     set_etag,
     set_location,
+    set_written,
     texts_response,
 )
 from factstore.api.schemas import waiters as schemas
@@ -127,10 +129,7 @@ class WaiterItem(MethodView):
         response = _response(found)
         if outcome == "created":
             set_location(response, "stacks", stack, "waiters", waiter)
-        elif outcome == "unchanged":
-            response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = str(cursor)
-        return response
+        return set_written(response, cursor, unchanged=outcome == "unchanged")
 
     @blueprint.query(NoQuery)
     @blueprint.error_codes("path_invalid", "not_found", *WRITE)
@@ -140,7 +139,7 @@ class WaiterItem(MethodView):
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
         cursor = services().waiters.delete(scope, waiter, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
+        return deleted(cursor)
 
 
 @blueprint.route("/v1/stacks/<stack>/waiters/<waiter>/signal")
