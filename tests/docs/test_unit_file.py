@@ -44,6 +44,20 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return file
 
 
+def environment(unit: Path) -> dict[str, str]:
+    """Return the environment variables that a unit sets."""
+    lines = unit.read_text().splitlines()
+    settings = [line.partition("=")[2] for line in lines if line.startswith("Environment=")]
+    return dict(each.split("=", 1) for each in settings)
+
+
+def test_it_has_a_directory_in_which_the_list_of_plugins_is_kept(unit: Path) -> None:
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read(unit)
+    directory = parser["Service"]["CacheDirectory"]
+    assert environment(unit)["XDG_CACHE_HOME"] == f"/var/cache/{directory}"
+
+
 def test_systemd_finds_nothing_wrong_with_it(analyze: str, unit: Path) -> None:
     done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -62,7 +76,7 @@ def test_its_commands_start_reload_and_stop_the_service(
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(UNIT)
     service = parser["Service"]
-    assert service["Environment"] == "OS_FACTSTORE_CONFIG_FILES=/etc/factstore/factstore.conf"
+    assert environment(UNIT)["OS_FACTSTORE_CONFIG_FILES"] == "/etc/factstore/factstore.conf"
     start = shlex.split(service["ExecStart"])
     assert start == [PROGRAM]
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
@@ -80,11 +94,16 @@ def test_its_commands_start_reload_and_stop_the_service(
     systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     systemd.bind(f"\0{tmp_path}")
     monkeypatch.setenv("NOTIFY_SOCKET", f"@{tmp_path}")
+    monkeypatch.setenv("HOME", "/proc")  # as for the unit, nothing can be written there
+    (cache := tmp_path / "cache").mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     api = ApiProcess(config, port, tmp_path / "api.log")
     api.start()
     try:
         api.wait_ready()
         assert systemd.recv(1000).startswith(b"READY=1")
+        # stevedore keeps nothing for a Python below /tmp, which it takes for one of Ansible.
+        assert any(cache.rglob("*")) or sys.executable.startswith("/tmp")
         old = api.workers()
         api.child.send_signal(signal.SIGHUP)
         eventually(lambda: gone(old))
