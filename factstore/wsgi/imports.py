@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator
 
 import factstore.api
-from factstore.wsgi.ops.policy_checks import checks_imported_when_used
 from factstore.wsgi.regular_expressions import compiled_when_used
 
 _PARTS = (
@@ -37,8 +36,6 @@ def import_while_reading() -> None:
     """Import what serves requests, and let other greenlets run between the parts."""
     with compiled_when_used():
         _import_in_turn(_PARTS)
-    with checks_imported_when_used():
-        importlib.import_module("factstore.policies.base")  # it parses the first rules
     _import_in_turn((*_modules_of_the_api(), "factstore.wsgi.deploy"))
 
 

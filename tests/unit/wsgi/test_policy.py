@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-import stevedore
 from oslo_config import cfg
 
 from factstore.api.identity import Identity
@@ -16,7 +14,6 @@ from factstore.core.model.permissions import Permissions
 from factstore.policies import facts as rules
 from factstore.wsgi import configuration
 from factstore.wsgi.ops.policy import CACHE_SECONDS, PolicyAuthorizer
-from factstore.wsgi.ops.policy_checks import checks_imported_when_used
 from tests.unit.core.factories import ManualClock
 
 PROJECT = "p"
@@ -83,16 +80,3 @@ def test_a_file_of_rules_that_cannot_be_used_is_refused_and_changes_no_rule_late
     )
     with pytest.raises(cfg.ConfigFileValueError, match="cannot be used"):
         PolicyAuthorizer(configuration.read([str(tmp_path / "factstore.conf")]), clock)
-
-
-def test_checks_of_other_packages_are_imported_when_a_rule_has_one() -> None:
-    with patch.dict(sys.modules), checks_imported_when_used():
-        sys.modules.pop("oslo_policy._external", None)
-        manager = stevedore.ExtensionManager("oslo.policy.rule_checks", invoke_on_load=False)
-        plugins = {each.name: each.plugin for each in manager}
-        assert {"http", "https"} <= plugins.keys()
-        assert "oslo_policy._external" not in sys.modules
-        check = plugins["https"]("https", "//policy.example.com/%(project_id)s")
-        assert type(check) is sys.modules["oslo_policy._external"].HttpsCheck
-        assert str(check) == "https://policy.example.com/%(project_id)s"
-    assert stevedore.ExtensionManager.__module__ == "stevedore.extension"
