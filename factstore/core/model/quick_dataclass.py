@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = ["quick_dataclass"]
 
-_ABSENT = object()
-"""The default of an argument for which a new value is made."""
+
+class _Absent:
+    """The default of an argument for which a new value is made; signatures show it as Python's own."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_ABSENT = _Absent()
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as quick_dataclass
@@ -35,34 +42,37 @@ else:
                 init=False, repr=False, eq=False, slots=slots, kw_only=kw_only
             )(cls)
             if "__init__" not in written:
-                declared.__init__ = _compiled_when_used(declared, "__init__", _initialization)
+                declared.__init__ = _CompiledWhenUsed(declared, "__init__", _initialization)
             if "__repr__" not in written:
                 declared.__repr__ = _repr
             if not eq:
                 return declared
             if "__eq__" not in written:
-                declared.__eq__ = _compiled_when_used(declared, "__eq__", _equality)
+                declared.__eq__ = _CompiledWhenUsed(declared, "__eq__", _equality)
             if written.get("__hash__") is None:
                 declared.__hash__ = (
-                    _compiled_when_used(declared, "__hash__", _hash) if frozen else None
+                    _CompiledWhenUsed(declared, "__hash__", _hash) if frozen else None
                 )
             return declared
 
         return declare
 
 
-def _compiled_when_used(
-    cls: type, name: str, make: Callable[[type], Callable[..., Any]]
-) -> Callable[..., Any]:
-    """Return a method that replaces itself by a compiled one."""
+class _CompiledWhenUsed:
+    """A method of a class that replaces itself by a compiled one when it is first looked up."""
 
-    def first(*args: Any, **named: Any) -> Any:
-        compiled = make(cls)
-        compiled.__name__, compiled.__qualname__ = name, f"{cls.__qualname__}.{name}"
-        setattr(cls, name, compiled)
-        return compiled(*args, **named)
+    def __init__(self, cls: type, name: str, make: Callable[[type], Callable[..., Any]]) -> None:
+        self._cls = cls
+        self._name = name
+        self._make = make
 
-    return first
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        compiled: Any = self._make(self._cls)
+        compiled.__name__ = self._name
+        compiled.__qualname__ = f"{self._cls.__qualname__}.{self._name}"
+        compiled.__module__ = self._cls.__module__
+        setattr(self._cls, self._name, compiled)
+        return compiled.__get__(instance, owner)
 
 
 def _compiled(text: str, **names: Any) -> Callable[..., Any]:
@@ -113,7 +123,10 @@ def _initialization(cls: Any) -> Callable[..., Any]:
     parameters = ", ".join([*positional, *(["*", *named] if named else [])])
     lines = "\n ".join(body or ["pass"])
     exec(f"def __init__({parameters}):\n {lines}", names)  # noqa: S102 - names of fields, as above
-    return names["__init__"]  # type: ignore[no-any-return]
+    made: Any = names["__init__"]
+    made.__annotations__ = {each.name: each.type for each in fields(cls) if each.init}
+    made.__annotations__["return"] = None
+    return made  # type: ignore[no-any-return]
 
 
 @recursive_repr()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
 from typing import Any
@@ -122,6 +123,18 @@ def test_a_quick_dataclass_takes_the_arguments_of_one_of_python(at: int) -> None
         usual, quick = (declare_with_arguments(each)[at] for each in (dataclass, quick_dataclass))
         for _ in (1, 2):
             assert outcome(quick, positional, named) == outcome(usual, positional, named)
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_a_quick_dataclass_shows_the_signature_of_one_of_python(at: int) -> None:
+    for look in (lambda cls: cls, lambda cls: cls.__init__):
+        # A new class each time, because the first look compiles what it shows.
+        usual, quick = (declare_with_arguments(each)[at] for each in (dataclass, quick_dataclass))
+        shown = [str(inspect.signature(look(each))) for each in (usual, quick)]
+        assert shown[0] == shown[1]
+    made: Any = declare_with_arguments(quick_dataclass)[at].__init__
+    assert made.__qualname__.endswith(".__init__")
+    assert made.__module__ == __name__
 
 
 def outcome(made: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> object:
