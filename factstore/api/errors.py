@@ -16,6 +16,7 @@ from urllib.parse import quote
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as RoutingNotFound
+from werkzeug.routing import WebsocketMismatch
 
 from factstore import SERVICE_TYPE
 from factstore.api.body_limit import BODY_BYTES
@@ -219,6 +220,8 @@ def _detail(error: HTTPException, headers: Mapping[str, str]) -> str:
             return (
                 f"{path} does not support {request.method}. Use one of {headers.get('Allow', '')}."
             )
+        case WebsocketMismatch():
+            return f"{path} serves no WebSocket. Send the request without Upgrade."
         case RequestEntityTooLarge() if error.description == RequestEntityTooLarge.description:
             return f"The body is larger than {BODY_BYTES} bytes. Send less, or send it in parts."
     return error.description or HTTPStatus(error.code or 500).phrase

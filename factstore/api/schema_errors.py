@@ -9,7 +9,18 @@ import marshmallow as ma
 from factstore.core.errors import Invalid
 from factstore.core.model.path import quoted
 
-_UNKNOWN, _MISSING = "Unknown field.", "Missing data for required field."  # marshmallow's words
+# marshmallow's words, which do not state what is expected
+_UNKNOWN, _MISSING = "Unknown field.", "Missing data for required field."
+_EXPECTED = {
+    "Not a valid string.": "Send a string.",
+    "Not a valid boolean.": "Send true or false.",
+    "Not a valid integer.": "Send a whole number.",
+    "Not a valid list.": "Send a list.",
+    "Not a valid mapping type.": "Send an object.",
+    "Not a valid number.": "Send a number.",
+    "Invalid input type.": "Send an object.",
+    "Field may not be null.": "It must not be null.",
+}
 
 
 def schema_error(messages: Any, location: str, schema: ma.Schema) -> Invalid:
@@ -19,6 +30,7 @@ def schema_error(messages: Any, location: str, schema: ma.Schema) -> Invalid:
     if message in (_UNKNOWN, _MISSING):
         problem = "Unknown" if message == _UNKNOWN else "It is missing"
         message = _with_known_names(problem, schema, path[:-1], location)
+    message = _EXPECTED.get(message, message)
     if location == "query":
         return Invalid(
             f"Query parameter {quoted(field)}: {message}",

@@ -150,7 +150,7 @@ def test_every_json_answer_ends_with_a_newline(app: Flask) -> None:
                     assert respond(app, operation).data.endswith((b"}\n", b'"\n'))
 
 
-def test_a_wrong_url_and_a_wrong_method_are_answered_in_words_of_our_own(app: Flask) -> None:
+def test_a_wrong_url_method_or_protocol_is_answered_in_words_of_our_own(app: Flask) -> None:
     client = app.test_client()
     nowhere = client.get("/v2/stacks")
     assert (nowhere.status_code, detail(nowhere)) == (
@@ -161,6 +161,11 @@ def test_a_wrong_url_and_a_wrong_method_are_answered_in_words_of_our_own(app: Fl
     assert (wrong.status_code, detail(wrong)) == (
         405,
         "'/v1/stacks/a' does not support POST. Use one of DELETE, GET, HEAD, OPTIONS, PUT.",
+    )
+    upgraded = client.get("/v1/stacks", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+    assert (upgraded.status_code, detail(upgraded)) == (
+        400,
+        "'/v1/stacks' serves no WebSocket. Send the request without Upgrade.",
     )
 
 

@@ -14,7 +14,7 @@ class AgentQuery(Schema):
 
     sha256 = fields.String(
         load_default=None,
-        validate=Pattern(f"^{SHA256_PATTERN}$"),
+        validate=Pattern(f"^{SHA256_PATTERN}$", "A digest is 64 hexadecimal digits in lower case."),
         **description(
             "The digest of the file, in lower case. By default, the file of the service's own release."
         ),

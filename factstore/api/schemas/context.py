@@ -68,7 +68,9 @@ class ContextQuery(SettleQuery):
     )
     read_set = fields.String(
         load_default="",
-        validate=Pattern(f"^({DIGEST_PATTERN})?$"),
+        validate=Pattern(
+            f"^({DIGEST_PATTERN})?$", "A digest is 32 hexadecimal digits in lower case."
+        ),
         **description(
             "The digest of the member's read set. With wait, wait for a change that concerns it. It "
             "needs member and since, and is ignored if it is not the member's present read set."

@@ -9,7 +9,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from factstore.core.model.cursor import CURSOR_PATTERN
-from factstore.core.model.member import DECLARED_PATTERN, GENERATION_PATTERN
+from factstore.core.model.member import DECLARED_PATTERN, GENERATION_PATTERN, REASON_PATTERN
 
 WAIT_LIMIT = 50  # seconds; below the read timeout of every common proxy
 NAMES_LIMIT = 32  # in one parameter
@@ -18,7 +18,13 @@ MAX_SETTLE_LIMIT = 60_000
 
 
 class Pattern(validate.Regexp):
-    """A pattern for the whole text, ``^...$``, which OpenAPI's readers understand as Python does."""
+    """A pattern for the whole text, ``^...$``, which OpenAPI's readers understand as Python does.
+
+    :param error: the sentence for another text, which states what is expected.
+    """
+
+    def __init__(self, regex: str, error: str) -> None:
+        super().__init__(regex, error=error)
 
     def __call__(self, value: Any) -> Any:
         if value.endswith("\n"):  # Python's $ also matches before a final newline
@@ -45,8 +51,12 @@ class _DecimalInteger(fields.Integer):
 
 def integer_parameter(text: str, low: int, high: int, default: int | None) -> fields.Integer:
     """Return an integer parameter."""
+    expected = f"Send a whole number from {low} to {high}, in decimal digits."
     return _DecimalInteger(
-        load_default=default, validate=validate.Range(low, high), **description(text)
+        load_default=default,
+        validate=validate.Range(low, high, error=expected),
+        error_messages={"invalid": expected},
+        **description(text),
     )
 
 
@@ -78,15 +88,33 @@ def project_parameter() -> fields.String:
     """Return the parameter that names another project."""
     return fields.String(
         load_default=str,
-        validate=Pattern(r"^[A-Za-z0-9_-]{1,64}$"),
+        validate=id_pattern(),
         **description("The id of another project than the caller's. Only for administrators."),
     )
 
 
 def declared_parameter(text: str) -> fields.String:
     """Return a parameter that is the id of a declared member."""
-    return fields.String(
-        load_default=None, validate=Pattern(rf"^{DECLARED_PATTERN}$"), **description(text)
+    return fields.String(load_default=None, validate=declared_pattern(), **description(text))
+
+
+def id_pattern() -> Pattern:
+    """Return the pattern of an id of another service of OpenStack."""
+    return Pattern(
+        r"^[A-Za-z0-9_-]{1,64}$", "An id is 1 to 64 letters, digits, hyphens and underscores."
+    )
+
+
+def declared_pattern() -> Pattern:
+    """Return the pattern of the id with which a member is declared."""
+    return Pattern(rf"^{DECLARED_PATTERN}$", "The id is 1 to 255 printable characters of ASCII.")
+
+
+def reason_pattern() -> Pattern:
+    """Return the pattern of a reason in one word."""
+    return Pattern(
+        rf"^{REASON_PATTERN}$",
+        "A reason is 1 to 64 lower-case letters, digits and underscores, and begins with a letter.",
     )
 
 
@@ -154,7 +182,7 @@ class _WholeNumber(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if type(value) is not int:
-            raise ma.ValidationError("Not a whole number.")
+            raise ma.ValidationError("Send a whole number.")
         return value
 
 
@@ -197,7 +225,10 @@ def generation_field(text: str) -> fields.String:
     return fields.String(
         load_default=None,
         allow_none=True,
-        validate=Pattern(rf"^{GENERATION_PATTERN}$"),
+        validate=Pattern(
+            rf"^{GENERATION_PATTERN}$",
+            "Send the generation exactly as it was returned: 1 to 16 hexadecimal digits in lower case.",
+        ),
         **description(text),
     )
 

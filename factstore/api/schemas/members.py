@@ -8,12 +8,13 @@ from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Link, PageQuery, Schema
 from factstore.api.schemas.field_types import (
-    Pattern,
     consistency_parameter,
     cursor_field,
     declared_parameter,
+    declared_pattern,
     description,
     generation_field,
+    reason_pattern,
     revision_field,
     seconds_field,
     string_parameter,
@@ -25,7 +26,6 @@ from factstore.core.model.member import (
     GENERATION_PATTERN,
     HEARTBEAT_TTL_MAX,
     HEARTBEAT_TTL_MIN,
-    REASON_PATTERN,
     SETTABLE,
     MemberState,
 )
@@ -58,7 +58,7 @@ class DepartQuery(Schema):
 
     reason = fields.String(
         load_default="left",
-        validate=Pattern(rf"^{REASON_PATTERN}$"),
+        validate=reason_pattern(),
         **description("The reason in one word, which watchers receive."),
     )
     declared = declared_parameter(
@@ -91,7 +91,7 @@ class MemberBody(Schema):
     declared = fields.String(
         load_default=None,
         allow_none=True,
-        validate=Pattern(rf"^{DECLARED_PATTERN}$"),
+        validate=declared_pattern(),
         **description(
             "The id of the thing that the member stands for, such as a server. An owner who sends it "
             "declares the member: it exists before it joins, and cannot expire until then. Not "
@@ -101,7 +101,7 @@ class MemberBody(Schema):
     reason = fields.String(
         load_default=None,
         allow_none=True,
-        validate=Pattern(rf"^{REASON_PATTERN}$"),
+        validate=reason_pattern(),
         **description(
             "The reason for joining in one word, which watchers receive. Only for owners."
         ),

@@ -8,7 +8,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
-from factstore.api.schemas.field_types import Pattern, description
+from factstore.api.schemas.field_types import description, id_pattern
 
 
 class VendorDataBody(Schema):
@@ -30,13 +30,13 @@ class VendorDataBody(Schema):
     project_id = fields.String(
         data_key="project-id",
         required=True,
-        validate=Pattern("^[A-Za-z0-9_-]{1,64}$"),
+        validate=id_pattern(),
         **description("The project of the server, and of the stack."),
     )
     instance_id = fields.String(
         data_key="instance-id",
         required=True,
-        validate=Pattern("^[A-Za-z0-9_-]{1,64}$"),
+        validate=id_pattern(),
         **description("The id of the server. It has one grant, however often Nova asks."),
     )
     hostname = fields.String(

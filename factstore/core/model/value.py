@@ -59,7 +59,8 @@ def parse_json(body: bytes, depth: int = DEPTH + WRAPPING) -> Any:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise Invalid(
-            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+            f"The body is not JSON: {error.msg.removesuffix(' at')} at line {error.lineno}, column"
+            f" {error.colno}.",
             code="json_invalid",
         ) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,7 @@ def test_json_that_parsers_disagree_about_is_refused(body: bytes, code: str) -> 
     with pytest.raises(FactstoreError) as refused:
         stored(body)
     assert refused.value.code == code
+    assert not re.search(r"\b(\w+) \1\b", refused.value.detail), "a word is doubled"
     assert isinstance(refused.value, TooLarge if code == "value_too_large" else Invalid)
 
 
