@@ -82,11 +82,11 @@ class Backend(HistoryStore, LeaseStore, Protocol):
     def defer(self, call: Callable[[], object]) -> None:
         """Call a function soon, before that is sent which was started meanwhile; or at once."""
 
-    def commit(self, commit: Transaction, deadline: float) -> int | None:
+    def commit(self, transaction: Transaction, deadline: float) -> int | None:
         """Write a transaction; return its revision, or None if a guard failed."""
 
     def start_commit(
-        self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
+        self, transaction: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
     ) -> Started | None:
         """Start :meth:`commit` without waiting; return None if that is not possible.
 
@@ -172,11 +172,11 @@ class Store(LeaseStore, Protocol):
         :raises StorageFull: nothing can be written.
         """
 
-    def commit(self, commit: Transaction, deadline: float) -> int | None:
+    def commit(self, transaction: Transaction, deadline: float) -> int | None:
         """Write a transaction, as :meth:`Backend.commit`; afterwards the state contains the write."""
 
     def start_commit(
-        self, commit: Transaction, deadline: float, ended: CommitEnded
+        self, transaction: Transaction, deadline: float, ended: CommitEnded
     ) -> Started | None: ...
 
     def facts_at(

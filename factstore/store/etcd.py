@@ -110,39 +110,39 @@ class EtcdBackend(EtcdMaintenance):
 
     # Writing
 
-    def commit(self, commit: Transaction, deadline: float) -> int | None:
+    def commit(self, transaction: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""
-        stack, (store_id, epoch) = commit.stack, self._head.opened
-        if commit.epoch not in ("", epoch):
+        stack, (store_id, epoch) = transaction.stack, self._head.opened
+        if transaction.epoch not in ("", epoch):
             return None
 
-        commit, pulses = split_pulses(commit)
-        if not commit.creates_stack:
+        transaction, pulses = split_pulses(transaction)
+        if not transaction.creates_stack:
             self._store_pulses(stack, store_id, pulses, deadline)
         try:
-            succeeded, revision = self._batcher.transact(self._txn(commit, store_id), deadline)
+            succeeded, revision = self._batcher.transact(self._txn(transaction, store_id), deadline)
         except LeaseExpired:
             return None
         if not succeeded:
             return None
 
-        if commit.creates_stack:
+        if transaction.creates_stack:
             with suppress(Unavailable, StorageFull):  # pulses that are missing are restored
                 self._store_pulses(stack, store_id, pulses, deadline)
-        if commit.drops_stack:
-            if commit.only_deletes:
+        if transaction.drops_stack:
+            if transaction.only_deletes:
                 self._purge.add(stack.project_id, stack.id)
             self._on_purge()
         return revision
 
     def start_commit(
-        self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
+        self, transaction: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
     ) -> Started | None:
         """Start :meth:`commit` without waiting, unless it deletes a stack."""
         store_id, epoch = self._head.opened
-        if commit.epoch not in ("", epoch) or commit.drops_stack:
+        if transaction.epoch not in ("", epoch) or transaction.drops_stack:
             return None
-        parts = self._txn(commit, store_id), deadline, ended, visibility, self._clock
+        parts = self._txn(transaction, store_id), deadline, ended, visibility, self._clock
         return BatchedCommit(self._batcher, *parts)
 
     def raise_fence(self, deadline: float) -> int:
@@ -166,13 +166,13 @@ class EtcdBackend(EtcdMaintenance):
         except OutcomeUnknown as error:
             raise Unavailable("etcd did not answer in time; nothing was written.") from error
 
-    def _txn(self, commit: Transaction, store_id: bytes) -> AnyTxn:
+    def _txn(self, transaction: Transaction, store_id: bytes) -> AnyTxn:
         """Return the transaction of etcd that carries out one of the domain."""
-        facts_only = self._fact_txns.make(commit, store_id)
+        facts_only = self._fact_txns.make(transaction, store_id)
         if facts_only is not None:
             return facts_only
-        compares = compares_for(commit, self._keys, store_id)
-        return Txn(compares, operations_for(commit, self._keys), commit.stack.project_id)
+        compares = compares_for(transaction, self._keys, store_id)
+        return Txn(compares, operations_for(transaction, self._keys), transaction.stack.project_id)
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         """Return the receipt that an earlier version stored outside the stack, or None."""

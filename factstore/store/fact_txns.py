@@ -53,34 +53,34 @@ class FactTxns:
         self._keys = keys
         self._stacks: dict[str, _Common] = {}
 
-    def make(self, commit: Transaction, store_id: bytes) -> FactTxn | None:
+    def make(self, transaction: Transaction, store_id: bytes) -> FactTxn | None:
         """Return a transaction, or None if it does more than to store facts in a stack that exists.
 
         :param store_id: the value of the epoch key.
         """
-        stack, fact_revisions = commit.stack, commit.fact_revisions
+        stack, fact_revisions = transaction.stack, transaction.fact_revisions
         if (
             not stack.name
-            or commit.creates_stack
-            or commit.updates_stack
-            or commit.drops_stack
-            or commit.deletes
-            or commit.records
-            or commit.removes
-            or commit.cleared_waiters
-            or commit.author is not None
-            or not commit.puts
+            or transaction.creates_stack
+            or transaction.updates_stack
+            or transaction.drops_stack
+            or transaction.deletes
+            or transaction.records
+            or transaction.removes
+            or transaction.cleared_waiters
+            or transaction.author is not None
+            or not transaction.puts
         ):
             return None
         common = self._stacks.get(stack.id)
         if common is None or common.stack is not stack or common.store_id is not store_id:
             common = self._common(stack, store_id)
-        folder, tree, puts = common.folder, commit.tree, commit.puts
+        folder, tree, puts = common.folder, transaction.tree, transaction.puts
         keys = {path: folder + path.encode() for path in fact_revisions}
         guarded, revisions = list(keys.values()), list(fact_revisions.values())
         if tree.subtrees:
-            guarded, revisions = _without_covered(keys, commit)
-        for record, revision in commit.record_revisions.items():
+            guarded, revisions = _without_covered(keys, transaction)
+        for record, revision in transaction.record_revisions.items():
             guarded.append(common.records.get(record) or self._record(common, record))
             revisions.append(revision)
         compares = common.compares + encode_revisions(guarded, revisions)
@@ -94,12 +94,12 @@ class FactTxns:
             guarded += absent
             if tree.subtrees:
                 subtrees = TreeGuards(subtrees=tree.subtrees)
-                others = tree_compares(subtrees, folder, commit.base_revision)
+                others = tree_compares(subtrees, folder, transaction.base_revision)
                 compares += map(encode_compare, others)
                 ranges += [(compare.key, compare.end) for compare in others]
         written = [keys.get(put.path) or folder + put.path.encode() for put in puts]
         values, leases = codec.encode_facts(puts), [put.lease for put in puts]
-        sent = SentFacts(stack.id, puts, values[0], values[-1]) if _is_known(commit) else None
+        sent = SentFacts(stack.id, puts, values[0], values[-1]) if _is_known(transaction) else None
         message = encode_puts(zip(written, values, leases, strict=True))
         guarded += common.compared
         return FactTxn(compares, message, written, guarded, ranges, stack.project_id, sent)
@@ -123,21 +123,21 @@ class FactTxns:
 
 
 def _without_covered(
-    keys: Mapping[str, bytes], commit: Transaction
+    keys: Mapping[str, bytes], transaction: Transaction
 ) -> tuple[list[bytes], list[int]]:
     """Return the keys that are compared, and their revisions, besides those in guarded subtrees."""
-    revisions = commit.fact_revisions
-    found = [path for path, known in revisions.items() if known or not commit.tree.cover(path)]
+    revisions = transaction.fact_revisions
+    found = [path for path, known in revisions.items() if known or not transaction.tree.cover(path)]
     return [keys[path] for path in found], [revisions[path] for path in found]
 
 
-def _is_known(commit: Transaction) -> bool:
+def _is_known(transaction: Transaction) -> bool:
     """Return True if etcd will report the facts as they are: with the numbers that were planned.
 
     It has these if the revisions before were compared.  Of a sensitive fact it has more than is shown.
     """
-    revisions = commit.fact_revisions
-    for put in commit.puts:
+    revisions = transaction.fact_revisions
+    for put in transaction.puts:
         before = revisions.get(put.path)
         if before is None or put.sealed is not None or (not before) != (not put.created):
             return False

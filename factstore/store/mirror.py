@@ -153,9 +153,9 @@ class MirroredStore(PassedCalls):
                 heapq.heappush(self._awaited, revision)
             waiting.append(reached)
 
-    def commit(self, commit: Transaction, deadline: float) -> int | None:
+    def commit(self, transaction: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""
-        revision = self._backend.commit(commit, deadline)
+        revision = self._backend.commit(transaction, deadline)
         if revision is not None:
             written = self._clock.monotonic()
             self._wait_for_revision(revision, min(deadline, written + VISIBLE_SECONDS))
@@ -163,10 +163,10 @@ class MirroredStore(PassedCalls):
         return revision
 
     def start_commit(
-        self, commit: Transaction, deadline: float, ended: CommitEnded
+        self, transaction: Transaction, deadline: float, ended: CommitEnded
     ) -> Started | None:
         """Start :meth:`commit` without waiting; return None if that is not possible."""
-        return self._backend.start_commit(commit, deadline, ended, self)
+        return self._backend.start_commit(transaction, deadline, ended, self)
 
     def call_when_reached(self, revision: int, reached: Callable[[], object]) -> bool:
         """Return True if the state has reached a revision; otherwise, call a function when it has."""

@@ -16,27 +16,27 @@ from factstore.store.types import Compare, DeleteKeys, Operation, PutKey
 PUTS = 100  # in one transaction; etcd takes 128 operations, and there are some of other kinds
 
 
-def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[Compare]:
+def compares_for(transaction: Transaction, keys: Keyspace, store_id: bytes) -> list[Compare]:
     """Return the compares of a transaction.
 
     :param store_id: the value of the epoch key.
     """
-    stack = commit.stack
+    stack = transaction.stack
     same = Compare(keys.epoch, "value", "==", store_id)
     if not stack.name:  # it always exists, and has no record
-        return [same, *_records(commit, keys)]
+        return [same, *_records(transaction, keys)]
     record = keys.stack(stack.project_id, stack.name)
-    if commit.creates_stack:
+    if transaction.creates_stack:
         # A new stack has no contents that could conflict.
         return [same, Compare(record, "create", "==", 0)]
     compares = stack_compares(stack, keys, store_id)
-    for path, revision in commit.fact_revisions.items():
-        if revision == 0 and commit.tree.cover(path):
+    for path, revision in transaction.fact_revisions.items():
+        if revision == 0 and transaction.tree.cover(path):
             continue
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
-    folder = keys.facts(commit.stack.project_id, commit.stack.id).start
-    tree = tree_compares(commit.tree, folder, commit.base_revision)
-    return [*compares, *_records(commit, keys), *tree]
+    folder = keys.facts(transaction.stack.project_id, transaction.stack.id).start
+    tree = tree_compares(transaction.tree, folder, transaction.base_revision)
+    return [*compares, *_records(transaction, keys), *tree]
 
 
 def stack_compares(stack: Stack, keys: Keyspace, store_id: bytes) -> list[Compare]:
@@ -47,12 +47,12 @@ def stack_compares(stack: Stack, keys: Keyspace, store_id: bytes) -> list[Compar
     ]
 
 
-def _records(commit: Transaction, keys: Keyspace) -> list[Compare]:
+def _records(transaction: Transaction, keys: Keyspace) -> list[Compare]:
     """Return the compares of the records on which the transaction was decided."""
-    stack = commit.stack
+    stack = transaction.stack
     return [
         Compare(keys.record(stack.project_id, stack.id, key), "mod", "==", revision)
-        for key, revision in commit.record_revisions.items()
+        for key, revision in transaction.record_revisions.items()
     ]
 
 
@@ -77,39 +77,43 @@ def tree_compares(tree: TreeGuards, folder: bytes, base_revision: int) -> list[C
     return compares
 
 
-def operations_for(commit: Transaction, keys: Keyspace) -> list[Operation]:
+def operations_for(transaction: Transaction, keys: Keyspace) -> list[Operation]:
     """Return the operations of a transaction."""
-    stack = commit.stack
+    stack = transaction.stack
     project_id, stack_id = stack.project_id, stack.id
     operations: list[Operation] = []
-    if commit.creates_stack or commit.updates_stack:
+    if transaction.creates_stack or transaction.updates_stack:
         record = keys.stack(project_id, stack.name)
         operations.append(PutKey(record, codec.encode_stack(stack)))
-    for fact in commit.puts:
+    for fact in transaction.puts:
         key = keys.fact(project_id, stack_id, fact.path)
         operations.append(PutKey(key, codec.encode_fact(fact), fact.lease))
-    operations += [DeleteKeys(keys.fact(project_id, stack_id, path)) for path in commit.deletes]
-    for new in commit.records:
+    operations += [
+        DeleteKeys(keys.fact(project_id, stack_id, path)) for path in transaction.deletes
+    ]
+    for new in transaction.records:
         key = keys.record(project_id, stack_id, new.record_key)
         operations.append(PutKey(key, codec.encode_record(new), new.lease))
-    operations += [DeleteKeys(keys.record(project_id, stack_id, key)) for key in commit.removes]
-    for waiter in commit.cleared_waiters:
+    operations += [
+        DeleteKeys(keys.record(project_id, stack_id, key)) for key in transaction.removes
+    ]
+    for waiter in transaction.cleared_waiters:
         operations.append(DeleteKeys(*keys.signals(project_id, stack_id, waiter)))
-    if commit.drops_stack:
+    if transaction.drops_stack:
         operations.append(DeleteKeys(keys.stack(project_id, stack.name)))
-        if not commit.only_deletes:
+        if not transaction.only_deletes:
             operations.append(PutKey(keys.purge(project_id, stack_id), b""))
-    if commit.author is not None:
+    if transaction.author is not None:
         # A bounded number of slots needs no cleanup; only the watch reads them.
         slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
-        operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.author)))
+        operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(transaction.author)))
     return operations
 
 
-def split_pulses(commit: Transaction) -> tuple[Transaction, tuple[Pulse, ...]]:
+def split_pulses(transaction: Transaction) -> tuple[Transaction, tuple[Pulse, ...]]:
     """Return a transaction without the pulses for which it has no room, and these pulses."""
-    if len(commit.puts) + len(commit.records) <= PUTS:
-        return commit, ()
-    pulses = tuple([record for record in commit.records if isinstance(record, Pulse)])
-    others = tuple([record for record in commit.records if not isinstance(record, Pulse)])
-    return replace(commit, records=others), pulses
+    if len(transaction.puts) + len(transaction.records) <= PUTS:
+        return transaction, ()
+    pulses = tuple([record for record in transaction.records if isinstance(record, Pulse)])
+    others = tuple([record for record in transaction.records if not isinstance(record, Pulse)])
+    return replace(transaction, records=others), pulses

@@ -124,7 +124,7 @@ class MemoryBackend:
         call()
 
     def start_commit(
-        self, commit: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
+        self, transaction: Transaction, deadline: float, ended: CommitEnded, visibility: Visibility
     ) -> Started | None:
         """Return None: no call here can be made without waiting."""
         return None
@@ -133,79 +133,79 @@ class MemoryBackend:
         """Return False: no call here can be made without waiting."""
         return False
 
-    def commit(self, commit: Transaction, deadline: float) -> int | None:
+    def commit(self, transaction: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""
         with self._changed:
             self.expire()
-            lost = self._opened != self._epoch or commit.epoch not in ("", self._epoch)
-            if lost or not self._compares_succeed(commit):
+            lost = self._opened != self._epoch or transaction.epoch not in ("", self._epoch)
+            if lost or not self._compares_succeed(transaction):
                 return None
-            mutations = list(self._mutations(commit))
+            mutations = list(self._mutations(transaction))
             revision = self._state.revision + 1
             if not mutations:
                 return self._state.revision
             self._append(mutations)
             return revision
 
-    def _compares_succeed(self, commit: Transaction) -> bool:
-        scope = commit.stack.scope
+    def _compares_succeed(self, transaction: Transaction) -> bool:
+        scope = transaction.stack.scope
         stack = self._state.stack(scope)
-        for new in (*commit.puts, *commit.records):
+        for new in (*transaction.puts, *transaction.records):
             if new.lease and new.lease not in self._leases:
                 return False
-        if commit.creates_stack:
+        if transaction.creates_stack:
             return stack is None
-        if stack is None or stack.revision != commit.stack.revision:
+        if stack is None or stack.revision != transaction.stack.revision:
             return False
-        for path, revision in commit.fact_revisions.items():
+        for path, revision in transaction.fact_revisions.items():
             fact = self._state.fact(scope, path)
             if (fact.revision if fact else 0) != revision:
                 return False
-        for key, revision in commit.record_revisions.items():
+        for key, revision in transaction.record_revisions.items():
             record = self._state.record(scope, key)
             if (record.revision if record else 0) != revision:
                 return False
-        return self._tree_guards_hold(commit)
+        return self._tree_guards_hold(transaction)
 
-    def _tree_guards_hold(self, commit: Transaction) -> bool:
-        scope, tree = commit.stack.scope, commit.tree
+    def _tree_guards_hold(self, transaction: Transaction) -> bool:
+        scope, tree = transaction.stack.scope, transaction.tree
         if any(self._state.fact(scope, path) for path in tree.absent):
             return False
         if any(self._state.first_below(scope, path, ()) for path in tree.empty):
             return False
         return not any(
-            created > commit.base_revision and tree.cover(path)
-            for path, created in self._created.get(commit.stack.id, {}).items()
+            created > transaction.base_revision and tree.cover(path)
+            for path, created in self._created.get(transaction.stack.id, {}).items()
         )
 
-    def _mutations(self, commit: Transaction) -> Iterator[Mutation]:
-        stack, revision = commit.stack, self._state.revision + 1
-        if commit.creates_stack or commit.updates_stack:
-            created = revision if commit.creates_stack else stack.created
+    def _mutations(self, transaction: Transaction) -> Iterator[Mutation]:
+        stack, revision = transaction.stack, self._state.revision + 1
+        if transaction.creates_stack or transaction.updates_stack:
+            created = revision if transaction.creates_stack else stack.created
             yield PutStack(replace(stack, revision=revision, created=created))
-        for fact in commit.puts:
+        for fact in transaction.puts:
             self._leases.attach((stack.id, fact.path), fact.lease)
             known = self._state.fact(stack.scope, fact.path)
             created = known.created if known else revision
             yield PutFact(stack.id, replace(fact, revision=revision, created=created))
-        for path in commit.deletes:
+        for path in transaction.deletes:
             self._leases.detach((stack.id, path))
             yield DropFact(stack.id, path)
-        for new in commit.records:
+        for new in transaction.records:
             self._leases.attach((stack.id, new.record_key), new.lease)
             yield PutRecord(stack.id, replace(new, revision=revision))
-        for waiter in commit.cleared_waiters:
+        for waiter in transaction.cleared_waiters:
             for record in self._state.records(stack.scope, Signal):
                 if record.record_key.name.startswith(f"{waiter}/"):
                     yield DropRecord(stack.id, record.record_key)
-        for key in commit.removes:
+        for key in transaction.removes:
             if self._state.record(stack.scope, key) is not None:
                 self._leases.detach((stack.id, key))
                 yield DropRecord(stack.id, key)
-        if commit.drops_stack:
+        if transaction.drops_stack:
             yield DropStack(stack.scope)
-        if commit.author is not None:
-            yield commit.author
+        if transaction.author is not None:
+            yield transaction.author
 
     def _append(self, mutations: list[Mutation]) -> None:
         step = Step(self._state.revision + 1, tuple(mutations))
