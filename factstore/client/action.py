@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from factstore.client import urls
-from factstore.client.conditional import quoted, unquoted
+from factstore.client.conditional import read_unless_known
 from factstore.client.errors import NotFound
 from factstore.client.transport import LONGEST_WAIT, Transport, parsed
 
@@ -167,12 +167,9 @@ class Action:
         :return: the action; None if it still has the etag *if_none_match*.
         :raises NotFound: it does not exist.
         """
-        headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
-        response = self._transport.send("GET", self._url, headers=headers, wait=wait)
-        if response.status_code == 304:
-            return None
-        etag = unquoted(response.headers["ETag"])
-        return parsed(response, lambda found: ActionRecord.parse(found, etag))
+        return read_unless_known(
+            self._transport, self._url, if_none_match, ActionRecord.parse, wait=wait
+        )
 
     def wait(
         self,

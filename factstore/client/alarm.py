@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from factstore.client import urls
-from factstore.client.conditional import quoted, unquoted
+from factstore.client.conditional import read_unless_known, unquoted
 from factstore.client.errors import NotFound
 from factstore.client.transport import Transport, parsed
 
@@ -134,12 +134,9 @@ class Alarm:
         :return: the alarm; None if it still has the etag *if_none_match*.
         :raises NotFound: the alarm does not exist.
         """
-        headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
-        response = self._transport.send("GET", self._url, headers=headers, wait=wait)
-        if response.status_code == 304:
-            return None
-        etag = unquoted(response.headers["ETag"])
-        return parsed(response, lambda found: AlarmRecord.parse(found, etag))
+        return read_unless_known(
+            self._transport, self._url, if_none_match, AlarmRecord.parse, wait=wait
+        )
 
     def delete(self) -> None:
         """Delete the alarm.  It may already be deleted."""

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from factstore.client.transport import Transport, parsed
+
+T = TypeVar("T")
+
 
 def quoted(etag: str) -> str:
     """Return an etag in the form of a header; ``*`` is returned unchanged."""
@@ -30,3 +37,24 @@ def write_headers(
     if generation is not None:
         headers["Factstore-Generation"] = generation
     return headers
+
+
+def read_unless_known(
+    transport: Transport,
+    url: str,
+    known: str | None,
+    parse: Callable[[dict[str, Any], str], T],
+    *,
+    wait: float = 0,
+) -> T | None:
+    """Read a resource; return None if it still has the etag that the caller knows.
+
+    :param known: the etag; None if the caller knows none.
+    :param parse: converts the document and its etag.
+    :param wait: seconds for which the service waits until the resource differs.
+    """
+    headers = {"If-None-Match": quoted(known)} if known is not None else {}
+    response = transport.send("GET", url, headers=headers, wait=wait)
+    if response.status_code == 304:
+        return None
+    return parsed(response, lambda found: parse(found, unquoted(response.headers["ETag"])))

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from factstore.client.action import Action, ActionRecord, MemberAction, MemberActionList
-from factstore.client.conditional import quoted, unquoted
+from factstore.client.conditional import read_unless_known
 from factstore.client.conditions import Conditions
 from factstore.client.configuration import (
     Configuration,
@@ -39,16 +39,14 @@ class Runs(Conditions):
         """
         url = f"{self._url}/configurations"
         url = url if member is None else item_url(self._url, "configurations", member)
-        headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
-        response = self._transport.send("GET", url, headers=headers, wait=wait)
-        if response.status_code == 304:
-            return None
-        etag = unquoted(response.headers["ETag"])
-        return parsed(
-            response,
-            lambda found: ConfigurationList(
+        return read_unless_known(
+            self._transport,
+            url,
+            if_none_match,
+            lambda found, etag: ConfigurationList(
                 tuple(map(ConfigurationRecord.parse, found["configurations"])), etag
             ),
+            wait=wait,
         )
 
     def run_action(
@@ -113,18 +111,16 @@ class Runs(Conditions):
         :raises NotFound: the stack does not exist.
         """
         url = f"{item_url(self._url, 'members', member)}/actions"
-        headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
-        response = self._transport.send("GET", url, headers=headers, wait=wait)
-        if response.status_code == 304:
-            return None
-        etag = unquoted(response.headers["ETag"])
-        return parsed(
-            response,
-            lambda found: MemberActionList(
+        return read_unless_known(
+            self._transport,
+            url,
+            if_none_match,
+            lambda found, etag: MemberActionList(
                 tuple(
                     MemberAction(each["id"], each["hook"], each["state"])
                     for each in found["actions"]
                 ),
                 etag,
             ),
+            wait=wait,
         )

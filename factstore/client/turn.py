@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from factstore.client import urls
-from factstore.client.conditional import quoted, unquoted
+from factstore.client.conditional import read_unless_known
 from factstore.client.errors import NotFound
 from factstore.client.transport import Transport, parsed
 
@@ -93,12 +93,9 @@ class Turn:
         :return: the turn; None if it still has the etag *if_none_match*.
         :raises NotFound: the member has no turn in the queue, or no longer.
         """
-        headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
-        response = self._transport.send("GET", self._url, headers=headers, wait=wait)
-        if response.status_code == 304:
-            return None
-        etag = unquoted(response.headers["ETag"])
-        return parsed(response, lambda found: TurnRecord.parse(found, etag))
+        return read_unless_known(
+            self._transport, self._url, if_none_match, TurnRecord.parse, wait=wait
+        )
 
     def give_back(self) -> None:
         """End the turn, and free its rank.  It may already have ended.

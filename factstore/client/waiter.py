@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from factstore.client import urls
-from factstore.client.conditional import quoted, unquoted
+from factstore.client.conditional import read_unless_known
 from factstore.client.errors import NotFound
 from factstore.client.transport import LONGEST_WAIT, Transport, parsed
 
@@ -131,12 +131,9 @@ class Waiter:
         :return: the waiter; None if it still has the etag *if_none_match*.
         :raises NotFound: the waiter does not exist.
         """
-        headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
-        response = self._transport.send("GET", self._url, headers=headers, wait=wait)
-        if response.status_code == 304:
-            return None
-        etag = unquoted(response.headers["ETag"])
-        return parsed(response, lambda found: WaiterRecord.parse(found, etag))
+        return read_unless_known(
+            self._transport, self._url, if_none_match, WaiterRecord.parse, wait=wait
+        )
 
     def wait(
         self,
