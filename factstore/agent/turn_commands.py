@@ -32,7 +32,7 @@ from factstore.agent.system.state_dir import MEMBER, StateDir
 from factstore.client import Stack, TurnRecord
 from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock, SystemClock
-from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
+from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized, Unavailable
 from factstore.client.transport import LONGEST_WAIT
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL, when the turn was lost
@@ -156,7 +156,8 @@ class LockedCommand:
                     passing = isinstance(error, Unauthorized) or (
                         isinstance(error, (Conflict, NotFound)) and error.code in _REJOINING
                     )
-                    if isinstance(error, Refused) and not passing:
+                    lasting = isinstance(error, Unavailable) and error.is_permanent
+                    if lasting or (isinstance(error, Refused) and not passing):
                         raise
                     if isinstance(error, Unauthorized):
                         self._stack = self._connect()

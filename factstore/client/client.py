@@ -72,16 +72,17 @@ class Client:
         else:
             from factstore.client import keystone  # needs keystoneauth1, which grants do not
 
+            http = http or keystone.http_session(session)
             self._endpoint = keystone.KeystoneEndpoint(
                 session,
                 clock,
+                http.trust,
                 service_type=service_type,
                 interface=interface,
                 region_name=region_name,
                 endpoint_override=endpoint_override,
                 **options,
             )
-            http = http or keystone.http_session(session)
         self._transport = Transport(
             self._endpoint,
             http or HttpSession.from_environ(os.environ),

@@ -73,7 +73,7 @@ def connect(
     own = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     http = options.pop("http", None) or HttpSession.from_environ({**own, **known})
     if url is not None:
-        _check_trust(http, _checked(url))
+        _check_trust(http, checked(url))
         return Client(_endpoint(url), http=http, **options)
     named = ("OS_ENDPOINT", _ENDPOINT_OVERRIDE, "OS_AUTH_URL")
     _check_trust(http, *(known.get(name) for name in named))
@@ -87,6 +87,7 @@ def connect(
             f"OS_AUTH_TYPE {kind} needs keystoneauth1, which factstore-agent.pyz does not contain and"
             " which is not installed. Install python3-keystoneauth1, or use a grant."
         ) from error
+    _check_auth_url(known)
     session = keystone.session_from(known, kind, http)
     interface = known.get("OS_INTERFACE") or known.get("OS_ENDPOINT_TYPE")
     found = {
@@ -128,25 +129,42 @@ def _check_options(options: Mapping[str, Any]) -> None:
         )
 
 
-def _checked(url: object) -> str:
+def checked(url: object, source: str = "") -> str:
+    """Return the URL of a service.
+
+    :param source: the options that name it, for errors.
+    :raises UnusableSettings: it is not the URL of a service.
+    """
     if not isinstance(url, str):
         raise TypeError(f"connect() needs the URL of a service as text, not {url!r}.")
+    named = f" ({source})" if source else ""
     try:
         shown, _ = split_user(url)
         Origin.parse(url)
     except ValueError:  # no server, brackets without an address, or a port that is none
         shown = url.rpartition("@")[2]
         raise UnusableSettings(
-            f"{shown!r} is not a URL. Use http://HOST:PORT or https://HOST:PORT, with an"
+            f"{shown!r}{named} is not a URL. Use http://HOST:PORT or https://HOST:PORT, with an"
             " IPv6 address in brackets."
         ) from None
     _, _, path = shown.partition("//")[2].partition("/")
     if "/v1/" in f"/{path.rstrip('/')}" or "?" in path or "#" in path:
         raise UnusableSettings(
-            f"{shown!r} is not the URL of a service. Leave out everything from /v1 on, and name the"
+            f"{shown!r}{named} is not the URL of a service. Leave out everything from /v1 on, and name the"
             ' stack with connect("http://HOST:PORT").stack("NAME").'
         )
     return url
+
+
+def _check_auth_url(known: Mapping[str, str]) -> None:
+    try:
+        if "OS_AUTH_URL" in known:
+            Origin.parse(known["OS_AUTH_URL"])
+    except ValueError:
+        shown = known["OS_AUTH_URL"].rpartition("@")[2]
+        raise UnusableSettings(
+            f"{shown!r} (OS_AUTH_URL) is not a URL of Keystone, such as https://HOST:5000/v3."
+        ) from None
 
 
 def _endpoint(url: str) -> Endpoint:
@@ -163,7 +181,7 @@ def _endpoint_of(known: Mapping[str, str], basic: bool) -> Endpoint:
     missing = {option: name for option, name in names.items() if not present.get(name)}
     if url is None or missing:
         raise MissingVariables(missing)
-    endpoint, user = split_user(_checked(url))
+    endpoint, user = split_user(checked(url, "OS_ENDPOINT"))
     if not basic:
         return FixedEndpoint(endpoint, user)
     if user is not None:

@@ -140,13 +140,18 @@ class Unavailable(FactstoreError):
     """The service is unavailable.  Nothing was written.
 
     :param retry_after: seconds after which to try again; None if the service does not state it.
+    :param is_permanent: True if each request fails until a setting or a certificate is changed, as with
+        the wrong password for a proxy.  Such a request is not repeated.
     """
 
     retry_after: float | None = None
+    is_permanent = False
 
 
 class CertificateError(Unavailable):
     """The server's certificate, or the file of CAs to verify it with, cannot be trusted."""
+
+    is_permanent = True
 
 
 class RateLimited(Unavailable):

@@ -21,12 +21,12 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 
 from factstore.client.clock import Clock
 from factstore.client.endpoint import Endpoint
-from factstore.client.errors import MissingVariables, Unavailable
-from factstore.client.http.failures import NotSent
+from factstore.client.errors import MissingVariables
 from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import Proxies
 from factstore.client.http.session import HttpSession
 from factstore.client.http.trust import Certificates, Trust, certificates_in
+from factstore.client.keystone_failures import FAILURES, failure
 
 OPTIONS = frozenset(inspect.signature(adapter.Adapter).parameters) - {"session"}
 """The options of an adapter of keystoneauth."""
@@ -41,12 +41,6 @@ _CLIENT_VARIABLES = frozenset(
         *("KEY", "REGION_NAME"),
     )
 )
-_TRANSIENT = (
-    exceptions.ConnectFailure,
-    exceptions.ConnectTimeout,
-    exceptions.HttpServerError,
-    exceptions.UnknownConnectionError,
-)
 
 
 class KeystoneEndpoint(Endpoint):
@@ -56,12 +50,14 @@ class KeystoneEndpoint(Endpoint):
     receipt.  keystoneauth compares times of day: with a clock that is an hour fast, it would request a
     token for each request.
 
+    :param trust: what the session trusts, to word its errors.
     :param options: parameters of :class:`keystoneauth1.adapter.Adapter`.
     """
 
-    def __init__(self, session: Session, clock: Clock, **options: Any) -> None:
+    def __init__(self, session: Session, clock: Clock, trust: Trust, **options: Any) -> None:
         self._session = session
         self._clock = clock
+        self._trust = trust
         self._adapter = adapter.Adapter(session, **options)
         self._lock = threading.Lock()
         self._url: str | None = None
@@ -72,11 +68,11 @@ class KeystoneEndpoint(Endpoint):
         """Return the root URL of the service.
 
         :raises keystoneauth1.exceptions.EndpointNotFound: the catalog does not have it.
-        :raises Unavailable: Keystone cannot answer now.
+        :raises Unavailable: Keystone cannot be reached, or cannot answer now.
         """
         with self._lock:
             if self._url is None:
-                found = _asked(self._adapter.get_endpoint)
+                found = self._asked(self._adapter.get_endpoint)
                 if found is None:
                     raise exceptions.EndpointNotFound(
                         f"The catalog has no endpoint for {self._adapter.service_type}."
@@ -87,7 +83,7 @@ class KeystoneEndpoint(Endpoint):
     def credential(self) -> Mapping[str, str]:
         """Return the header with a token.
 
-        :raises Unavailable: Keystone cannot answer now.
+        :raises Unavailable: Keystone cannot be reached, or cannot answer now.
         """
         more = dict(self._adapter.additional_headers or {})
         if self._adapter.global_request_id:
@@ -97,7 +93,7 @@ class KeystoneEndpoint(Endpoint):
                 self._discard()
             if self._token is not None:
                 return {**more, **self._token}
-            return {**more, **_asked(self._new_token)}
+            return {**more, **self._asked(self._new_token)}
 
     def renew(self) -> bool:
         """Discard the token, and return True if another can be requested."""
@@ -120,26 +116,32 @@ class KeystoneEndpoint(Endpoint):
             self._token, self._token_ends = token, received + lifetime - _RENEWED_EARLY_SECONDS
         return token
 
+    def _asked(self, question: Callable[[], T]) -> T:
+        """Return the answer of Keystone to a question."""
+        try:
+            return question()
+        except FAILURES as error:  # of the service, a proxy, or a file of CAs
+            unavailable = failure(error, self._trust)
+            if unavailable is None:
+                raise
+            raise unavailable from error
 
-def _asked(question: Callable[[], T]) -> T:
-    """Return the answer of Keystone to a question."""
-    try:
-        return question()
-    except exceptions.SSLError:
-        raise
-    except (*_TRANSIENT, NotSent, OSError) as error:  # of the service, a proxy, or a file of CAs
-        raise Unavailable(f"The identity service failed: {error}") from error
 
+def http_session(
+    session: Session, source: str = "verify", option: str = "verify of the session"
+) -> HttpSession:
+    """Return an HTTP session that trusts what a session of keystoneauth trusts.
 
-def http_session(session: Session) -> HttpSession:
-    """Return an HTTP session that trusts what a session of keystoneauth trusts."""
+    :param source: the name of the setting from which the session has its CAs, for errors.
+    :param option: the setting with which other CAs can be chosen, for errors.
+    """
     verify, cert = session.verify, session.cert
     certificates = (
-        Certificates(verify, "verify") if isinstance(verify, str) else certificates_in(os.environ)
+        Certificates(verify, source) if isinstance(verify, str) else certificates_in(os.environ)
     )
     client = (cert, None) if isinstance(cert, str) else cert
     return HttpSession(
-        Trust(certificates, verify=verify is not False, client=client),
+        Trust(certificates, verify=verify is not False, client=client, option=option),
         Proxies.from_environ(os.environ),
     )
 

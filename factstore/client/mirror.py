@@ -134,7 +134,8 @@ class Mirror:
         """Keep the copy up to date until :meth:`close`.
 
         :raises NotFound: the stack or the member does not exist.
-        :raises Unavailable: the service has been unavailable for *retry_for* seconds.
+        :raises Unavailable: the service has been unavailable for *retry_for* seconds, or has not been
+            reached and cannot be with these settings.
         """
         clock, backoff = self._transport.clock, Backoff()
         lost_at: float | None = None
@@ -143,6 +144,9 @@ class Mirror:
             try:
                 context = self.update(LONGEST_WAIT)
             except (Unavailable, OutcomeUnknown) as error:
+                # A certificate that has expired since is renewed sooner or later.
+                if isinstance(error, Unavailable) and error.is_permanent and not self.synced:
+                    raise
                 lost_at = began if lost_at is None else lost_at
                 if self._retry_for is not None and clock.monotonic() - lost_at >= self._retry_for:
                     raise

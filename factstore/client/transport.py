@@ -1,8 +1,9 @@
 """Sends requests, retries them where that is safe, and raises the client's errors.
 
 All requests are retried on 503 and 429, and if no connection could be made, because then nothing was
-written.  If a response was lost, only reads and writes with an idempotency key are retried.  Retries
-that take longer than a moment are logged as warnings, which Python prints by default.
+written.  If a response was lost, only reads and writes with an idempotency key are retried.  No request is
+retried that fails until a setting or a certificate is changed.  Retries that take longer than a moment
+are logged as warnings, which Python prints by default.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from factstore.client.errors import (
     UnexpectedAnswer,
     from_response,
 )
-from factstore.client.http.connections import refusal
+from factstore.client.http.connections import refusal, refused_with
 from factstore.client.http.failures import NotSent, ResponseLost, Untrusted
 from factstore.client.http.proxies import Proxy
 from factstore.client.http.responses import Response
@@ -123,6 +124,8 @@ class Transport:
             except (Unavailable, OutcomeUnknown) as error:
                 if isinstance(error, OutcomeUnknown) and not repeatable:
                     raise
+                if isinstance(error, Unavailable) and error.is_permanent:
+                    raise
                 pause = backoff.pause(getattr(error, "retry_after", None))
                 failing = self.clock.monotonic() - started
                 passed = failing + pause
@@ -204,7 +207,9 @@ class Transport:
         except Untrusted as error:
             raise CertificateError(str(error)) from error
         except NotSent as error:
-            raise Unavailable(str(error)) from error
+            unavailable = Unavailable(str(error))
+            unavailable.is_permanent = error.is_permanent
+            raise unavailable from error
         except ResponseLost as error:
             if writes:
                 text = f"{error} The request may have been carried out."
@@ -244,7 +249,7 @@ class Transport:
             return
         text = f"The service was not reached: {refusal(proxy, status, response.reason)}"
         response.close()
-        raise ResponseLost(text) if writes and status in (502, 504) else NotSent(text)
+        raise ResponseLost(text) if writes and status in (502, 504) else refused_with(status)(text)
 
 
 def _json(method: str, url: str, body: Any) -> bytes:

@@ -78,6 +78,7 @@ class BaseWatch(Generic[S]):
         self._retry: float | None = None
         self._backoff = Backoff()
         self._lost_at: float | None = None
+        self._has_connected = False
         self._unreadable_at: tuple[str | None] | None = None
         self._closed = threading.Event()
         self._response: Response | None = None
@@ -127,6 +128,9 @@ class BaseWatch(Generic[S]):
             except Unavailable as error:
                 if self._closed.is_set():
                     return
+                # A certificate that has expired since is renewed sooner or later.
+                if error.is_permanent and not self._has_connected:
+                    raise
                 # A connection may break at any time, but then another one should succeed.
                 level = logging.INFO if self._lost_at is None else logging.WARNING
                 LOG.log(
@@ -151,7 +155,7 @@ class BaseWatch(Generic[S]):
             params["initial"] = "true"
         response = self._transport.open_stream(self._url, params=params, headers=headers)
         self._response = response
-        self._lost_at = None
+        self._lost_at, self._has_connected = None, True
         with contextlib.closing(response):
             if self._closed.is_set():  # closed before there was a response to shut down
                 return

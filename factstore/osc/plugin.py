@@ -14,7 +14,7 @@ from osc_lib import exceptions
 
 from factstore import SERVICE_TYPE
 from factstore.client import Client
-from factstore.client.connect import cause_of
+from factstore.client.connect import cause_of, checked
 from factstore.client.endpoint import MICROVERSION, FixedEndpoint, split_user
 from factstore.client.keystone import http_session
 
@@ -31,12 +31,14 @@ def make_client(manager: Any) -> Client:
     """Return the client for the cloud of OpenStackClient's client manager.
 
     :raises osc_lib.exceptions.CommandError: there is no authentication and no endpoint.
+    :raises UnusableSettings: the endpoint is not the URL of a service.
     """
     config = manager.get_configuration()
 
     def option(name: str) -> str | None:
         return config.get(name) or os.environ.get(f"OS_{name.upper()}") or None
 
+    http = http_session(manager.session, "--os-cacert", "--os-cacert (OS_CACERT)")
     override, cause = option(_OVERRIDE), cause_of(os.environ)
     if manager.auth_plugin_name in ("none", "noauth"):
         url = override or config.get("auth", {}).get("endpoint")
@@ -45,7 +47,7 @@ def make_client(manager: Any) -> Client:
                 "No service is named. Without Keystone, set --os-endpoint or OS_ENDPOINT, such as"
                 " http://127.0.0.1:8796."
             )
-        http = http_session(manager.session)
+        checked(url, "--os-endpoint, OS_ENDPOINT")
         return Client(FixedEndpoint(*split_user(url)), http=http, cause=cause)
     version = manager._api_version[API_NAME]
     return Client(
@@ -55,6 +57,7 @@ def make_client(manager: Any) -> Client:
         region_name=manager.region_name or None,
         endpoint_override=override,
         default_microversion=version if "." in version else MICROVERSION,
+        http=http,
         cause=cause,
     )
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 
-from factstore.client.http.failures import NotSent, Untrusted
+from factstore.client.http.failures import NotSent, Untrusted, Unusable
 from factstore.client.http.heads import RawResponse, encode_request
 from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import Proxy
@@ -100,7 +100,12 @@ def _open_socket(origin: Origin, proxy: Proxy | None, timeout: float) -> socket.
         opened = socket.create_connection((host, port), timeout)
     except socket.timeout as error:
         raise NotSent(f"The connection to {place} timed out.") from error
-    except (OSError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise Unusable(
+            f"No connection to {place}: {host[:80]!r} is not a name in DNS, which has labels of 1 to 63"
+            " characters between dots. Correct the URL."
+        ) from error
+    except OSError as error:
         reason = getattr(error, "strerror", None) or error
         raise NotSent(f"Unable to establish connection to {place}: {reason}.") from error
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -127,9 +132,15 @@ def _open_tunnel(opened: socket.socket, origin: Origin, proxy: Proxy) -> None:
     except (OSError, http.client.HTTPException) as error:
         raise NotSent(f"Lost the connection to {proxy}: {_reason(error)}.") from error
     if not 200 <= response.status < 300:
-        raise NotSent(
+        raise refused_with(response.status)(
             f"No connection to {origin}: {refusal(proxy, response.status, response.reason)}"
         )
+
+
+def refused_with(status: int) -> type[NotSent]:
+    """Return the kind of failure for a request that a proxy has answered with a status."""
+    passing = not 400 <= status < 500 or status in (408, 425, 429)
+    return NotSent if passing else Unusable
 
 
 def refusal(proxy: Proxy, status: int, reason: str) -> str:

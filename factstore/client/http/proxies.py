@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Union
 from urllib.parse import unquote, urlsplit
 
-from factstore.client.http.failures import NotSent
+from factstore.client.http.failures import Unusable
 
 DIRECT = "none"
 """The value of an option for a proxy that stands for no proxy."""
@@ -25,7 +25,7 @@ _Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
-class BadProxy(NotSent):
+class BadProxy(Unusable):
     """The URL of a proxy cannot be used."""
 
 

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Mapping
 
 from factstore.client.http.connections import Connection, open_connection
+from factstore.client.http.failures import Unusable
 from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import Proxies, Proxy
 from factstore.client.http.responses import Response, lost_by
@@ -71,10 +72,10 @@ class HttpSession:
 
         :param timeouts: seconds to open a connection, and without data from the server.
         :param stream: leave the body for the caller, who must close the response.
-        :raises NotSent: there is no connection; also :class:`Untrusted`.
+        :raises NotSent: there is no connection; also :class:`Untrusted` and :class:`Unusable`.
         :raises ResponseLost: the connection was lost after sending had begun.
         """
-        origin = Origin.parse(url)
+        origin = _origin(url)
         connection = self._connection(origin, timeouts[0])
         try:
             response = self._exchange(connection, method, url, headers, body, timeouts[1])
@@ -118,7 +119,7 @@ class HttpSession:
 
     def forwarding_proxy(self, url: str) -> Proxy | None:
         """Return the proxy that reads the requests for a URL, or None."""
-        origin = Origin.parse(url)
+        origin = _origin(url)
         return self.proxies.find(*origin) if origin.scheme == "http" else None
 
     def _connection(self, origin: Origin, timeout: float) -> Connection:
@@ -147,6 +148,17 @@ class HttpSession:
             surplus = self._idle[:-_IDLE_CONNECTIONS]
             del self._idle[:-_IDLE_CONNECTIONS]
         _close_all(surplus)
+
+
+def _origin(url: str) -> Origin:
+    try:
+        return Origin.parse(url)
+    except ValueError as error:
+        server = "/".join(url.split("/", 3)[:3]).rpartition("@")[2]
+        raise Unusable(
+            f"{server[:80]!r} is not the URL of a service. Correct the endpoint, in the catalog or where it"
+            " is set, to http://HOST:PORT or https://HOST:PORT."
+        ) from error
 
 
 def _is_readable(connection: Connection) -> bool:

@@ -117,6 +117,7 @@ class Trust:
     :param certificates: the CAs to trust; None for those of the system.
     :param verify: False to accept every certificate.
     :param client: files with the client's own certificate and its key; the key may be in the same.
+    :param option: the setting that chooses the CAs, for errors.
     """
 
     def __init__(
@@ -125,10 +126,12 @@ class Trust:
         *,
         verify: bool = True,
         client: tuple[str, str | None] | None = None,
+        option: str = "cacert (OS_CACERT)",
     ) -> None:
         self._certificates = certificates
         self._verify = verify
         self._client = client
+        self._option = option
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._stamp: tuple[tuple[int, ...], ...] = ()
@@ -183,7 +186,7 @@ class Trust:
             found = self._certificates or system_certificates()
             place = "nowhere" if found is None else f"{found.path} ({found.source})"
             remedy = (
-                f"Its CA was looked for in {place}. Set cacert (OS_CACERT) to a file with the CA of the"
+                f"Its CA was looked for in {place}. Set {self._option} to a file with the CA of the"
                 " service, or add that CA to the system's CAs"
             )
         return f"certificate verify failed: {text.rstrip('.')}. {remedy}."
@@ -198,8 +201,8 @@ class Trust:
             context.verify_mode = ssl.CERT_NONE
         elif found is None:
             raise BadCertificates(
-                "No CA certificates of the system were found. Install ca-certificates, or set cacert"
-                " (OS_CACERT) to a file with the CA of the service."
+                "No CA certificates of the system were found. Install ca-certificates, or set"
+                f" {self._option} to a file with the CA of the service."
             )
         else:
             found.load_into(context)
