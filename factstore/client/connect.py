@@ -150,8 +150,8 @@ def checked(url: object, source: str = "") -> str:
     _, _, path = shown.partition("//")[2].partition("/")
     if "/v1/" in f"/{path.rstrip('/')}" or "?" in path or "#" in path:
         raise UnusableSettings(
-            f"{shown!r}{named} is not the URL of a service. Leave out everything from /v1 on, and name the"
-            ' stack with connect("http://HOST:PORT").stack("NAME").'
+            f"{shown!r}{named} is not the URL of a service. Leave out everything from /v1 on, and name"
+            ' the stack with connect("http://HOST:PORT").stack("NAME").'
         )
     return url
 

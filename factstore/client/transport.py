@@ -1,9 +1,9 @@
 """Sends requests, retries them where that is safe, and raises the client's errors.
 
 All requests are retried on 503 and 429, and if no connection could be made, because then nothing was
-written.  If a response was lost, only reads and writes with an idempotency key are retried.  No request is
-retried that fails until a setting or a certificate is changed.  Retries that take longer than a moment
-are logged as warnings, which Python prints by default.
+written.  If a response was lost, only reads and writes with an idempotency key are retried.  A request
+that fails until a setting or a certificate is changed is not retried.  Retries that take longer than a
+moment are logged as warnings, which Python prints by default.
 """
 
 from __future__ import annotations

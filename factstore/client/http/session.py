@@ -156,8 +156,8 @@ def _origin(url: str) -> Origin:
     except ValueError as error:
         server = "/".join(url.split("/", 3)[:3]).rpartition("@")[2]
         raise Unusable(
-            f"{server[:80]!r} is not the URL of a service. Correct the endpoint, in the catalog or where it"
-            " is set, to http://HOST:PORT or https://HOST:PORT."
+            f"{server[:80]!r} is not the URL of a service. Correct the endpoint, in the catalog or"
+            " where it is set, to http://HOST:PORT or https://HOST:PORT."
         ) from error
 
 
