@@ -76,6 +76,12 @@ class LeaseStore(Protocol):
         Those of the pulses of monitored leases stay.
         """
 
+    def revoke_expired(self, leases: Sequence[int], deadline: float) -> int:
+        """Revoke the leases of those pulses of monitored leases that have expired; return their number.
+
+        The database revokes them, too, but etcd not more than a thousand in a second.
+        """
+
     def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
         """Start :meth:`renew_lease` without waiting; return False if that is not possible.
 

@@ -200,7 +200,7 @@ class CommitBatcher:
 
         if isinstance(outcome, Fenced):
             self._fence.note(fence, outcome.revision)
-        if isinstance(outcome, Fenced) or outcome is Failure.REFUSED:
+        if isinstance(outcome, Fenced) or outcome in (Failure.REFUSED, Failure.NO_LEASE):
             self._leave(batch)  # nothing was written, and gRPC finds out why
             return
 

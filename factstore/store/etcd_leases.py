@@ -9,17 +9,20 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from factstore.core.lease_store import OtherWorker
 from factstore.core.model.pulse import Pulse, is_monitored, monitored, pulse_lease
 from factstore.core.ports import Clock
-from factstore.store.client import EtcdClient
+from factstore.store.client import EtcdClient, Failure
 from factstore.store.client.leases import (
     REVOKE,
     TIME_TO_LIVE,
+    has_expired,
     question_of_age,
     revocation,
     seconds_since_renewal,
+    time_to_live,
 )
 from factstore.store.keyspace import Keyspace
 from factstore.store.roll import Roll
@@ -124,13 +127,24 @@ class EtcdLeases:
 
     def seconds_since_renewals(self, leases: Sequence[int], deadline: float) -> list[float]:
         """Return :meth:`seconds_since_renewal` of several leases, in their order."""
-        client = self._client
-        requests = list(map(question_of_age, leases))
+        return [seconds_since_renewal(each) for each in self._times_to_live(leases, deadline)]
+
+    def revoke_expired(self, leases: Sequence[int], deadline: float) -> int:
+        """Revoke the leases of pulses that have expired, and return their number."""
+        pulses = list(map(pulse_lease, leases))
+        answers = self._times_to_live(pulses, deadline)
+        expired = [pulse for pulse, each in zip(pulses, answers, strict=True) if has_expired(each)]
+        self.revoke_leases(expired, deadline)
+        return len(expired)
+
+    def _times_to_live(self, leases: Sequence[int], deadline: float) -> list[Any]:
+        """Return what etcd answers about the time of leases, which it is asked side by side."""
+        client, requests = self._client, list(map(question_of_age, leases))
         answers = client.loop.call_all("lease_time_to_live", TIME_TO_LIVE, requests)
         return [
-            client.seconds_since_renewal(lease, deadline=deadline)
-            if answer is None
-            else seconds_since_renewal(answer)
+            client.time_to_live(lease, deadline=deadline)
+            if isinstance(answer, Failure)
+            else time_to_live(answer)
             for lease, answer in zip(leases, answers, strict=True)
         ]
 
@@ -156,7 +170,7 @@ class EtcdLeases:
         requests = list(map(revocation, leases))
         answers = self._client.loop.call_all("lease_revoke", REVOKE, requests)
         for lease, answer in zip(leases, answers, strict=True):
-            if answer is None:  # maybe because it has expired
+            if answer in (Failure.LOST, Failure.REFUSED):
                 self._client.revoke(lease, deadline=deadline)
             self._renewed.pop(lease, None)
 

@@ -77,6 +77,9 @@ class PassedCalls:
     def revoke_leases(self, leases: Sequence[int], deadline: float) -> None:
         self._backend.revoke_leases(leases, deadline)
 
+    def revoke_expired(self, leases: Sequence[int], deadline: float) -> int:
+        return self._backend.revoke_expired(leases, deadline)
+
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         return self._backend.earlier_receipt(project_id, key, deadline)
 

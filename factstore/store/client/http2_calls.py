@@ -10,8 +10,9 @@ LOG = logging.getLogger(__name__)
 
 # The name grpc-status as servers encode it, in front of the length of a number and its digits.
 _STATUS_NAME = bytes.fromhex("00889acac8b21234da8f")
-_NOT_CARRIED_OUT = (b"3", b"5", b"7", b"8", b"9", b"16")
-"""The statuses with which etcd refuses a request: its arguments, a lease, permissions, or no space."""
+_NOT_CARRIED_OUT = (b"3", b"7", b"8", b"9", b"16")
+"""The statuses with which etcd refuses a request: its arguments, permissions, or no space."""
+_NO_LEASE = b"5"
 
 
 class ProtocolError(Exception):
@@ -25,6 +26,8 @@ class Failure(Enum):
     """It was not carried out."""
     LOST = 1
     """It may have been carried out."""
+    NO_LEASE = 2
+    """It was not carried out, because its lease does not exist."""
 
 
 Ended = Callable[[list[bytes] | Failure], object]
@@ -119,4 +122,6 @@ def _failure(headers: bytes) -> Failure:
     """Return the failure that the headers at the end of a call state."""
     _, found, rest = headers.partition(_STATUS_NAME)
     status = rest[1 : 1 + rest[0]] if found and rest else b""
+    if status == _NO_LEASE:
+        return Failure.NO_LEASE
     return Failure.REFUSED if status in _NOT_CARRIED_OUT else Failure.LOST

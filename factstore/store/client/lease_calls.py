@@ -42,9 +42,12 @@ class LeaseCalls(Calls):
 
     def seconds_since_renewal(self, lease: int, *, deadline: float) -> float:
         """Return the seconds since a lease was renewed; infinity if it does not exist."""
+        return seconds_since_renewal(self.time_to_live(lease, deadline=deadline))
+
+    def time_to_live(self, lease: int, *, deadline: float) -> Any:
+        """Return what etcd answers about the time of a lease."""
         request = rpc.LeaseTimeToLiveRequest(ID=lease)
-        answer = self._call("lease_time_to_live", request, deadline, reads=True, short=True)
-        return seconds_since_renewal(answer)
+        return self._call("lease_time_to_live", request, deadline, reads=True, short=True)
 
     def leases(self, *, deadline: float) -> list[int]:
         """Return the ids of all leases, which may be those of other clients."""

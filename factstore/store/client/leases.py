@@ -60,14 +60,23 @@ def question_of_age(lease: int) -> bytes:
     return request
 
 
-def seconds_since_renewal(answer: Any) -> float:
-    """Return the seconds since a lease was renewed; infinity if it does not exist.
+def time_to_live(response: bytes) -> Any:
+    """Return the answer to the question for the age of a lease."""
+    return rpc.LeaseTimeToLiveResponse.FromString(response)
 
-    :param answer: a ``LeaseTimeToLiveResponse``, or its bytes.
-    """
-    if isinstance(answer, bytes):
-        answer = rpc.LeaseTimeToLiveResponse.FromString(answer)
+
+def seconds_since_renewal(answer: Any) -> float:
+    """Return the seconds since a lease was renewed; infinity if it does not exist."""
     return float(answer.grantedTTL - answer.TTL) if answer.TTL > 0 else math.inf
+
+
+def has_expired(answer: Any) -> bool:
+    """Return True if a lease exists although its time has been over for a second.
+
+    The remaining time is rounded towards zero, so that zero can also be the last second.  A lease that
+    does not exist was granted no time.
+    """
+    return bool(answer.grantedTTL > 0 and answer.TTL < 0)
 
 
 def list_leases(channel: Any) -> Callable[..., Any]:

@@ -118,12 +118,12 @@ class LoopClient:
             if not self._start("lease_keep_alive", KEEP_ALIVE, requests, read):
                 read(Failure.REFUSED)
 
-    def call_all(self, call: str, method: str, requests: Sequence[bytes]) -> list[bytes | None]:
-        """Make calls side by side, and wait for them; return None for each that has no response.
+    def call_all(self, call: str, method: str, requests: Sequence[bytes]) -> list[bytes | Failure]:
+        """Make calls side by side, and wait for them; return the response of each, or its failure.
 
         gRPC needs ten times as much processor time for as many.
         """
-        found: list[bytes | None] = [None] * len(requests)
+        found: list[bytes | Failure] = [Failure.REFUSED] * len(requests)
         if self._calls is None:
             return found
         from gevent.event import Event
@@ -131,8 +131,7 @@ class LoopClient:
         running, ended = set(range(len(requests))), Event()
 
         def end(at: int, messages: list[bytes] | Failure) -> None:
-            if not isinstance(messages, Failure):
-                found[at] = messages[0]
+            found[at] = messages if isinstance(messages, Failure) else messages[0]
             running.discard(at)
             if not running:
                 ended.set()

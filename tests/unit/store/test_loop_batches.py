@@ -392,7 +392,7 @@ def test_writes_of_facts_are_sent_as_one_first_and_apart_if_one_of_them_fails(
     assert len(written.ended) == 3 * (APART + 2)
 
 
-@pytest.mark.parametrize("outcome", [Failure.LOST, Failure.REFUSED, Fenced(8)])
+@pytest.mark.parametrize("outcome", [*Failure, Fenced(8)])
 def test_writes_that_are_sent_as_one_have_the_outcome_of_any_batch_if_it_fails(
     batcher: CommitBatcher, loop: Loop, written: Written, outcome: Failure | Fenced
 ) -> None:
