@@ -13,6 +13,7 @@ from contextlib import suppress
 import pytest
 
 from factstore.core.errors import Conflict, NotFound, Unavailable
+from factstore.core.lease_store import OtherWorker
 from factstore.core.model.fact import Put, Scope
 from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
 from factstore.core.model.transaction import Transaction
@@ -304,21 +305,35 @@ def test_a_batch_can_have_a_ttl_for_each_of_its_facts(
 
 
 @pytest.mark.usefixtures("elected")
-def test_others_have_more_time_to_restore_more_pulses(
+def test_others_that_do_not_answer_have_more_time_to_restore_more_pulses(
     etcd_world: EtcdWorld, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_monitor, "RESTORED_PER_SECOND", 0.001)
     worker = after_election(etcd_world.worker())
-    join(worker, scope, ttl=TTL)
-    worker.put(scope, "mortal", ttl=TTL)
-    forget(worker)
-    stop_pulses(etcd_world, leases(worker, scope))
+    answered = -1
+    worker.backend.other_workers = lambda deadline: [OtherWorker(answered, 0.0)]  # type: ignore[method-assign]
     worker.lease_monitor.stop()
+
+    def let_expire() -> None:
+        join(worker, scope, ttl=TTL)
+        worker.put(scope, "mortal", ttl=TTL)
+        forget(worker)
+        stop_pulses(etcd_world, leases(worker, scope))
+        worker.store.refresh(soon())
+
+    let_expire()
     for later in (1.0, 1900.0):
         monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -later)
         worker.lease_monitor.run_once()
         assert worker.paths(scope) == ["mortal"]
     monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -2001.0)  # two leases need 2000 seconds
+    worker.lease_monitor.run_once()
+    eventually(lambda: worker.paths(scope) == [])
+
+    # Once all have answered, nobody restores any more, however many have stopped.
+    let_expire()
+    monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -1.0)
+    answered = worker.store.state().revision
     worker.lease_monitor.run_once()
     eventually(lambda: worker.paths(scope) == [])
 

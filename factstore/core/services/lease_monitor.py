@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from factstore.core.errors import FactstoreError, StorageFull, Unavailable
@@ -25,18 +28,24 @@ from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.services.control_loop import ControlLoop
+from factstore.core.services.expired_pulses import revoke_expired_pulses
 from factstore.core.state.stack_state import StackState
 
 LOG = logging.getLogger(__name__)
 
 PERIOD = 0.5  # seconds between rounds
-GRACE_SECONDS = 2.5  # in which other workers restore the pulses that they have renewed
+GRACE_SECONDS = 2.5  # in which renewals end that were under way
 RESTORED_PER_SECOND = 20  # at least, by each worker
 NEW_WORKER_SECONDS = 60  # at most, in which a new worker waits for the renewals that it missed
 SIGN_SECONDS = 1.0  # between signs of life
 SILENCE_MARGIN = 5.0  # seconds for which a worker may pass on renewals after its last sign of life
 FORGET_SECONDS = 300.0
+SHORTEST_PAUSE = 0.05  # seconds between rounds that take long
 LEASES = 50  # in one transaction, with two guards for each
+AT_ONCE = 2  # transactions: one is decided while etcd revokes the leases of another
+BURST = (
+    200  # stopped pulses at once, after which etcd may be late; it revokes up to 500 leases at once
+)
 
 
 class Stopped(NamedTuple):
@@ -102,8 +111,9 @@ class LeaseMonitor(ControlLoop):
 
     def run_round(self) -> float:
         """Restore and end what is due, and return the seconds until the next round."""
+        began = self._clock.monotonic()
         self.run_once()
-        return PERIOD
+        return max(SHORTEST_PAUSE, PERIOD - (self._clock.monotonic() - began))
 
     def run_once(self) -> None:
         """Restore the pulses that were renewed in time, and end the leases that were not."""
@@ -113,7 +123,10 @@ class LeaseMonitor(ControlLoop):
         with state.read():
             revision = state.revision
             found = [
-                (stack_state.stack.scope, list(_stopped(stack_state)))
+                (
+                    stack_state.stack.scope,
+                    _from_anywhere(map(partial(_stop, stack_state), stack_state.leases.stopped)),
+                )
                 for stack_state in state.all_stacks()
                 if stack_state.leases.stopped
             ]
@@ -131,26 +144,64 @@ class LeaseMonitor(ControlLoop):
         if not found:
             return
         term = self._store.term(now + self._timeout)
-        self._others, complete = None, True
-        for scope, stopped in _in_turns(found):
-            try:
-                self._settle(scope, stopped, term, now)
-            except FactstoreError as error:
-                if error.code == Unavailable.code:
-                    raise
-                complete = False
-                LOG.info("no lease of stack %s is ended yet: %s", scope.stack, error)
+        complete = self._settle_all(found, term, now)
         asked = max((e.at for _, stopped in found for e in stopped if e.term != term), default=-1)
         if revision < self._answered:
             self._answered = -1  # the store was restored from a backup
         if complete and asked > self._answered:
             self._store.answer_roll(revision, now + self._timeout)
             self._answered = revision
+        if len(self._stopped_since) >= BURST:
+            scopes = [scope for scope, _ in found]
+            revoke_expired_pulses(self._store, self._clock, scopes, term, self._timeout)
 
     def _sign(self, now: float) -> None:
         if now >= self._sign_at:
             self._store.sign_roll(now + self._timeout)
             self._sign_at = now + SIGN_SECONDS
+
+    def _settle_all(
+        self, found: Sequence[tuple[Scope, Sequence[Stopped]]], term: int, now: float
+    ) -> bool:
+        """Restore or end the leases of all stacks that are due; return False if some were not."""
+        self._others = None
+
+        def settle(turn: tuple[Scope, Sequence[Stopped]]) -> bool:
+            scope, stopped = turn
+            stopped, complete = self._still_stopped(scope, stopped)
+            try:
+                self._settle(scope, stopped, term, now)
+            except FactstoreError as error:
+                if error.code == Unavailable.code:
+                    raise
+                LOG.info("no lease of stack %s is ended yet: %s", scope.stack, error)
+                return False
+            return complete
+
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=self.name) as pool:
+            return all(list(pool.map(settle, _in_turns(found))))
+
+    def _still_stopped(
+        self, scope: Scope, stopped: Sequence[Stopped]
+    ) -> tuple[list[Stopped], bool]:
+        """Return those that no worker has restored or ended since the round began.
+
+        :return: also False if a pulse was restored and has stopped again, which is for the next round.
+        """
+        state = self._store.state()
+        with state.read():
+            stack_state = state.stack_state(scope)
+            if stack_state is None:
+                return [], True
+            leases = stack_state.leases
+            found = [
+                each
+                for each in stopped
+                if each.lease in leases.stopped
+                and (each.ended or not _stop(stack_state, each.lease).ended)
+            ]
+            same = [each for each in found if leases.stopped_at(each.lease) == each.at]
+        return same, len(same) == len(found)
 
     def _settle(self, scope: Scope, stopped: Sequence[Stopped], term: int, now: float) -> None:
         """Restore or end the leases of a stack that are due."""
@@ -167,7 +218,7 @@ class LeaseMonitor(ControlLoop):
                 due.append(each)
         # The lease of a pulse whose record could not be written is renewed nevertheless.
         both = [lease for each in due for lease in (each.lease, pulse_lease(each.lease))]
-        ages = self._store.seconds_since_renewals(both, now + self._timeout)
+        ages = self._store.seconds_since_renewals(both, self._clock.monotonic() + self._timeout)
         silent: list[int] = []
         for each, late in zip(due, map(min, ages[::2], ages[1::2]), strict=True):
             (renewed if late < each.ttl else silent).append(each.lease)
@@ -194,18 +245,19 @@ class LeaseMonitor(ControlLoop):
                 self._store.revoke_leases(leases, self._clock.monotonic() + self._timeout)
 
     def _has_waited(self, stopped: Stopped, now: float) -> bool:
-        """Return True if nobody restores a pulse any more."""
+        """Return True if renewals that were under way when a pulse stopped have ended."""
         is_new = now - self._started_at < min(stopped.ttl, NEW_WORKER_SECONDS)
-        grace = GRACE_SECONDS + self._most / RESTORED_PER_SECOND
-        return not is_new and now - self._stopped_since[stopped.stop].instant >= grace
+        return not is_new and now - self._stopped_since[stopped.stop].instant >= GRACE_SECONDS
 
     def _is_silent(self, stopped: Stopped, now: float) -> bool:
         """Return True if no worker, not even one that was lost, can have renewed a lease in time."""
         seen = self._stopped_since[stopped.stop]
-        if now - seen.instant >= stopped.ttl + GRACE_SECONDS:
+        # Workers that do not answer have time to restore all pulses that stopped together.
+        longest = max(stopped.ttl, self._most / RESTORED_PER_SECOND)
+        if now - seen.instant >= longest + GRACE_SECONDS:
             return True
         if self._others is None:
-            self._others = self._store.other_workers(now + self._timeout)
+            self._others = self._store.other_workers(self._clock.monotonic() + self._timeout)
         return all(
             other.answered >= (stopped.at or seen.revision)
             or other.silent_seconds >= stopped.ttl + SILENCE_MARGIN
@@ -224,10 +276,16 @@ def _in_turns(
                 yield scope, stopped[at : at + LEASES]
 
 
-def _stopped(stack_state: StackState) -> Iterator[Stopped]:
+def _stop(stack_state: StackState, lease: int) -> Stopped:
     leases = stack_state.leases
-    for lease in leases.stopped:
-        pulse = stack_state.record(pulse_key(lease))
-        ended = isinstance(pulse, Pulse) and pulse.ended
-        at, ttl = leases.stopped_at(lease), leases.owner(lease).ttl
-        yield Stopped(lease, at, ttl, leases.term(lease), ended)
+    pulse = stack_state.record(pulse_key(lease))
+    ended = isinstance(pulse, Pulse) and pulse.ended
+    at, ttl = leases.stopped_at(lease), leases.owner(lease).ttl
+    return Stopped(lease, at, ttl, leases.term(lease), ended)
+
+
+def _from_anywhere(stopped: Iterable[Stopped]) -> list[Stopped]:
+    """Return leases in order from one of them on, so that workers do not end the same ones at once."""
+    found = sorted(stopped)
+    start = random.randrange(len(found))  # noqa: S311 - spread, not secrecy
+    return found[start:] + found[:start]

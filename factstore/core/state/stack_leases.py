@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import field
 from typing import NamedTuple
 
@@ -108,6 +109,12 @@ class StackLeases:
         It is a fact, if only those are left that were bound to a former incarnation of a member.
         """
         return self.owners.get(lease) or LeaseOwner(min(self.paths[lease]), 0)
+
+    def running(self, term: int) -> Iterator[tuple[int, int]]:
+        """Yield the leases whose pulse was created in a term and has not stopped, each with its ttl."""
+        for lease, owner in self.owners.items():
+            if owner.ttl and lease in self._beating and self._terms.get(lease) == term:
+                yield lease, owner.ttl
 
     def term(self, lease: int) -> int:
         """Return etcd's term in which the last pulse of a lease was created; 0 if it is not known."""
