@@ -9,12 +9,24 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from typing import Protocol
 
-from factstore.core.model.event import Loaded, Step
+from factstore.core.model.event import Loaded, Step, StepResult
 from factstore.core.model.fact import Fact
 from factstore.core.model.quick_dataclass import quick_dataclass
+from factstore.core.state.state import State
 
 KnownFact = Callable[[str, str], Fact | None]
 """Returns the present fact of a stack, by the stack's id and the path."""
+Enter = Callable[[Callable[[], None]], None]
+"""Calls a function at a moment of its choice, before it returns."""
+
+
+def at_once(place: Callable[[], None]) -> None:
+    """Call a function now."""
+    place()
+
+
+def _nothing() -> None:
+    pass
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -22,8 +34,11 @@ class Snapshot:
     """The contents of a store at one revision, and the store's epoch.
 
     :param mutations: what puts the contents, which are read while this is iterated, once.  That raises
-        CursorExpired if they were compacted, and Unavailable if the connection is lost.  The backend
-        belongs to this store only afterwards.
+        CursorExpired if they were compacted, or may be those of another store, and Unavailable if the
+        connection is lost.
+    :param renewed_at: the revision at which the epoch was written; what is older is of another epoch.
+    :param use: lets the newest revision and writes be those of this store, from the moment at which the
+        state of its contents is in use.
     :param lost_at: the newest revision that can no longer be read, and that no worker is known to have
         followed; 0 if all were followed.
     :param signing_key: known to the workers of this store alone.
@@ -37,6 +52,8 @@ class Snapshot:
     lost_at: int = 0
     signing_key: bytes = field(default=b"", repr=False)
     since: int | None = None
+    renewed_at: int = 0
+    use: Callable[[], None] = _nothing
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -78,3 +95,18 @@ class HistoryStore(Protocol):
 
     def interrupt(self) -> None:
         """Make a running :meth:`follow` or :meth:`read_past` raise Unavailable."""
+
+
+class StateMachine(Protocol):
+    """A state that is loaded from a snapshot and then moved forward step by step."""
+
+    def load(self, snapshot: Snapshot, enter: Enter = at_once) -> None:
+        """Start again from a snapshot.
+
+        :param enter: calls the function that puts the new state in the place of the former one; what
+            belongs to a state changes at the same moment.
+        """
+
+    def state(self) -> State: ...
+
+    def apply(self, step: Step) -> StepResult: ...

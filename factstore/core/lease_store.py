@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.pulse import Pulse
 
 
@@ -46,8 +47,11 @@ class LeaseStore(Protocol):
     def sign_roll(self, deadline: float) -> None:
         """Show the other workers that this one is alive, and may have renewed leases."""
 
-    def answer_roll(self, revision: int, deadline: float) -> None:
-        """Tell the other workers up to which revision this one has restored pulses."""
+    def answer_roll(self, at: Cursor, deadline: float) -> None:
+        """Tell the other workers up to which revision this one has restored pulses.
+
+        :raises CursorExpired: the store is no longer that of the cursor.
+        """
 
     def other_workers(self, deadline: float) -> list[OtherWorker]:
         """Return the other workers, with those that were lost in the last day."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from factstore.core.history_store import HistoryStore, Snapshot
+from factstore.core.history_store import HistoryStore
 from factstore.core.lease_store import LeaseStore
-from factstore.core.model.event import DeletionAuthor, Event, Step, StepResult
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import DeletionAuthor, Event
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
@@ -64,7 +65,45 @@ class Visibility(Protocol):
         """Return True if the state has reached a revision; otherwise, call a function when it has."""
 
 
-class Backend(HistoryStore, LeaseStore, Protocol):
+class PastReads(Protocol):
+    """Reads of what a state does not show: of the past, and of what earlier versions have stored."""
+
+    def facts_at(
+        self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
+    ) -> list[Fact]:
+        """Return at most *limit* facts of a stack after the path *after*, as of a revision.
+
+        :raises CursorExpired: the revision is compacted.
+        """
+
+    def stacks_at(
+        self, project_id: str, after: str, limit: int, revision: int, deadline: float
+    ) -> list[Stack]:
+        """Return at most *limit* stacks of a project after the name *after*, as of a revision.
+
+        :raises CursorExpired: the revision is compacted.
+        """
+
+    def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
+        """Return all records of a kind, ordered by name, as of a revision.
+
+        :raises CursorExpired: the revision is compacted.
+        """
+
+    def earlier_receipt(
+        self, project_id: str, key: str, epoch: str, deadline: float
+    ) -> Receipt | None:
+        """Return the receipt that an earlier version stored outside the stack, or None.
+
+        :param epoch: of the state with which the receipt is compared.
+        :raises CursorExpired: the receipt may be that of another store.
+        """
+
+    def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
+        """Return the revision of a deletion after a revision; None if no note names its author."""
+
+
+class Backend(HistoryStore, LeaseStore, PastReads, Protocol):
     """A database of facts: etcd or memory.  One contract suite tests both."""
 
     def head(self, deadline: float) -> int:
@@ -101,36 +140,11 @@ class Backend(HistoryStore, LeaseStore, Protocol):
         :raises StorageFull: nothing can be written.
         """
 
-    def facts_at(
-        self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
-    ) -> list[Fact]:
-        """Return at most *limit* facts of a stack after the path *after*, as of a revision.
-
-        :raises CursorExpired: the revision is compacted.
-        """
-
-    def stacks_at(
-        self, project_id: str, after: str, limit: int, revision: int, deadline: float
-    ) -> list[Stack]:
-        """Return at most *limit* stacks of a project after the name *after*, as of a revision.
-
-        :raises CursorExpired: the revision is compacted.
-        """
-
-    def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
-        """Return all records of a kind, ordered by name, as of a revision.
-
-        :raises CursorExpired: the revision is compacted.
-        """
-
-    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
-        """Return the receipt that an earlier version stored outside the stack, or None."""
-
-    def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
-        """Return the revision of a deletion after a revision; None if no note names its author."""
-
     def bump_revision(self, deadline: float) -> int:
-        """Write a key without meaning, so that :meth:`follow` yields a step; return its revision."""
+        """Write a key without meaning, so that :meth:`follow` yields a step; return its revision.
+
+        :raises CursorExpired: the database is not the one that was opened.
+        """
 
     def purge_deleted(self, deadline: float) -> None:
         """Delete the remains of deleted stacks."""
@@ -142,7 +156,7 @@ class Backend(HistoryStore, LeaseStore, Protocol):
         """Close all connections; the object cannot be used afterwards."""
 
 
-class Store(LeaseStore, Protocol):
+class Store(LeaseStore, PastReads, Protocol):
     """A database and an in-memory state that follows it."""
 
     def state(self) -> State:
@@ -179,24 +193,6 @@ class Store(LeaseStore, Protocol):
         self, transaction: Transaction, deadline: float, ended: CommitEnded
     ) -> Started | None: ...
 
-    def facts_at(
-        self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
-    ) -> list[Fact]: ...
-
-    def stacks_at(
-        self, project_id: str, after: str, limit: int, revision: int, deadline: float
-    ) -> list[Stack]: ...
-
-    def records_at(
-        self, stack: Stack, kind: type[R], revision: int, deadline: float
-    ) -> list[R]: ...
-
-    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None: ...
-
-    def deletion_revision(
-        self, author: DeletionAuthor, after: int, deadline: float
-    ) -> int | None: ...
-
 
 @quick_dataclass(frozen=True, slots=True)
 class EventBatch:
@@ -229,44 +225,50 @@ class EventSource(Protocol):
     def kept(self, project_id: str | None = None) -> dict[Scope, Kept]:
         """Return what is kept of each stack, of one project or of all."""
 
-    def floor(self, scope: Scope) -> int:
+    def floor(self, scope: Scope, epoch: str) -> int:
         """Return the oldest revision from which the history of a stack is complete.
 
+        :raises CursorExpired: the events are those of another store.
         :raises Unavailable: older history is being read, for too long or for a caller that cannot wait.
         """
 
-    def keeps(self, scope: Scope, after: int) -> bool:
-        """Return True if the history of a stack after a revision is in memory.
+    def keeps(self, scope: Scope, after: Cursor) -> bool:
+        """Return True if the history of a stack after a cursor is in memory.
 
         :raises Unavailable: that history is being read, as for :meth:`floor`.
         """
 
     @property
-    def revision(self) -> int:
-        """The newest revision that has been published."""
+    def cursor(self) -> Cursor:
+        """The newest revision that has been published, and the epoch of its store."""
+
+    def has_published(self, at: Cursor) -> bool:
+        """Return True if the events of a store up to a cursor have been published."""
 
     @property
     def closing(self) -> bool:
         """True if readers are to stop."""
 
-    def read(self, of: Watched, after: int, *, events: int, size: int) -> EventBatch:
-        """Return the next events of a stack or of a selection after a revision.
+    def read(self, of: Watched, after: Cursor, *, events: int, size: int) -> EventBatch:
+        """Return the next events of a stack or of a selection after a cursor.
 
         A batch ends with a revision, not within one.
 
         :param events: the maximum number of events, unless one revision has more.
         :param size: the approximate maximum of bytes, unless one revision has more.
-        :raises CursorExpired: the history after that revision is no longer in memory, of any stack.
+        :raises CursorExpired: the history after that cursor is no longer in memory, of any stack, or is
+            that of another store.
         :raises Unavailable: that history is being read, as for :meth:`floor`.
         """
 
-    def wait(self, of: Watched, after: int, timeout: float) -> bool:
-        """Wait until there is an event after a revision; return False after *timeout* seconds.
+    def wait(self, of: Watched, after: Cursor, timeout: float) -> bool:
+        """Wait until there is an event after a cursor; return False after *timeout* seconds.
 
-        Return True early if readers are to stop or the history was reset.
+        Return True early if readers are to stop or the history was reset; at once if the events are
+        those of another store.
         """
 
-    def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
+    def wait_concern(self, scope: Scope, read_set: str, after: Cursor, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for a change that concerns a read set, by its digest."""
 
     def quiet_since(self, scope: Scope, read_set: str = "", *, unless_of: str = "") -> float:
@@ -282,15 +284,5 @@ class EventSource(Protocol):
     def pause(self, scope: Scope, seconds: float) -> None:
         """Wait for a time; return early if the stack is deleted, or as :meth:`wait` does."""
 
-    def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
+    def wait_change(self, scope: Scope, after: Cursor, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""
-
-
-class StateMachine(Protocol):
-    """A state that is loaded from a snapshot and then moved forward step by step."""
-
-    def load(self, snapshot: Snapshot) -> None: ...
-
-    def state(self) -> State: ...
-
-    def apply(self, step: Step) -> StepResult: ...

@@ -12,8 +12,7 @@ from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection
 from factstore.core.model.subscription import Subscription
-from factstore.core.ports import EventSource, Store
-from factstore.core.services.follower import read_events
+from factstore.core.ports import EventSource
 from factstore.core.services.watch_filter import Filter
 
 EVENTS_AT_ONCE = 64
@@ -46,7 +45,6 @@ class EventReader:
 
     def __init__(
         self,
-        store: Store,
         events: EventSource,
         listen: Listen,
         on_event: Callable[[], None],
@@ -54,7 +52,6 @@ class EventReader:
         subscription: Subscription,
         start: Cursor,
     ) -> None:
-        self._store = store
         self._events = events
         self._served = _served(subscription)
         self._selection = StackSelection(project_id, StackPatterns.of(subscription.stacks))
@@ -84,8 +81,8 @@ class EventReader:
         :raises CursorExpired: the history after the position is no longer available.
         """
         while len(self.waiting) < count:
-            batch = read_events(
-                self._store, self._events, self._selection, self._at, EVENTS_AT_ONCE, BYTES_AT_ONCE
+            batch = self._events.read(
+                self._selection, self._at, events=EVENTS_AT_ONCE, size=BYTES_AT_ONCE
             )
             wanted = [kept for event in batch.events if (kept := self._wanted.apply(event))]
             if len(wanted) == 1:  # the usual case

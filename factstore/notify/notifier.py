@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 
 from factstore.core.errors import FactstoreError
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.delivery import Notifier as NotifierRecord
 from factstore.core.model.delivery import Owner
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -55,10 +56,9 @@ class Notifier:
         self._not_before: dict[str, float] = {}
         self._shares: dict[str, str | None] = {}
         self._names: frozenset[str] = frozenset()
-        self._registered = self._registered_at = (
-            0  # the lease, and the revision of the record on it
-        )
-        self._seen = 0
+        # The lease, and the cursor at which the record on it was written.
+        self._registered, self._registered_at = 0, Cursor("", 0)
+        self._seen = Cursor("", 0)
         self._stopping = False
         self._stopped = parts.concurrency.new_signal()
 
@@ -85,7 +85,7 @@ class Notifier:
         while not self._stopping:
             events = self._parts.events
             if events.wait_change(SERVICE, self._seen, ROUND_SECONDS):
-                self._seen = max(self._seen, events.revision)
+                self._seen = events.cursor
                 self._wake.set()
                 self._stopped.wait(GATHER_SECONDS)
 
@@ -108,7 +108,9 @@ class Notifier:
             LOG.warning("etcd has revoked the lease too early; other notifiers may deliver")
             parts.lease.abandon()
             self.lost()
-        if parts.lease.id != self._registered or not self._registered:
+        # What is delivered from another store was decided on its records, whose revisions differ.
+        same = self._registered_at.epoch == parts.store.state().epoch
+        if parts.lease.id != self._registered or not self._registered or not same:
             self._register()
         if parts.lease.allowed_until() <= parts.clock.monotonic():
             return
@@ -137,9 +139,13 @@ class Notifier:
                     delivery.start()
 
     def _was_removed(self) -> bool:
-        """Return True if the record of this notifier was deleted, although its lease is renewed."""
-        state = self._parts.store.state()
-        if not self._registered or state.revision < self._registered_at:
+        """Return True if the record of this notifier was deleted, although its lease is renewed.
+
+        A store that was restored from a backup may have the lease without the record.
+        """
+        state, written = self._parts.store.state(), self._registered_at
+        lags = state.epoch == written.epoch and state.revision < written.revision
+        if not self._registered or lags:
             return False
         return state.record(SERVICE, RecordKey(NotifierRecord, self._parts.name)) is None
 
@@ -161,7 +167,7 @@ class Notifier:
             name=parts.name, host=self._host, started_at=parts.clock.timestamp()
         )
         done = parts.transactor.run(RegisterNotifier(record, parts.lease.id))
-        self._registered, self._registered_at = parts.lease.id, done.cursor.revision
+        self._registered, self._registered_at = parts.lease.id, done.cursor
         LOG.info("notifier %s is registered", parts.name)
 
     def lost(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 from factstore.core.errors import FactstoreError
 from factstore.core.ports import Clock, Store
@@ -54,6 +55,11 @@ class NotifierLease:
     def create(self) -> None:
         """Create the lease, and renew it from now on. Raises FactstoreError."""
         sent_at = self._clock.monotonic()
+        if (
+            self.id
+        ):  # what is on it in a restored store would have to expire before it is owned again
+            with suppress(FactstoreError):
+                self._store.revoke_lease(self.id, sent_at + self._timeout)
         self.id = self._store.create_lease(TTL, sent_at + self._timeout)
         self._until = sent_at + TTL - MARGIN_SECONDS
         lease = self.id

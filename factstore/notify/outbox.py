@@ -43,7 +43,6 @@ class Outbox:
     def _new_reader(self, subscription: Subscription, start: Cursor) -> EventReader:
         parts = self._parts
         return EventReader(
-            parts.store,
             parts.events,
             parts.listen,
             self._on_event,

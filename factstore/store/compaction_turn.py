@@ -8,10 +8,11 @@ from factstore.store.types import Compare, PutKey, Txn
 
 
 def try_compaction_turn(
-    client: EtcdClient, keys: Keyspace, seen: int, deadline: float
+    client: EtcdClient, keys: Keyspace, same: Compare, seen: int, deadline: float
 ) -> tuple[bool, int, int]:
     """Try to get the next turn to compact.
 
+    :param same: fails in all stores but the one that is in use.
     :param seen: the version of the turn that this worker saw last; 0 for none.
     :return: True if this worker has the turn, the current version, and the revision that was
         stored at the turn before.
@@ -24,7 +25,7 @@ def try_compaction_turn(
     written = found.items[0].revision if found.items else 0
     unchanged = Compare(keys.compactor, "mod", "==", written)
     note = PutKey(keys.compactor, str(found.revision).encode())
-    mine, _ = client.transact(Txn([unchanged], [note]), deadline=deadline)
+    mine, _ = client.transact(Txn([same, unchanged], [note]), deadline=deadline)
     return mine, version + 1 if mine else version, noted
 
 

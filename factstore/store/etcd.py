@@ -32,7 +32,7 @@ from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
 from factstore.store.started_commit import BatchedCommit
 from factstore.store.txn import compares_for, operations_for, split_pulses
-from factstore.store.types import AnyTxn, Compare, LeaseExpired, Txn
+from factstore.store.types import AnyTxn, LeaseExpired, Txn
 
 
 class EtcdBackend(EtcdMaintenance):
@@ -118,7 +118,7 @@ class EtcdBackend(EtcdMaintenance):
 
         transaction, pulses = split_pulses(transaction)
         if not transaction.creates_stack:
-            self._store_pulses(stack, store_id, pulses, deadline)
+            self._store_pulses(stack, epoch, pulses, deadline)
         try:
             succeeded, revision = self._batcher.transact(self._txn(transaction, store_id), deadline)
         except LeaseExpired:
@@ -128,10 +128,10 @@ class EtcdBackend(EtcdMaintenance):
 
         if transaction.creates_stack:
             with suppress(Unavailable, StorageFull):  # pulses that are missing are restored
-                self._store_pulses(stack, store_id, pulses, deadline)
+                self._store_pulses(stack, epoch, pulses, deadline)
         if transaction.drops_stack:
             if transaction.only_deletes:
-                self._purge.add(stack.project_id, stack.id)
+                self._purge.add(epoch, stack.project_id, stack.id)
             self._on_purge()
         return revision
 
@@ -150,7 +150,7 @@ class EtcdBackend(EtcdMaintenance):
         return self._fence.raise_(deadline)
 
     def _store_pulses(
-        self, stack: Stack, store_id: bytes, pulses: Sequence[Pulse], deadline: float
+        self, stack: Stack, epoch: str, pulses: Sequence[Pulse], deadline: float
     ) -> None:
         """Store the pulses of a transaction that would be too large with them.
 
@@ -159,10 +159,9 @@ class EtcdBackend(EtcdMaintenance):
         """
         if not pulses:
             return
-        same = Compare(self._keys.epoch, "value", "==", store_id)
         puts = operations_for(Transaction(stack, 0, records=tuple(pulses)), self._keys)
         try:
-            self._client.transact(Txn([same], puts), deadline)
+            self._client.transact(Txn([self._head.guard(epoch)], puts), deadline)
         except OutcomeUnknown as error:
             raise Unavailable("etcd did not answer in time; nothing was written.") from error
 
@@ -174,9 +173,14 @@ class EtcdBackend(EtcdMaintenance):
         compares = compares_for(transaction, self._keys, store_id)
         return Txn(compares, operations_for(transaction, self._keys), transaction.stack.project_id)
 
-    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+    def earlier_receipt(
+        self, project_id: str, key: str, epoch: str, deadline: float
+    ) -> Receipt | None:
         """Return the receipt that an earlier version stored outside the stack, or None."""
-        return self._history.earlier_receipts.find(project_id, key, deadline)
+        found = self._history.earlier_receipts.find(project_id, key, deadline)
+        if found is not None:
+            self._head.check_same(epoch, deadline)
+        return found
 
     def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
         """Return the revision of a deletion after a revision, if its author's note still exists."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from factstore.core.errors import CursorExpired
 from factstore.core.history_store import KnownFact, PastSteps, Snapshot
@@ -23,7 +23,7 @@ from factstore.store.steps import StepReader
 class EtcdHistory:
     """The part of a backend that reads the contents and follows their changes.
 
-    :param head: of the store, which is the opened one once its contents have been read.
+    :param head: of the store, which is the opened one once the state of its contents is in use.
     :param own_facts: those that this process has written, which need not be decoded.
     :param window: the number of past revisions that a new worker follows, if etcd still has them.
     :param deadline: returns the deadline of a call.
@@ -48,33 +48,41 @@ class EtcdHistory:
         self._past_steps = PastStepsReader(client, keyspace, deadline)
         decoder = Decoder(keyspace, own_facts)
         self.past = PastReader(client, keyspace, decoder)
-        self.followed = Followed(client, keyspace)
+        self.followed = Followed(client, keyspace, head.guard)
         self.earlier_receipts = EarlierReceipts(client, keyspace)
         self._steps = StepReader(client, keyspace, decoder, deadline, self.earlier_receipts)
 
     def open(self, *, recent: bool) -> Snapshot:
         """Return the oldest state from which the whole window can be followed, or a recent one."""
         self._client.loop.connect_soon()
-        store_id, cluster_id, head = self._head.open(self._deadline)
+        opened = self._head.open(self._deadline)
         opening = self.followed.open(
-            head, self._steps.compacted_after, self._window, self._deadline()
+            opened.revision, self._steps.compacted_after, self._window, self._deadline()
         )
         self.earlier_receipts.look(self._deadline())
 
-        epoch = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()[:16]
-        signing_key = hashlib.sha256(b"signing key %b" % store_id).digest()
         oldest = opening.oldest - 1
         revision = opening.newest - 1 if recent else oldest
-        self._steps.open(revision, head)
-        contents = self._contents(revision, store_id, epoch)
-        since = oldest if oldest < revision else None
-        return Snapshot(epoch, revision, contents, opening.lost_at, signing_key, since)
+        self._steps.open(revision, opened.revision)
+        return Snapshot(
+            opened.epoch,
+            revision,
+            self._contents(revision, opened.store_id),
+            opening.lost_at,
+            opened.signing_key,
+            since=oldest if oldest < revision else None,
+            renewed_at=opened.renewed_at,
+            use=partial(self._head.use, opened.store_id, opened.epoch),
+        )
 
-    def _contents(self, revision: int, store_id: bytes, epoch: str) -> Iterator[Loaded]:
-        """Yield the contents, after which the newest revision and writes are those of this store."""
+    def _contents(self, revision: int, store_id: bytes) -> Iterator[Loaded]:
+        """Yield the contents of a store.
+
+        :raises CursorExpired: some of them may be those of another one.
+        """
         if revision:
             yield from self.past.all(revision, self._deadline)
-        self._head.opened = store_id, epoch
+        self._head.check(store_id, self._deadline())
 
     def follow(self, after: int) -> Iterator[Step]:
         """Return every step after a revision; see :class:`~factstore.core.ports.Backend`."""
@@ -83,7 +91,17 @@ class EtcdHistory:
             raise CursorExpired(
                 "etcd is at an older revision than before; it was restored or replaced"
             )
-        return self._steps.read(after, head)
+        return self._of_this_store(self._steps.read(after, head))
+
+    def _of_this_store(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """Yield steps, unless their watch was opened after the store was replaced.
+
+        The connection of a watch that has reported something does not survive a replacement.
+        """
+        for step in steps:
+            self.head(self._deadline())
+            yield step
+            yield from steps
 
     def read_past(self, after: int, upto: int, known: KnownFact) -> PastSteps:
         """Return the history before a snapshot; see :class:`PastStepsReader`."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from factstore.core.lease_store import OtherWorker
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.pulse import Pulse, is_monitored, monitored, pulse_lease
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient, Failure
@@ -24,6 +25,7 @@ from factstore.store.client.leases import (
     seconds_since_renewal,
     time_to_live,
 )
+from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
 from factstore.store.roll import Roll
 from factstore.store.types import LeaseExists
@@ -41,7 +43,8 @@ class EtcdLeases:
         self._keys = keyspace
         self._clock = clock
         self._renewed: dict[int, float] = {}
-        self._roll = Roll(client, keyspace)
+        self._head = Head(client, keyspace)
+        self._roll = Roll(client, keyspace, self._head)
         self._term = 0  # as far as it is known
 
     def create_lease(self, ttl: int, deadline: float) -> int:
@@ -113,9 +116,9 @@ class EtcdLeases:
         """Show the other workers that this one is alive, and may have renewed leases."""
         self._roll.sign(deadline)
 
-    def answer_roll(self, revision: int, deadline: float) -> None:
+    def answer_roll(self, at: Cursor, deadline: float) -> None:
         """Tell the other workers up to which revision this one has restored pulses."""
-        self._roll.answer(revision, deadline)
+        self._roll.answer(at, deadline)
 
     def other_workers(self, deadline: float) -> list[OtherWorker]:
         """Return the other workers, with those that were lost in the last day."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from factstore.core.errors import StorageFull
+from factstore.core.errors import CursorExpired, StorageFull
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
 from factstore.store.compaction_turn import try_compaction_turn
 from factstore.store.etcd_leases import EtcdLeases
-from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
 from factstore.store.purge import Purge
-from factstore.store.types import Compare, DeleteKeys, PutKey, Txn
+from factstore.store.types import DeleteKeys, PutKey, Txn
 
 
 class EtcdMaintenance(EtcdLeases):
@@ -18,8 +17,7 @@ class EtcdMaintenance(EtcdLeases):
 
     def __init__(self, client: EtcdClient, keyspace: Keyspace, clock: Clock) -> None:
         super().__init__(client, keyspace, clock)
-        self._head = Head(client, keyspace)
-        self._purge = Purge(client, keyspace, clock)
+        self._purge = Purge(client, keyspace, clock, self._head)
         self.defer = client.loop.defer
         """Calls a function at the end of a turn of the loop; at once without a loop."""
 
@@ -27,12 +25,14 @@ class EtcdMaintenance(EtcdLeases):
         """Write the sentinel, so that the watch reports a revision after those of other clients.
 
         If the store is full, a note about a former deletion is deleted instead, or the sentinel.
+
+        :raises CursorExpired: the store was replaced.
         """
-        same = Compare(self._keys.epoch, "value", "==", self._head.store_id)
+        same = self._head.guard(self._head.epoch)
         try:
             put = PutKey(self._keys.sentinel, b"")
             txn = Txn([same], [put])
-            _, revision = self._client.transact(txn, deadline, repeatable=True)
+            bumped, revision = self._client.transact(txn, deadline, repeatable=True)
         except StorageFull:
             spare = (
                 self._client.get(*self._keys.all_acts, limit=1, deadline=deadline).items
@@ -41,7 +41,9 @@ class EtcdMaintenance(EtcdLeases):
             if not spare:
                 raise
             delete = DeleteKeys(spare[0].key)
-            _, revision = self._client.transact(Txn([same], [delete]), deadline=deadline)
+            bumped, revision = self._client.transact(Txn([same], [delete]), deadline=deadline)
+        if not bumped:
+            raise CursorExpired("The store was replaced")
         return revision
 
     def purge_deleted(self, deadline: float) -> None:
@@ -54,4 +56,5 @@ class EtcdMaintenance(EtcdLeases):
 
     def try_compaction_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
         """See :func:`~factstore.store.compaction_turn.try_compaction_turn`."""
-        return try_compaction_turn(self._client, self._keys, seen, deadline)
+        same = self._head.guard(self._head.epoch)
+        return try_compaction_turn(self._client, self._keys, same, seen, deadline)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+from factstore.core.model.cursor import Cursor
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Compare, PutKey, Txn
@@ -31,11 +32,15 @@ class Opening(NamedTuple):
 
 
 class Followed:
-    """The key with the revision."""
+    """The key with the revision.
 
-    def __init__(self, client: EtcdClient, keys: Keyspace) -> None:
+    :param guard: returns the comparison that fails in all stores but that of an epoch.
+    """
+
+    def __init__(self, client: EtcdClient, keys: Keyspace, guard: Callable[[str], Compare]) -> None:
         self._client = client
         self._keys = keys
+        self._guard = guard
         self._seen = 0
 
     def open(
@@ -71,13 +76,15 @@ class Followed:
             )
         return Opening(max(compacted, oldest) + 1, max(compacted, newest) + 1, lost_at)
 
-    def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
+    def note(self, at: Cursor, deadline: float, *, at_once: bool = False) -> None:
         """Store a newer revision, unless another worker has done so since the last call.
 
         Nothing is stored if the store has not changed since.
 
         :param at_once: True to store it in any case.
+        :raises CursorExpired: the store is no longer that of the cursor.
         """
+        same, revision = self._guard(at.epoch), at.revision
         found = self._client.get(self._keys.followed, deadline=deadline)
         item = found.items[0] if found.items else None
         stored = _revision(item.value) if item else 0
@@ -87,9 +94,9 @@ class Followed:
             return
         unchanged = Compare(self._keys.followed, "mod", "==", written)
         put = PutKey(self._keys.followed, str(revision).encode())
-        mine, at = self._client.transact(Txn([unchanged], [put]), deadline=deadline)
+        mine, written = self._client.transact(Txn([same, unchanged], [put]), deadline=deadline)
         if mine:
-            self._seen = at
+            self._seen = written
 
 
 def _revision(note: bytes) -> int:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from factstore.core.errors import FactstoreError
+from factstore.core.model.cursor import Cursor
 from factstore.core.ports import Clock
 from factstore.core.services.control_loop import ControlLoop
 from factstore.store.followed import Followed
@@ -59,7 +60,7 @@ class Maintenance(ControlLoop):
     :param report: updates metrics; called in each round, even if etcd does not answer.
     :param revoke_idle: revokes leases that nothing is attached to; called with a deadline.
     :param release_buffer: lets etcd release its buffer after many writes; called with a deadline.
-    :param published_revision: returns the revision up to which this worker has published events.
+    :param published: returns the cursor up to which this worker has published events.
     """
 
     name = "maintenance"
@@ -73,7 +74,7 @@ class Maintenance(ControlLoop):
         clock: Clock,
         *,
         window: float,
-        published_revision: Callable[[], int],
+        published: Callable[[], Cursor],
         report: Callable[[], None] = lambda: None,
         revoke_idle: Callable[[float], None] = lambda deadline: None,
         release_buffer: Callable[[float], None] = lambda deadline: None,
@@ -84,7 +85,7 @@ class Maintenance(ControlLoop):
         self._backend = backend
         self._clock = clock
         self._window = window
-        self._published_revision = published_revision
+        self._published = published
         self._report = report
         self._revoke_idle = revoke_idle
         self._release_buffer = release_buffer
@@ -142,16 +143,17 @@ class Maintenance(ControlLoop):
         now = self._clock.monotonic()
         if now < self._note_at and not at_once:
             return
-        revision = self._published_revision()
+        at = self._published()
         if not (self._store.notes_lost_history or self._store.needs_write):
             self._note_at = now + NOTE_SECONDS
-            self._backend.followed.note(revision, deadline, at_once=at_once)
+            self._backend.followed.note(at, deadline, at_once=at_once)
 
     def compact_in_turn(self, deadline: float) -> None:
         """Compact etcd if it is the turn of this worker."""
         is_mine, self._turn, noted = self._backend.try_compaction_turn(self._turn, deadline)
-        revision = min(noted, self._published_revision())
+        epoch, published = self._published()
+        revision = min(noted, published)
         if is_mine and revision > 0:
             LOG.info("compacting history before revision %d", revision)
-            self._backend.followed.note(revision, deadline, at_once=True)
+            self._backend.followed.note(Cursor(epoch, revision), deadline, at_once=True)
             self._backend.compact(revision, deadline)

@@ -11,8 +11,9 @@ import heapq
 from collections.abc import Callable
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
-from factstore.core.history_store import Snapshot
+from factstore.core.history_store import Enter, Snapshot, at_once
 from factstore.core.model.event import Step, StepResult
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Backend, Clock, CommitEnded, Started, WakeUp
 from factstore.core.services.time_slice import TimeSlice
@@ -64,16 +65,24 @@ class MirroredStore(PassedCalls):
 
     # Called by the pump
 
-    def load(self, opening: Snapshot) -> None:
-        """Start again from a snapshot of the backend."""
-        state = State(opening.revision, opening.epoch, opening.signing_key)
+    def load(self, opening: Snapshot, enter: Enter = at_once) -> None:
+        """Start again from a snapshot of the backend; see :class:`StateMachine`."""
+        state = State(opening.revision, opening.epoch, opening.signing_key, opening.renewed_at)
         state.load(opening.mutations, opening.lost_at)
-        with self._lock:
-            self._state = state
-            self._fills, self._spare_watch_until = True, self._clock.monotonic() + FILL_SECONDS
-            waiting, self._waiting = self._waiting, {}
-            self._awaited.clear()
-        for reached in [each for calls in waiting.values() for each in calls]:
+        waiting: list[Callable[[], object]] = []
+
+        def place() -> None:
+            with self._lock:
+                self._state = state
+                self._fills, self._spare_watch_until = True, self._clock.monotonic() + FILL_SECONDS
+                waiting.extend(each for calls in self._waiting.values() for each in calls)
+                self._waiting.clear()
+                self._awaited.clear()
+            # Afterwards, so that no newest revision of this store is compared with a state of another.
+            opening.use()
+
+        enter(place)
+        for reached in waiting:
             reached()
         if state.stacks_needing_write():
             self._on_needs_write()
@@ -236,6 +245,15 @@ class MirroredStore(PassedCalls):
             wake_up.wait(max(0.0, deadline - self._clock.monotonic()))
         state = self.state()
         return state if state.revision >= revision else None
+
+    def earlier_receipt(
+        self, project_id: str, key: str, epoch: str, deadline: float
+    ) -> Receipt | None:
+        """See :class:`~factstore.core.ports.Store`."""
+        try:
+            return self._backend.earlier_receipt(project_id, key, epoch, deadline)
+        except CursorExpired as error:
+            raise _replaced() from error
 
     def is_behind(self, deadline: float) -> bool:
         """Return True if the backend has revisions that the state does not include."""

@@ -1,14 +1,14 @@
-"""The calls of a store that its backend answers: reads of the past, leases and receipts."""
+"""The calls of a store that its backend answers: reads of the past, and leases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
 from factstore.core.lease_store import OtherWorker
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.pulse import Pulse
-from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.ports import Backend
 
@@ -47,8 +47,8 @@ class PassedCalls:
     def sign_roll(self, deadline: float) -> None:
         self._backend.sign_roll(deadline)
 
-    def answer_roll(self, revision: int, deadline: float) -> None:
-        self._backend.answer_roll(revision, deadline)
+    def answer_roll(self, at: Cursor, deadline: float) -> None:
+        self._backend.answer_roll(at, deadline)
 
     def other_workers(self, deadline: float) -> list[OtherWorker]:
         return self._backend.other_workers(deadline)
@@ -79,9 +79,6 @@ class PassedCalls:
 
     def revoke_expired(self, leases: Sequence[int], deadline: float) -> int:
         return self._backend.revoke_expired(leases, deadline)
-
-    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
-        return self._backend.earlier_receipt(project_id, key, deadline)
 
     def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
         return self._backend.deletion_revision(author, after, deadline)

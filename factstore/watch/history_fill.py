@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
 from factstore.core.history_store import KnownFact, Snapshot
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Fact
 from factstore.core.ports import Backend, Clock
 from factstore.core.services.time_slice import TimeSlice
@@ -78,7 +79,7 @@ class HistoryFill:
                 continue
             except Exception:
                 LOG.exception("the history before the start could not be read")
-            self._hub.put_past(past, snapshot.revision)
+            self._hub.put_past(past, Cursor(snapshot.epoch, snapshot.revision))
             return
 
     def _read(self, snapshot: Snapshot, state: State) -> PastEvents:
@@ -91,6 +92,8 @@ class HistoryFill:
         for step in pauses.each(self._until_stopped(history.steps)):
             events.add(step.revision, past.apply(step).events)
         past.complete(state)
+        # It raises CursorExpired if the history may be that of a store which was restored meanwhile.
+        self._backend.head(self._clock.monotonic() + READY_SECONDS)
         return events
 
     def _until_stopped(self, items: Iterable[T]) -> Iterator[T]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
@@ -20,19 +21,27 @@ from factstore.watch.past_events import AwaitedPast, PastEvents
 class Hub(HubReaders):
     """An :class:`~factstore.core.ports.EventSource` fed by a pump."""
 
-    def reset(self, revision: int, since: int | None = None) -> None:
-        """Discard the history and restart at *revision*.
+    def reset(
+        self,
+        at: Cursor,
+        since: int | None = None,
+        place: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Discard the history and restart at a cursor, perhaps of another store.
 
         :param since: the revision after which the past is read later; None if it is not.
+        :param place: puts the state at the cursor in the place of the former one.  A reader that finds
+            it has to wait for the events that belong to it.
         """
         past = None
         if since is not None:
-            past = AwaitedPast(since, revision, self._new_wake_up(), self._may_wait)
+            past = AwaitedPast(since, at, self._new_wake_up(), self._may_wait)
         with self._lock:
+            place()
             former, self._past = self._past, past
             calls = self._calls_to_all()
             listening = [(of, found.listeners) for of, found in self._known() if found.listeners]
-            self._clear(revision)
+            self._clear(at)
             for of, kept in listening:  # the position of some may still be in the history
                 found = self._enter(of)
                 found.readers, found.listeners = len(kept), kept
@@ -79,8 +88,8 @@ class Hub(HubReaders):
         """Return the events after a revision, without any yet."""
         return PastEvents(self._history.limits, since, self._reset_at)
 
-    def put_past(self, past: PastEvents | None, upto: int) -> None:
-        """Put the events up to the revision of the last reset before the present ones.
+    def put_past(self, past: PastEvents | None, upto: Cursor) -> None:
+        """Put the events up to the cursor of the last reset before the present ones.
 
         :param past: None if they cannot be read; then the history begins with the present ones.
         """

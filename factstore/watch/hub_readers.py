@@ -2,6 +2,9 @@
 
 Readers pull: each keeps its own position and reads the events after it.  So a slow reader costs
 nothing until the history that it needs is dropped; then it gets an error that states so.
+
+A position is a cursor, and the hub has the events of one store.  A reader from another store gets the
+same error, so it never receives events of two.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from factstore.core.errors import LIST_AGAIN, CursorExpired
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import EventBatch, Kept, WakeUp
@@ -49,15 +53,22 @@ class HubReaders:
         self._channels: dict[Scope, Channel] = {}  # the one that changed last comes last
         self._change_floor = 0
         self._forget_at = 2 * IDLE_CHANNELS
-        self._revision = 0
+        self._epoch, self._revision = "", 0
         self._generation = 0
         self._closing = False
         self._past: AwaitedPast | None = None
 
     @property
-    def revision(self) -> int:
-        """The newest revision that has been published."""
-        return self._revision
+    def cursor(self) -> Cursor:
+        """See :class:`~factstore.core.ports.EventSource`."""
+        with self._lock:
+            return Cursor(self._epoch, self._revision)
+
+    def has_published(self, at: Cursor) -> bool:
+        """See :class:`~factstore.core.ports.EventSource`."""
+        epoch, revision = at
+        with self._lock:
+            return epoch == self._epoch and revision <= self._revision
 
     @property
     def closing(self) -> bool:
@@ -83,44 +94,50 @@ class HubReaders:
                 if channel.count and project_id in (None, scope.project_id)
             }
 
-    def floor(self, scope: Scope) -> int:
+    def floor(self, scope: Scope, epoch: str) -> int:
         """See :class:`~factstore.core.ports.EventSource`."""
         if (past := self._past) is not None:
             past.wait()
         with self._lock:
+            self._check(epoch)
             return self._history.floors.of(scope)
 
-    def keeps(self, scope: Scope, after: int) -> bool:
+    def keeps(self, scope: Scope, after: Cursor) -> bool:
         """See :class:`~factstore.core.ports.EventSource`."""
-        self._await_past(after)
+        if self._past is not None:
+            self._past.wait_for(after)
+        epoch, revision = after
         with self._lock:
-            return self._history.floors.of(scope) <= after
+            return epoch == self._epoch and self._history.floors.of(scope) <= revision
 
-    def _await_past(self, after: int) -> None:
-        """Wait for the events after a revision, if they are among those that are still being read."""
-        past = self._past
-        if past is not None and past.since <= after < past.upto:
-            past.wait()
+    def _check(self, epoch: str) -> None:
+        if epoch != self._epoch:
+            raise CursorExpired("The store was replaced", LIST_AGAIN)
 
-    def read(self, of: Watched, after: int, *, events: int, size: int) -> EventBatch:
+    def read(self, of: Watched, after: Cursor, *, events: int, size: int) -> EventBatch:
         """See :class:`~factstore.core.ports.EventSource`."""
-        self._await_past(after)
+        if self._past is not None:
+            self._past.wait_for(after)
+        epoch, revision = after
         with self._lock:
+            self._check(epoch)
             found = self._find(of)
-            if after < (found.floor if isinstance(found, Selected) else self._floor(of)):
+            if revision < (found.floor if isinstance(found, Selected) else self._floor(of)):
                 raise CursorExpired(
                     "The history after this cursor is no longer available", LIST_AGAIN
                 )
-            if found is None or found.last_event <= after:
-                return EventBatch((), max(after, self._revision), more=False)
-            return found.read(after, self._revision, events=events, size=size)
+            if found is None or found.last_event <= revision:
+                return EventBatch((), max(revision, self._revision), more=False)
+            return found.read(revision, self._revision, events=events, size=size)
 
-    def wait(self, of: Watched, after: int, timeout: float) -> bool:
+    def wait(self, of: Watched, after: Cursor, timeout: float) -> bool:
         """See :class:`~factstore.core.ports.EventSource`."""
+        epoch, revision = after
         with self._lock:
+            if self._closing or epoch != self._epoch:
+                return True
             found = self._find(of)
-            news = found is not None and found.last_event > after
-            if self._closing or after < self._floor(of) or news:
+            if revision < self._floor(of) or (found is not None and found.last_event > revision):
                 return True
             found = self._enter(of)
             if found.event_wake_up is None:
@@ -149,12 +166,13 @@ class HubReaders:
 
         return leave
 
-    def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
+    def wait_concern(self, scope: Scope, read_set: str, after: Cursor, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for a change that concerns a read set."""
+        epoch, revision = after
         with self._lock:
             channel = self._channels.get(scope)
             last = channel.last_concern(read_set) if channel is not None else self._change_floor
-            if self._closing or after < last:
+            if self._closing or epoch != self._epoch or revision < last:
                 return True
             channel = self._join(scope)
             wake_up = channel.concerned_wake_ups.get(read_set)
@@ -184,12 +202,13 @@ class HubReaders:
             wake_up, generation = channel.end_wake_up, self._generation
         self._wait(channel, wake_up, generation, seconds)
 
-    def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
+    def wait_change(self, scope: Scope, after: Cursor, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""
+        epoch, revision = after
         with self._lock:
             channel = self._channels.get(scope)
             last = channel.last_change if channel is not None else self._change_floor
-            if self._closing or after < last:
+            if self._closing or epoch != self._epoch or revision < last:
                 return True
             channel = self._join(scope)
             if channel.change_wake_up is None:
@@ -233,8 +252,9 @@ class HubReaders:
                     self._forget_idle()  # callers may wait for any number of stacks that never existed
         return wake_up.is_set()
 
-    def _clear(self, revision: int) -> None:
-        """Forget all events and readers, and restart at a revision."""
+    def _clear(self, at: Cursor) -> None:
+        """Forget all events and readers, and restart at a cursor."""
+        self._epoch, revision = at
         self._channels.clear()
         self._selections.clear()
         self._history.clear(revision)

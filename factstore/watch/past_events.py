@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import field
 
 from factstore.core.errors import Unavailable
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -25,13 +26,13 @@ class AwaitedPast:
     """The part of the history that is still being read.
 
     :param since: the revision after which it begins.
-    :param upto: the last revision of that part.
+    :param upto: the cursor at its end.
     :param read: set when it has been read, or will not be.
     :param may_wait: returns False for a caller that must not wait.
     """
 
     since: int
-    upto: int
+    upto: Cursor
     read: WakeUp
     may_wait: Callable[[], bool]
     stopped: bool = False
@@ -43,6 +44,12 @@ class AwaitedPast:
         """
         self.stopped = stopped
         self.read.set()
+
+    def wait_for(self, after: Cursor) -> None:
+        """Wait as :meth:`wait` does, if it contains events after a cursor."""
+        epoch, revision = self.upto
+        if after.epoch == epoch and self.since <= after.revision < revision:
+            self.wait()
 
     def wait(self) -> None:
         """Wait until it has been read.

@@ -10,7 +10,9 @@ import logging
 import threading
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.ports import Backend, StateMachine
+from factstore.core.history_store import StateMachine
+from factstore.core.model.cursor import Cursor
+from factstore.core.ports import Backend
 from factstore.watch.history_fill import HistoryFill
 from factstore.watch.hub import Hub
 
@@ -104,8 +106,9 @@ class Pump:
     def _open(self) -> int:
         first = not self._ready.is_set()
         snapshot = self._backend.open(recent=first and self._fill is not None)
-        self._state.load(snapshot)
-        self._hub.reset(snapshot.revision, snapshot.since)
+        at = Cursor(snapshot.epoch, snapshot.revision)
+        # The state and the events are never those of two stores.
+        self._state.load(snapshot, lambda place: self._hub.reset(at, snapshot.since, place))
         if self._fill is not None and snapshot.since is not None:
             self._fill.begin(snapshot, self._state.state())
         self._ready.set()

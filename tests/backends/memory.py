@@ -9,10 +9,12 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.history_store import KnownFact, PastSteps, Snapshot
 from factstore.core.lease_store import OtherWorker
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import (
     DeletionAuthor,
     DropFact,
@@ -40,8 +42,8 @@ class Followed:
     def __init__(self) -> None:
         self.revision = 0
 
-    def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
-        self.revision = max(self.revision, revision)
+    def note(self, at: Cursor, deadline: float, *, at_once: bool = False) -> None:
+        self.revision = max(self.revision, at.revision)
 
 
 class MemoryBackend:
@@ -57,6 +59,7 @@ class MemoryBackend:
         self._leases = MemoryLeases(clock)
         self._epoch = self._opened = secrets.token_hex(8)
         self._signing_key = secrets.token_bytes(32)
+        self._renewed_at = 0
         self._interrupted = 0
         self._closed = False
         self.followed = Followed()
@@ -64,13 +67,26 @@ class MemoryBackend:
     def open(self, *, recent: bool = False) -> Snapshot:
         """Return the oldest state that has not been compacted, or the newest one."""
         with self._changed:
-            self._opened = self._epoch
             oldest, newest = self._base[0], min(self.followed.revision, self._state.revision)
             key = self._signing_key
             if recent and newest > oldest:
                 found = self._past(newest).mutations()
-                return Snapshot(self._epoch, newest, found, signing_key=key, since=oldest)
-            return Snapshot(self._epoch, oldest, list(self._base[1]), signing_key=key)
+                since: int | None = oldest
+            else:
+                newest, found, since = oldest, list(self._base[1]), None
+            use = partial(self._use, self._epoch)
+            return Snapshot(
+                self._epoch,
+                newest,
+                found,
+                signing_key=key,
+                since=since,
+                renewed_at=self._renewed_at,
+                use=use,
+            )
+
+    def _use(self, epoch: str) -> None:
+        self._opened = epoch
 
     def read_past(self, after: int, upto: int, known: KnownFact) -> PastSteps:
         """Return the history between two revisions."""
@@ -219,7 +235,7 @@ class MemoryBackend:
         self._steps.append(step)
         self._changed.notify_all()
 
-    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> None:
+    def earlier_receipt(self, project_id: str, key: str, epoch: str, deadline: float) -> None:
         """Return None: this backend has no earlier version."""
 
     def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
@@ -279,7 +295,7 @@ class MemoryBackend:
     def sign_roll(self, deadline: float) -> None:
         """Do nothing: no other worker asks for this one."""
 
-    def answer_roll(self, revision: int, deadline: float) -> None:
+    def answer_roll(self, at: Cursor, deadline: float) -> None:
         raise NotImplementedError
 
     def other_workers(self, deadline: float) -> list[OtherWorker]:
@@ -335,6 +351,7 @@ class MemoryBackend:
 
     def bump_revision(self, deadline: float) -> int:
         """Append an empty step, and return its revision."""
+        self.head(deadline)
         with self._changed:
             self._append([])
             return self._state.revision
@@ -371,6 +388,7 @@ class MemoryBackend:
         with self._changed:
             past = self._past(revision)
             self._state, self._steps, self._base = past, [], (revision, past.mutations())
+            self._renewed_at = revision + 1
             self.followed = Followed()
             for stack, created in self._created.items():
                 kept = {path: at for path, at in created.items() if at <= revision}

@@ -25,7 +25,7 @@ class ManualWorker(Worker):
         self.pump.start()
         assert self.pump.wait_ready(60)
         self.pump.fill_history()
-        self.hub.floor(Scope("", ""))  # the history has been read then
+        self.hub.floor(Scope("", ""), self.store.state().epoch)  # the history has been read then
         return self
 
     def stop(self) -> None:
@@ -129,6 +129,7 @@ class InEtcd(Database):
         opening = backend.open()
         made = State(opening.revision, opening.epoch)
         made.load(opening.mutations)
+        opening.use()
         head = backend.head(soon())
         if head > opening.revision:
             backend.bump_revision(soon())  # the head may be a revision of a foreign key
@@ -140,7 +141,7 @@ class InEtcd(Database):
 def wait_for(hub: Hub, revision: int) -> None:
     pause = threading.Event()
     for _ in range(20_000):
-        if hub.revision >= revision:
+        if hub.cursor.revision >= revision:
             return
         pause.wait(0.0005)
     raise AssertionError("the hub did not reach the revision")

@@ -83,7 +83,9 @@ class TwoWorkers(RuleBasedStateMachine):
                 continue
             revision = worker.store.refresh(soon()).revision
             wait_for(worker.hub, revision)
-            found = worker.hub.read(self.scope, self.at[number], events=1000, size=10**9)
+            found = worker.hub.read(
+                self.scope, worker.cursor(self.at[number]), events=1000, size=10**9
+            )
             assert [e.revision for e in found.events] == sorted({e.revision for e in found.events})
             assert all(event.revision > self.at[number] for event in found.events)
             self.at[number] = found.upto

@@ -125,11 +125,11 @@ class ReadSetRules(TwoWorkers):
             if number == self.behind:
                 continue
             after, lost = self.checked[number], self.lost[number]
-            self.checked[number], self.lost[number] = worker.hub.revision, set()
+            self.checked[number], self.lost[number] = worker.hub.cursor, set()
             if after is None:
                 continue
             for read_set in {*held.values(), *lost}:
-                start = max(after, self.since[read_set])
+                start = max(after.revision, self.since[read_set])
                 concerned = any(
                     change.revision > start and read_set.reads(change.path, change.created)
                     for change in model.changes

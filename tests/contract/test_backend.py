@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from factstore.core.errors import CursorExpired
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DeletionAuthor, DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.model.transaction import GUARDS, TreeGuards
@@ -79,13 +80,15 @@ def test_a_worker_begins_where_the_last_one_has_noted_that_it_ends(etcd_world: E
     stack = make_stack(last, new_scope())
     followed = put_all(last, stack, new_fact("a"))
     missed = put_all(last, stack, new_fact("b"))
-    last.followed.note(followed, soon(), at_once=True)
+    epoch = last.open().epoch
+    last.followed.note(Cursor(epoch, followed), soon(), at_once=True)
     first = etcd_world.backend()
     opening = first.open(recent=True)
     list(opening.mutations)
+    opening.use()
     assert opening.revision == followed
     assert next(first.follow(followed)).revision == missed
-    last.followed.note(missed + 1, soon(), at_once=True)
+    last.followed.note(Cursor(epoch, missed + 1), soon(), at_once=True)
     # Nothing but the note was written at its revision.
     assert etcd_world.backend().open(recent=True).revision == missed + 2 == last.head(soon())
 
@@ -100,6 +103,7 @@ def test_what_is_written_while_the_contents_are_read_is_followed(
     next(contents, None)
     later = put_all(backend, stack, new_fact("b"))
     list(contents)
+    opening.use()
     assert [step.revision for step in steps(other, opening.revision, later)][-1] == later
 
 
@@ -344,10 +348,10 @@ def test_the_newest_revision_is_that_of_a_replaced_store_only_when_its_contents_
     etcd_world: EtcdWorld, scope: Scope
 ) -> None:
     backend = etcd_world.backend()
-    open_store(backend)
+    epoch = open_store(backend).epoch
     stack = make_stack(backend, scope)
     put = put_all(backend, stack, new_fact("p"))
-    backend.followed.note(put, soon(), at_once=True)
+    backend.followed.note(Cursor(epoch, put), soon(), at_once=True)
     etcd_world.raw.transact(Txn([], [PutKey(etcd_world.keys.epoch, b"cd" * 16)]), deadline=soon())
     opening = backend.open(recent=True)
     for _ in range(2):  # what is in memory is still the former store
@@ -355,4 +359,7 @@ def test_the_newest_revision_is_that_of_a_replaced_store_only_when_its_contents_
             backend.head(soon())
         next(iter(opening.mutations))
     list(opening.mutations)
+    with pytest.raises(CursorExpired):
+        backend.head(soon())
+    opening.use()
     assert backend.head(soon()) >= opening.revision

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from factstore.core.errors import CursorExpired
+from factstore.core.model.cursor import Cursor
 from factstore.core.ports import Backend
 from factstore.store.maintenance import Maintenance
 from tests.contract.world import (
@@ -87,14 +88,14 @@ def test_history_older_than_two_windows_is_compacted_and_newer_history_is_kept(
     etcd_world: EtcdWorld,
 ) -> None:
     backend = etcd_world.opened_backend()
-    stack = make_stack(backend, new_scope())
+    stack, epoch = make_stack(backend, new_scope()), backend.open().epoch
     clock = Ahead()
     maintenance = Maintenance(
         Reading(),
         backend,
         clock,
         window=600,
-        published_revision=lambda: backend.head(soon()),
+        published=lambda: Cursor(epoch, backend.head(soon())),
         period=3600,
     )
     maintenance.start()
@@ -123,14 +124,14 @@ def test_history_that_local_readers_have_not_received_is_not_compacted(
 ) -> None:
     backend = etcd_world.opened_backend()
     stack = make_stack(backend, new_scope())
-    revision = put_all(backend, stack, new_fact("f"))
+    revision, epoch = put_all(backend, stack, new_fact("f")), backend.open().epoch
     clock = Ahead()
     maintenance = Maintenance(
         Reading(),
         backend,
         clock,
         window=600,
-        published_revision=lambda: reached and revision,
+        published=lambda: Cursor(epoch, reached and revision),
         period=3600,
     )
     for _ in range(3):

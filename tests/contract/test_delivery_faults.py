@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,7 +41,7 @@ from tests.contract.notifiers import (
     subscribe,
     subscription,
 )
-from tests.contract.world import EtcdWorld, Worker, World, author, new_scope, soon
+from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, author, new_scope, soon
 from tests.eventually import eventually
 from tests.sealing_keys import make_keys, sealing_with
 
@@ -215,6 +215,33 @@ def test_lost_events_are_reported_as_a_gap(world: World, receiver: Receiver) -> 
         assert cursors == sorted(cursors)
     finally:
         notifier.stop()
+
+
+def test_a_notifier_delivers_as_a_restored_store_contains_it(receiver: Receiver) -> None:
+    world, scope = MemoryWorld(), new_scope()
+    worker = world.worker()
+    notifier = start_notifier(worker)
+    try:
+        found = subscribe(worker, receiver.url, stacks=[scope.stack])
+        becomes(worker, found.id, "active")
+        worker.put(scope, "a", 1)
+        eventually(lambda: receiver.paths() == ["a"], LONG)
+        backup = worker.store.refresh(soon()).revision
+        changes = SubscriptionChanges.of(paused=True)
+        worker.transactor.run(ChangeSubscription(SCOPE, found.id, changes, author()))
+        former = worker.put(new_scope(), "lost", 1)
+        world.backend().restore(backup)
+        eventually(lambda: worker.store.state().epoch != former.epoch)
+        # The revision of the active subscription is lower than that of the paused one.
+        eventually(lambda: "gap" in receiver.types(), LONG)
+        numbers = count()  # the gap may be reported again when the subscription is owned again
+        eventually(lambda: worker.put(scope, "b", next(numbers)) and "b" in receiver.paths(), LONG)
+        assert receiver.paths() == ["a", "b"]
+        cursors = {Cursor.parse(each["data"]["cursor"]) for each in receiver.events()[1:]}
+        assert {cursor.epoch for cursor in cursors} == {former.epoch, worker.store.state().epoch}
+    finally:
+        notifier.stop()
+        world.close()
 
 
 def test_a_notifier_whose_lease_was_revoked_early_stops_and_owns_its_share_again(

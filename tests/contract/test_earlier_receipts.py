@@ -23,7 +23,7 @@ def plant(world: EtcdWorld) -> int:
 
 
 def found(backend: EtcdBackend, key: str = "key") -> object:
-    return backend.earlier_receipt(PROJECT, key, soon())
+    return backend.earlier_receipt(PROJECT, key, backend._head.epoch, soon())
 
 
 def test_a_new_worker_finds_a_receipt_of_an_earlier_version(etcd_world: EtcdWorld) -> None:

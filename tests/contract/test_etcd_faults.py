@@ -152,7 +152,7 @@ def test_a_silent_etcd_never_causes_a_wrong_answer(
     finally:
         private_etcd.resume()
     last = retried(lambda: worker.put(scope, "q").revision)
-    eventually(lambda: worker.hub.revision >= last)
+    eventually(lambda: worker.hub.cursor.revision >= last)
     made = follow(worker, scope, before, last)
     known = worker.facts.get(scope, "p").fact
     # The write of unknown outcome may be applied before or after the next one.

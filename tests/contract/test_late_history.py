@@ -56,7 +56,7 @@ def writer(world: World, scope: Scope) -> Worker:
 def late(world: World, writer: Worker) -> Iterator[Worker]:
     """A worker that is ready, and has not begun to read the history."""
     head = writer.store.refresh(soon()).revision
-    eventually(lambda: writer.hub.revision >= head)
+    eventually(lambda: writer.hub.cursor.revision >= head)
     note_followed(writer)
     made = Worker(world.backend()).start(fill=False)
     try:
@@ -72,7 +72,7 @@ def no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def all_events(worker: Worker, of: Scope | StackSelection, after: int) -> list[Event]:
-    return list(worker.hub.read(of, after, events=10_000, size=10**9).events)
+    return list(worker.hub.read(of, worker.cursor(after), events=10_000, size=10**9).events)
 
 
 def test_the_events_are_those_of_a_worker_that_reads_the_history_first(
@@ -81,11 +81,12 @@ def test_the_events_are_those_of_a_worker_that_reads_the_history_first(
     first = world.worker(late=False)
     late.put(scope, "new")
     head = late.store.refresh(soon()).revision
-    eventually(lambda: min(first.hub.revision, late.hub.revision) >= head)
+    eventually(lambda: min(first.hub.cursor.revision, late.hub.cursor.revision) >= head)
     late.pump.fill_history()
     every = StackSelection(PROJECT, StackPatterns.of([f"{scope.stack}*"]))
-    oldest = first.hub.floor(scope)
-    assert late.hub.floor(scope) == oldest
+    epoch = first.store.state().epoch
+    oldest = first.hub.floor(scope, epoch)
+    assert late.hub.floor(scope, epoch) == oldest
     assert len(all_events(late, scope, oldest)) > 15
     for of in (scope, Scope(PROJECT, f"{scope.stack}-2"), every):
         for after in range(oldest, head + 1):
@@ -169,7 +170,7 @@ def test_an_outcome_that_is_not_stored_yet_is_found_by_the_next_worker(
     first = world.worker()
     arm(first, scope, "passed", {"facts": "y", "equals": "go"})
     first.put(scope, "other")
-    eventually(lambda: first.hub.revision >= first.store.refresh(soon()).revision)
+    eventually(lambda: first.hub.cursor.revision >= first.store.refresh(soon()).revision)
     note_followed(first)
     first.waiter_controller.stop()
     for value in ("go", "past"):

@@ -105,7 +105,7 @@ def test_silent_leases_end_in_one_revision_with_all_that_is_on_them(
     with pytest.raises(NotFound):
         two.members.get(scope, "c1")
     publish_all(two)
-    events = two.hub.read(scope, start, events=100, size=10**6).events
+    events = two.hub.read(scope, two.cursor(start), events=100, size=10**6).events
     ends = [
         {(change.type, change.path) for change in event.changes if change.type.endswith(".expire")}
         for event in events
@@ -236,8 +236,8 @@ def test_no_heartbeat_succeeds_once_a_lease_is_chosen_to_end(
     refusals: list[str] = []
     run = one.transactor.run
 
-    def note(operation: EndPulses) -> object:
-        ended = run(operation)
+    def note(operation: EndPulses, epoch: str = "") -> object:
+        ended = run(operation, epoch)
         if isinstance(operation, EndPulses):
             with pytest.raises(NotFound) as caught:
                 one.members.heartbeat(scope, "c1", None, None)
@@ -347,10 +347,10 @@ def test_a_stack_whose_leases_cannot_end_does_not_keep_those_of_others(
     other = Scope(scope.project_id, f"{scope.stack}-other")
     run = worker.transactor.run
 
-    def contended(operation: EndPulses) -> object:
+    def contended(operation: EndPulses, epoch: str = "") -> object:
         if isinstance(operation, EndPulses) and operation.scope == scope:
             raise Unavailable("others are ahead", code="contention")
-        return run(operation)
+        return run(operation, epoch)
 
     monkeypatch.setattr(worker.transactor, "run", contended)
     monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -1.0)
@@ -387,9 +387,9 @@ def test_the_ends_of_one_stack_do_not_wait_for_the_many_of_another(
     ended: list[str] = []
     run = worker.transactor.run
 
-    def note(operation: EndPulses) -> object:
+    def note(operation: EndPulses, epoch: str = "") -> object:
         ended.append(operation.scope.stack)
-        return run(operation)
+        return run(operation, epoch)
 
     monkeypatch.setattr(worker.transactor, "run", note)
 

@@ -40,7 +40,7 @@ def waiter(worker: Worker, scope: Scope, name: str) -> Waiter:
 
 def events(worker: Worker, scope: Scope, after: int) -> list[Change]:
     publish_all(worker)
-    found = worker.hub.read(scope, after, events=1000, size=10**7).events
+    found = worker.hub.read(scope, worker.cursor(after), events=1000, size=10**7).events
     return [change for event in found for change in event.changes]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from factstore.core.errors import CursorExpired
 from factstore.core.lease_store import OtherWorker
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.pulse import Pulse, pulse_key
 from factstore.core.services import lease_monitor
 from factstore.core.services.lease_monitor import GRACE_SECONDS, SILENCE_MARGIN, LeaseMonitor
 from factstore.store.roll import Roll
+from factstore.store.types import PutKey, Txn
 from factstore.wsgi.clock import SystemClock
 from tests.contract.membership import join
 from tests.contract.test_lease_monitor import (
@@ -20,7 +23,7 @@ from tests.contract.test_lease_monitor import (
     leases,
     stop_pulses,
 )
-from tests.contract.world import EtcdWorld, Worker, soon
+from tests.contract.world import EtcdWorld, Worker, open_store, soon
 from tests.eventually import eventually
 
 
@@ -164,17 +167,35 @@ def test_the_term_of_a_pulse_is_known_only_if_no_former_leader_can_revoke_it(
 
 
 def test_the_roll_knows_every_worker_and_its_last_answer(etcd_world: EtcdWorld) -> None:
-    one, two = (Roll(etcd_world.raw, etcd_world.keys) for _ in range(2))
+    heads = [etcd_world.opened_backend()._head for _ in range(2)]
+    one, two = (Roll(etcd_world.raw, etcd_world.keys, head) for head in heads)
     assert one.others(soon()) == []
     for roll in (one, two):
         roll.sign(soon())
-    one.answer(7, soon())
+    one.answer(Cursor(heads[0].epoch, 7), soon())
     assert [each.answered for each in two.others(soon())] == [7]
     assert [each.answered for each in one.others(soon())] == [0]
     assert all(each.silent_seconds <= SILENCE_MARGIN for each in one.others(soon()))
     # Without its lease, it signs again with its last answer.
     etcd_world.raw.revoke(one._lease, deadline=soon())
     assert two.others(soon()) == []
-    one.answer(8, soon())
+    one.answer(Cursor(heads[0].epoch, 8), soon())
     one.sign(soon())
     assert [each.answered for each in two.others(soon())] == [8]
+
+
+def test_an_answer_is_not_given_in_a_store_that_was_restored(etcd_world: EtcdWorld) -> None:
+    backend = etcd_world.opened_backend()
+    former = backend._head.epoch
+    one, two = (Roll(etcd_world.raw, etcd_world.keys, backend._head) for _ in range(2))
+    one.sign(soon())
+    one.answer(Cursor(former, 7), soon())
+    etcd_world.raw.transact(Txn([], [PutKey(etcd_world.keys.epoch, b"ab" * 16)]), deadline=soon())
+    one.answer(Cursor(former, 9), soon())  # nobody has noticed it yet
+    assert [each.answered for each in two.others(soon())] == [7]
+    etcd_world.raw.revoke(one._lease, deadline=soon())
+    open_store(backend)
+    one.sign(soon())
+    assert [each.answered for each in two.others(soon())] == [0]
+    with pytest.raises(CursorExpired):
+        one.answer(Cursor(former, 9), soon())

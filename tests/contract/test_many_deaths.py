@@ -55,8 +55,8 @@ def test_the_end_of_each_lease_is_decided_then_its_pulse_is_revoked_and_then_its
     steps: list[Step] = []
     run, revoke = worker.transactor.run, worker.backend.revoke_leases
 
-    def noted_run(operation: EndPulses) -> Committed[tuple[int, ...]]:
-        ended = run(operation)
+    def noted_run(operation: EndPulses, epoch: str = "") -> Committed[tuple[int, ...]]:
+        ended = run(operation, epoch)
         if isinstance(operation, EndPulses):
             assert len(ended.outcome) <= 2
             steps.extend(Step("decided", lease) for lease in ended.outcome)

@@ -154,7 +154,7 @@ def test_a_deletion_concerns_its_readers_also_on_a_worker_that_starts_later(
     assert marked is not None
     while marked.convergence.has_unrecorded_deletion:  # the waiter controller records it
         worker.waiter_controller.wake()
-        worker.hub.wait_change(scope, worker.store.state().revision, 0.1)
+        worker.hub.wait_change(scope, worker.store.state().cursor, 0.1)
     assert lagging(world.worker(), scope) == ["c1"]
 
 

@@ -103,7 +103,7 @@ def test_one_stream_carries_a_folder_and_the_members_of_a_group(
     other.members.set_state(scope, "h1", "ready", None, author())
     other.members.set_state(scope, "c1", "ready", None, author())
     last = other.put(scope, "nodes/c1/ip", 3).revision
-    eventually(lambda: worker.hub.revision >= last)
+    eventually(lambda: worker.hub.cursor.revision >= last)
     wanted = Filter(("nodes",), groups=("compute",))
     answer = worker.watch.poll(scope, worker.cursor(first), 0, wanted)
     assert [change.type for event in answer.events for change in event.changes] == [

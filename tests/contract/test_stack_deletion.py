@@ -76,7 +76,7 @@ def test_a_recreated_stack_has_no_former_members_or_waiters(
         assert (usage.facts, usage.bytes) == (1, len("new1"))
         assert one.members.list(scope, limit=10).items == ()
         assert one.waiters.list(scope, limit=10).items == ()
-        assert one.hub.read(scope, head, events=10, size=10**6).events == ()
+        assert one.hub.read(scope, one.cursor(head), events=10, size=10**6).events == ()
         with pytest.raises(NotFound):
             one.waiters.get(scope, "w")
         found = one.convergence.get(scope)

@@ -135,7 +135,7 @@ def test_a_reader_that_falls_behind_is_disconnected_with_its_cursor(
     seen = next(frames)
     assert isinstance(seen, ChangeFrame)
     last = [worker.put(scope, "a", n).revision for n in range(2, 9)][-1]
-    eventually(lambda: worker.hub.revision >= last)
+    eventually(lambda: worker.hub.cursor.revision >= last)
     rest = list(frames)
     assert isinstance(rest[-1], GoodbyeFrame)
     assert [frame for frame in rest if isinstance(frame, ChangeFrame)] == [], "a gap was not told"

@@ -64,10 +64,10 @@ def test_a_subscription_belongs_to_no_stack_and_survives_a_restart(world: World)
 
 def test_notifiers_are_woken_by_changes_that_concern_them(worker: Worker) -> None:
     made = create(worker).subscription
-    seen = worker.store.refresh(soon()).revision
+    seen = worker.store.refresh(soon()).cursor
     assert not worker.hub.wait_change(SERVICE, seen, 0)
     worker.put(Scope(PROJECT, "other"), "a")
-    assert not worker.hub.wait_change(SERVICE, worker.store.refresh(soon()).revision, 0)
+    assert not worker.hub.wait_change(SERVICE, worker.store.refresh(soon()).cursor, 0)
     change(worker, made.id, name="other")
     assert worker.hub.wait_change(SERVICE, seen, 60)
 

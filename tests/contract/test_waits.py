@@ -81,8 +81,8 @@ def test_shared_reads_wake_nobody_and_move_nothing_that_is_watched(
     assert stack_state is not None
     revision, changed = state.revision, stack_state.changed
     waiting = [
-        other.waiting(threads, other.hub.wait_change, scope, revision, 60),
-        other.waiting(threads, other.hub.wait, scope, revision, 60),
+        other.waiting(threads, other.hub.wait_change, scope, state.cursor, 60),
+        other.waiting(threads, other.hub.wait, scope, state.cursor, 60),
     ]
     block(worker, scope, "nodes/b/ip")
     worker.wait_monitor.run_once()

@@ -41,7 +41,7 @@ def test_a_poll_without_events_advances_its_cursor(
 ) -> None:
     first = worker.put(scope, "a").revision
     other = worker.put(Scope(scope.project_id, f"other-{scope.stack}"), "x").revision
-    eventually(lambda: worker.hub.revision >= other)
+    eventually(lambda: worker.hub.cursor.revision >= other)
     answer = worker.watch.poll(watched, worker.cursor(first), 0, of(watched))
     assert answer.events == ()
     assert not answer.more

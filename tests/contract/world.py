@@ -56,9 +56,11 @@ def soon() -> float:
 
 
 def open_store(backend: Backend) -> Snapshot:
-    """Open a backend, and return what it contains."""
+    """Open a backend, use its store, and return what that contains."""
     opening = backend.open()
-    return replace(opening, mutations=list(opening.mutations))
+    found = replace(opening, mutations=list(opening.mutations))
+    found.use()
+    return found
 
 
 def author(user: str = "alice") -> Author:
@@ -421,7 +423,7 @@ def events_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[int,
 def publish_all(worker: Worker) -> None:
     """Wait until a worker has published all that has happened so far, which its state shows earlier."""
     head = worker.store.refresh(soon()).revision
-    eventually(lambda: worker.hub.revision >= head)
+    eventually(lambda: worker.hub.cursor.revision >= head)
 
 
 def note_followed(worker: Worker) -> None:
@@ -432,6 +434,6 @@ def note_followed(worker: Worker) -> None:
         backend,  # type: ignore[arg-type]
         CLOCK,
         window=0,
-        published_revision=lambda: hub.revision,
+        published=lambda: hub.cursor,
     )
     maintenance.stop()

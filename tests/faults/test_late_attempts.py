@@ -89,7 +89,7 @@ class Service:
     def own_puts(self) -> list[int]:
         """The revisions at which the worker's write was applied."""
         publish_all(self.other)
-        told = self.other.hub.read(self.scope, 0, events=10_000, size=10**8)
+        told = self.other.hub.read(self.scope, self.other.cursor(0), events=10_000, size=10**8)
         return [
             event.revision
             for event in told.events

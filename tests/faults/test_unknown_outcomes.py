@@ -112,7 +112,7 @@ class Service:
     def revisions(self, kind: str, text: str | None) -> list[int]:
         """The revisions at which this happened to ``a``."""
         publish_all(self.other)
-        told = self.other.hub.read(self.scope, 0, events=10_000, size=10**8)
+        told = self.other.hub.read(self.scope, self.other.cursor(0), events=10_000, size=10**8)
         return [
             event.revision
             for event in told.events
@@ -207,7 +207,7 @@ def test_an_outcome_stays_unknown_if_its_events_are_not_kept(written: bool) -> N
     def forget() -> None:
         """Forget all events before the fence, which the worker follows a moment later."""
         publish_all(service.worker)
-        service.worker.hub.reset(service.worker.hub.revision)
+        service.worker.hub.reset(service.worker.hub.cursor)
 
     try:
         service.other.put(service.scope, "a", "before")

@@ -96,11 +96,16 @@ class WriteLeases:
         """Renew the leases that must be alive; return False if one has just ended after all."""
         return all(self._store.renew_lease(lease, self._deadline) for lease in draft.renews)
 
-    def settle(self, draft: Draft[Any]) -> None:
+    def settle(self, draft: Draft[Any], epoch: str) -> None:
         """Revoke what the durable write left or did not take.
 
         A time to live counts from the answer, not from before a write that took long.
+
+        :param epoch: of the store that was written.  In another one, which was restored from a backup,
+            the leases may have what the write has replaced.
         """
+        if self._store.state().epoch != epoch:
+            return
         end = self._clock.monotonic() + self._timeout
         if self._used and self._clock.monotonic() - self._chosen_at > PROMPT_SECONDS:
             with suppress(FactstoreError):  # the write is durable whatever the store does now

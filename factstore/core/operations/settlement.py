@@ -114,16 +114,14 @@ class Settlement:
 
     def _find_in_events(self, state: State, transaction: Transaction) -> int | None:
         """Return the revision at which a transaction was applied, 0 if it was not, None if unknown."""
-        events, upto = self._events, state.revision
+        events = self._events
         if events is None:
             return None
         for _ in range(LOOKS):
-            if events.revision >= upto:
+            if events.has_published(state.cursor):
                 break
             self._new_wake_up().wait(LOOK_SECONDS)
-        found = find_in_events(events, transaction, upto)
-        same = self._store.state().epoch == state.epoch  # else the events may be of another store
-        return found if same else None
+        return find_in_events(events, transaction, state.cursor)
 
     def _retry(self, transaction: Transaction, deadline: float) -> Cursor:
         cursor = committed_at(transaction, self._store.commit(transaction, deadline))

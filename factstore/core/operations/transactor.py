@@ -67,7 +67,7 @@ class Transactor:
         self._timeout = timeout
         self.running = RunningWrites(clock)
 
-    def run(self, operation: Operation[T]) -> Committed[T]:
+    def run(self, operation: Operation[T], epoch: str = "") -> Committed[T]:
         """Carry an operation out and return its outcome with the cursor at which it is valid.
 
         A plan may have been made on a state that lags behind the database.  If it writes, the guards
@@ -75,12 +75,14 @@ class Transactor:
         state before the write is refused.  Writes of the same data wait for one another in this worker;
         if those of other workers make a guard fail, the write is planned again and keeps its place.
 
+        :param epoch: of the state on which the operation was decided; empty if it was not.
         :raises FactstoreError: the operation's refusal.
-        :raises Unavailable: the store cannot be reached, or others were ahead until the deadline.
+        :raises Unavailable: the store cannot be reached, others were ahead until the deadline, or the
+            store is not that of *epoch* any more.
         :raises OutcomeUnknown: the store did not report whether it was written.
         """
         with self.running.running(operation.scope):
-            return self._carry_out(operation, self._clock.monotonic() + self._timeout)
+            return self._carry_out(operation, self._clock.monotonic() + self._timeout, epoch=epoch)
 
     def preview(self, operation: Operation[T]) -> tuple[T, Cursor]:
         """Return the outcome that an operation would have, and the cursor at which it is valid.
@@ -149,12 +151,16 @@ class Transactor:
             return self._carry_out(attempt.operation, attempt.deadline, attempt)
 
     def _carry_out(
-        self, operation: Operation[T], deadline: float, attempt: Attempt[T] | None = None
+        self,
+        operation: Operation[T],
+        deadline: float,
+        attempt: Attempt[T] | None = None,
+        epoch: str = "",
     ) -> Committed[T]:
         leases = WriteLeases(self._store, self._clock, deadline, self._timeout)
         try:
             with Place(self._queue) as place:
-                committed, draft = self._run(operation, leases, place, deadline, attempt)
+                committed, draft = self._run(operation, leases, place, deadline, attempt, epoch)
         except OutcomeUnknown:
             raise  # what was written may be attached to the leases
         except BaseException:
@@ -163,7 +169,7 @@ class Transactor:
         if draft is None:
             leases.release()
         else:
-            leases.settle(draft)
+            leases.settle(draft, committed.cursor.epoch)
         return committed
 
     def _run(
@@ -173,6 +179,7 @@ class Transactor:
         place: Place,
         deadline: float,
         attempt: Attempt[T] | None,
+        epoch: str,
     ) -> tuple[Committed[T], Draft[T] | None]:
         if attempt is not None and attempt.error is None:
             self._on_retry()
@@ -186,8 +193,12 @@ class Transactor:
                 draft, transaction = attempt.draft, attempt.transaction
                 failure, attempt = attempt.error, None
             else:
+                if epoch not in ("", state.epoch):
+                    raise Unavailable(
+                        "The store was replaced, and what is to be written was decided before."
+                    )
                 failure = None
-                earlier = self._earlier_receipt(operation, deadline)
+                earlier = self._earlier_receipt(operation, state.epoch, deadline)
                 try:
                     with state.read():  # a receipt and the facts of its write appear together
                         replayed = replay(operation, state, earlier)
@@ -250,11 +261,13 @@ class Transactor:
         self._new_wake_up().wait(random.uniform(0, longest))  # noqa: S311 - spread, not secrecy
         return retries + 1
 
-    def _earlier_receipt(self, operation: Operation[T], deadline: float) -> Receipt | None:
+    def _earlier_receipt(
+        self, operation: Operation[T], epoch: str, deadline: float
+    ) -> Receipt | None:
         if operation.idempotency is None:
             return None
         project_id, key = operation.scope.project_id, operation.idempotency.key
-        return self._store.earlier_receipt(project_id, key, deadline)
+        return self._store.earlier_receipt(project_id, key, epoch, deadline)
 
     def _commit(
         self, transaction: Transaction, place: Place, deadline: float, failure: Exception | None

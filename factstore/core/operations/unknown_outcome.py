@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factstore.core.errors import CursorExpired
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change
 from factstore.core.model.fact import Stack
 from factstore.core.model.kept_value import KeptValue
@@ -40,17 +41,17 @@ def find_written(state: State, transaction: Transaction) -> int | None:
     return None
 
 
-def find_in_events(events: EventSource, transaction: Transaction, upto: int) -> int | None:
+def find_in_events(events: EventSource, transaction: Transaction, upto: Cursor) -> int | None:
     """Return the revision at which a transaction was applied; 0 if it was not, None if that is unknown.
 
     Each fact that a transaction writes or deletes is part of an event, which stays when others have
     written since.  So this decides transactions on facts of which the state shows nothing any more.
 
-    :param upto: the revision after which the transaction cannot be applied.
+    :param upto: the cursor after which the transaction cannot be applied.
     """
     if not (transaction.puts or (transaction.deletes and transaction.author)):
         return None
-    at = transaction.base_revision
+    at = Cursor(upto.epoch, transaction.base_revision)
     try:
         while True:
             batch = events.read(transaction.stack.scope, at, events=_EVENTS, size=_BYTES)
@@ -59,9 +60,9 @@ def find_in_events(events: EventSource, transaction: Transaction, upto: int) -> 
                     _is_part(change, transaction) for change in event.changes
                 ):
                     return event.revision
-            at = batch.upto
+            at = at._replace(revision=batch.upto)
             if not batch.more:
-                return 0 if at >= upto else None
+                return 0 if at.revision >= upto.revision else None
     except CursorExpired:
         return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.state.state import State
@@ -52,9 +53,9 @@ class BlockingQuery:
         end = self._clock.monotonic() + wait
         state = self._store.state() if stale else self._refresh()
         while True:
-            revision = state.revision  # read first: the caller may read a newer revision
+            at = state.cursor  # read first: the caller may read a newer revision
             yield state
-            later = self.next(revision, end)
+            later = self.next(at, end)
             if later is None:
                 return
             state, _ = later
@@ -105,8 +106,8 @@ class BlockingQuery:
                 return found
         return found
 
-    def next(self, revision: int, end: float) -> tuple[State, bool] | None:
-        """Wait for a change after a revision; return the state, and True if there was a change.
+    def next(self, at: Cursor, end: float) -> tuple[State, bool] | None:
+        """Wait for a change after a cursor; return the state, and True if there was a change.
 
         :param end: the instant, of the monotonic clock, at which to return even without a change.
         :return: None if *end* has passed already, or readers are to stop.
@@ -114,19 +115,19 @@ class BlockingQuery:
         left = end - self._clock.monotonic()
         if left <= 0 or self._events.closing:
             return None
-        changed = self._wait(revision, left)
+        changed = self._wait(at, left)
         state = self._store.state()
-        if state.revision < revision:  # the state was reloaded from an older revision
+        if not state.includes(at):  # it was read again, from an older revision or another store
             state = self._refresh()
         return state, changed
 
-    def _wait(self, revision: int, left: float) -> bool:
+    def _wait(self, at: Cursor, left: float) -> bool:
         if self._every_change:
-            return self._events.wait_change(self._scope, revision, left)
+            return self._events.wait_change(self._scope, at, left)
         digest = self._read_set(self._store.state()) if self._read_set is not None else ""
         if digest:
-            return self._events.wait_concern(self._scope, digest, revision, left)
-        return self._events.wait(self._scope, revision, left)
+            return self._events.wait_concern(self._scope, digest, at, left)
+        return self._events.wait(self._scope, at, left)
 
     def _refresh(self) -> State:
         return self._store.refresh(self._clock.monotonic() + self._timeout)

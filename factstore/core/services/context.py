@@ -186,7 +186,7 @@ class ContextService(EventReadService):
 
     def is_published(self, state: State) -> bool:
         """Return True if :meth:`changes` of a state needs no wait."""
-        return self._events.revision >= state.revision
+        return self._events.has_published(state.cursor)
 
     def waiting(
         self, scope: Scope, since: Cursor, view: ContextView, wait: float, settle: Debounce
@@ -213,11 +213,10 @@ class ContextService(EventReadService):
         """Return the state after a pause, or once the stack was deleted."""
         # While all members of a stack write, each of them would be woken by every write.
         self._events.pause(scope, seconds)
-        if (
-            self._store.state().revision < state.revision
-        ):  # it was read again, from an older revision
+        later = self._store.state()
+        if not later.includes(state.cursor):  # it was read again
             return self._store.refresh(self._clock.monotonic() + self._timeout)
-        return self._store.state()
+        return later
 
     def _compile(
         self, state: State, scope: Scope, view: ContextView, known: Collection[str]
@@ -275,13 +274,13 @@ class ContextService(EventReadService):
         changes = self._deltas.get(key, changed)
         if changes is None:
             most, deadline = max(count, PAGE_EVENTS), self._clock.monotonic() + self._timeout
-            events = history(self._activity, scope, since.revision, changed, most, deadline)
+            events = history(self._activity, scope, since, changed, most, deadline)
             if events is None:
                 return None
             changes = changes_texts(events, view.shows, epoch)
             self._deltas.put(key, changed, changes, sum(map(len, changes)))
         length = sum(map(len, changes))
-        if length > max(size, _SMALLEST) or self._store.state().epoch != epoch:
+        if length > max(size, _SMALLEST):
             return None
         fields = f'"since":"{since}","cursor":"{cursor}","checksum":"{checksum}"'
         delta = ContextDelta((f"{{{fields},", *changes, "}"), cursor, checksum)

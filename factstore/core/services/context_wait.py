@@ -64,7 +64,7 @@ class Settling:
             return 0.0
         now = self._activity.clock.monotonic()
         late = max(0.0, now - self._due)
-        if events.revision >= state.revision:  # else the change has just happened
+        if events.has_published(state.cursor):  # else the change has just happened
             read_set = self._view.current_read_set(stack_state)
             reader = self._view.member if self._whole else ""
             last = events.quiet_since(scope, read_set, unless_of=reader)
@@ -145,8 +145,7 @@ def follows(state: State, events: EventSource, scope: Scope, since: Cursor) -> b
     stack = state.stack(scope)
     if stack is None or since.epoch != state.epoch:
         return False
-    revision = since.revision
-    return stack.created <= revision <= state.revision and events.keeps(scope, revision)
+    return stack.created <= since.revision <= state.revision and events.keeps(scope, since)
 
 
 def context_missing(scope: Scope, view: ContextView) -> NotFound:
@@ -156,25 +155,25 @@ def context_missing(scope: Scope, view: ContextView) -> NotFound:
 
 
 def history(
-    activity: Activity, scope: Scope, after: int, upto: int, most: int, deadline: float
+    activity: Activity, scope: Scope, since: Cursor, upto: int, most: int, deadline: float
 ) -> list[Event] | None:
-    """Return the events of a stack after a revision up to another one.
+    """Return the events of a stack after a cursor up to a revision.
 
     :return: None if they are not in memory, or there are more than *most*.
     """
     found: list[Event] = []
-    while after < upto:
+    while since.revision < upto:
         try:
-            batch = activity.events.read(scope, after, events=PAGE_EVENTS, size=PAGE_BYTES)
+            batch = activity.events.read(scope, since, events=PAGE_EVENTS, size=PAGE_BYTES)
         except CursorExpired:
             return None
         found += [event for event in batch.events if event.revision <= upto]
         if len(found) > most:
             return None
-        if batch.upto <= after:  # events are published after the state has moved
+        if batch.upto <= since.revision:  # events are published after the state has moved
             left = deadline - activity.clock.monotonic()
             if left <= 0 or activity.events.closing:
                 return None
-            activity.events.wait(scope, after, left)
-        after = batch.upto
+            activity.events.wait(scope, since, left)
+        since = since._replace(revision=batch.upto)
     return found

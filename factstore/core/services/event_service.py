@@ -12,7 +12,6 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventBatch, EventSource, Store
 from factstore.core.services.base import ReadService, Service
 from factstore.core.services.blocking_query import BlockingQuery
-from factstore.core.services.follower import read_events
 from factstore.core.state.state import State
 
 
@@ -33,11 +32,22 @@ class EventReadService(ReadService):
         :raises Unavailable: the state is no longer that of the store.
         """
         try:
-            return read_events(self._store, self._events, of, at, events, size)
+            return self._events.read(of, at, events=events, size=size)
         except CursorExpired:
             if self._store.state().epoch == at.epoch:
                 raise
-            raise Unavailable("The store was replaced during the request. Try again.") from None
+            raise _replaced() from None
+
+    def _floor(self, scope: Scope, epoch: str) -> int:
+        """Return the oldest revision from which a stack's history is complete.
+
+        :param epoch: that of a state of this worker.
+        :raises Unavailable: the state is no longer that of the store.
+        """
+        try:
+            return self._events.floor(scope, epoch)
+        except CursorExpired:
+            raise _replaced() from None
 
     def _query(
         self,
@@ -74,6 +84,10 @@ class EventService(EventReadService, Service):
     ) -> None:
         Service.__init__(self, store, clock, timeout, transactor)
         self._events = events
+
+
+def _replaced() -> Unavailable:
+    return Unavailable("The store was replaced during the request. Try again.")
 
 
 class NamingService(EventService):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from factstore.core.errors import LIST_AGAIN, CursorExpired
+from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event, by_revision
 from factstore.core.model.stack_selection import Watched
-from factstore.core.ports import Clock, EventBatch, EventSource, Store
+from factstore.core.ports import Clock, EventBatch, EventSource
 from factstore.core.services.debounce import Debounce, Debouncer, UndeliveredEvents
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import (
@@ -42,7 +42,6 @@ class Follower:
         "_last_frame_at",
         "_of",
         "_page",
-        "_store",
         "_wanted",
         "due_at",
         "ended",
@@ -51,7 +50,6 @@ class Follower:
 
     def __init__(
         self,
-        store: Store,
         events: EventSource,
         clock: Clock,
         of: Watched,
@@ -59,7 +57,6 @@ class Follower:
         wanted: Filter,
         settle: Debounce,
     ) -> None:
-        self._store = store
         self._events = events
         self._clock = clock
         self._of = of
@@ -132,7 +129,7 @@ class Follower:
     def wait(self) -> None:
         """Wait until a frame may be due."""
         timeout = max(0.0, self.due_at - self._clock.monotonic())
-        self._events.wait(self._of, self._page.at, timeout)
+        self._events.wait(self._of, self.cursor, timeout)
 
     def _change(self, events: tuple[Event, ...]) -> ChangeFrame:
         return ChangeFrame(events, Cursor(self._epoch, events[0].revision))
@@ -143,20 +140,6 @@ class Follower:
         :raises CursorExpired: the history was compacted, or the store was replaced.
         """
         events, size = self._page.room
-        return read_events(
-            self._store, self._events, self._of, self.cursor, min(events, STREAM_EVENTS), size
+        return self._events.read(
+            self._of, self.cursor, events=min(events, STREAM_EVENTS), size=size
         )
-
-
-def read_events(
-    store: Store, source: EventSource, of: Watched, at: Cursor, events: int, size: int
-) -> EventBatch:
-    """Return the events after a cursor.
-
-    :raises CursorExpired: the history was compacted, or the store was replaced and its revisions
-        restarted.
-    """
-    batch = source.read(of, at.revision, events=events, size=size)
-    if store.state().epoch != at.epoch:  # it changes before the events of the new store are read
-        raise CursorExpired("The store was replaced", LIST_AGAIN)
-    return batch

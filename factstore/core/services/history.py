@@ -69,7 +69,7 @@ class HistoryService(EventReadService):
         stack = state.stack(scope)
         if stack is None:
             raise NotFound(f"There is no stack named {quoted(scope.stack)}.")
-        return Cursor(state.epoch, max(self._events.floor(scope), stack.created))
+        return Cursor(state.epoch, max(self._floor(scope, state.epoch), stack.created))
 
     def changes(
         self,
@@ -126,7 +126,7 @@ class HistoryService(EventReadService):
     ) -> tuple[int, list[tuple[int, Change]]]:
         """Return the revision from which the changes are complete, and the changes with theirs."""
         for attempt in range(1, _ATTEMPTS + 1):
-            floor = self._events.floor(stack.scope)
+            floor = self._floor(stack.scope, upto.epoch)
             # A stack is created by its first fact, in the same revision.
             start = max(floor, stack.created - 1)
             try:
@@ -154,7 +154,7 @@ class HistoryService(EventReadService):
             if not batch.more and (at >= upto.revision or left <= 0):
                 return found
             if not batch.more:  # the state is ahead of the events
-                self._events.wait(stack.scope, at, min(left, _BEHIND_SECONDS))
+                self._events.wait(stack.scope, Cursor(upto.epoch, at), min(left, _BEHIND_SECONDS))
 
 
 def _kept_changes(kept: Iterable[KeptValue], before: int) -> Iterator[tuple[int, Change]]:

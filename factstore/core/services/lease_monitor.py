@@ -12,7 +12,6 @@ knew: then the lease ends once that worker has been silent for the lease's time,
 from __future__ import annotations
 
 import logging
-import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from typing import NamedTuple
 
 from factstore.core.errors import FactstoreError, StorageFull, Unavailable
 from factstore.core.lease_store import OtherWorker
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
 from factstore.core.operations.pulses import EndPulses, RestorePulses
@@ -97,10 +97,11 @@ class LeaseMonitor(ControlLoop):
         self._transactor = transactor
         self._stopped_since: dict[tuple[int, int], Seen] = {}
         self._sign_at = 0.0
+        self._epoch = ""
         self._answered = -1
         self._others: list[OtherWorker] | None = None
         self._most = 0  # leases that were stopped at a time, since none was
-        self._started_at = math.inf
+        self._started_at = 0.0
         self._forget_at = 0.0
 
     def start(self) -> None:
@@ -118,7 +119,8 @@ class LeaseMonitor(ControlLoop):
     def run_once(self) -> None:
         """Restore the pulses that were renewed in time, and end the leases that were not."""
         state, now = self._store.state(), self._clock.monotonic()
-        self._started_at = min(self._started_at, now)
+        if state.epoch != self._epoch:
+            self._begin(state.epoch, now)
         self._sign(now)
         with state.read():
             revision = state.revision
@@ -146,14 +148,17 @@ class LeaseMonitor(ControlLoop):
         term = self._store.term(now + self._timeout)
         complete = self._settle_all(found, term, now)
         asked = max((e.at for _, stopped in found for e in stopped if e.term != term), default=-1)
-        if revision < self._answered:
-            self._answered = -1  # the store was restored from a backup
         if complete and asked > self._answered:
-            self._store.answer_roll(revision, now + self._timeout)
+            self._store.answer_roll(Cursor(state.epoch, revision), now + self._timeout)
             self._answered = revision
         if len(self._stopped_since) >= BURST:
             scopes = [scope for scope, _ in found]
             revoke_expired_pulses(self._store, self._clock, scopes, term, self._timeout)
+
+    def _begin(self, epoch: str, now: float) -> None:
+        """Be a new worker of a store, which may be one that was restored from a backup."""
+        self._epoch, self._started_at, self._sign_at = epoch, now, 0.0
+        self._stopped_since, self._answered, self._most = {}, -1, 0
 
     def _sign(self, now: float) -> None:
         if now >= self._sign_at:
@@ -232,14 +237,14 @@ class LeaseMonitor(ControlLoop):
                 scope.stack,
                 " by a former leader of etcd" if elected else "",
             )
-            self._transactor.run(RestorePulses(scope, renewed))
+            self._transactor.run(RestorePulses(scope, renewed), self._epoch)
         if silent:
             try:
-                revoked += self._transactor.run(EndPulses(scope, silent)).outcome
+                revoked += self._transactor.run(EndPulses(scope, silent), self._epoch).outcome
             except StorageFull:
                 revoked += silent  # nothing can be written, but leases can be revoked
         # Not before that was decided: a pulse that a heartbeat has restored meanwhile must not stop.
-        if revoked:
+        if revoked and self._store.state().epoch == self._epoch:
             # First those of the pulses, so that no renewal succeeds any more.
             for leases in (list(map(pulse_lease, revoked)), revoked):
                 self._store.revoke_leases(leases, self._clock.monotonic() + self._timeout)

@@ -102,7 +102,7 @@ class PastService(EventService):
         :raises CursorExpired: the contents at *since* are not known any more.
         """
         epoch, contents = self._contents(scope)
-        oldest = Cursor(epoch, self._known_since(contents.stack))
+        oldest = self._known_since(contents.stack, epoch)
         given, since = since, since or oldest
         until = until or Cursor(epoch, contents.revision)
         for cursor in (since, until):
@@ -215,10 +215,10 @@ class PastService(EventService):
                 left = deadline - self._clock.monotonic()
                 if left <= 0 or self._events.closing:
                     raise CursorExpired("The events up to the present are not in memory.")
-                self._events.wait(stack.scope, after, min(left, _BEHIND_SECONDS))
+                self._events.wait(stack.scope, Cursor(epoch, after), min(left, _BEHIND_SECONDS))
 
-    def _known_since(self, stack: Stack) -> int:
-        return max(self._events.floor(stack.scope), stack.created)
+    def _known_since(self, stack: Stack, epoch: str) -> Cursor:
+        return Cursor(epoch, max(self._floor(stack.scope, epoch), stack.created))
 
     def _stored(self, stack: Stack, at: Cursor) -> tuple[Sequence[Fact], Sequence[Member]]:
         """Return the facts and living members at a cursor, from the database's history."""
@@ -236,7 +236,7 @@ class PastService(EventService):
         except CursorExpired:
             raise CursorExpired(
                 f"The contents at {at} are not known any more; those since "
-                f"{Cursor(at.epoch, self._known_since(stack))} are."
+                f"{self._known_since(stack, at.epoch)} are."
             ) from None
         return facts, [member for member in tables.after(Member) if not member.departed]
 

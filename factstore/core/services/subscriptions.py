@@ -200,14 +200,14 @@ class SubscriptionService(EventService):
             available to the notifier.
         """
         found, state = self.get(project_id, subscription).subscription, self._store.state()
-        if since.epoch != state.epoch or since.revision > state.revision:
+        if not state.includes(since):
             raise CursorExpired(
                 "The cursor is from another epoch of the store, or newer than the store; send one "
                 "that a message or the service contained."
             )
         selection = StackSelection(project_id, StackPatterns.of(found.stacks))
         try:
-            self._events.read(selection, since.revision, events=1, size=1)
+            self._events.read(selection, since, events=1, size=1)
             # A notifier that started later than this worker knows only what etcd has kept.
             self._store.stacks_at(project_id, "", 1, since.revision, self._deadline())
         except CursorExpired:
@@ -282,7 +282,7 @@ class SubscriptionService(EventService):
                     "stopped yet. Repeat the request.",
                     code="deletion_unfinished",
                 )
-            self._events.wait_change(scope, done.cursor.revision, left)
+            self._events.wait_change(scope, done.cursor, left)
 
     def _written(self, project_id: str, done: Committed[Subscription]) -> SubscriptionView:
         found = done.written_record(done.outcome)

@@ -24,7 +24,7 @@ from factstore.core.services.debounce import (
     UndeliveredEvents,
 )
 from factstore.core.services.event_service import EventReadService
-from factstore.core.services.follower import Follower, read_events
+from factstore.core.services.follower import Follower
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import (
     BookmarkFrame,
@@ -100,7 +100,7 @@ class WatchService(EventReadService):
             if page.complete or left <= 0 or self._events.closing:
                 break
             if not page.more:
-                self._events.wait(of, page.at, left)
+                self._events.wait(of, Cursor(epoch, page.at), left)
         return Poll(tuple(page.events), Cursor(epoch, page.at), page.more)
 
     def stream(
@@ -152,7 +152,7 @@ class WatchService(EventReadService):
 
     def follower(self, of: Watched, start: Cursor, wanted: Filter, settle: Debounce) -> Follower:
         """Return a follower from a cursor that this worker has reached."""
-        return Follower(self._store, self._events, self._clock, of, start, wanted, settle)
+        return Follower(self._events, self._clock, of, start, wanted, settle)
 
     def newest(self, scope: Scope, since: Cursor | None, head: int) -> Cursor | None:
         """Return the position after a cursor behind which there are no events, without waiting.
@@ -166,7 +166,7 @@ class WatchService(EventReadService):
             return None
         if since is None:  # no later revision has been published
             return state.cursor
-        if since.epoch != state.epoch or since.revision > state.revision:
+        if not state.includes(since):
             return None
         batch = self._read(scope, since, 1, PAGE_BYTES)
         return None if batch.events else Cursor(since.epoch, batch.upto)
@@ -190,7 +190,7 @@ class WatchService(EventReadService):
             raise NotFound(f"There is no stack named {quoted(of.stack)}.")
         if since is None:
             return state.cursor
-        if since.epoch != state.epoch or since.revision > state.revision:
+        if not state.includes(since):
             raise CursorExpired(
                 "The cursor is from another epoch of the store, or newer than the store", LIST_AGAIN
             )
@@ -204,7 +204,7 @@ class WatchService(EventReadService):
         page.take(self._read(of, Cursor(epoch, page.at), *page.room), wanted)
 
     def _read(self, of: Watched, at: Cursor, events: int, size: int) -> EventBatch:
-        return read_events(self._store, self._events, of, at, events, size)
+        return self._events.read(of, at, events=events, size=size)
 
     def _restarted(
         self,

@@ -133,7 +133,7 @@ class WhyService(EventReadService):
         """Return the revision from which the events are complete, and the events."""
         pauses = TimeSlice(self._clock)
         while True:
-            floor = max(self._events.floor(scope), created - 1)
+            floor = max(self._floor(scope, upto.epoch), created - 1)
             found: list[Event] = []
             at = floor
             try:
@@ -149,7 +149,8 @@ class WhyService(EventReadService):
                     ):
                         return max(floor, created), found
                     if not batch.more:  # the state is ahead of the events
-                        self._events.wait(scope, at, min(left, _BEHIND_SECONDS))
+                        reached = Cursor(upto.epoch, at)
+                        self._events.wait(scope, reached, min(left, _BEHIND_SECONDS))
             except CursorExpired:
                 if self._clock.monotonic() >= deadline:
                     raise

@@ -37,6 +37,7 @@ class StackContents:
 
     :param project: the totals of its project.
     :param epoch: of the store.
+    :param renewed_at: the revision at which the epoch was written; what is older is of another epoch.
     :param facts: the facts by path; *paths* are in order.
     :param tables: the records.
     :param live_members: members that have not departed.
@@ -56,6 +57,7 @@ class StackContents:
     stack: Stack
     project: Totals
     epoch: str = ""
+    renewed_at: int = 0
     facts: dict[str, Fact] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     tables: RecordTables = field(default_factory=RecordTables)

@@ -21,16 +21,25 @@ class StackIndex:
 
     :param epoch: the epoch of the store.
     :param revision: the revision at which it begins.
+    :param renewed_at: the revision at which the epoch was written; what is older is of another epoch.
     :ivar last_deletion: the revision of the last deletion of a stack, a fact or a record.
     :ivar by_scope: the stacks that have a name.
     :ivar by_id: the same ones.
     :ivar unnamed: those that always exist, and have no name.
     """
 
-    __slots__ = ("_epoch", "_projects", "by_id", "by_scope", "last_deletion", "unnamed")
+    __slots__ = (
+        "_epoch",
+        "_projects",
+        "_renewed_at",
+        "by_id",
+        "by_scope",
+        "last_deletion",
+        "unnamed",
+    )
 
-    def __init__(self, epoch: str, revision: int) -> None:
-        self._epoch = epoch
+    def __init__(self, epoch: str, revision: int, renewed_at: int = 0) -> None:
+        self._epoch, self._renewed_at = epoch, renewed_at
         self.last_deletion = revision
         self._projects: dict[str, ProjectTotals] = {}
         self.by_scope: dict[Scope, StackState] = {}
@@ -44,7 +53,8 @@ class StackIndex:
             known.stack = stack
             return
         project = self._projects.setdefault(stack.project_id, ProjectTotals())
-        stack_state = StackState(stack, project, self._epoch, changed=stack.revision)
+        life = self._epoch, self._renewed_at
+        stack_state = StackState(stack, project, *life, changed=stack.revision)
         self.by_scope[stack.scope] = self.by_id[stack.id] = stack_state
         project.add(stack_state)
 

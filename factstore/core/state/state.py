@@ -39,14 +39,17 @@ class State:
 
     :param epoch: the epoch of the store.
     :param signing_key: known to the workers of the store alone.
+    :param renewed_at: the revision at which the epoch was written; what is older is of another epoch.
     """
 
-    def __init__(self, revision: int = 0, epoch: str = "", signing_key: bytes = b"") -> None:
+    def __init__(
+        self, revision: int = 0, epoch: str = "", signing_key: bytes = b"", renewed_at: int = 0
+    ) -> None:
         self.epoch = epoch
         self.signing_key = signing_key
         self.revision = revision
         self._lock = ShortLock()
-        self._index = StackIndex(epoch, revision)
+        self._index = StackIndex(epoch, revision, renewed_at)
         # Each request looks for its stack, and needs no method for that.
         self._stacks = self._index.by_scope
         self._by_id = self._index.by_id
@@ -116,6 +119,10 @@ class State:
     def cursor(self) -> Cursor:
         """The cursor of :attr:`revision`."""
         return Cursor(self.epoch, self.revision)
+
+    def includes(self, at: Cursor) -> bool:
+        """Return True if this store was at a cursor, and this state is no older."""
+        return at.epoch == self.epoch and at.revision <= self.revision
 
     @property
     def last_deletion(self) -> int:

@@ -155,7 +155,7 @@ class LoopWaits:
         if left:
             self._listen(wait, waiting.read_set(state))
             self._set_alarm(wait, left)
-        elif self._hub.revision < state.revision:  # the events are being published
+        elif not self._hub.has_published(state.cursor):  # the events are being published
             self._listen(wait, waiting.read_set(state))
             self._set_alarm(wait, 0.0)
         else:

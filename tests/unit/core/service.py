@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from factstore.core.errors import (
     OutcomeUnknown,
 )
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.precondition import ANY
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.encryption import Encryption
@@ -31,9 +32,11 @@ def services_over(
     encryption: Encryption | None = None,
     on_write_retry: Callable[[], None] = lambda: None,
 ) -> Services:
+    hub = Hub(HistoryLimits(9, 9999, 900))
+    hub.reset(Cursor(store.state().epoch, 0))
     return build_services(
         store,
-        Hub(HistoryLimits(9, 9999, 900)),
+        hub,
         clock,
         new_id=new_id,
         new_wake_up=threading.Event,

@@ -64,6 +64,7 @@ def contexts(state: State, *meanwhile: Callable[[], object]) -> ContextService:
     clock = ManualClock()
     waiting = Waiting(clock, *meanwhile)
     hub = Hub(HistoryLimits(100, 100_000, 900), lambda: waiting)
+    hub.reset(Cursor(state.epoch, 0))
     return ContextService(OneState(state), hub, clock, 5)  # type: ignore[arg-type]
 
 
@@ -157,7 +158,9 @@ def test_a_waiting_reader_never_receives_an_older_context() -> None:
         store.refresh = lambda deadline: known  # type: ignore[method-assign]
 
     waiting = Waiting(clock, reload)
-    service = ContextService(store, Hub(HistoryLimits(9, 9999, 900), lambda: waiting), clock, 5)  # type: ignore[arg-type]
+    hub = Hub(HistoryLimits(9, 9999, 900), lambda: waiting)
+    hub.reset(Cursor(EPOCH, 0))
+    service = ContextService(store, hub, clock, 5)  # type: ignore[arg-type]
     etag = service.get(SCOPE).etag
     assert service.get(SCOPE, wait=30, unless=[etag]).etag == etag
 
@@ -167,7 +170,7 @@ def test_a_caller_with_a_newer_cursor_does_not_receive_an_older_state() -> None:
     newer = state_with(["a", "b"])
     store.refresh = lambda deadline: newer  # type: ignore[method-assign]
     hub = Hub(HistoryLimits(9, 9999, 900))
-    hub.reset(newer.revision)
+    hub.reset(newer.cursor)
     service = ContextService(store, hub, ManualClock(), 5)  # type: ignore[arg-type]
     known = Cursor(EPOCH, newer.revision)
     assert service.since(SCOPE, known, stale=True).cursor == known

@@ -64,18 +64,18 @@ class Timetable:
         self.state = State(len(self.events), EPOCH)
         self.state.load([PutStack(stack())])
 
-    def read(self, scope: Scope, after: int, *, events: int, size: int) -> EventBatch:
+    def read(self, scope: Scope, after: Cursor, *, events: int, size: int) -> EventBatch:
         there = self.events[: bisect_right(self.moments, self.clock.now)]
-        new = [event for event in there if event.revision > after]
+        new = [event for event in there if event.revision > after.revision]
         found, more = new[:events], len(new) > events
-        last = found[-1].revision if more else max([after, *(e.revision for e in there)])
+        last = found[-1].revision if more else max([after.revision, *(e.revision for e in there)])
         return EventBatch(tuple(found), last, more)
 
-    def wait(self, scope: Scope, after: int, timeout: float) -> bool:
+    def wait(self, scope: Scope, after: Cursor, timeout: float) -> bool:
         coming = [
             moment
             for moment, event in zip(self.moments, self.events, strict=True)
-            if event.revision > after and moment <= self.clock.now + timeout
+            if event.revision > after.revision and moment <= self.clock.now + timeout
         ]
         self.clock.now = max(self.clock.now, coming[0]) if coming else self.clock.now + timeout
         return bool(coming)
@@ -83,6 +83,9 @@ class Timetable:
     @property
     def revision(self) -> int:
         return bisect_right(self.moments, self.clock.now)
+
+    def has_published(self, at: Cursor) -> bool:
+        return at.revision <= self.revision
 
     def quiet_since(self, scope: Scope, read_set: str = "", *, unless_of: str = "") -> float:
         happened = zip(self.moments, self.events[: self.revision], strict=False)
@@ -93,14 +96,17 @@ class Timetable:
         happened = zip(self.moments, self.events[: self.revision], strict=False)
         return max((at for at, event in happened if event.grows), default=-math.inf)
 
-    def floor(self, scope: Scope) -> int:
+    def floor(self, scope: Scope, epoch: str) -> int:
         return 0
 
     def pause(self, scope: Scope, seconds: float) -> None:
         end = self.clock.now + seconds
-        while self.clock.now < end and self.wait(scope, self.revision, end - self.clock.now):
+        while self.clock.now < end and self._sleeps(scope, end):
             if self.events[self.revision - 1].ends_stack:
                 return
+
+    def _sleeps(self, scope: Scope, end: float) -> bool:
+        return self.wait(scope, Cursor(EPOCH, self.revision), end - self.clock.now)
 
     def watching(self) -> WatchService:
         return WatchService(OneState(self.state), self, self.clock, 5)  # type: ignore[arg-type]
@@ -121,7 +127,7 @@ def test_a_settled_poll_returns_when_the_stack_is_quiet_or_at_its_bound(
         delivered += [event.revision for event in poll.events]
         if not poll.events:
             assert now >= asked + wait
-            table.wait(SCOPE, cursor.revision, 1000)
+            table.wait(SCOPE, cursor, 1000)
             continue
         came = [max(asked, table.moments[event.revision - 1]) for event in poll.events]
         bound = min(came[0] + settle.limit, max(asked + wait, came[0] + settle.quiet))
@@ -213,7 +219,7 @@ def test_a_stopping_service_ends_the_quiet() -> None:
     table = Timetable([1.0])
     watching = table.watching()
 
-    def close(scope: Scope, after: int, timeout: float) -> bool:
+    def close(scope: Scope, after: Cursor, timeout: float) -> bool:
         found = Timetable.wait(table, scope, after, timeout)
         table.closing = found
         return True
@@ -233,7 +239,7 @@ def test_a_changed_context_is_compiled_once_when_the_stack_is_quiet() -> None:
     assert table.clock.now == table.begun
     plain = table.wait
 
-    def moving(scope: Scope, after: int, timeout: float) -> bool:
+    def moving(scope: Scope, after: Cursor, timeout: float) -> bool:
         found = plain(scope, after, timeout)
         for n in range(state.revision, bisect_right(table.moments, table.clock.now)):
             state.apply(Step(n + 1, (PutFact("s1", fact(f"p{n}", n, n + 1)),)))
@@ -256,7 +262,7 @@ def test_a_settled_reader_is_notified_of_an_undone_change_that_has_to_be_applied
     known = service.get(SCOPE)
     plain = table.wait
 
-    def moving(scope: Scope, after: int, timeout: float) -> bool:
+    def moving(scope: Scope, after: Cursor, timeout: float) -> bool:
         found = plain(scope, after, timeout)
         for n in range(state.revision, bisect_right(table.moments, table.clock.now)):
             value = "another" if n == 0 else "as it was"
@@ -284,7 +290,7 @@ def context_service(
     """Return the service on a state that follows the timetable; the last event is a deletion."""
     plain = table.wait
 
-    def moving(scope: Scope, after: int, timeout: float) -> bool:
+    def moving(scope: Scope, after: Cursor, timeout: float) -> bool:
         found = plain(scope, after, timeout)
         for n in range(state.revision, bisect_right(table.moments, table.clock.now)):
             change = table.events[n].changes[0]
@@ -329,8 +335,8 @@ def test_a_first_context_settles_after_what_others_have_published(
     state = State(0, EPOCH)
     state.load([PutStack(stack()), PutRecord("s1", member("c1", 1))])
     service = context_service(table, state)
-    table.wait(SCOPE, 1, 20.0)
-    table.wait(SCOPE, 2, 0.25)
+    table.wait(SCOPE, Cursor(EPOCH, 1), 20.0)
+    table.wait(SCOPE, Cursor(EPOCH, 2), 0.25)
     assert state.revision == 2
     asked = table.clock.now
     nothing = Cursor("0" * 16, 0)

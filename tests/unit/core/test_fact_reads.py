@@ -29,6 +29,7 @@ def reading(
     clock = clock or ManualClock()
     waiting = Waiting(clock, *meanwhile)
     hub = Hub(HistoryLimits(99, 99_999, 900), lambda: waiting)
+    hub.reset(Cursor(state.epoch, 0))
     return FactService(OneState(state), hub, clock, 5, None)  # type: ignore[arg-type]
 
 
@@ -106,6 +107,7 @@ def test_a_waiting_reader_never_receives_an_older_fact() -> None:
 
         waiting = Waiting(clock, reload)
         hub = Hub(HistoryLimits(9, 9999, 900), lambda: waiting)  # noqa: B023 - used at once
+        hub.reset(Cursor(known.epoch, 0))
         service = FactService(store, hub, clock, 5, None)  # type: ignore[arg-type]
         now = service.get(SCOPE, "p")
         assert service.get(SCOPE, "p", wait=30, unless=holds(now)) == now

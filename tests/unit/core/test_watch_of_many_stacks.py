@@ -90,7 +90,7 @@ class ManyStacks(RuleBasedStateMachine):
         self.state = State(1, EPOCH)
         self.clock = ManualClock()
         self.hub = Hub(HistoryLimits(12, 60_000, 900), now=self.clock.monotonic)
-        self.hub.reset(1)
+        self.hub.reset(self.state.cursor)
         self.watch = WatchService(OneState(self.state), self.hub, self.clock, 5)  # type: ignore[arg-type]
         self.names = itertools.count(1)
         self.ids: dict[Scope, str] = {}

@@ -41,7 +41,7 @@ class Timeline:
         self.hub = Hub(limits, lambda: _Sleep(self), self.clock.monotonic)
         self._state = State(0, EPOCH)
         self._state.apply(Step(1, (PutStack(stack()),)))
-        self.hub.reset(1)
+        self.hub.reset(self._state.cursor)
         self._coming: list[tuple[float, Callable[[], object]]] = []
         store = _Store(self._state)
         self.watching = WatchService(store, self.hub, self.clock, 5)  # type: ignore[arg-type]

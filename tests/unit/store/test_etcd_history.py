@@ -88,6 +88,14 @@ def test_a_watch_that_ends_is_closed_and_reports_why(history: EtcdHistory, etcd:
     assert etcd.streams[-1].closed
 
 
+def test_no_step_of_another_store_is_followed(history: EtcdHistory, etcd: Etcd) -> None:
+    steps = history.follow(7)
+    etcd.store_id = b"cd" * 16  # and the watch was opened in that store
+    with pytest.raises(CursorExpired, match="replaced"):
+        next(steps)
+    assert etcd.streams[-1].closed
+
+
 def test_a_store_that_is_older_than_before_is_not_watched(history: EtcdHistory, etcd: Etcd) -> None:
     with pytest.raises(CursorExpired, match="restored or replaced"):
         history.follow(9)

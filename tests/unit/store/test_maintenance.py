@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Unavailable
+from factstore.core.model.cursor import Cursor
 from factstore.store.maintenance import NOTE_SECONDS, Maintenance
 from tests.eventually import eventually
-from tests.unit.core.factories import ManualClock
+from tests.unit.core.factories import EPOCH, ManualClock
 
 WINDOW = 600.0
 
@@ -35,8 +36,8 @@ class Database:
     def followed(self) -> Database:
         return self
 
-    def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
-        self.notes.append((revision, at_once))
+    def note(self, at: Cursor, deadline: float, *, at_once: bool = False) -> None:
+        self.notes.append((at.revision, at_once))
 
     def compact(self, revision: int, deadline: float) -> None:
         self.compacted.append(revision)
@@ -82,7 +83,7 @@ def worker(
         database,
         clock,
         window=window,
-        published_revision=lambda: database.head if reached is None else reached,
+        published=lambda: Cursor(EPOCH, database.head if reached is None else reached),
         period=3600,
     )
     maintenance.start()
@@ -202,7 +203,12 @@ def test_a_failed_round_does_not_end_maintenance(caplog: pytest.LogCaptureFixtur
 
     database = Failing()
     maintenance = Maintenance(
-        Mirror(), database, ManualClock(), window=0, published_revision=lambda: 0, period=0.001
+        Mirror(),
+        database,
+        ManualClock(),
+        window=0,
+        published=lambda: Cursor(EPOCH, 0),
+        period=0.001,
     )
     maintenance.start()
     eventually(lambda: database.sweeps >= 4)
@@ -212,7 +218,7 @@ def test_a_failed_round_does_not_end_maintenance(caplog: pytest.LogCaptureFixtur
 def test_a_round_is_run_at_once_when_a_stack_was_deleted() -> None:
     database = Database()
     maintenance = Maintenance(
-        Mirror(), database, ManualClock(), window=0, published_revision=lambda: 0, period=3600
+        Mirror(), database, ManualClock(), window=0, published=lambda: Cursor(EPOCH, 0), period=3600
     )
     maintenance.start()
     maintenance.wake()
@@ -242,7 +248,7 @@ def test_a_worker_notes_how_far_it_has_followed_when_nothing_is_left_to_write() 
 
 def test_a_worker_that_cannot_note_how_far_it_has_followed_stops_all_the_same() -> None:
     class Away(Database):
-        def note(self, revision: int, deadline: float, *, at_once: bool = False) -> None:
+        def note(self, at: Cursor, deadline: float, *, at_once: bool = False) -> None:
             raise Unavailable("etcd does not answer")
 
     worker(Away(), ManualClock()).stop()

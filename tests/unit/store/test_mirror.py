@@ -242,6 +242,25 @@ def test_a_replaced_store_is_unavailable_until_it_is_loaded_again(
     assert store.state().epoch == "f" * 16
 
 
+def test_the_backend_answers_for_a_store_only_once_its_state_is_in_place(
+    store: MirroredStore,
+) -> None:
+    """Otherwise, a refresh would compare the newest revision with that of the former state."""
+    seen: list[str] = []
+
+    def enter(place: Callable[[], None]) -> None:
+        seen.append(store.state().epoch)
+        place()
+        seen.append(store.state().epoch)
+
+    other, waited = "f" * 16, list[str]()
+    store.join_revision(9, lambda: waited.append(store.state().epoch))
+    use = lambda: seen.append(f"used by {store.state().epoch}")  # noqa: E731 - a recorder
+    store.load(Snapshot(other, 2, [PutStack(stack())], use=use), enter)
+    assert seen == [EPOCH, f"used by {other}", other]
+    assert waited == [other], "those that wait find the new state"
+
+
 def test_loading_during_a_refresh_never_shows_an_older_state(
     store: MirroredStore, backend: Scripted
 ) -> None:

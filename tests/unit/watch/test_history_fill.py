@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from factstore.core.errors import CursorExpired
-from factstore.core.history_store import KnownFact, PastSteps, Snapshot
-from factstore.core.model.event import PutFact, PutStack, Step, StepResult
+from factstore.core.history_store import Enter, KnownFact, PastSteps, Snapshot, at_once
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import Event, PutFact, PutStack, Step, StepResult
 from factstore.core.state.state import State
 from factstore.watch import history_fill
 from factstore.watch.history import HistoryLimits
@@ -17,7 +18,7 @@ from factstore.watch.history_fill import HistoryFill
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from tests.eventually import eventually
-from tests.unit.core.factories import EPOCH, ManualClock, fact, stack
+from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 from tests.unit.watch.test_pump import GONE, LOST, Script, Scripted, published, step
 
 Past = Sequence[int | Exception | Callable[[], object]]
@@ -33,6 +34,7 @@ class WithPast(Scripted):
         super().__init__([], *scripts)
         self.pasts = list(pasts)
         self.known: list[object] = []
+        self.replaced = False
 
     def open(self, *, recent: bool = False) -> Snapshot:
         self.asked.append("open recent" if recent else "open")
@@ -55,6 +57,11 @@ class WithPast(Scripted):
             else:
                 entry()
 
+    def head(self, deadline: float) -> int:
+        if self.replaced:
+            raise CursorExpired("the store was replaced")
+        return 9
+
     def bump_revision(self, deadline: float) -> int:
         self.asked.append("bump")
         return 5
@@ -66,9 +73,10 @@ class Loaded:
     def __init__(self) -> None:
         self._state = State()
 
-    def load(self, opening: Snapshot) -> None:
+    def load(self, opening: Snapshot, enter: Enter = at_once) -> None:
         self._state = State(opening.revision, opening.epoch)
         self._state.load(opening.mutations)
+        enter(lambda: None)
 
     def apply(self, made: Step) -> StepResult:
         return self._state.apply(made)
@@ -136,6 +144,27 @@ def test_a_past_that_cannot_be_read_is_a_gap_and_the_present_is_followed(
         assert published(hub, 4) == [5]
     finally:
         pump.stop()
+
+
+def test_the_past_of_a_store_that_was_restored_meanwhile_is_not_used(hub: Hub) -> None:
+    backend = WithPast([[2, lambda: setattr(backend, "replaced", True), 3]], [5])
+    pump, _ = run(backend, hub)
+    try:
+        with pytest.raises(CursorExpired):
+            published(hub, 3)
+        assert published(hub, 4) == [5]
+    finally:
+        pump.stop()
+
+
+def test_the_past_belongs_to_the_store_whose_revision_it_precedes(hub: Hub) -> None:
+    hub.reset(Cursor(EPOCH, 4), 1)
+    past = hub.new_past(1)
+    past.add(3, [Event(SCOPE, "s1", 3, ())])
+    hub.put_past(past, Cursor("f" * 16, 4))
+    hub.put_past(None, Cursor(EPOCH, 4))
+    with pytest.raises(CursorExpired):
+        published(hub, 2)
 
 
 def test_a_worker_that_loads_the_store_again_reads_the_history_first(hub: Hub) -> None:

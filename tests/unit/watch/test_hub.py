@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection, Watched
-from factstore.core.ports import EventBatch, Kept
+from factstore.core.ports import EventBatch, Kept, WakeUp
 from factstore.watch import selections
 from factstore.watch.channel import Channel
 from factstore.watch.history import HistoryLimits
@@ -38,6 +40,10 @@ WATCHED: list[Watched] = [A, B, C, *SELECTIONS]
 SIZES = st.sampled_from([0, 100, 3_000, 30_000])
 
 
+def cursor(revision: int, epoch: str = "e1") -> Cursor:
+    return Cursor(epoch, revision)
+
+
 def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event:
     made = [
         Change("fact.put", f"p{n}", fact(f"p{n}", "x" * size, revision), None, "bob", "req-bob")
@@ -50,8 +56,18 @@ def publish(hub: Hub, revision: int, events: Sequence[Event]) -> None:
     hub.publish(revision, events, {each.scope: () for each in events})
 
 
+def new_hub(
+    limits: HistoryLimits,
+    new_wake_up: Callable[[], WakeUp] | None = None,
+    now: Callable[[], float] = time.monotonic,
+) -> Hub:
+    hub = Hub(limits, new_wake_up, now)
+    hub.reset(cursor(0))
+    return hub
+
+
 def everything(hub: Hub, of: Watched, after: int) -> EventBatch:
-    return hub.read(of, after, events=10_000, size=10**9)
+    return hub.read(of, cursor(after), events=10_000, size=10**9)
 
 
 def revisions(found: EventBatch) -> list[int]:
@@ -72,11 +88,15 @@ class HubAgainstAList(RuleBasedStateMachine):
         self.hub = Hub(HistoryLimits(6, 20_000, 900), may_wait=lambda: False)
         self.past: list[list[Event]] | None = None  # by revision, while it is still to be read
         self.past_since = 0
+        self.epoch = ""
         self.revision = 0
         self.reset_at = 0
         self.published: list[Event] = []
-        self.readers: dict[tuple[Watched, int], int] = {(of, -1): 0 for of in WATCHED}
+        self.readers = {(of, -1): self.cursor(0) for of in WATCHED}
         self.names = itertools.count()
+
+    def cursor(self, revision: int) -> Cursor:
+        return Cursor(self.epoch, revision)
 
     @rule(
         scopes=st.lists(st.sampled_from([A, B, C]), max_size=3, unique=True),
@@ -94,7 +114,13 @@ class HubAgainstAList(RuleBasedStateMachine):
         self.revision = max(self.reset_at, self.revision - back) + forth
         self.reset_at = self.revision
         self.published, self.past = [], None
-        self.hub.reset(self.revision)
+        self.hub.reset(self.cursor(self.revision))
+
+    @rule(back=st.integers(-3, 9))
+    def restore_a_backup(self, back: int) -> None:
+        self.epoch = f"e{next(self.names)}"
+        self.revision = self.reset_at = max(0, self.revision - back)
+        self.restart(0, 0)
 
     @rule(
         past=st.lists(
@@ -111,7 +137,7 @@ class HubAgainstAList(RuleBasedStateMachine):
         self.revision += 1
         self.reset_at = self.revision
         self.published = []
-        self.hub.reset(self.revision, self.past_since)
+        self.hub.reset(self.cursor(self.revision), self.past_since)
 
     @precondition(lambda self: self.past is not None)
     @rule(lost=st.sampled_from([False, False, True]))
@@ -120,7 +146,7 @@ class HubAgainstAList(RuleBasedStateMachine):
         found = self.hub.new_past(self.past_since)
         for number, events in enumerate(self.past, self.past_since + 1):
             found.add(number, events)
-        self.hub.put_past(None if lost else found, self.reset_at)
+        self.hub.put_past(None if lost else found, self.cursor(self.reset_at))
         if not lost:
             self.published = [each for events in self.past for each in events] + self.published
             self.reset_at = self.past_since
@@ -131,23 +157,29 @@ class HubAgainstAList(RuleBasedStateMachine):
 
     @rule(of=st.sampled_from(WATCHED), back=st.integers(-3, 9))
     def arrive(self, of: Watched, back: int) -> None:
-        self.readers[of, next(self.names)] = max(0, self.revision - back)
+        self.readers[of, next(self.names)] = self.cursor(max(0, self.revision - back))
 
     @rule(events=st.integers(1, 4), size=st.sampled_from([1, 1500, 10**6]))
     def all_readers_read(self, events: int, size: int) -> None:
-        for (of, name), at in list(self.readers.items()):
+        for (of, name), position in list(self.readers.items()):
+            if position.epoch != self.epoch:
+                with pytest.raises(CursorExpired, match="replaced"):
+                    self.hub.read(of, position, events=events, size=size)
+                self.readers[of, name] = self.cursor(self.revision)
+                continue
+            at = position.revision
             due = [e for e in self.published if includes(of, e.scope) and e.revision > at]
             due.sort(key=lambda each: (each.revision, each.scope))
             awaits = self.past is not None and self.past_since <= at < self.reset_at
             try:
-                found = self.hub.read(of, at, events=events, size=size)
+                found = self.hub.read(of, position, events=events, size=size)
             except Unavailable:
                 assert awaits, "a reader waits for the past that does not read it"
                 continue
             except CursorExpired:
                 assert not awaits, "history was refused that is being read"
                 assert self.has_dropped(of, at), "history was refused that had to be there"
-                self.readers[of, name] = self.revision
+                self.readers[of, name] = self.cursor(self.revision)
                 continue
             assert not self.has_dropped(of, at), "a gap was not reported"
             assert list(found.events) == due[: len(found.events)], "not just what follows"
@@ -162,7 +194,7 @@ class HubAgainstAList(RuleBasedStateMachine):
                 assert due[len(found.events)].revision > found.upto, "a revision was cut"
             else:
                 assert found.upto == max(at, self.revision)
-            self.readers[of, name] = found.upto
+            self.readers[of, name] = self.cursor(found.upto)
 
     def has_dropped(self, of: Watched, after: int) -> bool:
         if after < self.reset_at:
@@ -184,12 +216,13 @@ class HubAgainstAList(RuleBasedStateMachine):
 
     @rule(of=st.sampled_from(WATCHED), back=st.integers(-3, 9))
     def nobody_waits_for_what_is_there_or_gone(self, of: Watched, back: int) -> None:
-        at = max(0, self.revision - back)
+        at = self.cursor(max(0, self.revision - back))
         try:
-            told = bool(everything(self.hub, of, at).events)
+            told = bool(self.hub.read(of, at, events=10_000, size=10**9).events)
         except (CursorExpired, Unavailable):
             told = True
         assert self.hub.wait(of, at, 0) == told
+        assert self.hub.wait(of, at._replace(epoch="another"), 0), "its reader has to read again"
 
     @invariant()
     def memory_is_bounded(self) -> None:
@@ -201,7 +234,10 @@ class HubAgainstAList(RuleBasedStateMachine):
 
     @invariant()
     def the_position_is_that_of_the_last_publication(self) -> None:
-        assert self.hub.revision == self.revision
+        assert self.hub.cursor == self.cursor(self.revision)
+        assert self.hub.has_published(self.hub.cursor)
+        assert not self.hub.has_published(self.cursor(self.revision + 1))
+        assert not self.hub.has_published(Cursor("another", 0))
 
 
 TestHubAgainstAList = HubAgainstAList.TestCase
@@ -230,7 +266,7 @@ def test_events_that_are_read_later_precede_the_present_ones_or_a_gap_is_reporte
             tried.publish(scopes, size, 1)
         tried.the_past_is_read(False)
         for at in range(tried.revision + 1):
-            tried.readers |= {(of, next(tried.names)): at for of in WATCHED}
+            tried.readers |= {(of, next(tried.names)): tried.cursor(at) for of in WATCHED}
         for events, size in ((2, 1500), (9, 10**9), (9, 10**9)):
             tried.all_readers_read(events, size)
         tried.memory_is_bounded()
@@ -239,7 +275,7 @@ def test_events_that_are_read_later_precede_the_present_ones_or_a_gap_is_reporte
 
 
 def test_a_listener_is_called_once_for_each_revision_of_its_stacks() -> None:
-    hub = Hub(HistoryLimits(10, 10**6, 900))
+    hub = new_hub(HistoryLimits(10, 10**6, 900))
     calls: Counter[Watched] = Counter()
 
     def listen(of: Watched) -> Callable[[], None]:
@@ -252,7 +288,7 @@ def test_a_listener_is_called_once_for_each_revision_of_its_stacks() -> None:
     publish(hub, 1, [event(A, 1), event(B, 1)])
     assert calls == Counter([A, B, *SELECTIONS])
     calls.clear()
-    hub.reset(7)
+    hub.reset(cursor(7))
     assert calls == Counter(WATCHED)
     calls.clear()
     publish(hub, 8, [event(C, 8)])
@@ -270,7 +306,7 @@ def test_a_listener_is_called_once_for_each_revision_of_its_stacks() -> None:
 def test_a_reader_of_many_stacks_looks_only_at_those_with_news(
     stacks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub = Hub(HistoryLimits(10_000, 10**9, 900))
+    hub = new_hub(HistoryLimits(10_000, 10**9, 900))
     scopes = [Scope("project", f"s{n}") for n in range(stacks)]
     for revision, scope in enumerate(scopes, 1):
         publish(hub, revision, [event(scope, revision)])
@@ -289,7 +325,7 @@ def test_a_reader_of_many_stacks_looks_only_at_those_with_news(
 
 
 def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
-    hub = Hub(HistoryLimits(2, 10**6, 900))
+    hub = new_hub(HistoryLimits(2, 10**6, 900))
     for revision in (1, 2, 3):
         publish(hub, revision, [event(A, revision)])
     assert revisions(everything(hub, A, 1)) == [2, 3]
@@ -298,7 +334,7 @@ def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
 
 
 def test_an_event_too_large_for_the_history_is_a_gap() -> None:
-    hub = Hub(HistoryLimits(10, 5_000, 900))
+    hub = new_hub(HistoryLimits(10, 5_000, 900))
     publish(hub, 1, [event(A, 1, 50_000)])
     with pytest.raises(CursorExpired):
         everything(hub, A, 0)
@@ -309,7 +345,7 @@ def test_dropped_events_leave_memory() -> None:
     class Note(str):
         """A string that can be referred to weakly."""
 
-    hub = Hub(HistoryLimits(3, 10**6, 900))
+    hub = new_hub(HistoryLimits(3, 10**6, 900))
     notes = []
     for revision in range(1, 200):
         made = event((A, B)[revision % 2], revision)
@@ -323,18 +359,18 @@ def test_dropped_events_leave_memory() -> None:
 
 
 def test_scopes_without_events_and_readers_leave_nothing_behind() -> None:
-    hub = Hub(HistoryLimits(3, 10**6, 900))
+    hub = new_hub(HistoryLimits(3, 10**6, 900))
     for revision in range(1, 100):
         scope = Scope("project", f"s{revision}")
-        hub.wait(scope, revision, 0)
+        hub.wait(scope, cursor(revision), 0)
         publish(hub, revision, [event(scope, revision)])
-        hub.wait(scope, revision, 0)
-    hub.reset(1000)
+        hub.wait(scope, cursor(revision), 0)
+    hub.reset(cursor(1000))
     assert not hub._channels  # type: ignore[attr-defined]
 
 
 def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
-    hub = Hub(HistoryLimits(10, 10**6, 900))
+    hub = new_hub(HistoryLimits(10, 10**6, 900))
     publish(hub, 1, [event(A, 1)])
     assert everything(hub, A, 5) == EventBatch((), 5, more=False)
     publish(hub, 5, [event(A, 5)])
@@ -344,19 +380,19 @@ def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
 
 
 def test_readers_advance_with_changes_of_other_scopes() -> None:
-    hub = Hub(HistoryLimits(10, 10**6, 900))
+    hub = new_hub(HistoryLimits(10, 10**6, 900))
     publish(hub, 4, [event(B, 4)])
     assert everything(hub, A, 1) == EventBatch((), 4, more=False)
 
 
 def test_a_large_event_is_delivered_whole_whatever_the_limit() -> None:
-    hub = Hub(HistoryLimits(10, 10**6, 900))
+    hub = new_hub(HistoryLimits(10, 10**6, 900))
     publish(hub, 1, [event(A, 1, 2_000, changes=20)])
     publish(hub, 2, [event(A, 2)])
-    first = hub.read(A, 0, events=10, size=1)
+    first = hub.read(A, cursor(0), events=10, size=1)
     assert [len(told.changes) for told in first.events] == [20]
     assert (first.upto, first.more) == (1, True)
-    assert revisions(hub.read(A, first.upto, events=10, size=1)) == [2]
+    assert revisions(hub.read(A, cursor(first.upto), events=10, size=1)) == [2]
 
 
 # Waiting; the wake-ups report to the test when a reader waits
@@ -384,7 +420,7 @@ def hub(parked: threading.Semaphore) -> Hub:
         made.parked = parked
         return made
 
-    return Hub(HistoryLimits(3, 10**6, 900), told)
+    return new_hub(HistoryLimits(3, 10**6, 900), told)
 
 
 @pytest.fixture
@@ -396,8 +432,8 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def test_only_the_readers_of_a_scope_are_woken(
     hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor
 ) -> None:
-    mine = [threads.submit(hub.wait, A, 0, 100) for _ in range(3)]
-    other = threads.submit(hub.wait, B, 0, 100)
+    mine = [threads.submit(hub.wait, A, cursor(0), 100) for _ in range(3)]
+    other = threads.submit(hub.wait, B, cursor(0), 100)
     for _ in range(4):
         assert parked.acquire(timeout=60)
     publish(hub, 1, [event(A, 1)])
@@ -411,7 +447,7 @@ def test_a_reader_can_be_woken_repeatedly(
     hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor
 ) -> None:
     for revision in range(1, 20):
-        waiting = threads.submit(hub.wait, A, revision - 1, 100)
+        waiting = threads.submit(hub.wait, A, cursor(revision - 1), 100)
         assert parked.acquire(timeout=60)
         publish(hub, revision, [event(A, revision)])
         assert waiting.result(60)
@@ -421,11 +457,11 @@ def test_a_reader_can_be_woken_repeatedly(
 def test_all_readers_are_woken_when_history_is_reset_or_the_service_stops(
     hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor, end: str
 ) -> None:
-    waiting = [threads.submit(hub.wait, scope, 5, 100) for scope in (A, B)]
+    waiting = [threads.submit(hub.wait, scope, cursor(5), 100) for scope in (A, B)]
     for _ in waiting:
         assert parked.acquire(timeout=60)
     if end == "reset":
-        hub.reset(3)
+        hub.reset(cursor(3))
     else:
         hub.close()
     assert [reader.result(60) for reader in waiting] == [True, True]
@@ -434,7 +470,7 @@ def test_all_readers_are_woken_when_history_is_reset_or_the_service_stops(
 
 def test_no_reader_starts_to_wait_when_the_service_stops(hub: Hub) -> None:
     hub.close()
-    assert hub.wait(A, 0, 30)
+    assert hub.wait(A, cursor(0), 30)
 
 
 def test_a_reader_that_falls_behind_before_it_waits_is_not_left_waiting(hub: Hub) -> None:
@@ -443,30 +479,30 @@ def test_a_reader_that_falls_behind_before_it_waits_is_not_left_waiting(hub: Hub
     publish(hub, 1, [event(A, 1)])
     for revision in range(2, 7):
         publish(hub, revision, [event(B, revision)])
-    assert hub.wait(A, 0, 0)
+    assert hub.wait(A, cursor(0), 0)
 
 
 def test_a_wait_that_ends_without_an_event_returns_false(hub: Hub) -> None:
-    assert not hub.wait(A, 0, 0)
+    assert not hub.wait(A, cursor(0), 0)
     publish(hub, 1, [event(B, 1)])
-    assert not hub.wait(A, 1, 0)
+    assert not hub.wait(A, cursor(1), 0)
 
 
 def test_readers_and_writers_on_many_threads_agree_on_the_order(
     threads: ThreadPoolExecutor,
 ) -> None:
-    hub = Hub(HistoryLimits(10_000, 10**9, 900))
+    hub = new_hub(HistoryLimits(10_000, 10**9, 900))
     last = 2000
 
     def follow(scope: Scope) -> list[int]:
         seen: list[int] = []
         at = 0
         while at < last:
-            found = hub.read(scope, at, events=7, size=3_000)
+            found = hub.read(scope, cursor(at), events=7, size=3_000)
             seen += revisions(found)
             at = found.upto
             if not found.more and at < last:
-                hub.wait(scope, at, 5)
+                hub.wait(scope, cursor(at), 5)
         return seen
 
     readers = [(scope, threads.submit(follow, scope)) for scope in (A, B, C) for _ in range(2)]
@@ -479,7 +515,7 @@ def test_readers_and_writers_on_many_threads_agree_on_the_order(
 
 
 def test_a_stack_that_floods_the_history_does_not_affect_readers_of_others() -> None:
-    hub = Hub(HistoryLimits(4, 10**9, 900))
+    hub = new_hub(HistoryLimits(4, 10**9, 900))
     publish(hub, 1, [event(A, 1)])
     for revision in range(2, 50):
         publish(hub, revision, [event(B, revision)])
@@ -491,14 +527,14 @@ def test_a_stack_that_floods_the_history_does_not_affect_readers_of_others() -> 
 
 
 def test_a_large_event_is_kept_until_the_watchers_that_wait_for_it_have_run() -> None:
-    hub = Hub(HistoryLimits(100, 50_000, 900))
+    hub = new_hub(HistoryLimits(100, 50_000, 900))
     for revision in range(1, 5):
         publish(hub, revision, [event(B, revision, 1_000), event(C, revision, 1_000)])
     publish(hub, 5, [event(A, 5, 1)])
     read: list[EventBatch] = []
 
     def follow() -> None:
-        assert hub.wait(A, 5, 60)
+        assert hub.wait(A, cursor(5), 60)
         read.append(everything(hub, A, 5))
 
     watcher = threading.Thread(target=follow)
@@ -528,16 +564,16 @@ NOISE: dict[str, list[tuple[Scope, int]]] = {
 def test_noise_takes_no_history_of_other_projects_and_of_smaller_stacks(
     noise: list[tuple[Scope, int]],
 ) -> None:
-    hub = Hub(HistoryLimits(1_000, 300_000, 900))
+    hub = new_hub(HistoryLimits(1_000, 300_000, 900))
     for number in range(10):
         publish(hub, number + 1, [event(scope, number + 1, 100) for scope in QUIET])
     for number, (scope, changes) in enumerate(noise):
         publish(hub, 11 + number, [event(scope, 11 + number, 1_000, changes)])
     assert hub.depth[1] <= 300_000
-    assert hub.floor(noise[0][0]) > 0
+    assert hub.floor(noise[0][0], "e1") > 0
     for scope in QUIET[:2]:
         assert len(everything(hub, scope, 0).events) == 10
-        assert hub.floor(scope) == 0
+        assert hub.floor(scope, "e1") == 0
     # Of a project's own stacks, each has as much as the others.
     least = min((kept.bytes for kept in hub.kept("noisy").values()), default=0)
     assert hub.kept("noisy").get(QUIET[2], Kept(0, 0)).bytes >= min(
@@ -547,7 +583,7 @@ def test_noise_takes_no_history_of_other_projects_and_of_smaller_stacks(
 
 def test_events_that_are_not_recent_are_dropped_first() -> None:
     clock = ManualClock()
-    hub = Hub(HistoryLimits(10, 10**9, 900), now=clock.monotonic)
+    hub = new_hub(HistoryLimits(10, 10**9, 900), now=clock.monotonic)
     for revision in range(1, 6):
         publish(hub, revision, [event(Scope("past", f"s{revision}"), revision)])
     clock.advance(901)
@@ -566,7 +602,7 @@ def test_the_oldest_losses_count_for_all_stacks_of_the_project_if_too_many_lost_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("factstore.watch.floors.STACKS", 2)
-    hub = Hub(HistoryLimits(1, 10**9, 900))
+    hub = new_hub(HistoryLimits(1, 10**9, 900))
     for revision in range(1, 6):
         publish(hub, revision, [event(Scope("project", f"s{revision}"), revision)])
     # s1 to s4 have lost history; the losses of s1 and s2 are not recorded separately

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
 from factstore.watch import channel as channels
@@ -19,8 +20,13 @@ from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from tests.unit.core.records import member
 
+EPOCH = "e" * 16
 ONE, OTHER = Scope("p", "one"), Scope("p", "other")
 LONG = 120.0  # reached only if the test fails
+
+
+def cursor(revision: int, epoch: str = EPOCH) -> Cursor:
+    return Cursor(epoch, revision)
 
 
 class Parking(threading.Event):
@@ -36,7 +42,9 @@ class Parking(threading.Event):
 @pytest.fixture
 def hub() -> Hub:
     Parking.parked = threading.Semaphore(0)
-    return Hub(HistoryLimits(9, 9999, 900), Parking)
+    made = Hub(HistoryLimits(9, 9999, 900), Parking)
+    made.reset(cursor(0))
+    return made
 
 
 @pytest.fixture
@@ -47,15 +55,15 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 def wait(threads: ThreadPoolExecutor, hub: Hub, scope: Scope, after: int) -> Future[bool]:
     """Start a waiting reader, and return once it waits."""
-    waiting = threads.submit(hub.wait_change, scope, after, LONG)
+    waiting = threads.submit(hub.wait_change, scope, cursor(after), LONG)
     assert Parking.parked.acquire(timeout=LONG)
     return waiting
 
 
 def test_a_change_between_read_and_wait_is_not_missed(hub: Hub) -> None:
     hub.publish(5, (), {ONE: ()})
-    assert hub.wait_change(ONE, 4, 0)
-    assert not hub.wait_change(ONE, 5, 0)
+    assert hub.wait_change(ONE, cursor(4), 0)
+    assert not hub.wait_change(ONE, cursor(5), 0)
 
 
 def test_a_change_wakes_the_readers_of_its_stack_alone(
@@ -78,7 +86,7 @@ def test_a_change_wakes_all_readers_of_the_stack(hub: Hub, threads: ThreadPoolEx
 
 def test_a_wait_without_a_change_lasts_until_its_timeout(hub: Hub) -> None:
     hub.publish(5, (), {OTHER: ()})
-    assert not hub.wait_change(ONE, 5, 0.01)
+    assert not hub.wait_change(ONE, cursor(5), 0.01)
 
 
 @given(
@@ -94,7 +102,7 @@ def test_a_wait_ends_at_once_only_after_a_change_since_the_read(
     hub, revision = Hub(HistoryLimits(9, 9999, 900)), 10
     scopes = [Scope("p", str(n)) for n in range(3)]
     moved, read = dict.fromkeys(scopes, 10), dict.fromkeys(scopes, 10)
-    hub.reset(10)
+    hub.reset(cursor(10))
     for step, which in steps:
         scope = scopes[which]
         match step:
@@ -106,20 +114,25 @@ def test_a_wait_ends_at_once_only_after_a_change_since_the_read(
                 read[scope] = revision
             case "reset":  # the readers have read the new state
                 revision -= 5
-                hub.reset(revision)
+                hub.reset(cursor(revision))
                 moved = dict.fromkeys(scopes, revision)
                 read = dict.fromkeys(scopes, revision)
             case "wait":
-                assert hub.wait_change(scope, read[scope], 0) == (moved[scope] > read[scope])
+                assert hub.wait_change(scope, cursor(read[scope]), 0) == (
+                    moved[scope] > read[scope]
+                )
 
 
 def test_a_reset_wakes_all_readers_once(hub: Hub, threads: ThreadPoolExecutor) -> None:
     hub.publish(50, (), {ONE: ()})
     waiting = wait(threads, hub, ONE, 50)
-    hub.reset(7)
+    hub.reset(cursor(7))
     assert waiting.result(LONG)
-    assert not hub.wait_change(ONE, 7, 0), "nothing has changed since the state was reloaded"
-    assert not hub.wait_change(ONE, 50, 0), "an old revision must not end every wait"
+    assert not hub.wait_change(ONE, cursor(7), 0), (
+        "nothing has changed since the state was reloaded"
+    )
+    assert not hub.wait_change(ONE, cursor(50), 0), "an old revision must not end every wait"
+    assert hub.wait_change(ONE, cursor(7, "another"), 0), "its store was replaced"
     again = wait(threads, hub, ONE, 7)
     hub.publish(8, (), {ONE: ()})
     assert again.result(LONG)
@@ -131,31 +144,31 @@ def test_closing_wakes_all_readers_and_ends_later_waits_at_once(
     waiting = [wait(threads, hub, scope, 1) for scope in (ONE, ONE, OTHER)]
     hub.close()
     assert all(one.result(LONG) for one in waiting)
-    assert hub.wait_change(ONE, 1, LONG)
+    assert hub.wait_change(ONE, cursor(1), LONG)
 
 
 def test_the_stacks_that_changed_longest_ago_are_forgotten_and_count_as_changed(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
-    hub.reset(0)
+    hub.reset(cursor(0))
     for revision in range(1, 101):
         hub.publish(revision, (), {Scope("p", str(revision)): ()})
     assert len(hub._channels) == 5
-    assert hub.wait_change(Scope("p", "1"), 0, 0)
-    assert hub.wait_change(Scope("p", "never"), 94, 0), "it may be one of those forgotten"
-    assert not hub.wait_change(Scope("p", "never"), 95, 0)
-    assert hub.wait_change(Scope("p", "95"), 94, 0)
-    assert not hub.wait_change(Scope("p", "95"), 95, 0)
+    assert hub.wait_change(Scope("p", "1"), cursor(0), 0)
+    assert hub.wait_change(Scope("p", "never"), cursor(94), 0), "it may be one of those forgotten"
+    assert not hub.wait_change(Scope("p", "never"), cursor(95), 0)
+    assert hub.wait_change(Scope("p", "95"), cursor(94), 0)
+    assert not hub.wait_change(Scope("p", "95"), cursor(95), 0)
 
 
 def test_waits_for_stacks_that_never_existed_leave_little_behind(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
-    hub.reset(0)
+    hub.reset(cursor(0))
     for n in range(100):
-        assert not hub.wait_change(Scope("p", str(n)), 1, 0)
+        assert not hub.wait_change(Scope("p", str(n)), cursor(1), 0)
     assert len(hub._channels) <= 10
 
 
@@ -177,7 +190,7 @@ def test_a_stack_with_a_waiting_reader_is_not_forgotten(
     hub: Hub, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 2)
-    hub.reset(0)
+    hub.reset(cursor(0))
     waiting = wait(threads, hub, ONE, 1)
     hub.publish(2, (), {Scope("p", str(n)): () for n in range(9)})
     assert not waiting.done()
@@ -193,7 +206,7 @@ def test_no_change_is_lost_between_a_read_and_the_wait(hub: Hub) -> None:
     def follow() -> None:
         at = 0
         while at < ends:
-            assert hub.wait_change(ONE, at, LONG)
+            assert hub.wait_change(ONE, cursor(at), LONG)
             at = revision[0]
         seen.append(at)
 
@@ -215,34 +228,34 @@ def test_a_reader_waits_for_the_changes_that_concern_its_read_set(
     hub: Hub, threads: ThreadPoolExecutor
 ) -> None:
     hub.publish(5, (), {ONE: ["x"]})
-    assert hub.wait_concern(ONE, "x", 4, 0)
-    waiting = threads.submit(hub.wait_concern, ONE, "x", 5, LONG)
+    assert hub.wait_concern(ONE, "x", cursor(4), 0)
+    waiting = threads.submit(hub.wait_concern, ONE, "x", cursor(5), LONG)
     assert Parking.parked.acquire(timeout=LONG)
     hub.publish(6, (), {ONE: ["y"], OTHER: ["x"]})
     hub.publish(7, (), {ONE: ()})
     assert not waiting.done()
     hub.publish(8, (), {ONE: ["x", "y"]})
     assert waiting.result(LONG)
-    assert not hub.wait_concern(ONE, "x", 8, 0)
+    assert not hub.wait_concern(ONE, "x", cursor(8), 0)
 
 
 def test_a_read_set_counts_as_concerned_if_that_is_not_known(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub.reset(3)
-    assert hub.wait_concern(ONE, "x", 2, 0)
-    assert not hub.wait_concern(ONE, "x", 3, 0)
+    hub.reset(cursor(3))
+    assert hub.wait_concern(ONE, "x", cursor(2), 0)
+    assert not hub.wait_concern(ONE, "x", cursor(3), 0)
     monkeypatch.setattr(channels, "READ_SETS", 2)
     hub.publish(5, (), {ONE: ["x", "y", "z"]})
-    assert hub.wait_concern(ONE, "other", 4, 0)
-    assert not hub.wait_concern(ONE, "other", 5, 0)
+    assert hub.wait_concern(ONE, "other", cursor(4), 0)
+    assert not hub.wait_concern(ONE, "other", cursor(5), 0)
 
 
-@pytest.mark.parametrize("end", [Hub.close, lambda hub: hub.reset(9)])
+@pytest.mark.parametrize("end", [Hub.close, lambda hub: hub.reset(cursor(9))])
 def test_the_end_of_the_history_wakes_readers_with_a_read_set(
     hub: Hub, threads: ThreadPoolExecutor, end: Callable[[Hub], None]
 ) -> None:
-    waiting = threads.submit(hub.wait_concern, ONE, "x", 0, LONG)
+    waiting = threads.submit(hub.wait_concern, ONE, "x", cursor(0), LONG)
     assert Parking.parked.acquire(timeout=LONG)
     end(hub)
     assert waiting.result(LONG)
@@ -253,7 +266,7 @@ def delete_stack(hub: Hub) -> None:
     hub.publish(6, [Event(ONE, "s1", 6, (deletion,))], {ONE: []})
 
 
-@pytest.mark.parametrize("end", [Hub.close, lambda hub: hub.reset(9), delete_stack])
+@pytest.mark.parametrize("end", [Hub.close, lambda hub: hub.reset(cursor(9)), delete_stack])
 def test_a_pause_is_ended_by_no_change_but_the_deletion_of_the_stack_and_the_end_of_the_history(
     hub: Hub, threads: ThreadPoolExecutor, end: Callable[[Hub], None]
 ) -> None:
@@ -278,7 +291,7 @@ def test_a_stack_is_quiet_since_its_last_event_or_the_last_that_concerned_a_read
     assert hub.quiet_since(ONE, "x") == 11.0
     assert hub.quiet_since(ONE, "never concerned") == hub.quiet_since(OTHER) == 10.0
     now = 14.0
-    hub.reset(9)
+    hub.reset(cursor(9))
     assert hub.quiet_since(ONE) == 14.0
 
 

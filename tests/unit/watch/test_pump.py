@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.history_store import Snapshot
+from factstore.core.history_store import Enter, Snapshot, at_once
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import PutFact, PutStack, Step, StepResult
 from factstore.core.state.state import State
 from factstore.watch.history import HistoryLimits
@@ -30,7 +32,11 @@ class Scripted:
     """A backend; each :meth:`follow` plays one script: revisions, then perhaps an error.
 
     A script that ends without an error leaves the watch open and silent until it is interrupted.
+
+    :ivar epoch: of the next snapshot.
     """
+
+    epoch = EPOCH
 
     def __init__(self, openings: Sequence[int | Exception], *scripts: Script) -> None:
         self.openings = list(openings)
@@ -44,7 +50,7 @@ class Scripted:
         at = self.openings.pop(0)
         if isinstance(at, Exception):
             raise at
-        return Snapshot(EPOCH, at, [PutStack(stack())])
+        return Snapshot(self.epoch, at, [PutStack(stack())])
 
     def follow(self, after: int) -> Iterator[Step]:
         self.asked.append(after)
@@ -70,9 +76,13 @@ class Recorder:
         self.state = State()
         self.seen: list[int | str] = []
 
-    def load(self, opening: Snapshot) -> None:
-        self.state = State(opening.revision)
-        self.state.load(opening.mutations)
+    def load(self, opening: Snapshot, enter: Enter = at_once) -> None:
+        def place() -> None:
+            self.state = state
+
+        state = State(opening.revision, opening.epoch)
+        state.load(opening.mutations)
+        enter(place)
         self.seen.append(f"load {opening.revision}")
 
     def apply(self, made: Step) -> StepResult:
@@ -98,8 +108,9 @@ def run(backend: Scripted, hub: Hub, reader: Recorder | None = None) -> Recorder
     return reader
 
 
-def published(hub: Hub, after: int) -> list[int]:
-    return [event.revision for event in hub.read(SCOPE, after, events=99, size=10**6).events]
+def published(hub: Hub, after: int, epoch: str = EPOCH) -> list[int]:
+    found = hub.read(SCOPE, Cursor(epoch, after), events=99, size=10**6).events
+    return [event.revision for event in found]
 
 
 def test_every_step_reaches_the_state_and_then_the_readers(hub: Hub) -> None:
@@ -108,7 +119,7 @@ def test_every_step_reaches_the_state_and_then_the_readers(hub: Hub) -> None:
     assert backend.asked == ["open", 4]
     assert reader.seen == ["load 4", 5, 7, 8]
     assert published(hub, 4) == [5, 7, 8]
-    assert hub.revision == 8
+    assert hub.cursor == (EPOCH, 8)
 
 
 def test_it_resumes_where_it_stopped_without_loss_or_repetition(hub: Hub) -> None:
@@ -138,6 +149,40 @@ def test_if_history_was_compacted_the_pump_reloads_and_readers_see_a_gap(
     assert published(hub, 20) == [21]
 
 
+def test_readers_receive_the_events_of_one_store(hub: Hub) -> None:
+    backend = Scripted([4, 2], [5, 6, lambda: restore(), GONE], [3, 4, 5, 6, 7])
+
+    def restore() -> None:
+        assert published(hub, 4) == [5, 6]
+        backend.epoch = "f" * 16
+
+    run(backend, hub)
+    assert published(hub, 2, backend.epoch) == [3, 4, 5, 6, 7]
+    for after in (2, 5, 7, 9):
+        with pytest.raises(CursorExpired):
+            published(hub, after)
+
+
+def test_a_state_and_its_events_appear_together(hub: Hub) -> None:
+    free = []
+
+    class Watching(Recorder):
+        def load(self, opening: Snapshot, enter: Enter = at_once) -> None:
+            def entered(place: Callable[[], None]) -> None:
+                def watched() -> None:
+                    # A reader on another thread, which may have seen the state, has to wait.
+                    free.append(threads.submit(hub._lock.acquire, False).result(60))
+                    place()
+
+                enter(watched)
+
+            super().load(opening, entered)
+
+    with ThreadPoolExecutor(1) as threads:
+        run(Scripted([4, 2], [5, GONE], [3]), hub, Watching())
+    assert free == [False, False]
+
+
 def test_history_starts_with_the_snapshot_of_the_backend(hub: Hub) -> None:
     run(Scripted([4], []), hub)
     with pytest.raises(CursorExpired):
@@ -147,7 +192,7 @@ def test_history_starts_with_the_snapshot_of_the_backend(hub: Hub) -> None:
 
 def test_waiting_readers_are_woken_by_a_reload(hub: Hub) -> None:
     woken: list[bool] = []
-    waiting = threading.Thread(target=lambda: woken.append(hub.wait(SCOPE, 5, 30)))
+    waiting = threading.Thread(target=lambda: woken.append(hub.wait(SCOPE, Cursor(EPOCH, 5), 30)))
 
     def wait_first() -> None:
         waiting.start()

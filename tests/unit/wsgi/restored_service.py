@@ -124,7 +124,7 @@ class Service:
         backend: Any = worker.backend
         backend.restore(self._backup)
         eventually(lambda: self.epoch == backend.epoch)
-        eventually(lambda: worker.hub.revision == worker.store.state().revision)
+        eventually(lambda: worker.hub.cursor == worker.store.state().cursor)
 
 
 class Restoration:

@@ -96,7 +96,7 @@ class StreamingWorker:
         self._state = State(0, EPOCH)
         stacks = (PutStack(stack()), PutStack(stack(OTHER, "s2")))
         self._state.apply(Step(1, stacks))
-        self.hub.reset(1)
+        self.hub.reset(self._state.cursor)
         store = Mock(state=lambda: self._state)
         self.watch = WatchService(store, self.hub, self.clock, 5)
         self.closed: Counter[str] = Counter()

@@ -289,7 +289,7 @@ def test_a_stream_ends_whose_reader_was_slow_while_its_credential_was_checked(
 def test_a_stream_without_history_says_goodbye(worker: StreamingWorker) -> None:
     client = worker.connect()
     worker.until(lambda: worker.listening() == 1)
-    worker.hub.reset(worker.now.revision + 5)
+    worker.hub.reset(Cursor(worker.now.epoch, worker.now.revision + 5))
     worker.until(lambda: client.frames, reading=True)
     assert b"no further history" in client.frames[-1]
 
@@ -299,7 +299,7 @@ def test_a_stream_continues_if_the_store_was_read_again_and_has_its_history(
 ) -> None:
     client = worker.connect()
     worker.until(lambda: worker.listening() == 1)
-    worker.hub.reset(worker.now.revision)
+    worker.hub.reset(worker.now)
     worker.put("a")
     worker.until(lambda: client.frames, reading=True)
     assert client.body == worker.expected(client)

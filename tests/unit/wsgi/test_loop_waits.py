@@ -82,7 +82,7 @@ class Waits:
     def published(self) -> None:
         """Wait until the worker's watch has delivered all events."""
         hub, store = self._worker.hub, self._worker.store
-        eventually(lambda: hub.revision >= store.state().revision)
+        eventually(lambda: hub.has_published(store.state().cursor))
 
     @property
     def waiting(self) -> int:

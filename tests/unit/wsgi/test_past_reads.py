@@ -31,7 +31,7 @@ def test_reads_of_a_past_that_is_still_being_read_are_left_to_greenlets(
         fast_path(worker, OWNER).serve(read(raw), local=True)
     now = Cursor(worker.store.state().epoch, worker.store.state().revision)
     past = Cursor(now.epoch, now.revision - 1)
-    eventually(lambda: worker.hub.revision == now.revision)
+    eventually(lambda: worker.hub.cursor == now)
     note_followed(worker)
     late = Worker(worker.backend).start(fill=False)
     try:
