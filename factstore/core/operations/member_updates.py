@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from factstore.core.errors import NotFound
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Applied, Declaration, Member, MemberState
 from factstore.core.model.path import quoted
@@ -169,26 +170,32 @@ def _changed(
     )
 
 
+Report = tuple[Member, Cursor]
+"""A member, and the cursor that it has applied."""
+
+
 @quick_dataclass(slots=True)
 class RecordApplied(Operation[None]):
     """Record the revisions that members have applied, where that is news and changes who lags.
 
-    :param reports: each member, and the revision that it has applied.
+    A report about another store is left out: the member has not applied what this one contains.
     """
 
     counts_toward_quota: ClassVar[bool] = False
 
     scope: Scope
-    reports: Sequence[tuple[Member, int]]
+    reports: Sequence[Report]
     author: None = None
 
     def plan(self, view: View) -> Draft[None]:
         """Return the draft; members that have gone or joined again since are left out."""
         records: list[Record] = []
         revisions: dict[RecordKey, int] = {}
-        for reported, seen in self.reports:
+        for reported, (epoch, seen) in self.reports:
             member = view.member(reported.name)
             if member is None or member.generation != reported.generation:
+                continue
+            if epoch != view.state.epoch:
                 continue
             stack_state = view.stack_state
             if stack_state and stack_state.convergence.is_progress(member.name, seen):

@@ -21,7 +21,7 @@ from factstore.core.errors import (
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
-from factstore.core.operations.member_updates import RecordApplied
+from factstore.core.operations.member_updates import RecordApplied, Report
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Store, WakeUp
 from factstore.core.state.state import State
@@ -44,7 +44,7 @@ class AppliedReports:
         self._transactor = transactor
         self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
-        self._pending: dict[tuple[Scope, str], tuple[Member, int]] = {}
+        self._pending: dict[tuple[Scope, str], Report] = {}
         self._wanted = new_wake_up()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -79,7 +79,7 @@ class AppliedReports:
             )
         if _is_progress(state, scope, member, applied):
             with suppress(StorageFull):  # the member is alive; it states the revision again
-                self._transactor.run(RecordApplied(scope, [(member, applied.revision)]))
+                self._transactor.run(RecordApplied(scope, [(member, applied)]))
 
     def add(self, scope: Scope, member: Member, applied: Cursor, deadline: float) -> None:
         """Record soon the revision that a member has applied, if that changes who lags.
@@ -89,7 +89,7 @@ class AppliedReports:
         state = self._state_with(applied, deadline)
         if state is not None and _is_progress(state, scope, member, applied):
             with self._lock:
-                self._pending[scope, member.name] = member, applied.revision
+                self._pending[scope, member.name] = member, applied
             self._wanted.set()
 
     def add_at_once(
@@ -115,8 +115,7 @@ class AppliedReports:
         state = self._store.state()
         if cursor.revision > state.revision:
             state = self._store.refresh(deadline)
-        known = cursor.epoch == state.epoch and cursor.revision <= state.revision
-        return state if known else None
+        return state if state.includes(cursor) else None
 
     def _run(self) -> None:
         while not self._stopping:
@@ -148,7 +147,7 @@ class AppliedReports:
         """
         with self._lock:
             reports, self._pending = self._pending, {}
-        stacks: dict[Scope, list[tuple[Member, int]]] = {}
+        stacks: dict[Scope, list[Report]] = {}
         for (scope, _), report in reports.items():
             stacks.setdefault(scope, []).append(report)
         try:
@@ -159,11 +158,11 @@ class AppliedReports:
         except (Unavailable, OutcomeUnknown):
             with self._lock:
                 for scope, found in stacks.items():
-                    for member, seen in found:
-                        self._pending.setdefault((scope, member.name), (member, seen))
+                    for report in found:
+                        self._pending.setdefault((scope, report[0].name), report)
             raise
 
-    def _record(self, scope: Scope, found: list[tuple[Member, int]]) -> None:
+    def _record(self, scope: Scope, found: list[Report]) -> None:
         try:
             self._transactor.run(RecordApplied(scope, found))
         except (Unavailable, OutcomeUnknown):

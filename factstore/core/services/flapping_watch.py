@@ -59,5 +59,5 @@ class FlappingWatch:
             report = FlappingReport(
                 found.path, found.times, found.paths, found.writers, self._clock.timestamp()
             )
-            self._transactor.run(ReportFlapping(scope, report))
+            self._transactor.run(ReportFlapping(scope, report), state.epoch)
             self._renewed[scope, found.path] = self._clock.monotonic()

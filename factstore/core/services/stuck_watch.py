@@ -11,7 +11,7 @@ import logging
 from collections.abc import Hashable, Iterable
 
 from factstore.core.errors import FactstoreError
-from factstore.core.model.fact import Scope, Stack
+from factstore.core.model.fact import Stack
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.stuck_report import STUCK_REPORT, StuckReport
 from factstore.core.model.wait import Party, Wait
@@ -58,11 +58,14 @@ class StuckWatch:
         self._timeout = timeout
         self._transactor = transactor
         self._finder = finder
+        self._epoch = ""
         self._seen: dict[Hashable, _Seen] = {}
 
     def look(self) -> None:
         """Look once at each stack in which something waits, and write what is due."""
         state = self._store.state()
+        if state.epoch != self._epoch:  # what lasted in the former store was not seen in this one
+            self._epoch, self._seen = state.epoch, {}
         with state.read():
             stacks = list(state.all_stacks())
         seen: set[Hashable] = set()
@@ -167,18 +170,18 @@ class StuckWatch:
         for waiter, cause in waiters:
             reason = f"stuck: {_shortened(cause_text(cause))} {note_on([cause])}"
             outcome = Outcome(stack, waiter, "failed", revision, progress[waiter.name], reason)
-            self._transactor.run(EndWaiter(stack.scope, outcome))
+            self._transactor.run(EndWaiter(stack.scope, outcome), state.epoch)
         if self._changes(stack.id, found.verdict, report):
-            self._report(stack.scope, stack.id, found.verdict, report)
+            self._report(state.epoch, stack, found.verdict, report)
 
-    def _report(self, scope: Scope, stack_id: str, verdict: WaitVerdict, report: object) -> None:
+    def _report(self, epoch: str, stack: Stack, verdict: WaitVerdict, report: object) -> None:
         if isinstance(report, StuckReport):
-            self._transactor.run(WithdrawStuck(scope, report))
+            self._transactor.run(WithdrawStuck(stack.scope, report), epoch)
             return
-        causes = self._old_causes(stack_id, verdict)
+        causes = self._old_causes(stack.id, verdict)
         since = min(cause.since for cause in causes)
         reason = f"{_shortened(summary(causes))} {note_on(causes)}"
-        self._transactor.run(ReportStuck(scope, stack_id, since, reason))
+        self._transactor.run(ReportStuck(stack.scope, stack.id, since, reason), epoch)
 
 
 def _failing_waiters(stack_state: StackState, verdict: WaitVerdict) -> Iterable[tuple[Waiter, int]]:

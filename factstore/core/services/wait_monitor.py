@@ -55,6 +55,7 @@ class WaitMonitor(ControlLoop):
         self._stuck = StuckWatch(store, clock, timeout, transactor, finder)
         self._flapping = flapping
         self._look = look
+        self._epoch = ""
         self._shared: dict[str, tuple[Scope, BlockedReads]] = {}  # by stack id
         self._lease = 0
 
@@ -81,6 +82,8 @@ class WaitMonitor(ControlLoop):
             self._lease, self._clock.monotonic() + self._timeout
         ):
             self._lease, self._shared = 0, {}
+        if state.epoch != self._epoch:  # the store may lack what was shared in the former one
+            self._epoch, self._shared = state.epoch, {}
         blocked: set[str] = set()
         for scope in registry.scopes():
             with state.read():

@@ -118,22 +118,22 @@ class WaiterController(ControlLoop):
             self._extending.add(waiter.timer)
         self._extend()
         for outcome in outcomes:
-            self._transactor.run(EndWaiter(scope, outcome))
+            self._transactor.run(EndWaiter(scope, outcome), state.epoch)
         for decision in self._pace.due(decisions):
-            self._transactor.run(WriteDecision(scope, decision))
+            self._transactor.run(WriteDecision(scope, decision), state.epoch)
         if marker is not None:
             self._marked_at = now
-            self._transactor.run(MarkDeletion(scope, marker))
+            self._transactor.run(MarkDeletion(scope, marker), state.epoch)
         if lost_at:
             self._note_lost(stack_state, scope, lost_at)
         while stack_state.actions.lost:
-            if self._transactor.run(StoreLostRuns(scope)).transaction is None:
+            if self._transactor.run(StoreLostRuns(scope), state.epoch).transaction is None:
                 break
 
     def _note_lost(self, stack_state: StackState, scope: Scope, lost_at: int) -> None:
         """Note lost history on the waiters and alarms of a stack, except on those with an outcome."""
         while True:
-            done = self._transactor.run(NoteLostHistory(scope, lost_at))
+            done = self._transactor.run(NoteLostHistory(scope, lost_at), stack_state.epoch)
             if not done.outcome:
                 stack_state.conditions.lost_at = 0
             if not done.outcome or done.transaction is None:

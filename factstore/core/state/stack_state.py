@@ -84,7 +84,9 @@ class StackState(StackContents):
             case Member():
                 return self._put_member(record, former)
             case Applied(member, seen):
-                self.convergence.set_applied(member, seen)
+                # Since a backup was made, the member may have applied what is not in this store.
+                known = seen if record.revision >= self.renewed_at else None
+                self.convergence.set_applied(member, known)
             case ReadSet(member):
                 self.convergence.set_read_set(member, record, self)
             case Signal():
