@@ -4,11 +4,14 @@ although revisions and paths are the same."""
 from __future__ import annotations
 
 import http.client
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
+from tests.commands import factstore
+from tests.etcd_backup import restore_backup, save_backup
 from tests.eventually import eventually
 from tests.faults.checker import History, Scope, check_watcher
 from tests.faults.conftest import StartApi
@@ -116,6 +119,57 @@ def test_nothing_of_a_wiped_store_is_taken_for_the_new_ones(
     assert ask(server, "GET", stream, Accept="text/event-stream", Last_Event_ID=since).status == 410
     assert _first_frames(server, since) == ["reset", "snapshot", "bookmark"]
 
+    _watchers_have_restarted(server, raw, watchers)
+
+
+def test_nothing_of_a_store_is_taken_for_that_of_its_restored_backup(
+    etcd_server: EtcdServer, start_api: StartApi, tmp_path: Path
+) -> None:
+    server, raw = start_api([etcd_server.endpoint]), RawEtcd(etcd_server.endpoint)
+    put(server, STACK, "config", "A")
+    assert ask(server, "PUT", f"{URL}/members/c1", {"group": "g", "ttl": 600}).status == 201
+    reports, convergence = f"{URL}/members/c1/heartbeat", f"{URL}/convergence"
+    first = {"applied": page(server, STACK)["cursor"]}
+    assert ask(server, "POST", reports, first).status == 204
+    assert ask(server, "GET", convergence).json()["converged"]
+    save_backup(etcd_server, tmp_path / "backup")
+    kinds = (StreamWatcher, PollWatcher)
+    watchers: list[Watcher] = [
+        kind(kind.__name__, [server.url], STACK, cursor=first["applied"]) for kind in kinds
+    ]
+    for watcher in watchers:
+        watcher.start()
+    _first_life(server)
+    lost = put(server, STACK, "config", "B")
+    last = {"applied": page(server, STACK)["cursor"]}
+    assert ask(server, "POST", reports, last).status == 204
+    for watcher in watchers:
+        eventually(lambda w=watcher: w.position >= lost["revision"])
+
+    etcd_server.kill()  # and the service continues to run, which operators should avoid
+    restore_backup(etcd_server, tmp_path / "backup")
+    etcd_server.start()
+    etcd_server.wait_ready()
+    renewed = factstore("renew-epoch", "--config-file", server.config, "--yes")
+    assert renewed.returncode == 0, renewed.stderr
+
+    url = fact_url(STACK, "config")
+    eventually(lambda: ask(server, "GET", url).status == 200)
+    eventually(lambda: ask(server, "GET", f"{URL}/events?since={last['applied']}").status == 410)
+    assert ask(server, "GET", url).json()["value"] == "A"
+    assert ask(server, "GET", fact_url(STACK, "last")).status == 404
+    # The member has applied B; that it had applied A before does not count.
+    found = ask(server, "GET", convergence).json()
+    assert (found["converged"], found["members"][0]["applied"]) == (False, None)
+    for cursor in (first, last):
+        assert ask(server, "POST", reports, cursor).status == 410
+    report = f"{URL}/context?since={last['applied']}&member=c1&applied={last['applied']}"
+    again = ask(server, "GET", report)
+    assert (again.status, again.json()["facts"]["config"]) == (200, "A")
+    assert ask(server, "GET", convergence).json()["members"][0]["applied"] is None
+    now = {"applied": page(server, STACK)["cursor"]}
+    assert ask(server, "POST", reports, now).status == 204
+    assert ask(server, "GET", convergence).json()["converged"]
     _watchers_have_restarted(server, raw, watchers)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
-from factstore.cmd.processes.etcd import find_etcd
+from tests.etcd_backup import restore_backup, save_backup
 from tests.eventually import eventually
 from tests.faults.checker import History, Scope, check_watcher
 from tests.faults.readiness import ask, listed, page, put
@@ -25,7 +23,7 @@ def restore_older_backup(world: World) -> None:
     put(first, STACK, "kept", 1)
     cursor = page(first, STACK)["cursor"]
     backup = world.directory / "backup.db"
-    _run("snapshot", "save", str(backup), "--endpoints", world.cluster.members[0].endpoint)
+    save_backup(world.cluster.members[0], backup)
     kinds = (StreamWatcher, PollWatcher)
     urls = [service.url for service in world.services.values()]
     watchers: list[Watcher] = [kind(kind.__name__, urls, STACK, cursor=cursor) for kind in kinds]
@@ -61,15 +59,8 @@ def _restore(world: World, backup: Path) -> None:
     members = world.cluster.members
     for member in members:
         member.kill()
-    peers = ",".join(f"{member.name}={world.peers[member.name]}" for member in members)
     for member in members:
-        member.wipe()
-        _run(
-            *("snapshot", "restore", str(backup), "--name", member.name),
-            *("--data-dir", str(member.data_dir), "--initial-cluster", peers),
-            *("--initial-advertise-peer-urls", world.peers[member.name]),
-            *("--initial-cluster-token", "restored"),
-        )
+        restore_backup(member, backup, world.peers)
     for member in members:
         member.start()
     world.cluster.wait_ready(120)
@@ -78,18 +69,3 @@ def _restore(world: World, backup: Path) -> None:
 def _witnessed(world: World, history: History, revision: int) -> bool:
     world.witness.raw.witness(history)
     return history.revision >= revision
-
-
-def _run(*arguments: str) -> None:
-    """Run the program that comes with etcd: ``etcdutl`` restores with version 3.6 or newer."""
-    beside = Path(find_etcd()).parent
-    offline = beside / "etcdutl"
-    restores = "restore" in arguments and offline.exists()
-    program = offline if restores else beside / "etcdctl"
-    subprocess.run(
-        [str(program), *arguments],
-        check=True,
-        capture_output=True,
-        timeout=120,
-        env={**os.environ, "ETCDCTL_API": "3"},
-    )
