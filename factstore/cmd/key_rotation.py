@@ -7,11 +7,19 @@ from pathlib import Path
 
 from factstore.cmd.deployment import Installation, run
 from factstore.cmd.errors import CommandError
+from factstore.cmd.sealed_records import read_sealed_records
 from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.fact import Stack
 from factstore.core.services.key_rewrap import KeyRewrapResult
 from factstore.keys.repository import RepositoryError
-from factstore.keys.rotation import create, locked_repository, remove, rotate, surplus_keys
+from factstore.keys.rotation import (
+    create,
+    is_without_primary_key,
+    locked_repository,
+    remove,
+    rotate,
+    surplus_keys,
+)
 
 PASSES = 5
 """Passes through all stacks while other hosts still wrap with an older key."""
@@ -31,11 +39,15 @@ class KeyRotation:
     def rotate(self, *, reseals: bool) -> bool:
         """Create or rotate the keys; return False if there cannot be data keys to rewrap.
 
-        :param reseals: if True, :meth:`reseal` follows, and nothing is changed unless etcd answers.
-        :raises CommandError: the repository cannot be used.
+        :param reseals: if True, :meth:`reseal` follows, nothing is changed unless etcd answers, and no
+            first key is created if the store has data keys, which it could not open.
+        :raises CommandError: the repository cannot be used, or is not that of the store.
         :raises FactstoreError: etcd does not answer.
         """
         try:
+            # Before the directory is locked, which would create it.
+            if reseals and is_without_primary_key(self._path):
+                self._require_empty_store()
             with locked_repository(self._path) as repository:
                 if create(repository):
                     self._log(f"{self._path}: created a primary and a staged key")
@@ -80,6 +92,22 @@ class KeyRotation:
                 " restore the key, or have its owners rotate the secret with an overlap of 0"
             )
         return not (found.broken or found.subscriptions)
+
+    def _require_empty_store(self) -> None:
+        """Raise CommandError if the store has data keys, all of which were sealed elsewhere."""
+        found = read_sealed_records(self._installation.reader, self._installation.keys)
+        owners = [
+            f"stack {stack.name} of project {stack.project_id}" for stack, _ in found.data_keys
+        ]
+        owners += [f"subscription {each.id} of project {p}" for p, each in found.subscriptions]
+        if owners:
+            raise CommandError(
+                f"{self._path} has no primary key, but the store has {len(owners)} data keys that were"
+                f" sealed with one, such as that of {owners[0]}. New keys could not open them. Nothing"
+                " was changed. Copy the directory from another API host or from a backup, or correct"
+                " [sealing] key_repository. If the old keys are lost, create new ones with"
+                " factstore rotate-keys --no-reseal"
+            )
 
     def _rewrap(self) -> KeyRewrapResult:
         """Go through all stacks until no data key needs to be rewrapped."""

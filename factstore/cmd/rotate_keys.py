@@ -1,9 +1,10 @@
 """``factstore rotate-keys``: create or rotate the keys that seal sensitive facts.
 
-If there are no keys, a primary key and a staged key are created. Otherwise the staged key becomes the
-primary key, a new key is staged, the data keys of all stacks are rewrapped with the new primary key
-while the service runs, and the oldest keys are removed. With several API hosts, run the command on one
-of them, and copy the directory to the others before the next rotation.
+If there are no keys, a primary key and a staged key are created, unless the store has data keys, which
+other keys have sealed. Otherwise the staged key becomes the primary key, a new key is staged, the data
+keys of all stacks are rewrapped with the new primary key while the service runs, and the oldest keys
+are removed. With several API hosts, run the command on one of them, and copy the directory to the
+others before the next rotation.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     mode.add_argument(
         "--no-reseal",
         action="store_true",
-        help="rotate the keys and do nothing else: etcd is not used, and no key is removed",
+        help="create or rotate the keys and do nothing else: etcd is not used, and no key is removed",
     )
     mode.add_argument(
         "--reseal-only",

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Stack
 from factstore.core.model.subscription import Subscription
 from factstore.store import codec
+from factstore.store.fsck.reader import StoreReader
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import KeyValue
 
 
-def data_keys(items: Iterable[KeyValue], keys: Keyspace) -> Iterator[tuple[Stack, DataKey]]:
+class SealedRecords(NamedTuple):
+    """All records of a store that can be opened only with sealing keys."""
+
+    data_keys: list[tuple[Stack, DataKey]]
+    subscriptions: list[tuple[str, Subscription]]
+    """With their projects."""
+
+
+def read_sealed_records(reader: StoreReader, keys: Keyspace) -> SealedRecords:
+    """Return the records in the store. Raises FactstoreError if etcd does not answer."""
+    found, _ = reader.read(
+        [keys.all_stacks, keys.all_data], lambda items: list(_data_keys(items, keys))
+    )
+    subscriptions, _ = reader.read(
+        keys.all_unnamed, lambda items: list(_sealed_subscriptions(items, keys))
+    )
+    return SealedRecords(found, subscriptions)
+
+
+def _data_keys(items: Iterable[KeyValue], keys: Keyspace) -> Iterator[tuple[Stack, DataKey]]:
     """Yield each stack that has a data key, with the key; unreadable records are left out."""
     stacks: dict[tuple[str, str], Stack] = {}
     for item in items:
@@ -35,7 +56,7 @@ def data_keys(items: Iterable[KeyValue], keys: Keyspace) -> Iterator[tuple[Stack
             continue
 
 
-def sealed_subscriptions(
+def _sealed_subscriptions(
     items: Iterable[KeyValue], keys: Keyspace
 ) -> Iterator[tuple[str, Subscription]]:
     """Yield each subscription with sealed secrets, and its project; unreadable ones are left out."""

@@ -14,7 +14,7 @@ from keystoneauth1.session import Session
 from oslo_config import cfg
 from oslo_upgradecheck.upgradecheck import Code, Result
 
-from factstore.cmd.sealed_records import data_keys, sealed_subscriptions
+from factstore.cmd.sealed_records import read_sealed_records
 from factstore.conf import limits, opts
 from factstore.core.errors import FactstoreError, SealBroken
 from factstore.core.operations.encryption import Encryption
@@ -38,6 +38,10 @@ LOSING = (
 )  # from the first, before the second: members can become inconsistent
 RECOMMENDED = ((3, 5, 33), (3, 6, 14), (3, 7, 1))
 
+_ALARM = (
+    "etcd has raised the alarm {}, and refuses requests because of it. If the alarm is NOSPACE, make "
+    "room and disarm it, see admin/full-store; otherwise repair the member of etcdctl alarm list."
+)
 _UNKNOWN_KINDS = ("unknown_key", "unreadable")
 
 
@@ -95,10 +99,11 @@ def _options_in(conf: cfg.ConfigOpts) -> dict[str, set[str]]:
 
 
 def check_etcd(conf: cfg.ConfigOpts) -> Result:
-    """Check that etcd answers, and the version of each member."""
+    """Check that etcd answers and has no alarm, and the version of each member."""
     failures, warnings = [], []
     with _etcd(conf) as (client, keys):
         client.get(keys.epoch, deadline=_deadline())
+        failures += [_ALARM.format(each) for each in client.alarms(deadline=_deadline())]
         for url, version in client.versions(deadline=_deadline()).items():
             number = tuple(int(part) for part in version.partition("-")[0].split(".") if part)
             if not version:
@@ -146,17 +151,16 @@ def check_sealing_keys(conf: cfg.ConfigOpts) -> Result:
     repository = Repository(Path(conf.sealing.key_repository))
     with _etcd(conf) as (client, keys):
         reader = StoreReader(client, keys, SystemClock(), conf.etcd.timeout)
-        sealed, _ = reader.read(
-            [keys.all_stacks, keys.all_data], lambda items: list(data_keys(items, keys))
-        )
-        subscriptions, _ = reader.read(
-            keys.all_unnamed, lambda items: list(sealed_subscriptions(items, keys))
-        )
+        sealed, subscriptions = read_sealed_records(reader, keys)
     try:
         numbers = {key.number for key in repository.read_keys()}
     except RepositoryError as error:
-        if sealed:
-            return _failure(f"{error}. {len(sealed)} stacks have sensitive facts.")
+        if sealed or subscriptions:
+            return _failure(
+                f"{error}. But {len(sealed)} stacks have sensitive facts and {len(subscriptions)} "
+                "subscriptions have secrets, which new keys do not open: copy all keys from the other "
+                "API hosts, or restore them."
+            )
         return _warning(f"{error}. The service refuses sensitive facts.")
     encryption = Encryption(RepositoryKeyring(repository, SystemClock()))
     lost = []

@@ -49,6 +49,14 @@ def locked_repository(path: Path) -> Iterator[Repository]:
         os.close(descriptor)
 
 
+def is_without_primary_key(path: Path) -> bool:
+    """Return True if the next :func:`create` or :func:`rotate` makes the first primary key.
+
+    :raises RepositoryError: other users have access to the directory.
+    """
+    return not path.exists() or Repository(path).numbers() <= {STAGED}
+
+
 def create(repository: Repository) -> bool:
     """Create a primary and a staged key; return False if the repository has keys already.
 

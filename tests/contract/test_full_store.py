@@ -184,7 +184,9 @@ def test_a_full_store_is_read_although_others_have_written_last(
 
 
 def test_writes_that_are_sent_together_do_not_exceed_the_quota_of_etcd(world: EtcdWorld) -> None:
+    assert world.raw.alarms(deadline=soon()) == []
     fill(world)
+    assert world.raw.alarms(deadline=soon()) == ["NOSPACE"]
     puts = [Txn([], [PutKey(key, b"1")]) for key in (b"/a", b"/b")]
     with pytest.raises(StorageFull):
         world.raw.transact_all(puts, soon(), Fence(b"/factstore/fences/000", 0))

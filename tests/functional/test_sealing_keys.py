@@ -200,6 +200,38 @@ def test_without_keys_only_sensitive_facts_are_refused(etcd: EtcdServer, tmp_pat
         assert f"chmod 0600 {missing / '1'}" in server.log_path.read_text()
 
 
+def test_no_first_keys_are_created_for_a_store_that_was_sealed_with_others(
+    service: ApiServer, api: Caller, stack: str, folder: Path, tmp_path: Path
+) -> None:
+    put(api, stack).raise_for_status()
+    created = Repository(service.sealing_keys).numbers()
+    path, config = tmp_path / "misspelled" / "keys", tmp_path / "factstore.conf"
+    options = config_of(folder).read_text().replace(str(service.sealing_keys), str(path))
+    config.write_text(options)
+
+    def refused_without_a_change() -> None:
+        before = sorted(path.iterdir()) if path.exists() else None
+        line = one_line(factstore("rotate-keys", "--config-file", config), 1)
+        assert f"{path} has no primary key, but the store has" in line
+        assert "Copy the directory from another API host" in line
+        assert "--no-reseal" in line
+        assert (sorted(path.iterdir()) if path.exists() else None) == before
+
+    refused_without_a_change()
+    assert not path.parent.exists(), "a misspelled directory is not created"
+    path.mkdir(mode=0o700, parents=True)
+    refused_without_a_change()
+    make_keys(path)
+    (path / "1").unlink()
+    refused_without_a_change()  # what a rotation would complete
+    (path / "0").unlink()
+    done = factstore("rotate-keys", "--config-file", config, "--no-reseal")
+    assert done.stdout == f"{path}: created a primary and a staged key\n"
+    said = factstore("rotate-keys", "--config-file", config, "--reseal-only")
+    assert (said.returncode, "cannot be unwrapped" in said.stdout) == (1, True)
+    assert Repository(service.sealing_keys).numbers() == created
+
+
 def test_without_etcd_no_key_is_changed_unless_that_is_asked_for(tmp_path: Path) -> None:
     keys, config = make_keys(tmp_path / "keys"), tmp_path / "factstore.conf"
     nowhere = {"endpoints": f"http://127.0.0.1:{free_port()}", "timeout": "1.0"}

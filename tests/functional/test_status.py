@@ -123,6 +123,19 @@ def test_versions_of_etcd_are_judged(
     assert place.check()[1]["etcd"][0] == code
 
 
+@pytest.mark.parametrize(
+    ("alarm", "remedy"), [("NOSPACE", "full-store"), ("CORRUPT", "alarm list")]
+)
+def test_an_alarm_of_etcd_is_a_failure_with_its_remedy(
+    place: Place, monkeypatch: pytest.MonkeyPatch, alarm: str, remedy: str
+) -> None:
+    monkeypatch.setattr(EtcdClient, "alarms", lambda self, deadline: [alarm])
+    code, details = place.check()[1]["etcd"]
+    assert code == Code.FAILURE
+    assert f"the alarm {alarm}" in details
+    assert remedy in details
+
+
 def test_options_that_have_no_effect_are_named(place: Place) -> None:
     _, results = place.check({"api": {"wrokers": 4}, "limits:p": {"facts": 1, "fcats": 1}})
     code, details = results["Options"]
@@ -144,7 +157,8 @@ def test_lost_and_missing_keys_are_failures_only_where_they_are_needed(place: Pl
     assert "do not open the sensitive facts of 1 stacks" in details
     place.repository.file(0).unlink()
     place.repository.file(1).unlink()
-    assert place.check()[1]["Sealing keys"][0] == Code.FAILURE
+    code, details = place.check()[1]["Sealing keys"]
+    assert (code, "But 1 stacks have sensitive facts" in details) == (Code.FAILURE, True)
     empty = {"etcd": {"root": f"{place.keys.root}/empty"}}
     code, details = place.check(empty)[1]["Sealing keys"]
     assert code == Code.WARNING

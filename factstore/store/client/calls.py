@@ -33,6 +33,8 @@ from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
 
+_ALARMS = {1: "NOSPACE", 2: "CORRUPT"}  # the library does not know the second
+
 PROBE_SECONDS = 0.15  # for a member to answer from its own memory
 PAUSE_SECONDS = 0.05  # after each endpoint has failed once, before the next round
 ORDINARY_CALLS = 32
@@ -77,6 +79,11 @@ class Calls:
             except grpc.RpcError:
                 found[url] = ""
         return found
+
+    def alarms(self, *, deadline: float) -> list[str]:
+        """Return the alarms that members have raised, such as ``NOSPACE``; sorted, each once."""
+        answer = self._call("alarm", rpc.AlarmRequest(), deadline, reads=True)
+        return sorted({_ALARMS.get(each.alarm, str(each.alarm)) for each in answer.alarms})
 
     @contextmanager
     def _open(self) -> Iterator[None]:

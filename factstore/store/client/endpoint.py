@@ -37,6 +37,7 @@ class Endpoint:
                 TXN, response_deserializer=rpc.TxnResponse.FromString
             ),
             "compact": kv.Compact,
+            "alarm": rpc.MaintenanceStub(self.channel).Alarm,
             "status": rpc.MaintenanceStub(self.channel).Status,
             "lease_grant": lease.LeaseGrant,
             "lease_keep_alive": keep_alive(self.channel),

@@ -5,6 +5,7 @@ it, and ``tests/etcd_messages`` has a description of the same messages.
 """
 
 from etcd3.etcdrpc import (
+    AlarmRequest,
     AuthenticateRequest,
     AuthStub,
     CompactionRequest,
@@ -34,6 +35,7 @@ from etcd3.etcdrpc import (
 )
 
 __all__ = [
+    "AlarmRequest",
     "AuthStub",
     "AuthenticateRequest",
     "CompactionRequest",
