@@ -153,15 +153,17 @@ class CommitBatcher:
     def _begin(self) -> None:
         """Send the next batch, if there is one."""
         self._deferred = False
+        if not self._waiting:
+            if self._stopping:
+                self._wanted.set()
+            return
         with self._lock:
             if self._holds_others:
                 self._wanted.set()  # the thread raises the fence, and continues
                 return
-            batch = self._next_batch() if self._running < ATTEMPTS else []
-            if not batch:
-                if self._stopping:
-                    self._wanted.set()
+            if self._running >= ATTEMPTS:
                 return
+            batch = self._next_batch()
             self._running += 1
 
         txns = [entry.txn for entry in batch]
