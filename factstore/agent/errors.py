@@ -6,6 +6,7 @@ import re
 import sys
 
 from factstore.client.errors import FactstoreError
+from factstore.client.os_errors import described
 
 try:
     from keystoneauth1.exceptions import ClientException
@@ -69,7 +70,7 @@ class StackDeleted(AgentError):
 def describe(error: Exception) -> str:
     """Return the text of an error on one line, with its file or request id if it has one."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return described(error)
     text = " ".join(_OBJECT.sub("", str(error)).split()) or type(error).__name__
     request_id = getattr(error, "request_id", None)
     return f"{text} ({request_id})" if request_id else text

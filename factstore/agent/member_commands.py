@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, Optional
 
+from factstore.agent.config.option_types import argument, integer
 from factstore.agent.config.settings import Settings
 from factstore.agent.errors import (
     EXIT_OK,
@@ -53,7 +54,7 @@ def add_member_commands(
     put.add_argument(
         "--ttl",
         metavar="SECONDS",
-        type=int,
+        type=argument(integer(1, 999_999_999)),
         help="let the fact expire unless it is put again within SECONDS",
     )
     delete = command("delete", _delete, "delete a fact that put has published")

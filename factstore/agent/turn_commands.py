@@ -16,6 +16,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from factstore.agent.config.option_types import argument, integer, seconds
 from factstore.agent.config.settings import Settings
 from factstore.agent.errors import (
     EXIT_OK,
@@ -56,7 +57,7 @@ def add_turn_commands(
     lock.add_argument("argv", metavar="COMMAND", nargs="+", help="the command, after --")
     lock.add_argument(
         "--max-parallel",
-        type=int,
+        type=argument(integer(1, 999_999_999)),
         default=1,
         metavar="N",
         help="how many members may hold the lock at a time (default: 1)",
@@ -67,7 +68,11 @@ def add_turn_commands(
         help="keep the turn after the command has ended, until the member departs or expires",
     )
     lock.add_argument(
-        "--timeout", type=float, default=math.inf, metavar="SECONDS", help="limit of the wait"
+        "--timeout",
+        type=argument(seconds(0, math.inf)),
+        default=math.inf,
+        metavar="SECONDS",
+        help="limit of the wait",
     )
     rank = command("rank", _rank, "print the number of this member in a queue")
     rank.add_argument("queue", metavar="NAME", help="the name of the queue")

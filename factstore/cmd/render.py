@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from factstore.client.os_errors import described
 from factstore.client.render import RENDERERS, render, write
 from factstore.cmd.errors import CommandError
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             raise CommandError(f"{args.format} has several files: name a folder with --into", 2)
     except (OSError, ValueError) as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(described(error)) from error
     return 0
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from keystoneauth1.exceptions import ClientException
 
 from factstore import SERVICE_TYPE
+from factstore.client.os_errors import described
 from factstore.cmd.errors import CommandError
 from factstore.cmd.processes.api import ApiProcess, write_options
 from factstore.cmd.processes.etcd import EtcdServer, find_etcd
@@ -118,7 +119,7 @@ def serve(settings: Settings) -> int:
     except (ChildError, RepositoryError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:  # such as a full disk; the text names the file
-        raise CommandError(str(error)) from error
+        raise CommandError(described(error)) from error
     return 0
 
 

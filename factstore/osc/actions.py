@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from factstore.client import ActionRecord, ActionResult
-from factstore.osc.arguments import add_stack, read_text, split_pair, typed_values
+from factstore.osc.arguments import add_stack, number, read_text, split_pair, typed_values
 from factstore.osc.display import Command, Json, Lister, Row, ShowOne, fields
 from factstore.osc.waiting import TIMED_OUT, Waiting
 
@@ -66,7 +66,7 @@ class RunAction(Waiting, Lister):
             ("ttl", "<seconds>", 86400, "Seconds after that for which it is kept (default: 86400)"),
         ):
             parser.add_argument(
-                f"--{name}", metavar=metavar, type=int, default=default, help=help_text
+                f"--{name}", metavar=metavar, type=number, default=default, help=help_text
             )
         parser.add_argument(
             "--no-wait", action="store_true", help="Do not wait until the action has ended"

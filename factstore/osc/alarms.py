@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from factstore.client import AlarmRecord
-from factstore.osc.arguments import add_stack, parse_json
+from factstore.osc.arguments import add_stack, number, parse_json
 from factstore.osc.display import Command, Lister, Row, ShortJson, ShowOne, fields
 
 
@@ -49,7 +49,7 @@ class SetAlarm(_OfAlarm, ShowOne):
                 f"--{name}",
                 dest=f"{name}_seconds",
                 metavar="<seconds>",
-                type=int,
+                type=number,
                 default=0,
                 help=f"{text} (default: 0)",
             )

@@ -5,12 +5,41 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from osc_lib import exceptions
+
+from factstore.client.os_errors import reason
+from factstore.osc.errors import UsageError
+
+_NUMBER = re.compile(r"[0-9]{1,12}")
+_SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
+
+
+def number(text: str) -> int:
+    """Return the value of an option that is a count, or whole seconds.
+
+    :raises argparse.ArgumentTypeError: it is not a whole number, or less than 0.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return the value of an option that is a time in seconds.
+
+    :raises argparse.ArgumentTypeError: it is not a number, or less than 0.
+    """
+    if not _SECONDS.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds from 0 on, such as 2.5"
+        )
+    return float(text)
 
 
 def add_stack(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +64,7 @@ def read_text(file: str) -> str:
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise exceptions.CommandError(f"{file!r} cannot be read: {error}") from None
+        raise exceptions.CommandError(f"{file!r} cannot be read: {reason(error)}.") from None
 
 
 def parse_json(text: str, place: str) -> Any:
@@ -66,7 +95,7 @@ def _finite(text: str) -> float:
 def typed_values(pairs: Iterable[str], option: str) -> dict[str, Any]:
     """Return the values of several ``NAME=VALUE``: JSON, or else text.
 
-    :raises osc_lib.exceptions.CommandError: there is no ``=``.
+    :raises UsageError: there is no ``=``.
     """
     values: dict[str, Any] = {}
     for pair in pairs:
@@ -81,9 +110,9 @@ def typed_values(pairs: Iterable[str], option: str) -> dict[str, Any]:
 def split_pair(text: str, option: str) -> tuple[str, str]:
     """Return both parts of ``NAME=VALUE``.
 
-    :raises osc_lib.exceptions.CommandError: there is no ``=``.
+    :raises UsageError: there is no ``=``.
     """
     name, separator, value = text.partition("=")
     if not separator:
-        raise exceptions.CommandError(f"{option} needs NAME=VALUE, not {text!r}.")
+        raise UsageError(f"{option} needs NAME=VALUE, not {text!r}.")
     return name, value

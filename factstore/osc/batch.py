@@ -12,6 +12,7 @@ from osc_lib import exceptions
 from factstore.client import BatchPreview, Delete, DeletePrefix, Guard, Put, Transition
 from factstore.osc.arguments import add_generation, add_stack, parse_json, read_text, split_pair
 from factstore.osc.display import Lister, ShortText
+from factstore.osc.errors import UsageError
 
 _COLUMNS = ("Operation", "Path", "Outcome", "Deleted", "ETag")
 
@@ -68,7 +69,7 @@ class Batch(Lister):
             operations += _items(document, "operations")
             guards += _items(document, "guards")
         if not operations:
-            raise exceptions.CommandError("A batch needs an operation, such as --put a=1.")
+            raise UsageError("A batch needs an operation, such as --put a=1.")
         stack, generation = self.stack(parsed_args), parsed_args.generation
         if parsed_args.dry_run:
             preview = stack.preview_batch(operations, guards, generation=generation)

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from osc_lib import exceptions
-
 from factstore.client import Configuration, ConfigurationRecord, Stack
 from factstore.client.transport import LONGEST_WAIT
-from factstore.osc.arguments import add_stack, read_text, split_pair, typed_values
+from factstore.osc.arguments import add_stack, number, read_text, split_pair, typed_values
 from factstore.osc.display import Command, Lister, Row, ShortJson, ShortText, ShowOne, fields
+from factstore.osc.errors import UsageError
 
 _ENDED = ("complete", "failed", "lost")
 _COLUMNS = ("Configuration", "State", "Waits For", "Action", "Percent", "Message", "Outputs")
@@ -27,11 +26,11 @@ def _fields(configuration: ConfigurationRecord) -> Row:
 def _find(stack: Stack, key: str) -> Configuration:
     """Return a configuration by its member and name.
 
-    :raises osc_lib.exceptions.CommandError: there is no slash.
+    :raises UsageError: there is no slash.
     """
     member, slash, name = key.partition("/")
     if not slash:
-        raise exceptions.CommandError(f"A configuration is <member>/<name>, not {key!r}.")
+        raise UsageError(f"A configuration is <member>/<name>, not {key!r}.")
     return stack.configuration(member, name)
 
 
@@ -91,7 +90,7 @@ class SetConfiguration(_OfConfiguration, ShowOne):
         parser.add_argument(
             "--timeout",
             metavar="<seconds>",
-            type=int,
+            type=number,
             default=3600,
             help="Seconds after which the run fails (default: 3600)",
         )

@@ -20,6 +20,7 @@ from osc_lib import exceptions
 from osc_lib.command import command
 
 from factstore.client import Client, FactstoreError, Stack
+from factstore.osc.errors import UsageError
 
 LISTED_CHARACTERS = 80
 Row = tuple[tuple[str, ...], tuple[Any, ...]]
@@ -114,7 +115,11 @@ class Command(command.Command):
         """Run the command, and return its status."""
         for stream in (self.app.stdout, sys.stdin):
             accept_all_characters(stream)
-        status: int = super().run(parsed_args)
+        try:
+            status: int = super().run(parsed_args)
+        except UsageError as error:
+            self.log.error("%s", error)
+            return 2
         return status
 
     def client(self) -> Client:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from osc_lib import exceptions
-
 from factstore.client import Delete, Fact
 from factstore.client.batch import split_batches
-from factstore.osc.arguments import add_generation, add_stack, parse_json, read_text
+from factstore.osc.arguments import add_generation, add_stack, number, parse_json, read_text
 from factstore.osc.display import Command, Hidden, Json, Lister, Row, ShortJson, ShowOne, fields
+from factstore.osc.errors import UsageError
 
 
 def fact_fields(fact: Fact, **more: Any) -> Row:
@@ -50,7 +49,7 @@ class SetFact(ShowOne):
             help="Kind of the fact: observed or parameter",
         )
         parser.add_argument(
-            "--ttl", metavar="<seconds>", type=int, help="Seconds after which the fact expires"
+            "--ttl", metavar="<seconds>", type=number, help="Seconds after which the fact expires"
         )
         parser.add_argument(
             "--member",
@@ -184,7 +183,7 @@ class DeleteFact(Command):
         """Delete the facts."""
         paths, stack = parsed_args.paths, self.stack(parsed_args)
         if parsed_args.if_match is not None and (len(paths) > 1 or parsed_args.recursive):
-            raise exceptions.CommandError("--if-match needs a single fact: an etag belongs to one.")
+            raise UsageError("--if-match needs a single fact: an etag belongs to one.")
 
         def delete(path: str) -> None:
             if parsed_args.recursive:

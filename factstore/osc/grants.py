@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from factstore.client import GrantRecord
-from factstore.osc.arguments import add_stack
+from factstore.osc.arguments import add_stack, number
 from factstore.osc.display import Command, Lister, Row, ShowOne, fields
 
 
@@ -50,7 +50,7 @@ class CreateGrant(ShowOne):
             " can issue grants for its members",
         )
         parser.add_argument(
-            "--ttl", metavar="<seconds>", type=int, help="Seconds after which the grant expires"
+            "--ttl", metavar="<seconds>", type=number, help="Seconds after which the grant expires"
         )
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
@@ -97,7 +97,7 @@ class RenewGrant(_OfGrant, ShowOne):
         parser.add_argument(
             "--ttl",
             metavar="<seconds>",
-            type=int,
+            type=number,
             help="Seconds from now after which the grant expires (default: as it was issued)",
         )
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from factstore.client import Member, MemberRecord
-from factstore.osc.arguments import add_generation, add_stack, split_pair
+from factstore.osc.arguments import add_generation, add_stack, number, split_pair
 from factstore.osc.display import Command, Lister, Row, ShortJson, ShowOne, fields
 
 
@@ -104,7 +104,7 @@ class CreateMember(_OfMember, ShowOne):
         how.add_argument(
             "--ttl",
             metavar="<seconds>",
-            type=int,
+            type=number,
             help="Seconds without a heartbeat after which the member expires",
         )
         parser.add_argument(

@@ -10,8 +10,9 @@ from typing import Any
 from osc_lib import exceptions
 
 from factstore.client import NotFound, StackRecord
-from factstore.osc.arguments import add_stack
+from factstore.osc.arguments import add_stack, number
 from factstore.osc.display import Command, Lister, Row, ShowOne, fields
+from factstore.osc.errors import UsageError
 
 
 def _fields(stack: StackRecord) -> Row:
@@ -23,7 +24,7 @@ def _add_keep_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-values",
         metavar="<number>",
-        type=int,
+        type=number,
         help="Number of earlier values that the stack keeps of each fact, 0 to 10",
     )
 
@@ -111,9 +112,7 @@ class SetStack(Command):
         stack = self.stack(parsed_args)
         description, keep_values = parsed_args.description, parsed_args.keep_values
         if description is None and keep_values is None:
-            raise exceptions.CommandError(
-                "Nothing to set. Give --description, --keep-values or both."
-            )
+            raise UsageError("Nothing to set. Give --description, --keep-values or both.")
         known = stack.describe()  # configure() would create the stack
         if description is None:
             description = known.settings.get("description", "")

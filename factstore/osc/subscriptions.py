@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from factstore.client import Subscription, SubscriptionRecord
+from factstore.osc.arguments import number
 from factstore.osc.display import Command, Lister, Row, ShowOne, fields
 
 _FILTERS = (
@@ -53,13 +54,13 @@ def _add_definition(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-events",
         metavar="<number>",
-        type=int,
+        type=number,
         help="Most revisions with events in one message, 1 to 256",
     )
     parser.add_argument(
         "--max-delay",
         metavar="<seconds>",
-        type=int,
+        type=number,
         help="Seconds for which an event may wait for others, 0 to 60",
     )
 
@@ -216,7 +217,7 @@ class RotateSubscription(_OfSubscription, ShowOne):
         parser.add_argument(
             "--overlap",
             metavar="<seconds>",
-            type=int,
+            type=number,
             help="Seconds for which messages are also signed with the former secret (default: 86400)",
         )
 

@@ -13,9 +13,11 @@ from typing import Any
 from osc_lib import exceptions
 
 from factstore.client import Client, Put, Stack
+from factstore.client.os_errors import described, reason
 from factstore.client.render import write as write_rendering
 from factstore.osc.arguments import add_stack
 from factstore.osc.display import Command, Lister, ShortJson, printable, text_of
+from factstore.osc.errors import UsageError
 from factstore.osc.progress import Progress
 from factstore.transfer import files, formats, heat, writing
 from factstore.transfer.document import Contents, Seal, read_stack
@@ -42,7 +44,7 @@ def _seal(file: str | None, *, create: bool = False) -> Seal | None:
     try:
         return KeyFile(Path(file), create=create)
     except (OSError, ValueError) as error:
-        raise exceptions.CommandError(f"{file!r} cannot be used: {error}") from None
+        raise exceptions.CommandError(f"{file!r} cannot be used: {reason(error)}.") from None
 
 
 def _add_writing(parser: argparse.ArgumentParser) -> None:
@@ -148,7 +150,9 @@ class ImportFacts(Command):
             return formats.read(
                 parsed_args.file_format, source, seal=_seal(parsed_args.key), omit=_report
             )
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise exceptions.CommandError(f"{described(error)}.") from None
+        except ValueError as error:
             raise exceptions.CommandError(f"{parsed_args.source!r}: {error}.") from None
 
     def _heat(self) -> heat.Get:
@@ -214,7 +218,7 @@ class ExportFacts(Command):
         """Write the file, and report the facts that it cannot contain."""
         stack = self.stack(parsed_args)
         if parsed_args.key and parsed_args.file_format != formats.DOCUMENT:
-            raise exceptions.CommandError("Only the format json has sealed values; omit --key.")
+            raise UsageError("Only the format json has sealed values; omit --key.")
         seal = _seal(parsed_args.key, create=True)
         progress = Progress(sys.stderr)
         try:
@@ -235,14 +239,12 @@ class ExportFacts(Command):
                 write_rendering(rendering, Path(parsed_args.target))
             except (OSError, ValueError) as error:
                 raise exceptions.CommandError(
-                    f"{parsed_args.target!r} cannot be written: {error}"
+                    f"{parsed_args.target!r} cannot be written: {described(error)}."
                 ) from None
         elif isinstance(rendering, str):
             self.app.stdout.write(rendering)
         else:
-            raise exceptions.CommandError(
-                f"{parsed_args.file_format} is a directory: name one as <target>."
-            )
+            raise UsageError(f"{parsed_args.file_format} is a directory: name one as <target>.")
 
 
 class CopyFacts(Lister):

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from factstore.client import Convergence, WaiterRecord
-from factstore.osc.arguments import add_stack, parse_json
+from factstore.osc.arguments import add_stack, number, parse_json
 from factstore.osc.convergence import convergence_fields
 from factstore.osc.display import Row, ShowOne, fields
 from factstore.osc.facts import fact_fields
@@ -81,7 +81,10 @@ class WaitForFacts(_Wait):
             help="Parse the values of --equals, --one-of and --fail-on as JSON",
         )
         parser.add_argument(
-            "--count", metavar="<count>", type=int, help="Number of facts to wait for (default: 1)"
+            "--count",
+            metavar="<count>",
+            type=number,
+            help="Number of facts to wait for (default: 1)",
         )
         _add_timeout(parser)
 
@@ -113,7 +116,7 @@ class WaitForWaiter(_Wait):
         parser.add_argument(
             "--timeout",
             metavar="<seconds>",
-            type=int,
+            type=number,
             default=math.inf,
             help="Seconds to wait (default: until the waiter ends, which has a timeout of its own)",
         )
@@ -157,7 +160,7 @@ def _add_timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         metavar="<seconds>",
-        type=int,
+        type=number,
         default=TIMEOUT,
         help=f"Seconds to wait (default: {TIMEOUT})",
     )

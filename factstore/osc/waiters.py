@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from factstore.client import WaiterRecord
-from factstore.osc.arguments import add_stack, parse_json
+from factstore.osc.arguments import add_stack, number, parse_json
 from factstore.osc.display import Command, Lister, Row, ShortJson, ShowOne, fields
 
 
@@ -45,7 +45,7 @@ class CreateWaiter(_OfWaiter, ShowOne):
         parser.add_argument(
             "--timeout",
             metavar="<seconds>",
-            type=int,
+            type=number,
             help="Seconds after which the waiter times out",
         )
         parser.add_argument(
@@ -56,7 +56,7 @@ class CreateWaiter(_OfWaiter, ShowOne):
         parser.add_argument(
             "--fail-when-stuck",
             metavar="<seconds>",
-            type=int,
+            type=number,
             help="Seconds after which the waiter fails if members wait for each other or for what will "
             "not come, so that it cannot be met",
         )

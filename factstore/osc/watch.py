@@ -13,12 +13,12 @@ from dataclasses import asdict
 from types import FrameType
 from typing import Any, Protocol, TextIO
 
-from osc_lib import exceptions
-
 from factstore.client import Bookmark, Event, Snapshot, StacksSnapshot
 from factstore.client.watch import BaseWatch
+from factstore.osc.arguments import seconds
 from factstore.osc.closed_output import end_when_closed
 from factstore.osc.display import Command, printable, text_of
+from factstore.osc.errors import UsageError
 from factstore.osc.stack_view import StackView
 from factstore.osc.stacks_view import StacksView
 
@@ -85,7 +85,7 @@ class WatchFacts(Command):
         parser.add_argument(
             "--settle",
             metavar="<seconds>",
-            type=float,
+            type=seconds,
             default=0,
             help="Show a burst of changes once the stack is quiet for this time, 0 to 5",
         )
@@ -95,11 +95,11 @@ class WatchFacts(Command):
         output: TextIO = self.app.stdout
         formatter = parsed_args.formatter or ("table" if output.isatty() else "json")
         if formatter == "table" and not output.isatty():
-            raise exceptions.CommandError(
+            raise UsageError(
                 "The table needs a terminal, because it changes. Use -f json or -f value."
             )
         if formatter == "table" and parsed_args.since is not None:
-            raise exceptions.CommandError(
+            raise UsageError(
                 "The table shows everything, so it cannot begin with --since. Use -f value."
             )
         watch, view = self._watch(parsed_args, initial=formatter == "table")

@@ -83,7 +83,9 @@ def test_instances_download_the_agent_from_the_service_by_default(
 def test_a_missing_stack_raises_an_error_of_heat(plugin: FactstoreClientPlugin, name: str) -> None:
     with pytest.raises(exception.EntityNotFound, match=rf"factstore stack \({name}\)"):
         plugin.get_stack(name)
-    with pytest.raises(exception.Error, match="a name of one segment"):
+    with pytest.raises(
+        exception.Error, match="The stack name 'a/b' is not valid: it is one segment"
+    ):
         plugin.get_stack("a/b")
 
 

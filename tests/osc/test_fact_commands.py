@@ -129,6 +129,11 @@ def test_errors_are_those_of_the_service(openstack: Shell, stack: Stack) -> None
     missing = openstack.refused("fact", "set", name, "a", "--from-file", "/nonexistent")
     assert missing.startswith("'/nonexistent' cannot be read")
     assert "'a' is" in openstack.refused("fact", "set", name, "a/b", "1")
+    refused = openstack.refused("fact", "set", name, "uni/ü", "1")
+    assert refused.startswith("The path 'uni/ü' is not valid: a path is 1 to 16 segments")
+    assert "--timeout" in openstack.refused("fact", "wait", name, "b", "--timeout=-1", status=2)
+    pair = ("fact", "batch", name, "--put", "a")
+    assert "--put needs NAME=VALUE" in openstack.refused(*pair, status=2)
 
 
 def test_delete_reports_what_does_not_exist_and_deletes_the_rest(
@@ -141,7 +146,9 @@ def test_delete_reports_what_does_not_exist_and_deletes_the_rest(
     assert "Failed to delete missing: There is no fact" in failed
     openstack.ok("fact", "delete", name, "f", "--recursive")
     assert [fact.path for fact in stack.snapshot().facts] == ["g"]
-    assert "single fact" in openstack.refused("fact", "delete", name, "g", "h", "--if-match", "x")
+    assert "single fact" in openstack.refused(
+        "fact", "delete", name, "g", "h", "--if-match", "x", status=2
+    )
 
 
 def test_a_batch_changes_all_facts_or_none(openstack: Shell, stack: Stack, tmp_path: Path) -> None:
@@ -164,7 +171,9 @@ def test_a_batch_changes_all_facts_or_none(openstack: Shell, stack: Stack, tmp_p
     for broken in ('{"operation": []}', "[]", '{"operations": [{"put": {"path": "a"}}]}'):
         file.write_text(broken)
         assert "not a batch" in openstack.refused("fact", "batch", name, "--file", str(file))
-    assert "needs an operation" in openstack.refused("fact", "batch", name, "--if-absent", "a")
+    assert "needs an operation" in openstack.refused(
+        "fact", "batch", name, "--if-absent", "a", status=2
+    )
 
 
 def test_a_batch_is_previewed_and_does_exactly_that(openstack: Shell, stack: Stack) -> None:

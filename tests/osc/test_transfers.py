@@ -80,7 +80,7 @@ def test_directories_and_other_formats(
     printed = openstack.ok("fact", "export", stack.name, "--format", "consul-kv")
     assert [row["key"] for row in json.loads(printed)] == ["nodes/c1/cpus", "nodes/c1/ip"]
     refused = openstack("fact", "export", stack.name, "--format", "chef-data-bags")
-    assert refused.status == 1
+    assert refused.status == 2
     assert "is a directory: name one" in refused.err
     missing = openstack("fact", "import", stack.name, "/missing", "--format", "env")
     assert "'/missing': " in missing.err

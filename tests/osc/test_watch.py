@@ -154,4 +154,4 @@ def test_the_table_redraws_in_place_and_keeps_a_late_interrupt(
     assert "fact.put b" in second
     assert second.startswith("\x1b[3A\r\x1b[J")  # above the title, the heading and one fact
     assert second.endswith("\n\x1b[?7h")
-    assert "terminal" in openstack.refused("fact", "watch", stack.name, "-f", "table")
+    assert "terminal" in openstack.refused("fact", "watch", stack.name, "-f", "table", status=2)

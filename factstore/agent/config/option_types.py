@@ -5,12 +5,13 @@ Each raises ValueError with a sentence that states which values are accepted.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from factstore.agent.config.reads import Reads
@@ -18,6 +19,7 @@ from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import BadProxy, Proxies
 from factstore.client.render import RENDERERS
 
+T = TypeVar("T")
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,127}"
 _READ = re.compile(rf"@(?:{_NAME}|\*)|(?:{_NAME}|\*)(?:/(?:{_NAME}|\*))*/?")
 
@@ -42,6 +44,18 @@ def name(value: str) -> str:
 def is_fact_path(value: str) -> bool:
     """Return True for a path of a fact that the service accepts."""
     return re.fullmatch(rf"{_NAME}(?:/{_NAME})*", value) is not None
+
+
+def argument(kind: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a type of options for the arguments of commands, whose parser shows its errors."""
+
+    def parse(text: str) -> T:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
+
+    return parse
 
 
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from factstore import SERVICE_TYPE
+from factstore.client.os_errors import described
 from factstore.cmd.processes.accounts import Accounts
 from factstore.cmd.processes.ports import LOOPBACK, remembered_port
 from factstore.cmd.processes.private_file import private_directory, write_private
@@ -97,7 +98,9 @@ def find_keystone() -> str:
     try:
         probe = subprocess.run([python, "-c", find + "'gunicorn')))"], check=False)  # noqa: S603
     except OSError as error:
-        raise KeystoneMissing(f"cannot run FACTSTORE_KEYSTONE_PYTHON={python}: {error}") from error
+        raise KeystoneMissing(
+            f"cannot run FACTSTORE_KEYSTONE_PYTHON={python}: {described(error)}"
+        ) from error
     if probe.returncode:
         raise KeystoneMissing(
             f"{python} has no Keystone: pip install 'openstack-factstore[server,keystone]'"
@@ -149,7 +152,9 @@ class KeystoneServer:
         try:
             passwords = json.loads(self._passwords_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ChildError(f"Keystone was not prepared in {self.state_dir}: {error}") from error
+            raise ChildError(
+                f"Keystone was not prepared in {self.state_dir}: {described(error)}"
+            ) from error
         return Accounts(self.auth_url, passwords, self._service_type)
 
     def prepare(self, deadline: float = READY_SECONDS, pause: Pause = time.sleep) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from factstore.client.os_errors import described
+
 Pause = Callable[[float], None]
 """Called between two checks of a wait: ``time.sleep``, or a function that raises to end the wait."""
 
@@ -87,7 +89,7 @@ class Child:
             finally:
                 os.close(log)
         except OSError as error:
-            raise ChildError(f"cannot start {self.name}: {error}") from error
+            raise ChildError(f"cannot start {self.name}: {described(error)}") from error
         self._close()
         self._process, self._log, self._log_start = process, log_path, log_start
         self._exit_fd = os.pidfd_open(process.pid)

@@ -14,6 +14,7 @@ import pytest
 from factstore.agent.cli import main
 from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.system.sd_notify import notify
+from tests.cases import cases
 from tests.unit.agent.factories import agent, context, program, settings, state, write
 from tests.unit.client.stub import Service, answer, fact, refusal
 
@@ -319,7 +320,7 @@ def test_a_refused_fact_is_reported_and_not_stored(
 ) -> None:
     state(tmp_path).write("member", {"generation": "1a"})
     service.will(refusal(400, "path_invalid"))
-    assert main(["--config", str(conf(tmp_path, service.url)), "put", "a b", "x"]) == 1
+    assert main(["--config", str(conf(tmp_path, service.url)), "put", "a", "x"]) == 1
     assert state(tmp_path).read("said") is None
     assert errors_of(capsys) == ["about path_invalid (req-1)"]
 
@@ -385,3 +386,19 @@ def test_systemd_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     for address in ("", "nonsense", "/nowhere/socket", "@nowhere"):
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         notify(READY="1")
+
+
+def test_a_number_or_a_time_that_cannot_be_is_a_wrong_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(conf(tmp_path, "http://127.0.0.1:9"))
+    commands = (["put", "--ttl"], ["lock", "--max-parallel"], ["lock", "--timeout"])
+    with cases() as case:
+        for command, option in commands:
+            for value in ("-1", "nan", "-0.5", "x", *(["0"] if option != "--timeout" else [])):
+                with case((option, value)):
+                    with pytest.raises(SystemExit) as ended:
+                        main(["--config", file, command, f"{option}={value}", "a", "b"])
+                    assert ended.value.code == 2
+                    error = capsys.readouterr().err.splitlines()[-1]
+                    assert f"argument {option}: {value!r} is not " in error

@@ -51,7 +51,9 @@ def test_an_invalid_context_leaves_the_file_unchanged(tmp_path: Path, sent: str)
 
 def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
-    assert str(missing) in one_line(factstore("render", "raw", missing), 1)
-    assert str(tmp_path) in one_line(
-        factstore("render", "raw", "--into", tmp_path, stdin=CONTEXT), 1
-    )
+    line = one_line(factstore("render", "raw", missing), 1)
+    assert line == f"factstore render: {missing}: No such file or directory"
+    line = one_line(factstore("render", "raw", tmp_path), 1)
+    assert line == f"factstore render: {tmp_path}: Is a directory"
+    line = one_line(factstore("render", "raw", "--into", tmp_path, stdin=CONTEXT), 1)
+    assert line == f"factstore render: {tmp_path}: Is a directory"

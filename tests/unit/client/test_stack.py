@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from factstore.client import Delete, DeletePrefix, Guard, NotReverted, Put, Stack, errors
-from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal, stack_at
+from factstore.client import Delete, DeletePrefix, Guard, NotReverted, Put, Stack, errors, urls
+from factstore.core.model import path as path_model
+from tests.cases import cases
+from tests.unit.client.stub import FakeClock, Service, answer, client_at, fact, refusal, stack_at
 
 MISSING = refusal(404, "not_found", {"Retry-After": "1"})
 
@@ -175,31 +177,42 @@ def test_a_batch_is_sent_as_built(service: Service, clock: FakeClock) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["", "..", "a/../b", "./a", "a//b", "/a", "a/"])
-def test_a_path_that_would_change_the_url_is_refused(clock: FakeClock, path: str) -> None:
-    with pytest.raises(errors.BadRequest):
-        stack_at("http://127.0.0.1:9", clock).get(path)
-
-
-@pytest.mark.parametrize(
-    ("path", "sent"),
-    [
-        ("a b", "a%20b"),
-        ("a?b#c", "a%3Fb%23c"),
-        ("a%2Fb", "a%252Fb"),
-        ("ä", "%C3%A4"),
-        ("a:b@c", "a:b@c"),
-        ("\ud800", "%3F"),
-    ],
-)
-def test_a_path_never_changes_the_rest_of_the_url(
-    service: Service, clock: FakeClock, path: str, sent: str
+def test_a_name_outside_of_the_grammar_is_refused_in_the_services_words_without_a_request(
+    clock: FakeClock,
 ) -> None:
-    service.will(refusal(400, "path_invalid"))
+    assert (urls.GRAMMAR, urls.PATH_PATTERN) == (path_model.GRAMMAR, path_model.PATH_PATTERN)
+    assert urls.PATH_LENGTH == path_model.PATH_LENGTH
+    stack = stack_at("http://127.0.0.1:9", clock)
+    segments = ("a b", "a?b#c", "a%2Fb", "uni-\u00fc", "\ud800", "", ".", "-a", "a" * 129)
+    with cases() as case:
+        for bad in (
+            *segments,
+            *(f"a/{each}/b" for each in segments),
+            "/a",
+            "a/" * 16 + "b",
+        ):
+            shown = repr(bad if len(bad) <= 80 else f"{bad[:77]}...")
+            for read in (stack.get, stack.history, stack.delete_folder):
+                with case((read.__name__, bad)):
+                    with pytest.raises(errors.BadRequest) as raised:
+                        list(read(bad))  # type: ignore[arg-type]
+                    assert str(raised.value) == f"The path {shown} is not valid: {urls.GRAMMAR}."
+                    assert raised.value.code == "contextualization.path_invalid"
+        for bad in (*segments, "a/b"):
+            for item in (stack.member, stack.waiter, stack.grant, stack.alarm, stack.action):
+                text = "is one segment, and a path is"
+                with (
+                    case((item.__name__, bad)),
+                    pytest.raises(errors.BadRequest, match=text),
+                ):
+                    item(bad)
+            with case(("stack", bad)), pytest.raises(errors.BadRequest, match="The stack name"):
+                client_at("http://127.0.0.1:9", clock).stack(bad)
+    longest = "/".join(["a" * 128, "b" * 128, "c" * 128, "d" * 125])
+    assert urls.fact_url("/v1/stacks/s", longest).endswith(longest)
     with pytest.raises(errors.BadRequest):
-        service.stack(clock).get(path)
-    assert service.calls[0].path == f"/v1/stacks/slurm/facts/{sent}"
-    assert service.calls[0].query == {}
+        urls.fact_url("/v1/stacks/s", f"{longest}e")
+    assert urls.fact_url("/v1/stacks/s", "_a:b@c/d").endswith("/facts/_a:b@c/d")
 
 
 def test_the_deletion_of_a_folder_is_one_request_and_counts_its_facts(
