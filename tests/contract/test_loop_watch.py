@@ -117,6 +117,25 @@ def test_a_compacted_revision_is_reported(private_etcd: EtcdServer) -> None:
         assert "broke" in end_of(watch)
 
 
+def test_a_connection_can_be_opened_before_it_is_needed(etcd: EtcdServer) -> None:
+    connections: list[bool] = []
+    with closing(
+        loop_client(lambda: etcd.endpoint, connected=lambda: connections.append(True))
+    ) as loop:
+        loop.connect_soon()
+        with gevent.Timeout(PATIENCE):
+            while not connections:
+                gevent.sleep(0.01)
+        watch = loop.watch(b"/loop-watch-early", b"", 0, lambda: None)
+        assert watch is not None
+        assert read_created(watch)
+        calls = loop._calls
+        assert calls is not None
+        calls._retry_at = 0.0  # otherwise it would not be tried again so soon
+        loop.connect_soon()
+        assert not calls._connecting
+
+
 def test_a_watch_ends_with_its_connection(etcd: EtcdServer) -> None:
     with Relay(etcd.endpoint) as relay, closing(loop_client(lambda: relay.endpoint)) as loop:
         watch = opened(loop, b"/loop-watch-cut")

@@ -41,6 +41,7 @@ class Etcd:
         self.store_id = STORE_ID
         self.streams: list[Stream] = []
         self.preferred_next = 0
+        self.loop = Mock()
 
     def get(self, key: bytes, *args: object, **options: object) -> RangeResult:
         return RangeResult([KeyValue(key, self.store_id, 1, 7, 1, 0)], 7, 1)
@@ -77,6 +78,16 @@ def test_a_revision_that_was_compacted_is_refused_and_its_watch_closed(
     assert [stream.closed for stream in etcd.streams] == [True]
     # The compacted revision itself is followed: nothing after it is lost.
     assert next(history.follow(6)).revision == 8
+
+
+def test_the_watch_is_opened_with_the_store_and_not_once_more(
+    history: EtcdHistory, etcd: Etcd
+) -> None:
+    opening = history.open(recent=True)
+    etcd.loop.connect_soon.assert_called_once_with()
+    assert len(etcd.streams) == 1
+    assert next(history.follow(opening.revision)).revision == 8
+    assert len(etcd.streams) == 1
 
 
 def test_a_watch_that_ends_is_closed_and_reports_why(history: EtcdHistory, etcd: Etcd) -> None:
