@@ -32,8 +32,9 @@ from factstore.store.client.leases import (
     seconds_since_renewal,
     time_to_live,
 )
-from factstore.store.client.loop_calls import SILENT_SECONDS, LoopCalls
+from factstore.store.client.loop_calls import LoopCalls
 from factstore.store.client.loop_client import RANGE, LoopClient
+from factstore.store.client.silence import SILENT_SECONDS
 from factstore.store.types import Credentials, PutKey, Txn
 from tests.contract.test_etcd_security import Secured, secured, soon  # noqa: F401
 from tests.contract.test_loop_watch import end_of, loop_client, opened, read

@@ -12,7 +12,7 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
-from factstore.store.client import EtcdClient, WatchStream, loop_calls
+from factstore.store.client import EtcdClient, WatchStream, silence
 from factstore.store.client.http2 import UNREAD
 from factstore.store.client.loop_client import LoopClient
 from factstore.store.client.loop_stream import LoopWatch
@@ -155,8 +155,8 @@ def read_created(watch: LoopWatch) -> bool:
 
 
 def test_a_watch_of_a_silent_server_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_calls, "PING_SECONDS", 0.1)
-    monkeypatch.setattr(loop_calls, "PONG_SECONDS", 0.1)
+    monkeypatch.setattr(silence, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(silence, "PONG_SECONDS", 0.1)
     with closing(gevent.socket.socket()) as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -41,9 +41,10 @@ from factstore.store.client.http2_frames import (
     SETTINGS,
     WINDOW_UPDATE,
     frame,
-    header_block,
     setting,
+    settings_in,
 )
+from factstore.store.client.http2_headers import HeaderBlocks
 from factstore.store.client.http2_sender import Sender
 
 WINDOW = 1 << 20
@@ -62,10 +63,9 @@ class Http2Connection:
     """
 
     def __init__(self, scheme: str, authority: str) -> None:
-        self._scheme, self._authority = scheme, authority
+        self._blocks = HeaderBlocks(scheme, authority)
         self._calls: dict[int, Call] = {}
         self._streams: dict[int, Stream] = {}
-        self._blocks: dict[tuple[str, str], bytes] = {}
         self._received = b""
         self._next_stream = 1
         self._sender = Sender()
@@ -109,13 +109,7 @@ class Http2Connection:
         """
         if not self._can_begin:
             return False
-        block = self._blocks.get((method, token))
-        if block is None:
-            if self._blocks:
-                self._blocks = {key: kept for key, kept in self._blocks.items() if key[1] == token}
-            block = self._blocks[method, token] = header_block(
-                self._scheme, self._authority, method, token
-            )
+        block = self._blocks.known.get((method, token)) or self._blocks.make(method, token)
         number = self._begin(block, messages, ends=True)
         self._calls[number] = Call(ended, until, len(messages))
         return True
@@ -131,7 +125,7 @@ class Http2Connection:
         """Start a call that returns a stream; return its number, or None if that is not possible."""
         if not self._can_begin:
             return None
-        block = header_block(self._scheme, self._authority, method, token, metadata)
+        block = self._blocks.with_metadata(method, token, metadata)
         number = self._begin(block, [message], ends=False)  # etcd ends a watch with its requests
         self._streams[number] = Stream(received)
         return number
@@ -181,6 +175,7 @@ class Http2Connection:
         return len(overdue)
 
     def _reset(self, number: int) -> None:
+        """Let the server make no more of a call."""
         self._sender.cancel(number)
         self.to_send.append(frame(RST_STREAM, 0, number, _CANCEL.to_bytes(4)))
 
@@ -214,22 +209,19 @@ class Http2Connection:
             self._end_stream(number)
 
     def _end_stream(self, number: int) -> None:
+        """Tell the owner of a stream that it has ended."""
         stream = self._streams.pop(number, None)
         if stream is not None:
             stream.received(None)
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        """Take a whole frame."""
         if kind == DATA:
             self._data(flags, stream, payload)
         elif kind == HEADERS:
             self._end(stream, payload)
         elif kind == RST_STREAM:
-            call = self._calls.pop(stream, None)
-            refused = payload == _REFUSED_STREAM.to_bytes(4)
-            self._sender.cancel(stream)
-            if call is not None:
-                call.end(Failure.REFUSED if refused else Failure.LOST)
-            self._end_stream(stream)
+            self._end_early(stream, refused=payload == _REFUSED_STREAM.to_bytes(4))
         elif kind == SETTINGS:
             if not flags & ACK:
                 self._set(payload)
@@ -237,19 +229,14 @@ class Http2Connection:
             if not flags & ACK:
                 self._sender.pong(payload)
         elif kind == GOAWAY:
-            self._leaving = True
-            last = int.from_bytes(payload[:4]) & LAST_STREAM
-            for number in [number for number in self._calls if number > last]:
-                self._sender.cancel(number)
-                self._calls.pop(number).end(Failure.REFUSED)
-            for number in [number for number in self._streams if number > last]:
-                self._end_stream(number)
+            self._leave(int.from_bytes(payload[:4]) & LAST_STREAM)
         elif kind == WINDOW_UPDATE:
             self._sender.widen(stream, int.from_bytes(payload) & LAST_STREAM)
         elif kind != CONTINUATION:  # which ends a header block that is not decoded
             raise ProtocolError(f"a frame of type {kind}")
 
     def _data(self, flags: int, stream: int, payload: bytes) -> None:
+        """Take a part of a response, and let the server send more."""
         size = len(payload)
         self._unacknowledged += size
         if self._unacknowledged > WINDOW // 2:
@@ -280,6 +267,7 @@ class Http2Connection:
             stream.unacknowledged = 0
 
     def _end(self, stream: int, headers: bytes) -> None:
+        """End a call or a stream with its last headers, which may be empty."""
         call = self._calls.pop(stream, None)
         if call is not None:
             if self._sender.unsent(stream):
@@ -287,12 +275,23 @@ class Http2Connection:
             call.complete(headers)
         self._end_stream(stream)
 
+    def _end_early(self, number: int, *, refused: bool) -> None:
+        """End a call or a stream that the server has ended before its response was complete."""
+        call = self._calls.pop(number, None)
+        self._sender.cancel(number)
+        if call is not None:
+            call.end(Failure.REFUSED if refused else Failure.LOST)
+        self._end_stream(number)
+
+    def _leave(self, last: int) -> None:
+        """Begin no more calls, and end those that began after the last one that the server makes."""
+        self._leaving = True
+        for number in [number for number in (*self._calls, *self._streams) if number > last]:
+            self._end_early(number, refused=True)
+
     def _set(self, payload: bytes) -> None:
-        for at in range(0, len(payload) - 5, 6):
-            name, value = (
-                int.from_bytes(payload[at : at + 2]),
-                int.from_bytes(payload[at + 2 : at + 6]),
-            )
+        """Apply the settings of the server, and acknowledge them."""
+        for name, value in settings_in(payload):
             if name == MAX_STREAMS:
                 self._max_streams = value
             elif name == INITIAL_WINDOW:

@@ -1,8 +1,8 @@
-"""The frames and header blocks of HTTP/2 that a client of gRPC sends."""
+"""The frames of HTTP/2 that a client of gRPC sends and reads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from struct import Struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -15,33 +15,6 @@ FRAME_HEAD = Struct(">HBBBL")
 """The size of a frame in two parts, its type, its flags and its stream."""
 LAST_STREAM = 2**31 - 1
 NO_WINDOW = 65_535  # the window of a server that has announced none
-
-
-def header_block(
-    scheme: str,
-    authority: str,
-    method: str,
-    token: str = "",
-    metadata: Sequence[tuple[str, str]] = (),
-) -> bytes:
-    """Return the headers of a call in HPACK, without entries of the dynamic table.
-
-    :param authority: host and port of the server.
-    :param token: of etcd, or empty.
-    :param metadata: further headers.
-    """
-    fields = [
-        b"\x83",  # :method: POST
-        b"\x87" if scheme == "https" else b"\x86",
-        b"\x04" + text(method),  # :path
-        b"\x01" + text(authority),
-        b"\x0f\x10" + text("application/grpc"),  # content-type
-        b"\x00" + text("te") + text("trailers"),
-        *(b"\x00" + text(name) + text(value) for name, value in metadata),
-    ]
-    if token:
-        fields.append(b"\x10" + text("token") + text(token))  # never indexed
-    return b"".join(fields)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -59,13 +32,7 @@ def setting(name: int, value: int) -> bytes:
     return name.to_bytes(2) + value.to_bytes(4)
 
 
-def text(value: str) -> bytes:
-    """Return a string literal of HPACK, without compression."""
-    data = value.encode()
-    if len(data) < 127:
-        return bytes([len(data)]) + data
-    rest, length = len(data) - 127, [127]
-    while rest >= 128:
-        length.append(rest % 128 + 128)
-        rest //= 128
-    return bytes([*length, rest]) + data
+def settings_in(payload: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the names and values in the payload of a frame with settings."""
+    for at in range(0, len(payload) - 5, 6):
+        yield int.from_bytes(payload[at : at + 2]), int.from_bytes(payload[at + 2 : at + 6])

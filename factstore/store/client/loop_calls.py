@@ -28,14 +28,6 @@ from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
 
-SILENT_SECONDS = 3.0
-"""After which a connection counts as lost if it is silent although calls are running."""
-
-PING_SECONDS = 10.0
-PONG_SECONDS = 5.0
-"""A connection with nothing but streams is asked for a sign of life after the first time, and counts as
-lost after the second one.  etcd does not allow more questions than one in five seconds."""
-
 TIMER_SECONDS = 0.1  # between two searches for calls that take too long, and two answers to pings
 RETRY_SECONDS = 2.0  # between two attempts to connect
 _READ, _WRITE = 1, 2  # of libev
@@ -132,6 +124,7 @@ class LoopCalls:
         return http2
 
     def _begun(self, now: float) -> None:
+        """Send a call that was added, and watch its time."""
         self._flush_soon()
         if not self._timing:
             self._timing = True
@@ -181,6 +174,7 @@ class LoopCalls:
     # In the hub
 
     def _receive(self) -> None:
+        """Take what the server has sent."""
         http2 = self._http2
         try:
             while http2 is not None and http2 is self._http2:
@@ -209,6 +203,7 @@ class LoopCalls:
                 self._begun(self._silence.heard)
 
     def _flush_soon(self) -> None:
+        """Send what was added, at the end of this turn of the loop."""
         if not self._flushing:
             self._flushing = True
             self._loop.run_callback(self._flush)
@@ -240,6 +235,7 @@ class LoopCalls:
             self._writable.stop()
 
     def _expire(self) -> None:
+        """End what takes too long: the calls whose time is over, and a connection that is silent."""
         http2 = self._http2
         if http2 is None or not (http2.busy or http2.streaming or http2.pongs):
             self._timing = False
@@ -247,20 +243,16 @@ class LoopCalls:
             return
         http2.to_send += http2.pongs
         http2.pongs.clear()
+
         now = time.monotonic()
-        silent = self._silence.look(now, TIMER_SECONDS)
-        if http2.busy and min(silent, now - self._silence.asked) > SILENT_SECONDS:
-            LOG.info("%s has not answered for %g s.", self._url, SILENT_SECONDS)
+        self._silence.look(now, TIMER_SECONDS)
+        if reason := self._silence.lost(now, busy=http2.busy):
+            LOG.info("%s %s.", self._url, reason)
             self._lose()
             return
-        if silent > PING_SECONDS:
-            if self._silence.pinged < self._silence.heard:
-                self._silence.pinged = now
-                http2.ping()
-            elif now - self._silence.pinged > PONG_SECONDS:
-                LOG.info("%s has not answered a ping for %g s.", self._url, PONG_SECONDS)
-                self._lose()
-                return
+        if self._silence.needs_ping(now):
+            http2.ping()
+
         if http2.is_overdue(now):
             # The loop may have been busy, and the responses may be waiting in the socket.
             self._receive()
@@ -282,6 +274,7 @@ class LoopCalls:
             self._lose()
 
     def _reconnect(self) -> None:
+        """Close the connection, and open one to the preferred endpoint."""
         self._lose()
         self._retry_at = 0.0
         self.connect_soon()
