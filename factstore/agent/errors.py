@@ -30,6 +30,11 @@ EXIT_TURN_LOST = 5
 RETRYABLE = (FactstoreError, TokenError)
 """Errors of a call to the service, after which the call is repeated."""
 
+NOT_A_MEMBER = frozenset(
+    f"contextualization.{code}" for code in ("generation_stale", "member_missing", "not_found")
+)
+"""Codes of refusals because the member has expired or departed, or is another incarnation."""
+
 # urllib3, which keystoneauth uses, puts the address of an object in front of its messages.
 _OBJECT = re.compile(r"<?[\w.]+ object at 0x[0-9a-f]+>?(: )?")
 

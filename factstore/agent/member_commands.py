@@ -17,6 +17,7 @@ from factstore.agent.config.settings import Settings
 from factstore.agent.errors import (
     EXIT_OK,
     EXIT_UNAVAILABLE,
+    NOT_A_MEMBER,
     RETRYABLE,
     Misconfigured,
     describe,
@@ -29,10 +30,6 @@ from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import StateDir
 from factstore.client.connect import cause_of
 from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
-
-_NOT_A_MEMBER = frozenset(
-    f"contextualization.{code}" for code in ("generation_stale", "member_missing", "not_found")
-)
 
 
 def add_member_commands(
@@ -154,7 +151,7 @@ def _send(
                 print_error(f"done, but not stored for when the member joins again: {reason}")
             return EXIT_OK
     except (Conflict, NotFound) as error:
-        if error.code not in _NOT_A_MEMBER:
+        if error.code not in NOT_A_MEMBER:
             raise
         reason = "the agent is not a member at the moment"
     except RETRYABLE as error:

@@ -22,6 +22,7 @@ from factstore.agent.errors import (
     EXIT_OK,
     EXIT_TURN_LOST,
     EXIT_UNAVAILABLE,
+    NOT_A_MEMBER,
     RETRYABLE,
     AgentError,
     describe,
@@ -40,9 +41,6 @@ GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL, when the turn was lost
 _POLL_SECONDS = 0.5  # while another process of this instance uses the turn
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the statuses that shells use
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_REJOINING = frozenset(
-    f"contextualization.{code}" for code in ("generation_stale", "member_missing", "not_found")
-)
 
 
 def add_turn_commands(
@@ -93,8 +91,14 @@ def _rank(settings: Settings, args: argparse.Namespace) -> int:
     This member keeps the number until it departs or expires.
     """
     stack, member = open_connection(settings, os.environ).stack, settings.agent.member
-    turn = stack.turn(args.queue, member, generation=_generation(_state_dir(settings)))
-    print(turn.take(rank=True).rank)
+    state = _state_dir(settings)
+    turn = stack.turn(args.queue, member, generation=_generation(state))
+    try:
+        print(turn.take(rank=True).rank)
+    except (Conflict, NotFound) as error:
+        if error.code not in NOT_A_MEMBER:
+            raise
+        raise _not_a_member(state, error) from error
     return EXIT_OK
 
 
@@ -159,11 +163,13 @@ class LockedCommand:
                 except RETRYABLE as error:
                     # The agent may just be joining again, or renewing its grant.
                     passing = isinstance(error, Unauthorized) or (
-                        isinstance(error, (Conflict, NotFound)) and error.code in _REJOINING
+                        isinstance(error, (Conflict, NotFound)) and error.code in NOT_A_MEMBER
                     )
                     lasting = isinstance(error, Unavailable) and error.is_permanent
                     if lasting or (isinstance(error, Refused) and not passing):
                         raise
+                    if passing and self._state.agent_pid() is None:
+                        raise _not_a_member(self._state, error) from error
                     if isinstance(error, Unauthorized):
                         self._stack = self._connect()
                     pause = backoff.pause(getattr(error, "retry_after", None))
@@ -265,6 +271,9 @@ class LockedCommand:
         if self._leader and self._process is not None:
             self._turn.keep()
             return
+        if not self._generation:  # this process has not requested the turn
+            self._turn.unlock()
+            return
         try:
             self._turn.give_back(self._generation)
         except RETRYABLE as error:
@@ -283,6 +292,13 @@ def _generation(state: StateDir) -> str:
     if not isinstance(generation, str):
         raise _unavailable("The agent has not joined the stack yet. Start the agent first.")
     return generation
+
+
+def _not_a_member(state: StateDir, error: Exception) -> AgentError:
+    """Return the error of a command whose member or grant is no longer valid."""
+    if state.agent_pid() is None:
+        return _unavailable(f"No agent is running, so the turn is refused: {describe(error)}")
+    return _unavailable(f"The agent has to join again. Try again: {describe(error)}")
 
 
 def _unavailable(text: str) -> AgentError:

@@ -231,5 +231,25 @@ def test_a_command_needs_an_agent_that_has_joined(make: Make) -> None:
     for arguments in (("lock", "q", "--", "true"), ("rank", "q")):
         refused = idle.call(*arguments)
         assert refused.returncode == 4
-        assert "not joined" in refused.stderr
+        assert refused.stderr == (
+            "factstore-agent: The agent has not joined the stack yet. Start the agent first.\n"
+        )
     assert idle.call("lock", "a/b", "--", "true").returncode == 1
+
+
+def test_a_command_ends_if_its_member_is_gone_and_no_agent_runs(stack: Stack, make: Make) -> None:
+    stack.configure()
+    alone = make("alone")
+    assert alone.call("run", "--once").returncode == 0
+    assert alone.call("lock", "q", "--", "true").returncode == 0  # the member is alive
+    stack.member("alone", generation=alone.kept("member")["generation"]).depart()
+    for gone in ("departed", "replaced", "deleted"):
+        if gone == "replaced":
+            stack.member("alone").join("node", ttl=600)
+        elif gone == "deleted":
+            stack.delete_stack()
+        for arguments in (("lock", "q", "--", "true"), ("rank", "r")):
+            refused = alone.call(*arguments)
+            assert refused.returncode == 4, (gone, arguments, refused)
+            assert len(refused.stderr.splitlines()) == 1, refused.stderr
+            assert "No agent is running" in refused.stderr, refused.stderr
