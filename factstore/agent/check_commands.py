@@ -84,9 +84,12 @@ def _summary(settings: Settings) -> str:
 
 def _render(settings: Settings, args: argparse.Namespace) -> int:
     """Print a template or renderer's file for the last context, with *** for sealed facts."""
-    specs = [spec for spec in file_specs(settings) if spec.name.partition(" ")[2] == args.name]
+    every = file_specs(settings)
+    specs = [spec for spec in every if spec.name.partition(" ")[2] == args.name]
     if len(specs) != 1:
-        raise Misconfigured(f"{len(specs)} sections are named {args.name}.")
+        known = ", ".join(f"[{spec.name}]" for spec in every) or "none"
+        count = "Several sections are" if specs else "No section is"
+        raise Misconfigured(f"{count} named {args.name}. The sections are: {known}.")
     stored: Mapping[str, Any] | None = state_dir(settings).read(CONTEXT)
     if stored is None:
         raise AgentError("No context has been stored yet: run factstore-agent run --once")

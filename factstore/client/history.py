@@ -189,6 +189,8 @@ class PastFacts(Facts):
         self, path: str, last: PastChange, older: Iterator[PastChange], to: str | None
     ) -> Fact:
         if to is None:
+            if last.fact is not None and last.fact.version == 1:
+                raise NotReverted(_ABSENT.format(path))
             found = next(older, None) if last.is_known else last
         else:
             epoch, at = _position(to)
@@ -207,8 +209,11 @@ class PastFacts(Facts):
                 f"The last known value before it is that of {known}."
             )
         if found.fact is None:
-            raise NotReverted(f"{path} did not exist then. To get this state back, delete it.")
+            raise NotReverted(_ABSENT.format(path))
         return found.fact
+
+
+_ABSENT = "{} did not exist then. To get this state back, delete it."
 
 
 def _position(cursor: str) -> tuple[str, int]:

@@ -9,9 +9,12 @@ from typing import Any
 
 from factstore.client import Delete, Fact
 from factstore.client.batch import split_batches
+from factstore.client.errors import NotFound
 from factstore.osc.arguments import add_generation, add_stack, number, parse_json, read_text
 from factstore.osc.display import Command, Hidden, Json, Lister, Row, ShortJson, ShowOne, fields
 from factstore.osc.errors import UsageError
+
+_NO_STACK = "contextualization.not_found"
 
 
 def fact_fields(fact: Fact, **more: Any) -> Row:
@@ -156,7 +159,12 @@ class UnsetFact(Command):
         """Delete the facts."""
         stack = self.stack(parsed_args)
         for steps in split_batches([(Delete(path),) for path in parsed_args.paths]):
-            stack.batch([step[0] for step in steps], generation=parsed_args.generation)
+            try:
+                stack.batch([step[0] for step in steps], generation=parsed_args.generation)
+            except NotFound as error:
+                if error.code != _NO_STACK:
+                    raise
+                return  # nothing is left to delete
 
 
 class DeleteFact(Command):

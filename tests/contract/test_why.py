@@ -97,6 +97,20 @@ def test_a_chain_leads_back_to_a_join_and_to_a_declaration(worker: Worker, scope
     assert "scaled_out" in found.detail
 
 
+def test_a_chain_ends_with_a_departure_even_if_the_member_was_declared(
+    worker: Worker, scope: Scope
+) -> None:
+    c1 = join(worker, scope, "c1")
+    worker.members.join(scope, "c2", JoinRequest.of("compute", declared="srv-2"), author())
+    for name in ("c2", "c3"):
+        if name == "c3":
+            join(worker, scope, name)
+        worker.members.depart(scope, name, "left", None, author())
+        applied(worker, scope, c1, worker.store.state().revision)
+        found = why(worker, scope, "c1")
+        assert (found.end, found.detail) == ("departure", f"'{name}' departed (left).")
+
+
 def test_an_agent_that_states_no_cause_ends_a_chain(worker: Worker, scope: Scope) -> None:
     c1 = join(worker, scope, "c1")
     request = GrantRequest("agent", "c1", None, 600)

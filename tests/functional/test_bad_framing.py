@@ -196,6 +196,23 @@ FRAMINGS = {
 }
 
 
+NAMED = {
+    "Host": ("Host: other",),
+    "Content-Type": ("Content-Type: text/plain", "Content-Type: application/json"),
+    "Content-Length": ("Content-Length: three",),
+    "Transfer-Encoding": ("Transfer-Encoding: gzip",),
+    "Expect": ("Expect: miracles",),
+}
+
+
+def test_a_header_that_makes_a_request_malformed_is_named(server: ApiServer) -> None:
+    for name, headers in NAMED.items():
+        answer = exchange(server.url, request_bytes("GET", "/v1/stacks?limit=1", *headers))
+        assert answer.status == HTTPStatus.BAD_REQUEST
+        detail = answer.json()["errors"][0]["detail"]
+        assert detail.startswith(f"Header {name} "), detail
+
+
 @pytest.mark.parametrize(("headers", "statuses"), FRAMINGS.values(), ids=FRAMINGS.keys())
 def test_odd_framing_is_answered_or_closed_and_never_breaks_the_service(
     server: ApiServer, headers: tuple[str, ...], statuses: set[int]

@@ -28,6 +28,7 @@ def test_a_fact_is_set_shown_listed_and_unset(openstack: Shell, stack: Stack) ->
     longer = openstack.json("fact", "list", name, "--long")[1]
     assert (longer["Path"], longer["TTL"], longer["Kind"]) == ("other", 60, "parameter")
     assert openstack.ok("fact", "unset", name, "other", "missing") == ""
+    assert openstack.ok("fact", "unset", f"no-{name}", "other", "missing") == ""
     assert [fact.path for fact in stack.snapshot().facts] == ["nodes/head/ip"]
 
 

@@ -264,6 +264,10 @@ def _end(change: Change, writer: str | None) -> tuple[EndKind, str]:
     if change.path is None:
         member = _member(change)
         reason = f" ({change.reason or member.reason})" if change.reason or member.reason else ""
+        if change.type == "member.expire" or change.reason == "expired":
+            return "expiry", f"{quoted(member.name)} sent no more heartbeats."
+        if change.type == "member.depart":
+            return "departure", f"{quoted(member.name)} departed{reason}."
         if change.type == "member.join" or member.declared_only:
             if member.declared is not None:
                 return "declaration", (
@@ -271,10 +275,6 @@ def _end(change: Change, writer: str | None) -> tuple[EndKind, str]:
                     f"{quoted(member.declared)}{reason}."
                 )
             return "join", f"{quoted(member.name)} joined{reason}."
-        if change.type == "member.expire" or change.reason == "expired":
-            return "expiry", f"{quoted(member.name)} sent no more heartbeats."
-        if change.type == "member.depart":
-            return "departure", f"{quoted(member.name)} departed{reason}."
     elif change.type == "fact.expire":
         return "expiry", f"{quoted(change.path)} expired, or its member ended."
     if writer is not None or (change.by or "").startswith(_GRANT):

@@ -51,6 +51,20 @@ def check_codings(headers: Headers) -> None:
         raise malformed.UnsupportedTransferCoding(",".join(values))
 
 
+def describe_fault(error: malformed.ParseException) -> str:
+    """Return the detail for a request that gunicorn cannot parse: the fault and its remedy."""
+    if isinstance(error, malformed.ExpectationFailed):
+        return "Header Expect has an unknown expectation. Send 100-continue, or no such header."
+    if isinstance(error, malformed.UnsupportedTransferCoding):
+        return "Header Transfer-Encoding has an unknown coding. Send chunked, or a Content-Length."
+    if isinstance(error, malformed.InvalidHeader):
+        name = error.hdr  # or the line, if it has no colon
+        if name in SINGLE or name.startswith(OWN_PREFIX) or name == "TRANSFER-ENCODING":
+            given = SINGLE.get(name) or name.title()
+            return f"Header {given} is given twice or malformed. Send it once, with a valid value."
+    return "The request line, a header or the length of the body is malformed."
+
+
 def asks_to_close(headers: Headers) -> bool:
     """Return True if ``close`` is one of the options in the ``Connection`` headers.
 

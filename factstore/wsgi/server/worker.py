@@ -35,6 +35,7 @@ from factstore.wsgi.server.header_checks import (
     asks_to_close,
     check_codings,
     check_single,
+    describe_fault,
 )
 from factstore.wsgi.server.patching import plugins_read_once
 from factstore.wsgi.server.request_body import (
@@ -251,11 +252,7 @@ class Worker(GeventWorker):
                 f"{HEADER_BYTES} bytes together.",
                 request_id,
             )
-        return problem(
-            "http_invalid",
-            "The request line, a header or the length of the body is malformed.",
-            request_id,
-        )
+        return problem("http_invalid", describe_fault(exc), request_id)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish running requests, and end streams and idle connections."""

@@ -257,7 +257,7 @@ def test_render_prints_a_file_from_the_last_context(
     assert main(["--config", str(file), "render", "hosts"]) == 0
     assert capsys.readouterr().out == "10.0.0.1\tc1\n"
     assert main(["--config", str(file), "render", "nothing"]) == 2
-    assert errors_of(capsys) == ["0 sections are named nothing."]
+    assert errors_of(capsys) == ["No section is named nothing. The sections are: [render hosts]."]
 
 
 def test_put_publishes_and_stores_a_fact(

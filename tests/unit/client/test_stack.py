@@ -65,6 +65,16 @@ def test_a_fact_is_not_reverted_to_a_cursor_from_before_the_store_was_replaced(
     assert service.calls[-1].body["value"] == 5
 
 
+def test_a_creation_is_not_reverted_because_nothing_existed_before(
+    service: Service, clock: FakeClock
+) -> None:
+    change = {"type": "fact.put", "cursor": "s.4", "by": None, "request_id": None}
+    created = {**change, "fact": {**fact("a", 1), "version": 1}}
+    service.will(answer(200, {"path": "a", "changes": [created], "since": "s.1", "more": False}))
+    with pytest.raises(NotReverted, match="a did not exist then"):
+        service.stack(clock).revert("a")
+
+
 def test_likely_mistakes_are_explained(clock: FakeClock) -> None:
     stack: Any = stack_at("http://127.0.0.1:1", clock)
     for mistake, text in (
