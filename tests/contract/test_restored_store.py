@@ -225,8 +225,8 @@ def test_nothing_is_maintained_in_a_store_that_replaced_the_one_in_use(
 ) -> None:
     backend = etcd_world.backend()
     former = open_store(backend).epoch
-    stack = make_stack(backend, scope)
-    put = put_all(backend, stack, new_fact("p"))
+    stack, lease = make_stack(backend, scope), backend.create_lease(600, soon())
+    put = put_all(backend, stack, new_fact("p"), new_fact("mortal", lease=lease, ttl=600))
     backend.followed.note(Cursor(former, put - 1), soon(), at_once=True)
     mine, turn, _ = backend.try_compaction_turn(0, soon())
     assert mine
