@@ -12,10 +12,11 @@ from typing import Any
 
 from osc_lib import exceptions
 
-from factstore.client import Client, Put, Stack
+from factstore.client import Put, Stack
 from factstore.client.os_errors import described, reason
 from factstore.client.render import write as write_rendering
 from factstore.osc.arguments import add_stack
+from factstore.osc.clouds import client_of_cloud, heat_of
 from factstore.osc.display import Command, Lister, ShortJson, printable, text_of
 from factstore.osc.errors import UsageError
 from factstore.osc.progress import Progress
@@ -141,10 +142,12 @@ class ImportFacts(Command):
     def _contents(self, parsed_args: argparse.Namespace) -> Contents:
         if parsed_args.from_heat_stack:
             name, resource = parsed_args.from_heat_stack
-            return _of(heat.read_metadata(self._heat(), name, resource, _report))
+            return _of(
+                heat.read_metadata(heat_of(self.app.client_manager), name, resource, _report)
+            )
         if parsed_args.from_software_deployments:
             name = parsed_args.from_software_deployments
-            return _of(heat.read_deployments(self._heat(), name, _report))
+            return _of(heat.read_deployments(heat_of(self.app.client_manager), name, _report))
         try:
             source = files.read_source(parsed_args.source)
             return formats.read(
@@ -154,26 +157,6 @@ class ImportFacts(Command):
             raise exceptions.CommandError(f"{described(error)}.") from None
         except ValueError as error:
             raise exceptions.CommandError(f"{parsed_args.source!r}: {error}.") from None
-
-    def _heat(self) -> heat.Get:
-        from keystoneauth1 import exceptions as ksa
-        from keystoneauth1.adapter import Adapter
-
-        manager = self.app.client_manager
-        adapter = Adapter(
-            manager.session,
-            service_type="orchestration",
-            interface=manager.interface or None,
-            region_name=manager.region_name or None,
-        )
-
-        def get(path: str) -> Any:
-            try:
-                return adapter.get(path, headers={"Accept": "application/json"}).json()
-            except ksa.ClientException as error:
-                raise exceptions.CommandError(f"Heat does not return {path}: {error}") from None
-
-        return get
 
 
 def _of(puts: list[Put]) -> Contents:
@@ -278,25 +261,10 @@ class CopyFacts(Lister):
         if parsed_args.folder:
             puts = writing.moved(puts, source=parsed_args.prefix, folder=parsed_args.folder)
         moved = replace(contents, facts=tuple(puts))
-        client = self.client() if parsed_args.to_cloud is None else _cloud(parsed_args.to_cloud)
+        client = (
+            self.client() if parsed_args.to_cloud is None else client_of_cloud(parsed_args.to_cloud)
+        )
         rows = _write(parsed_args, client.stack(parsed_args.target), moved)
         return _COLUMNS, (
             (each.path, each.action, ShortJson(each.old), ShortJson(each.new)) for each in rows
         )
-
-
-def _cloud(name: str) -> Client:
-    """Return a client for a cloud of clouds.yaml."""
-    import openstack.config
-    from openstack.exceptions import ConfigException
-
-    try:
-        region = openstack.config.get_cloud_region(cloud=name, load_envvars=False)
-        return Client(
-            region.get_session(),
-            interface=region.get_interface("contextualization"),
-            region_name=region.get_region_name() or None,
-            endpoint_override=region.get_endpoint("contextualization"),
-        )
-    except ConfigException as error:
-        raise exceptions.CommandError(f"--to-cloud {name}: {error}") from None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from factstore.client import Put, Stack, connect
-from factstore.osc.transfers import ImportFacts
+from factstore.osc import transfers
 from factstore.transfer.heat import Get
 from tests.agent.test_agent import changes
 from tests.http import fresh_stack
@@ -139,10 +139,10 @@ def test_metadata_and_deployments_of_a_heat_stack_are_imported(
 ) -> None:
     heat = Heat()
 
-    def connected(_: ImportFacts) -> Get:
+    def connected(manager: object) -> Get:
         return heat.get
 
-    monkeypatch.setattr(ImportFacts, "_heat", connected)
+    monkeypatch.setattr(transfers, "heat_of", connected)
     metadata = (stack.name, "--from-heat-stack", "old", "c")
     listed = openstack.ok("fact", "import", *metadata, "--kind", "parameter")
     assert listed == "create realm: test\n"
