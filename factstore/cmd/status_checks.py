@@ -15,7 +15,7 @@ from oslo_config import cfg
 from oslo_upgradecheck.upgradecheck import Code, Result
 
 from factstore.cmd.sealed_records import read_sealed_records
-from factstore.conf import limits, opts
+from factstore.conf import opts
 from factstore.core.errors import FactstoreError, SealBroken
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.subscription_secrets import of_subscription
@@ -27,6 +27,7 @@ from factstore.store.keyspace import Keyspace
 from factstore.wsgi import configuration, runtime
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.ops import logs
+from factstore.wsgi.unknown_options import options_in, unknown_options
 
 CALL_SECONDS = 10.0
 UNCOMPACTED = 100_000  # revisions without a compaction after which one is missing
@@ -68,34 +69,15 @@ def check_options(conf: cfg.ConfigOpts) -> Result:
     :raises oslo_config.cfg.ConfigFileValueError: a value is not valid.
     """
     configuration.check_values(conf)
-    groups = {group.name if group else "DEFAULT": options for group, options in opts.list_opts()}
-    known = {name: {option.dest for option in options} for name, options in groups.items()}
-    problems = []
-    for section, names in _options_in(conf).items():
-        group = limits.LIMITS_GROUP.name if section.startswith(limits.PREFIX) else section
-        if group in known and group != "DEFAULT":  # [DEFAULT] also has options of libraries
-            unknown = sorted(names - known[group])
-            problems += [f"[{section}] {name} is unknown: it has no effect." for name in unknown]
-    for name, options in groups.items():
+    problems, given = unknown_options(conf), options_in(conf)
+    for group, options in opts.list_opts():
+        name = group.name if group else "DEFAULT"
         for option in options:
-            if option.deprecated_for_removal and option.dest in _options_in(conf).get(name, ()):
+            if option.deprecated_for_removal and option.dest in given.get(name, ()):
                 problems.append(f"[{name}] {option.name} is deprecated and will be removed.")
     if not configuration.files_read(conf):
         problems.append("No configuration was found, so all options have their defaults.")
     return _result(Code.WARNING, problems)
-
-
-def _options_in(conf: cfg.ConfigOpts) -> dict[str, set[str]]:
-    """Return the names of the options in the configuration files, by section."""
-    found: dict[str, set[str]] = {}
-    files = [Path(name) for name in conf.config_file]
-    files += [each for name in conf.config_dir for each in sorted(Path(name).glob("*.conf"))]
-    for file in files:
-        sections: dict[str, dict[str, list[str]]] = {}
-        cfg.ConfigParser(str(file), sections).parse()
-        for section, options in sections.items():
-            found.setdefault(section, set()).update(name.replace("-", "_") for name in options)
-    return found
 
 
 def check_etcd(conf: cfg.ConfigOpts) -> Result:

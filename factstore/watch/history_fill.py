@@ -74,6 +74,8 @@ class HistoryFill:
             except CursorExpired as error:
                 LOG.warning("the history before the start cannot be read: %s", error)
             except FactstoreError as error:
+                if self._stopping.is_set():
+                    return
                 LOG.info("the history is read again, because that was interrupted: %s", error)
                 self._stopping.wait(RETRY_SECONDS)
                 continue

@@ -96,6 +96,8 @@ class Pump:
                 at = None
                 continue
             except Unavailable as error:
+                if self._stopping.is_set():
+                    return
                 LOG.info("the watch was interrupted: %s", error)
             except Exception:
                 LOG.exception("the watch failed; it restarts from the current state")

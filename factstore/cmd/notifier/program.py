@@ -42,6 +42,7 @@ from factstore.wsgi import configuration, runtime
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.ops import logs
 from factstore.wsgi.runtime import Runtime
+from factstore.wsgi.unknown_options import unknown_options
 
 LOG = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ def run(files: list[str] | None) -> None:
     try:
         conf = configuration.read(files, register)
         logs.set_up(conf)
+        if unknown := unknown_options(conf):
+            LOG.warning("The configuration: %s", " ".join(unknown))
         worker = runtime.build(conf, SystemClock())
         notifier, metrics = _compose(conf, worker)
     except (cfg.Error, OSError, ValueError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 from factstore.wsgi import configuration
 from factstore.wsgi.addresses import is_loopback
 from factstore.wsgi.ops import multiprocess_metrics
+from factstore.wsgi.unknown_options import unknown_options
 
 _conf = configuration.read()
 _host = f"[{_conf.api.host}]" if ":" in _conf.api.host else _conf.api.host
@@ -38,9 +39,11 @@ if workers > 1:
 
 
 def on_starting(server: Any) -> None:
-    """Raise the limit of open files, and refuse a network address without authentication."""
+    """Raise the limit of open files, report unknown options, and refuse to serve all hosts freely."""
     _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))  # each stream is an open file
+    if unknown := unknown_options(_conf):
+        server.log.warning("The configuration: %s", " ".join(unknown))
     if _conf.auth_strategy != "none":
         return
     for address in server.cfg.address:

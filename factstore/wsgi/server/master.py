@@ -20,6 +20,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from factstore.wsgi import configuration
+from factstore.wsgi.unknown_options import unknown_options
 
 SETTINGS = "factstore.wsgi.server.gunicorn"
 APPLICATION = "factstore.wsgi.api:application"
@@ -43,11 +44,13 @@ class Master(Arbiter):
     def reload(self) -> None:
         """Replace the workers, unless the configuration cannot be used."""
         try:
-            configuration.read()
+            unknown = unknown_options(configuration.read())
         except configuration.ERRORS as error:
             reason = configuration.describe(error)
             self.log.error("The workers are not replaced: the configuration %s", reason)
             return
+        if unknown:
+            self.log.warning("The configuration: %s", " ".join(unknown))
         super().reload()
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -234,7 +235,10 @@ def test_it_is_not_ready_before_the_state_was_read(hub: Hub) -> None:
     pump.stop()
 
 
-def test_the_pump_stops_while_the_watch_is_silent(hub: Hub) -> None:
+def test_the_pump_stops_while_the_watch_is_silent(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     backend = Scripted([4], [5])
     pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
     pump.start()
@@ -242,6 +246,7 @@ def test_the_pump_stops_while_the_watch_is_silent(hub: Hub) -> None:
     pump.stop()
     assert pump._thread is not None  # type: ignore[attr-defined]
     assert not pump._thread.is_alive()  # type: ignore[attr-defined]
+    assert not caplog.messages
 
 
 def test_the_pump_stops_even_if_it_is_interrupted_just_before_it_follows(hub: Hub) -> None:

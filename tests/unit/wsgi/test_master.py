@@ -130,3 +130,16 @@ def test_a_configuration_that_cannot_be_used_replaces_no_worker(
     reloading.reload()
     assert not reloading.stopped
     assert re.search(f"The workers are not replaced: the configuration {refused}", caplog.text)
+
+
+def test_a_reload_reports_options_that_have_no_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "factstore.conf"
+    file.write_text("[api]\nwrokers = 4\n[limit]\nfacts = 1\n")
+    monkeypatch.setenv("OS_FACTSTORE_CONFIG_FILES", str(file))
+    monkeypatch.setattr(Arbiter, "reload", lambda self: None)
+    ReloadingMaster(monkeypatch, lambda _: None).reload()
+    (text,) = caplog.messages
+    assert "[api] wrokers is unknown" in text
+    assert "[limit] is unknown" in text
