@@ -89,6 +89,8 @@ def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"the number {text} is too large")
+    if not number and text.lower().partition("e")[0].strip("-0."):
+        raise ValueError(f"the number {text} is too close to 0")
     return number
 
 

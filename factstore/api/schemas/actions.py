@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import PAGE_LIMIT, Link, Schema
 from factstore.api.schemas.configurations import ResultBody, configuration_fields
 from factstore.api.schemas.field_types import (
+    OneOf,
     consistency_parameter,
     description,
     integer_field,
@@ -124,7 +125,7 @@ class ActionResultSummary(Schema):
     """The run of one member."""
 
     member = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(RUN_STATES))
+    state = fields.String(required=True, validate=OneOf(RUN_STATES))
     status_code = fields.Integer(required=True, allow_none=True)
     percent = fields.Integer(required=True, allow_none=True)
     message = fields.String(required=True)
@@ -151,10 +152,10 @@ class ActionSummary(Schema):
     max_parallel = fields.Integer(required=True, allow_none=True, metadata={"minimum": 1})
     timeout = fields.Integer(required=True, metadata={"minimum": 1})
     ttl = fields.Integer(required=True, metadata={"minimum": 1})
-    state = fields.String(required=True, validate=validate.OneOf(ACTION_STATES))
+    state = fields.String(required=True, validate=OneOf(ACTION_STATES))
     counts = fields.Dict(
         required=True,
-        keys=fields.String(validate=validate.OneOf(RUN_STATES)),
+        keys=fields.String(validate=OneOf(RUN_STATES)),
         values=fields.Integer(metadata={"minimum": 1}),
         **description("The number of members in each state."),
     )
@@ -177,9 +178,9 @@ class Action(Schema):
     max_parallel = fields.Integer(allow_none=True, metadata={"minimum": 1})
     timeout = fields.Integer(required=True, metadata={"minimum": 1})
     ttl = fields.Integer(metadata={"minimum": 1})
-    state = fields.String(validate=validate.OneOf(ACTION_STATES))
+    state = fields.String(validate=OneOf(ACTION_STATES))
     counts = fields.Dict(
-        keys=fields.String(validate=validate.OneOf(RUN_STATES)),
+        keys=fields.String(validate=OneOf(RUN_STATES)),
         values=fields.Integer(metadata={"minimum": 1}),
         **description("The number of members in each state."),
     )
@@ -200,7 +201,7 @@ class MemberAction(Schema):
 
     id = fields.String(required=True)
     hook = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(RUN_STATES))
+    state = fields.String(required=True, validate=OneOf(RUN_STATES))
     created_at = timestamp_field()
 
 

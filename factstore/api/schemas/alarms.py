@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Link, PageQuery, Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     consistency_parameter,
     cursor_field,
     description,
@@ -106,10 +107,8 @@ class AlarmSummary(Schema):
     """An alarm in a list or in an event."""
 
     name = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(ALARM_STATES))
-    pending = fields.String(
-        required=True, allow_none=True, validate=validate.OneOf([*ALARM_STATES, None])
-    )
+    state = fields.String(required=True, validate=OneOf(ALARM_STATES))
+    pending = fields.String(required=True, allow_none=True, validate=OneOf([*ALARM_STATES, None]))
     value = _number()
     reason = fields.String(required=True, allow_none=True)
     repeats = fields.Integer(required=True)
@@ -118,7 +117,7 @@ class AlarmSummary(Schema):
     condition = fields.Dict(required=True)
     quiet = fields.Integer(required=True)
     repeat = fields.Integer(required=True)
-    no_data = fields.String(required=True, validate=validate.OneOf(NO_DATA))
+    no_data = fields.String(required=True, validate=OneOf(NO_DATA))
     created_at = timestamp_field()
     changed_at = timestamp_field()
     updated_at = timestamp_field()

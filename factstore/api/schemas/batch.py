@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import marshmallow as ma
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.facts import Fact, FactBody
 from factstore.api.schemas.field_types import (
+    OneOf,
     boolean_parameter,
     cursor_field,
     description,
@@ -122,7 +123,7 @@ class BatchResult(Schema):
     path = fields.String(required=True)
     outcome = fields.String(
         required=True,
-        validate=validate.OneOf(FACT_OUTCOMES),
+        validate=OneOf(FACT_OUTCOMES),
     )
     fact = fields.Nested(Fact, required=True, allow_none=True)
     deleted = fields.Integer(
@@ -154,7 +155,7 @@ class PlannedFact(Schema):
     value = fields.Raw(
         required=True, allow_none=True, **description("Null if the fact is sensitive.")
     )
-    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    kind = fields.String(required=True, validate=OneOf(KINDS))
     version = revision_field()
     ttl = fields.Integer(required=True, allow_none=True)
     member = fields.String(required=True, allow_none=True)
@@ -166,7 +167,7 @@ class PlannedResult(Schema):
     """The outcome that one operation would have."""
 
     path = fields.String(required=True)
-    outcome = fields.String(required=True, validate=validate.OneOf(FACT_OUTCOMES))
+    outcome = fields.String(required=True, validate=OneOf(FACT_OUTCOMES))
     fact = fields.Nested(PlannedFact, required=True, allow_none=True)
     former = fields.Nested(FormerFact, required=True, allow_none=True)
     deleted = fields.Integer(
@@ -186,8 +187,8 @@ class WaiterForecast(Schema):
 
     name = fields.String(required=True)
     revision = revision_field()
-    state = fields.String(required=True, validate=validate.OneOf(WAITER_STATES))
-    becomes = fields.String(required=True, validate=validate.OneOf(WAITER_STATES))
+    state = fields.String(required=True, validate=OneOf(WAITER_STATES))
+    becomes = fields.String(required=True, validate=OneOf(WAITER_STATES))
     reason = fields.String(required=True, allow_none=True)
     satisfied = fields.Integer(required=True)
     needed = fields.Integer(required=True)
@@ -200,11 +201,11 @@ class AlarmForecast(Schema):
 
     name = fields.String(required=True)
     revision = revision_field()
-    state = fields.String(required=True, validate=validate.OneOf(ALARM_STATES))
-    becomes = fields.String(required=True, validate=validate.OneOf(ALARM_STATES))
+    state = fields.String(required=True, validate=OneOf(ALARM_STATES))
+    becomes = fields.String(required=True, validate=OneOf(ALARM_STATES))
     step = fields.String(
         required=True,
-        validate=validate.OneOf(STEPS),
+        validate=OneOf(STEPS),
         **description(
             "edge: its state changes at once. pend: after the alarm's 'for', unless the condition "
             "changes back. withdraw: such a wait ends. repeat: the raised alarm is reported again."

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import marshmallow as ma
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     consistency_parameter,
     description,
     integer_field,
@@ -184,7 +185,7 @@ class HookSignal(Schema):
 class ResultSummary(Schema):
     """A result in a list."""
 
-    state = fields.String(required=True, validate=validate.OneOf(RESULT_STATES))
+    state = fields.String(required=True, validate=OneOf(RESULT_STATES))
     status_code = fields.Integer(required=True, allow_none=True)
     outputs = fields.Dict(required=True)
     percent = fields.Integer(required=True, allow_none=True)
@@ -212,10 +213,10 @@ class ConfigurationSummary(Schema):
     group = fields.String(required=True)
     outputs = fields.List(fields.String(), required=True)
     depends_on = fields.List(fields.String(), required=True)
-    action = fields.String(required=True, validate=validate.OneOf(ACTIONS))
-    on_interrupt = fields.String(required=True, validate=validate.OneOf(ON_INTERRUPT))
+    action = fields.String(required=True, validate=OneOf(ACTIONS))
+    on_interrupt = fields.String(required=True, validate=OneOf(ON_INTERRUPT))
     timeout = fields.Integer(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(CONFIGURATION_STATES))
+    state = fields.String(required=True, validate=OneOf(CONFIGURATION_STATES))
     waits_for = fields.List(fields.String(), required=True)
     deployed = fields.Boolean(
         required=True,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     Pattern,
     SettleQuery,
     consistency_parameter,
@@ -45,7 +46,7 @@ class ContextQuery(SettleQuery):
     wait = wait_parameter()
     include = fields.String(
         load_default="",
-        validate=validate.OneOf(["", "results", *DEPLOYMENTS]),
+        validate=OneOf(["", "results", *DEPLOYMENTS]),
         **description(
             "With 'results', the context includes the facts below results/. With 'deployments', it "
             "includes the configurations of the member in the form of heat-agents, with URLs to signal "
@@ -58,7 +59,7 @@ class ContextQuery(SettleQuery):
     )
     view = fields.String(
         load_default=f"{SELF},{PEERS}",
-        validate=validate.OneOf(list(VIEWS)),
+        validate=OneOf(list(VIEWS)),
         **description("What to add for the member; the default is both. It needs member."),
     )
     since = string_parameter(
@@ -89,7 +90,7 @@ class ContextQuery(SettleQuery):
     )
     format = fields.String(
         load_default="json",
-        validate=validate.OneOf(["json", FORMAT]),
+        validate=OneOf(["json", FORMAT]),
         **description(
             f"With '{FORMAT}', the response is the targets of the stack for the service discovery of "
             "Prometheus. It can be combined with consistency only."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import get_args
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     boolean_parameter,
     consistency_parameter,
     cursor_field,
@@ -33,7 +34,7 @@ class Follower(Schema):
 
     name = fields.String(required=True)
     group = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(get_args(MemberState)))
+    state = fields.String(required=True, validate=OneOf(get_args(MemberState)))
     target = cursor_field(nullable=True)
     applied = cursor_field(nullable=True)
     lags = fields.Boolean(required=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.alarms import AlarmSummary
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.facts import Fact
 from factstore.api.schemas.field_types import (
+    OneOf,
     Pattern,
     SettleQuery,
     boolean_parameter,
@@ -63,7 +64,7 @@ class EventsQuery(SettleQuery):
     initial = boolean_parameter("Begin a stream with a snapshot.")
     on_gap = fields.String(
         load_default="reset",
-        validate=validate.OneOf(["reset", "error"]),
+        validate=OneOf(["reset", "error"]),
         **description(
             "The response of a stream to an expired cursor: a reset and a snapshot, or 410."
         ),
@@ -108,7 +109,7 @@ class Previous(fields.Raw):
 class Change(Schema):
     """One change; fields of members, waiters and alarms are only in changes of those."""
 
-    type = fields.String(required=True, validate=validate.OneOf(CHANGE_TYPES))
+    type = fields.String(required=True, validate=OneOf(CHANGE_TYPES))
     path = fields.String(required=True, allow_none=True)
     fact = fields.Nested(Fact, required=True, allow_none=True)
     previous = Previous()

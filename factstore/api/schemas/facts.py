@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Link, PathPageQuery, Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     boolean_field,
     boolean_parameter,
     consistency_parameter,
@@ -39,7 +40,7 @@ class FactQuery(Schema):
     wait = wait_parameter()
     format = fields.String(
         load_default="json",
-        validate=validate.OneOf(["json", "raw"]),
+        validate=OneOf(["json", "raw"]),
         **description("With 'raw', a scalar value is returned bare, as text/plain."),
     )
     consistency = consistency_parameter()
@@ -62,7 +63,7 @@ class FactBody(Schema):
     example: ClassVar[dict[str, Any]] = {"value": "10.0.0.5"}
 
     value = fields.Raw(required=True, allow_none=True, **description("Any JSON value."))
-    kind = fields.String(load_default="observed", validate=validate.OneOf(KINDS))
+    kind = fields.String(load_default="observed", validate=OneOf(KINDS))
     ttl = seconds_field(
         "Seconds until the fact expires unless it is put again.", TTL_MIN, TTL_MAX, None
     )
@@ -104,7 +105,7 @@ class Fact(Schema):
             "Null if the fact is sensitive, except in the response to reading or putting it."
         ),
     )
-    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    kind = fields.String(required=True, validate=OneOf(KINDS))
     revision = revision_field()
     version = revision_field()
     created_at = timestamp_field()

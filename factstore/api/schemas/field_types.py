@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import marshmallow as ma
@@ -30,6 +30,18 @@ class Pattern(validate.Regexp):
         if value.endswith("\n"):  # Python's $ also matches before a final newline
             raise ma.ValidationError(self._format_error(value))
         return super().__call__(value)
+
+
+class OneOf(validate.OneOf):
+    """A choice, whose error quotes the choices.  An empty text stands for a missing one."""
+
+    def __init__(self, choices: Iterable[Any]) -> None:
+        super().__init__(list(choices))
+        named = [repr(each) for each in self.choices if each not in ("", None)]
+        self.choices_text = " or ".join(
+            [*([", ".join(named[:-1])] if named[1:] else []), *named[-1:]]
+        )
+        self.error = f"Send {self.choices_text}."
 
 
 def description(text: str, **metadata: Any) -> dict[str, Any]:
@@ -127,7 +139,7 @@ def consistency_parameter() -> fields.String:
     """Return the parameter that permits stale reads."""
     return fields.String(
         load_default="current",
-        validate=validate.OneOf(["current", "stale"]),
+        validate=OneOf(["current", "stale"]),
         **description("With 'stale', the worker answers from memory without asking etcd."),
     )
 

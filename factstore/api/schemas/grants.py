@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Link, PageQuery, Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     consistency_parameter,
     cursor_field,
     description,
@@ -51,7 +52,7 @@ class GrantBody(Schema):
 
     example: ClassVar[dict[str, Any]] = {"role": "reader"}
 
-    role = fields.String(load_default="agent", validate=validate.OneOf(GRANT_ROLES))
+    role = fields.String(load_default="agent", validate=OneOf(GRANT_ROLES))
     member = _name(
         "The member that the grant is for. An agent's grant has a member, unless it is a group's."
     )
@@ -90,7 +91,7 @@ class Grant(Schema):
     """A grant."""
 
     id = fields.String(required=True, metadata={"pattern": f"^{GRANT_ID_PATTERN}$"})
-    role = fields.String(required=True, validate=validate.OneOf(GRANT_ROLES))
+    role = fields.String(required=True, validate=OneOf(GRANT_ROLES))
     member = fields.String(required=True, allow_none=True)
     group = fields.String(required=True, allow_none=True)
     ttl = fields.Integer(required=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.context import ContextMember
 from factstore.api.schemas.facts import Fact
 from factstore.api.schemas.field_types import (
+    OneOf,
     cursor_field,
     integer_parameter,
     string_parameter,
@@ -39,7 +40,7 @@ class PastChange(Schema):
     """A change of a fact."""
 
     cursor = cursor_field()
-    type = fields.String(required=True, validate=validate.OneOf(_TYPES))
+    type = fields.String(required=True, validate=OneOf(_TYPES))
     fact = fields.Nested(Fact, required=True, allow_none=True)
     by = fields.String(required=True, allow_none=True)
     request_id = fields.String(required=True, allow_none=True)

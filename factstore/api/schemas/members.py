@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, get_args
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Link, PageQuery, Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     consistency_parameter,
     cursor_field,
     declared_parameter,
@@ -113,7 +114,7 @@ class MemberPatch(Schema):
 
     example: ClassVar[dict[str, Any]] = {"state": "draining"}
 
-    state = fields.String(required=True, validate=validate.OneOf(SETTABLE))
+    state = fields.String(required=True, validate=OneOf(SETTABLE))
     generation = generation_field("Change the member only if this is its current generation.")
 
 
@@ -141,7 +142,7 @@ class Member(Schema):
 
     name = fields.String(required=True)
     group = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(get_args(MemberState)))
+    state = fields.String(required=True, validate=OneOf(get_args(MemberState)))
     generation = fields.String(required=True, metadata={"pattern": f"^{GENERATION_PATTERN}$"})
     attributes = fields.Dict(required=True)
     ttl = fields.Integer(

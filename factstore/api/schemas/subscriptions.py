@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import fields, missing, validate
+from marshmallow import fields, missing
 
 from factstore.api.schemas.base import Link, PageQuery, Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     boolean_field,
     consistency_parameter,
     cursor_field,
@@ -181,7 +182,7 @@ class Subscription(Schema):
     alarms = fields.List(fields.String(), required=True)
     max_events = fields.Integer(required=True)
     max_delay = fields.Integer(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(SUBSCRIPTION_STATES))
+    state = fields.String(required=True, validate=OneOf(SUBSCRIPTION_STATES))
     reason = fields.String(
         required=True, allow_none=True, **description("Why it is suspended or disabled.")
     )
@@ -227,9 +228,7 @@ class Delivery(Schema):
     """The last attempt to deliver a message."""
 
     id = fields.String(required=True, **description("The id of the message."))
-    kind = fields.String(
-        required=True, validate=validate.OneOf(["events", "challenge", "test", "gap"])
-    )
+    kind = fields.String(required=True, validate=OneOf(["events", "challenge", "test", "gap"]))
     at = timestamp_field()
     attempts = fields.Integer(required=True)
     events = fields.Integer(required=True)

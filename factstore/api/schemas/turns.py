@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     boolean_field,
     consistency_parameter,
     description,
@@ -61,7 +62,7 @@ class Turn(Schema):
 
     queue = fields.String(required=True)
     member = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(["holding", "waiting"]))
+    state = fields.String(required=True, validate=OneOf(["holding", "waiting"]))
     position = fields.Integer(
         required=True, **description("1 for the first turn of the queue.", minimum=1)
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Link, PageQuery, Schema
 from factstore.api.schemas.field_types import (
+    OneOf,
     consistency_parameter,
     cursor_field,
     description,
@@ -88,9 +89,7 @@ class WaiterBody(Schema):
 
 
 def _signal_status() -> fields.String:
-    return fields.String(
-        validate=validate.OneOf(STATUSES), **description("The default is SUCCESS.")
-    )
+    return fields.String(validate=OneOf(STATUSES), **description("The default is SUCCESS."))
 
 
 def _signal_reason() -> fields.String:
@@ -147,7 +146,7 @@ class AwsSignalBody(Schema):
 class Signal(Schema):
     """A signal to a waiter."""
 
-    status = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    status = fields.String(required=True, validate=OneOf(STATUSES))
     reason = fields.String(required=True)
     data = fields.Raw(required=True, allow_none=True)
     received_at = timestamp_field()
@@ -158,7 +157,7 @@ class WaiterSummary(Schema):
     """A waiter in a list."""
 
     name = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(WAITER_STATES))
+    state = fields.String(required=True, validate=OneOf(WAITER_STATES))
     reason = fields.String(required=True, allow_none=True)
     revision = revision_field()
     decided_revision = fields.Integer(required=True, allow_none=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
-from factstore.api.schemas.field_types import consistency_parameter, description, timestamp_field
+from factstore.api.schemas.field_types import (
+    OneOf,
+    consistency_parameter,
+    description,
+    timestamp_field,
+)
 from factstore.core.model.wait import NEVER_REASONS, WAIT_KINDS
 
 
@@ -69,7 +74,7 @@ class Wait(Schema):
     """One that waits for one thing."""
 
     id = _wait_id()
-    kind = fields.String(required=True, validate=validate.OneOf(WAIT_KINDS))
+    kind = fields.String(required=True, validate=OneOf(WAIT_KINDS))
     who = _who()
     goal = _goal()
     owner = _owner()
@@ -122,7 +127,7 @@ class NeverEnding(Schema):
     who = _who()
     goal = _goal()
     owner = _owner()
-    reason = fields.String(required=True, validate=validate.OneOf(NEVER_REASONS))
+    reason = fields.String(required=True, validate=OneOf(NEVER_REASONS))
     detail = fields.String(required=True, **description("The reason in words."))
     remedy = fields.String(required=True, **description("What to do about it."))
     since = timestamp_field()

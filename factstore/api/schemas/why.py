@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
-from factstore.api.schemas.field_types import cursor_field, description
+from factstore.api.schemas.field_types import (
+    OneOf,
+    cursor_field,
+    description,
+)
 from factstore.core.model.event import CHANGE_TYPES
 from factstore.core.services.cause_chain import END_KINDS
 
@@ -16,7 +20,7 @@ class WhyStep(Schema):
     """A change that woke a member; all but the cursors is null if the caller may not read it."""
 
     cursor = cursor_field()
-    type = fields.String(required=True, allow_none=True, validate=validate.OneOf(_TYPES))
+    type = fields.String(required=True, allow_none=True, validate=OneOf(_TYPES))
     path = fields.String(required=True, allow_none=True)
     member = fields.String(required=True, allow_none=True)
     by = fields.String(required=True, allow_none=True)
@@ -32,7 +36,7 @@ class WhyStep(Schema):
 class WhyEnd(Schema):
     """The reason why there are no more steps."""
 
-    kind = fields.String(required=True, validate=validate.OneOf(END_KINDS))
+    kind = fields.String(required=True, validate=OneOf(END_KINDS))
     detail = fields.String(required=True)
 
 

@@ -174,11 +174,19 @@ def _integer(digits: str) -> int:
     return number
 
 
+_NOT_ZERO = re.compile(r"-?[0.]*[1-9]")
+
+
 def _float(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
         raise Invalid(
             f"A number of {len(digits)} characters is too large for a double.", code="json_value"
+        )
+    if not number and _NOT_ZERO.match(digits):
+        raise Invalid(
+            f"A number of {len(digits)} characters is too close to 0 for a double; send 0.",
+            code="json_value",
         )
     return number
 

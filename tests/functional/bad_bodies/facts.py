@@ -42,6 +42,7 @@ BODIES = {
     "Infinity": (value("Infinity"), "400 json_value"),
     "minus Infinity": (value("-Infinity"), "400 json_value"),
     "a number too large for a double": (value("1e999"), "400 json_value"),
+    "a number too small for a double": (value("-0.01e-400"), "400 json_value"),
     "an integer above 2^63-1": (value(str(2**63)), "400 json_value"),
     "an integer below -2^63": (value(str(-(2**63) - 1)), "400 json_value"),
     "a hundred thousand digits": (value("1" * 60_000), "400 json_value"),

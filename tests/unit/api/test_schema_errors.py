@@ -14,6 +14,7 @@ from marshmallow import fields, validate
 from factstore.api import schemas
 from factstore.api.schema_errors import schema_error
 from factstore.api.schemas.base import Schema
+from factstore.api.schemas.field_types import OneOf
 
 WRONG = (None, True, 7, -1, 10**30, 1.5, "", "\n", "x y", "x" * 5000, [], [None], [7], {}, {"x": 7})
 
@@ -55,3 +56,22 @@ def test_a_refusal_states_what_is_expected(schema: type[Schema]) -> None:
             detail = schema_error({name: error.normalized_messages()}, "json", made).detail
             assert not any(detail.endswith(text) for text in vague), (name, value, detail)
     assert refused or not made.fields
+
+
+def test_choices_are_quoted_and_an_empty_one_is_not_named() -> None:
+    for choices, text in (
+        (["", "results", "self,peers"], "Send 'results' or 'self,peers'."),
+        (["json"], "Send 'json'."),
+        (("a", "b", "c"), "Send 'a', 'b' or 'c'."),
+    ):
+        with pytest.raises(ma.ValidationError) as refused:
+            OneOf(choices)("x")
+        assert refused.value.messages == [text]
+    plain = {
+        f"{schema.__name__}.{name}"
+        for schema in every_schema()
+        for name, field in schema().fields.items()
+        for each in field.validators
+        if isinstance(each, validate.OneOf) and not isinstance(each, OneOf)
+    }
+    assert plain == set()

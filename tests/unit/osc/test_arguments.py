@@ -20,6 +20,7 @@ from tests.cases import cases
         ("NaN", "NaN is not a JSON value"),
         ('{"at_least": -Infinity}', "-Infinity is not a JSON value"),
         ("[1e999]", "the number 1e999 is too large"),
+        ("[-0.1e-999]", "the number -0.1e-999 is too close to 0"),
         ("[" * 100_000, "nested too deep"),
         ("{", "is not JSON: Expecting"),
     ],
