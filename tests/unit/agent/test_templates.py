@@ -9,6 +9,7 @@ import pytest
 
 from factstore.agent.apply import templates
 from factstore.agent.apply.recording import Recorder
+from factstore.agent.apply.template_filters import FILTERS
 from tests.unit.agent.factories import DOCUMENT, write
 
 
@@ -277,3 +278,25 @@ def test_filters_print_a_fact_without_adding_lines(tmp_path: Path) -> None:
         assert "a value that is not an IP address" in broken(
             tmp_path, f"{{{{ {wrong} | address }}}}"
         )
+
+
+def test_a_check_evaluates_nothing_of_a_template_not_even_constants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[str] = []
+
+    def probe(value: str) -> str:
+        evaluated.append(value)
+        return value
+
+    monkeypatch.setitem(FILTERS, "probe", probe)
+    file = write(
+        tmp_path / "t.j2",
+        "{{ 'output' | probe }}{{ 'a' ~ ('operand' | probe) }}{% set x = 'set' | probe %}"
+        "{% if 'if' | probe %}{% endif %}{% for y in 'f' | probe %}{% endfor %}"
+        "{{ 'a' if 'inline' | probe else 'b' }}{{ [('list' | probe)] | first }}{{ ('a' | probe) * 2 }}",
+    )
+    templates.check(file)
+    assert not evaluated
+    assert templates.render(file, DOCUMENT) == "outputaoperandalistaa"
+    assert evaluated == ["output", "operand", "set", "if", "f", "inline", "list", "a"]
