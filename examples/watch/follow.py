@@ -53,6 +53,8 @@ def main(name: str, file: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     try:
         main(sys.argv[1], Path(sys.argv[2]))
     except (FactstoreError, ClientException) as error:

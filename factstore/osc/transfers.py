@@ -174,7 +174,8 @@ class ExportFacts(Command):
             metavar="<target>",
             nargs="?",
             default="-",
-            help="File, or directory for some formats; - for standard output (default)",
+            help="File, or directory for some formats; missing directories are created; - for standard"
+            " output (default)",
         )
         parser.add_argument(
             "--format",
@@ -218,8 +219,13 @@ class ExportFacts(Command):
             parsed_args.file_format, contents, context, seal=seal, omit=_report
         )
         if parsed_args.target != "-":
+            target = Path(parsed_args.target)
+            folder = target.parent if isinstance(rendering, str) else target
+            missing = [each for each in (folder, *folder.parents) if not each.exists()]
             try:
-                write_rendering(rendering, Path(parsed_args.target))
+                write_rendering(rendering, target)
+                for directory in missing[-1:]:
+                    print(f"created the directory {str(directory)!r}", file=sys.stderr)
             except (OSError, ValueError) as error:
                 raise exceptions.CommandError(
                     f"{parsed_args.target!r} cannot be written: {described(error)}."

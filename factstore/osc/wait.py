@@ -53,7 +53,11 @@ class WaitForFacts(_Wait):
             metavar="<path>",
             help="Path of the fact, such as nodes/head/ip or nodes/*/state",
         )
-        parser.add_argument("--equals", metavar="<value>", help="Required value of the facts")
+        parser.add_argument(
+            "--equals",
+            metavar="<value>",
+            help="Required value of the facts: a text, which no number equals, unless --json is set",
+        )
         # --in would be taken for OpenStackClient's own --insecure.
         parser.add_argument(
             "--one-of",

@@ -42,8 +42,12 @@ def test_an_export_is_imported_with_its_kinds_secrets_waiters_and_alarms(
     stack.batch([Put("p", "geheim", sensitive=True, readers=["group/web"])])
     stack.waiter("w").arm({"signals": 2}, timeout=60)
     stack.alarm("l").set({"facts": "a/b", "at_least": 7}, for_seconds=5)
-    file, key = str(tmp_path / "export.json"), str(tmp_path / "key")
-    assert openstack.ok("fact", "export", stack.name, file, "--key", key) == ""
+    file, key = str(tmp_path / "new" / "folder" / "export.json"), str(tmp_path / "key")
+    export = ("fact", "export", stack.name, file, "--key", key)
+    done = openstack(*export)
+    assert (done.status, done.out) == (0, "")
+    assert f"created the directory '{tmp_path / 'new'}'" in done.err
+    assert openstack.ok(*export) == ""
     assert "geheim" not in Path(file).read_text()
 
     dry = imported(openstack, other.name, file, "--key", key, "--dry-run")
