@@ -21,6 +21,7 @@ import requests
 from factstore.cmd.processes.api import Options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
+from factstore.cmd.processes.ports import LOOPBACK, free_port
 from tests.conftest import serving_etcd
 from tests.etcd_security import PATIENT
 from tests.eventually import eventually
@@ -355,8 +356,8 @@ def lose_memcached(memcached: Memcached, owner: Caller, stack: str, told: Told) 
 
 
 def break_policy(file: Path, owner: Caller, stack: str, told: Told) -> None:
-    """A rule that cannot be read makes requests fail, with a traceback in the log."""
-    file.write_text('"contextualization:facts:put": [["unreadable(')
+    """A rule that cannot be evaluated makes requests fail, with a traceback in the log."""
+    file.write_text(f'"contextualization:facts:put": "http://{LOOPBACK}:{free_port()}/"')
     eventually(lambda: told.note(owner.put(f"{stack}/facts/a", VALUE)).status_code == 500)
     file.write_text("{}")
     eventually(lambda: told.note(owner.put(f"{stack}/facts/a", VALUE)).ok)
