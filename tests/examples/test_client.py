@@ -10,6 +10,7 @@ import pytest
 
 from factstore.client import Delete, Event, Guard, Put, Snapshot, Stack, connect, errors
 from factstore.cmd.processes.etcd import EtcdServer
+from tests.eventually import eventually
 from tests.http import fresh_stack
 from tests.service import ApiServer
 
@@ -203,6 +204,7 @@ def test_a_watch_outlives_restarts_of_the_service(own_api: ApiServer) -> None:
     watch = stack.watch(initial=True)
     first = next(watch)
     assert isinstance(first, Snapshot)
+    events: list[Event] = []
 
     def write() -> None:
         try:
@@ -213,11 +215,15 @@ def test_a_watch_outlives_restarts_of_the_service(own_api: ApiServer) -> None:
                 if number == 20:
                     own_api.kill()
                     own_api.start()
+            # A watch that reconnects after the deletion finds no stack.
+            eventually(lambda: len(events) >= 30)
         finally:
             stack.delete_stack()  # or the watch would have no end
 
     writer = meanwhile(write)
-    events = [item for item in watch if isinstance(item, Event)]
+    for item in watch:
+        if isinstance(item, Event):
+            events.append(item)
     writer.join()
     *puts, last = [change for event in events for change in event.changes]
     assert [change.fact and change.fact.value for change in puts] == list(range(1, 31))
