@@ -80,12 +80,15 @@ def connect(
     kind = auth_type(known)
     if kind in ("none", "noauth", "http_basic"):
         return Client(_endpoint_of(known, kind == "http_basic"), http=http, **options)
+    if not known.keys() & {"OS_AUTH_TYPE", "OS_AUTH_URL", "OS_TOKEN"}:
+        raise MissingVariables({"auth_url": "OS_AUTH_URL"})
     try:
         from factstore.client import keystone
     except ImportError as error:
         raise UnusableSettings(
-            f"OS_AUTH_TYPE {kind} needs keystoneauth1, which factstore-agent.pyz does not contain and"
-            " which is not installed. Install python3-keystoneauth1, or use a grant."
+            f"A login of the kind {kind} (OS_AUTH_TYPE) needs keystoneauth1, which is not installed and"
+            " which factstore-agent.pyz does not contain. Install python3-keystoneauth1, or use a"
+            " grant."
         ) from error
     _check_auth_url(known)
     session = keystone.session_from(known, kind, http)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 
-from keystoneauth1 import exceptions
-
 from factstore.client import UnusableSettings
 from factstore.client.clouds import with_cloud
 from factstore.client.connect import auth_type
 from factstore.client.http.session import HttpSession
 from factstore.client.keystone import session_from
+from factstore.client.keystone_failures import FAILURES, failure
 from factstore.cmd.errors import CommandError
 
 
@@ -32,11 +31,14 @@ def run(args: argparse.Namespace) -> int:
     known = {name: value for name, value in os.environ.items() if value}
     try:
         known = with_cloud(known, args.os_cloud)
-        session = session_from(known, auth_type(known), HttpSession.from_environ(known))
-        token = session.get_token()
-    except (exceptions.ClientException, UnusableSettings) as error:
+        http = HttpSession.from_environ(known)
+        token = session_from(known, auth_type(known), http).get_token()
+    except UnusableSettings as error:
+        raise CommandError(f"no token: {error}") from error
+    except FAILURES as error:
+        reason = str(failure(error, http.trust) or error).rstrip(".")
         raise CommandError(
-            f"no token: {error}; check the OS_* variables, or source an openrc file"
+            f"no token: {reason}; check the OS_* variables, or source an openrc file"
         ) from error
     if token is None:
         raise CommandError(f"no token: OS_AUTH_TYPE {auth_type(known)} needs none")

@@ -17,6 +17,7 @@ from factstore.client.endpoint import FixedEndpoint
 from factstore.client.http.session import HttpSession
 from factstore.client.http.trust import BUNDLE_VARIABLES
 from tests.cases import cases
+from tests.commands import factstore, one_line
 from tests.unit.client.network import connect_proxy, tls_in_front_of
 from tests.unit.client.stub import FakeClock, Service, answer, stack_delete, stream
 from tests.unit.client.test_connect import login
@@ -223,3 +224,22 @@ def test_keystone_that_cannot_be_reached_is_asked_once(
         for url in ("ftp://keystone/v3", "keystone:5000", "http:///v3"):
             with case(url), pytest.raises(UnusableSettings, match="OS_AUTH_URL"):
                 connect(login(url))
+
+
+def test_factstore_token_fails_with_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "missing"
+    with cases() as case:
+        for environ, text in (
+            (
+                {"OS_CACERT": str(file)},
+                f"The CA file {file} (OS_CACERT) cannot be read: No such file",
+            ),
+            ({"OS_AUTH_URL": "http://a..b/v3"}, "Correct auth_url (OS_AUTH_URL)"),
+            ({"OS_AUTH_URL": ""}, "an option is not set: auth_url (OS_AUTH_URL)"),
+        ):
+            with case(text):
+                known = {**login("https://127.0.0.1:1/v3"), **environ}
+                line = one_line(factstore("token", **known), 1)
+                assert line.startswith("factstore token: no token: ")
+                assert text in line
+                assert ".;" not in line
