@@ -85,10 +85,12 @@ def connect(
     try:
         from factstore.client import keystone
     except ImportError as error:
+        if not any(known.get(name) for name in named):
+            raise MissingVariables({"auth_url": "OS_AUTH_URL"}) from error
+        how = f"OS_AUTH_TYPE {kind}" if "OS_AUTH_TYPE" in known else "Authentication with Keystone"
         raise UnusableSettings(
-            f"A login of the kind {kind} (OS_AUTH_TYPE) needs keystoneauth1, which is not installed and"
-            " which factstore-agent.pyz does not contain. Install python3-keystoneauth1, or use a"
-            " grant."
+            f"{how} needs the Python package keystoneauth1, which is not installed. Install"
+            " python3-keystoneauth1. An agent can use a grant instead, which needs no Keystone."
         ) from error
     _check_auth_url(known)
     session = keystone.session_from(known, kind, http)

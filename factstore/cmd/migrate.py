@@ -85,11 +85,12 @@ def run(args: argparse.Namespace) -> int:
             "PyYAML is missing. Install openstack-factstore[migrate].", NOT_A_TEMPLATE
         ) from error
     texts: dict[str, str] = {}
+    known: set[str] = set()
     status = DONE
     for name in args.templates:
         try:
             texts[name] = _read(name)
-            Template(texts[name].removeprefix("\ufeff"))
+            known |= Template(texts[name].removeprefix("\ufeff")).parameters
         except NotATemplate as error:
             texts.pop(name)
             status = NOT_A_TEMPLATE
@@ -98,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
             status = NOT_A_TEMPLATE
             reason = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
             print(f"{name}: {reason}", file=sys.stderr)
-    results = rewrite_all(texts)
+    given = _given(args.parameter, known) if texts else {}
+    results = rewrite_all(texts, _read_beside)
     for name, result in results.items():
         changed = result.text != texts[name]
         if result.fragment is not None and (changed or result.findings):
@@ -119,8 +121,25 @@ def run(args: argparse.Namespace) -> int:
     if args.facts:
         from factstore.cmd.migrate_facts import write_facts
 
-        write_facts(args, results)
+        write_facts(args.stack, given, results)
     return status
+
+
+def _given(pairs: Sequence[str], known: set[str]) -> dict[str, str]:
+    """Return the values of parameters by name, all of which a template has."""
+    given = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise CommandError(f"--parameter {pair!r} is not NAME=VALUE", NOT_A_TEMPLATE)
+        if name not in known:
+            those = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise CommandError(
+                f"--parameter {name}: the template has no parameter {name!r}; {those}",
+                NOT_A_TEMPLATE,
+            )
+        given[name] = value
+    return given
 
 
 def _report(name: str, line: int, reason: str) -> None:
@@ -130,6 +149,15 @@ def _report(name: str, line: int, reason: str) -> None:
 def _read(name: str) -> str:
     data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     return data.decode("utf-8")  # with the line breaks of the file
+
+
+def _read_beside(template: str, name: str) -> str | None:
+    """Return the text of a file that a template names; None if it is elsewhere or not readable."""
+    path = name.removeprefix("file://")
+    try:
+        return (Path(template).parent / path).read_text("utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def _write(args: argparse.Namespace, name: str, old: str, new: str, many: bool) -> None:

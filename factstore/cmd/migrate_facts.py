@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,21 +15,22 @@ from factstore.cmd.errors import CommandError
 from factstore.migrate import Bag, Result, Template, Unresolved, evaluate, parameter_values
 
 
-def write_facts(args: argparse.Namespace, results: Mapping[str, Result]) -> None:
+def write_facts(stack: str | None, given: Mapping[str, str], results: Mapping[str, Result]) -> None:
     """Write the facts whose values are known without Heat, as parameters.
 
-    :raises CommandError: a parameter is not NAME=VALUE, or the service refuses.
+    :param stack: the name of the stack; None for that of each file.
+    :param given: values of parameters.
+    :raises CommandError: the service refuses.
     """
-    given = dict(_pair(each) for each in args.parameter)
     try:
         client = connect()
         for name, result in results.items():
-            stack = args.stack or _stack(name)
+            base = stack or _stack(name)
             own = [bag for bag in result.plan.bags.values() if bag.host is None]
             for bag in result.plan.bags.values():
                 # As the template names its data bags.
                 is_only = len(own) == 1 and result.fragment is None
-                space = client.stack(stack if is_only else f"{stack}-{bag.bag}")
+                space = client.stack(base if is_only else f"{base}-{bag.bag}")
                 puts = list(_puts(name, result, bag, given))
                 for batch in split_batches([put] for put in puts):
                     space.batch([put for step in batch for put in step])
@@ -50,13 +50,6 @@ def _puts(name: str, result: Result, bag: Bag, given: Mapping[str, str]) -> Iter
             continue
         if value is not None:
             yield Put(path, value, kind="parameter")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise CommandError(f"--parameter {text!r} is not NAME=VALUE", 2)
-    return name, value
 
 
 def _stack(name: str) -> str:

@@ -32,6 +32,20 @@ def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, 
     return found
 
 
+def hidden_parameters(template: Template) -> set[str]:
+    """Return the parameters whose values Heat does not show."""
+    section = template.root.get(template.words.parameters)
+    found = set()
+    for entry in section.entries if isinstance(section, MappingNode) else []:
+        definition = plain(entry.value)
+        if isinstance(definition, dict) and any(
+            str(definition.get(word, "")).lower() in ("true", "yes", "on", "1")
+            for word in ("NoEcho", "hidden")
+        ):
+            found.add(str(entry.key.value))
+    return found
+
+
 def _typed(value: Any, kind: str) -> Any:
     if not isinstance(value, str):
         return value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 
 from factstore.migrate.block_style import BlockStyle
@@ -33,10 +34,14 @@ class Include:
     source: str
 
 
-def rewrite_all(texts: Mapping[str, str]) -> dict[str, Result]:
+def rewrite_all(
+    texts: Mapping[str, str], read_file: Callable[[str, str], str | None] | None = None
+) -> dict[str, Result]:
     """Return the rewritten templates of several files, which may be fragments of one template.
 
     :param texts: the texts by the names of the files.
+    :param read_file: returns the text of a file that a template names, by the names of both; None if it
+        cannot.
     :raises NotATemplate: a text is not a template or a fragment of one.
     """
     templates = {name: Template(text.removeprefix("\ufeff")) for name, text in texts.items()}
@@ -66,6 +71,7 @@ def rewrite_all(texts: Mapping[str, str]) -> dict[str, Result]:
             given=given[name],
             needed=needed[name],
             shared=_shared(name, templates),
+            read_file=None if read_file is None else partial(read_file, name),
         )
         for name, text in texts.items()
     }

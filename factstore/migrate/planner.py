@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from factstore.migrate.dependencies import Graph, dependencies, reaching, texts
 from factstore.migrate.edits import NotRewritable
+from factstore.migrate.evaluate import hidden_parameters
 from factstore.migrate.facts import split
 from factstore.migrate.launch_configurations import Use, judge
 from factstore.migrate.nodes import Entry, Mapping, Node, target
@@ -137,6 +138,19 @@ def _bag(
                     Finding(
                         item.entry.key.line + 1,
                         f"{'/'.join(item.path)} is null: Heat does not write a fact without a value",
+                        is_left=False,
+                    )
+                )
+    concealed = hidden_parameters(template)
+    for part in (value,) if items is None else (item.entry.value for item in items):
+        for name in dict.fromkeys(referred(part)):
+            if name in concealed:
+                plan.findings.append(
+                    Finding(
+                        part.line + 1,
+                        f"{resource.name} contains the hidden parameter {name}, which readers of the "
+                        "data bag can read: to have it encrypted, write it with an "
+                        "OS::FactStore::Fact that is sensitive",
                         is_left=False,
                     )
                 )

@@ -18,6 +18,7 @@ from factstore.migrate.planner import make_plan
 from factstore.migrate.read_paths import ReadPath
 from factstore.migrate.remaining import remaining_readers
 from factstore.migrate.template import NotATemplate, Template
+from factstore.migrate.texts import ReadFile
 from factstore.migrate.verify import Mismatch, verify
 
 _BAG = "OS::FactStore::DataBag"
@@ -56,6 +57,7 @@ def rewrite(
     given: MappingType[str, bool] | None = None,
     needed: Collection[str] = (),
     shared: MappingType[str, str] | None = None,
+    read_file: ReadFile | None = None,
 ) -> Result:
     """Return the template with data bags instead of launch configurations that keep facts.
 
@@ -63,6 +65,7 @@ def rewrite(
     :param given: parameters to which other fragments give values, and whether these refer to resources.
     :param needed: names to which other fragments refer.
     :param shared: launch configurations whose data bag another fragment has, and other names for them.
+    :param read_file: returns the text of a file that the template names; None if it cannot.
     :raises NotATemplate: the text is not a template or a fragment of one.
     """
     mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
@@ -74,7 +77,7 @@ def rewrite(
         )
         plan.findings += skip.values()
         try:
-            rewriting = _Rewriting(template, plan)
+            rewriting = _Rewriting(template, plan, read_file)
             new = rewriting.text()
             verify(template, plan, new, rewriting.changed)
         except (NotRewritable, Mismatch, NotATemplate) as error:
@@ -92,9 +95,10 @@ def rewrite(
 class _Rewriting:
     """The edits of one plan."""
 
-    def __init__(self, template: Template, plan: Plan) -> None:
+    def __init__(self, template: Template, plan: Plan, read_file: ReadFile | None) -> None:
         self._template = template
         self._plan = plan
+        self._read_file = read_file
         self._lines = Lines(template.text, template.root)
         self._functions = Functions(template)
         self._block = BlockStyle(template, self._lines, self._functions)
@@ -126,7 +130,7 @@ class _Rewriting:
             self.changed.add(command.owner)
             grant = self._plan.bags[command.name].grant
             yield from command.edits(self._template, self._lines, self._functions, grant)
-        self.findings += remaining_readers(self._template, self._plan)
+        self.findings += remaining_readers(self._template, self._plan, self._read_file)
 
     def _of_bag(self, bag: Bag) -> list[Edit]:
         return [*self._body(bag), *self._beside(bag)]

@@ -56,6 +56,23 @@ class Command:
     params: Mapping | None = None
     unused: list[Entry] = field(default_factory=list)
 
+    def remains(self) -> Iterator[tuple[Node, str]]:
+        """Yield the texts in which it is, without it; the lines around it stay where they are."""
+        if self.sequence is None:
+            for script in self.texts:
+                text = str(script.value) if isinstance(script, Scalar) else ""
+                gap = " " * (len(text) - len(self.before) - len(self.after))
+                yield script, self.before + gap + self.after
+            return
+        for node in self.texts:
+            yield node, ""
+        first, last = self.sequence.items[self.first], self.sequence.items[self.last]
+        if first is last:
+            yield first, f"{self.before} {self.after}"
+        else:
+            yield first, self.before
+            yield last, self.after
+
     def edits(self, source: Template, lines: Lines, functions: Functions, grant: str) -> list[Edit]:
         """Return the edits that make it read the grant's data bag."""
         context = functions.attribute(grant, "curl_cli")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from factstore.client import MissingVariables, Unavailable, connect
+from factstore.client import MissingVariables, Unavailable, UnusableSettings, connect
 from tests.unit.client.network import connect_proxy, tls_in_front_of
 from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal
 
@@ -57,6 +58,20 @@ def test_a_missing_variable_is_an_error_with_the_remedy() -> None:
     text = str(raised.value)
     assert "export OS_AUTH_TYPE=none OS_ENDPOINT=http://127.0.0.1:8796" in text
     assert "export OS_CLOUD" in text
+
+
+def test_without_keystoneauth_what_is_missing_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("factstore.client.keystone", raising=False)
+    monkeypatch.setitem(sys.modules, "factstore.client.keystone", None)
+    with pytest.raises(MissingVariables, match="OS_AUTH_URL"):
+        connect({})
+    environ = {"OS_AUTH_URL": "http://127.0.0.1:1/v3"}
+    with pytest.raises(
+        UnusableSettings, match=r"^Authentication with Keystone needs .*keystoneauth1"
+    ):
+        connect(environ)
+    with pytest.raises(UnusableSettings, match=r"^OS_AUTH_TYPE v3token needs .*keystoneauth1"):
+        connect({**environ, "OS_AUTH_TYPE": "v3token"})
 
 
 def test_a_url_needs_no_variables_and_takes_options(

@@ -25,7 +25,8 @@ def test_it_prints_the_new_template(
     assert migrate.main([str(template)]) == 0
     printed = capfdbinary.readouterr()
     assert b"OS::FactStore::DataBag" in printed.out
-    assert printed.err == b""
+    (note,) = printed.err.decode().splitlines()
+    assert "hidden parameter BrokerPassword" in note
     assert template.read_text() == text("server.yaml")
 
 
@@ -89,3 +90,37 @@ def test_a_file_that_is_not_a_template_is_named(
     assert f"{binary}: is not UTF-8" in printed.err
     assert "missing: No such file" in printed.err
     assert "OS::FactStore::DataBag" in printed.out  # the others are rewritten all the same
+
+
+def test_a_file_beside_the_template_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "stack.yaml"
+    path.write_text(
+        "heat_template_version: 2016-10-14\nresources:\n"
+        "  facts: {type: 'AWS::AutoScaling::LaunchConfiguration', metadata: {a: 1}}\n"
+        "  s: {type: 'OS::Nova::Server', properties: {user_data: {get_file: bin/poll.sh}}}\n"
+        "  t: {type: 'OS::Nova::Server', properties: {user_data: {get_file: 'http://x/p.sh'}}}\n"
+    )
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "poll.sh").write_text("heat resource-metadata $1 facts\n")
+    monkeypatch.chdir("/")
+    assert migrate.main(["--in-place", str(path)]) == 1
+    printed = capfd.readouterr().err
+    assert f"{path}:4: s reads the metadata of facts in a text (bin/poll.sh, line 1)" in printed
+    assert f"{path}:5: t uses http://x/p.sh, which could not be checked" in printed
+
+
+@pytest.mark.parametrize("given", ["Nope=prod", "realm=x"])
+def test_a_parameter_that_the_template_does_not_have_is_refused(
+    template: Path, capfd: pytest.CaptureFixture[str], given: str
+) -> None:
+    argv = ["--in-place", "--facts", "--parameter", given, str(template)]
+    assert migrate.main(argv) == 2
+    printed = capfd.readouterr().err
+    assert f"no parameter {given.partition('=')[0]!r}" in printed
+    assert "BrokerPassword, " in printed
+    assert "Realm" in printed
+    assert template.read_text() == text("server.yaml")  # nothing is done
+    assert migrate.main(["--facts", "--parameter", "Realm", str(template)]) == 2
+    assert "is not NAME=VALUE" in capfd.readouterr().err
