@@ -85,8 +85,6 @@ def connect(
     try:
         from factstore.client import keystone
     except ImportError as error:
-        if not any(known.get(name) for name in named):
-            raise MissingVariables({"auth_url": "OS_AUTH_URL"}) from error
         how = f"OS_AUTH_TYPE {kind}" if "OS_AUTH_TYPE" in known else "Authentication with Keystone"
         raise UnusableSettings(
             f"{how} needs the Python package keystoneauth1, which is not installed. Install"

@@ -10,6 +10,7 @@ from typing import Any
 
 from factstore.client import Put, connect
 from factstore.client.batch import split_batches
+from factstore.client.counts import counted
 from factstore.client.errors import FactstoreError
 from factstore.cmd.errors import CommandError
 from factstore.migrate import Bag, Result, Template, Unresolved, evaluate, parameter_values
@@ -34,7 +35,8 @@ def write_facts(stack: str | None, given: Mapping[str, str], results: Mapping[st
                 puts = list(_puts(name, result, bag, given))
                 for batch in split_batches([put] for put in puts):
                     space.batch([put for step in batch for put in step])
-                print(f"{name}: wrote {len(puts)} facts to {space.name}", file=sys.stderr)
+                written = counted(len(puts), "fact")
+                print(f"{name}: wrote {written} to {space.name}", file=sys.stderr)
     except FactstoreError as error:
         raise CommandError(str(error)) from error
 

@@ -12,6 +12,7 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
+from factstore.client.counts import counted
 from factstore.cmd.server import add_config_file, confirm, requires_server_packages
 
 if TYPE_CHECKING:
@@ -74,17 +75,17 @@ def run(args: argparse.Namespace) -> int:
 def _listing(project_id: str, contents: ProjectContents) -> str:
     stacks = sorted(contents.stacks.values(), key=lambda stack: stack.name)
     lines = [f"project {project_id}:"]
-    lines += [f"  stack {stack.name}: {stack.facts} facts" for stack in stacks]
+    lines += [f"  stack {stack.name}: {counted(stack.facts, 'fact')}" for stack in stacks]
     for count, noun in (
-        (contents.receipts, "receipts of Idempotency-Keys"),
-        (contents.subscriptions, "subscriptions"),
-        (contents.legacy, "keys of earlier versions of factstore"),
-        (len(contents.purges), "deleted stacks whose data are being deleted"),
-        (len(contents.orphans), "orphans"),
-        (contents.undeletable, "keys that only an operator can delete: run factstore verify"),
+        (contents.receipts, "receipt of Idempotency-Keys"),
+        (contents.subscriptions, "subscription"),
+        (contents.legacy, "key of earlier versions of factstore"),
+        (len(contents.purges), "stack that is deleted and has data left"),
+        (len(contents.orphans), "orphan"),
+        (contents.undeletable, "key that only an operator can delete: run factstore verify"),
     ):
         if count:
-            lines.append(f"  {count} {noun}")
+            lines.append(f"  {counted(count, noun)}")
     return "\n".join(lines)
 
 

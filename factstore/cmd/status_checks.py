@@ -14,6 +14,7 @@ from keystoneauth1.session import Session
 from oslo_config import cfg
 from oslo_upgradecheck.upgradecheck import Code, Result
 
+from factstore.client.counts import counted
 from factstore.cmd.sealed_records import read_sealed_records
 from factstore.conf import opts
 from factstore.core.errors import FactstoreError, SealBroken
@@ -139,9 +140,10 @@ def check_sealing_keys(conf: cfg.ConfigOpts) -> Result:
     except RepositoryError as error:
         if sealed or subscriptions:
             return _failure(
-                f"{error}. But {len(sealed)} stacks have sensitive facts and {len(subscriptions)} "
-                "subscriptions have secrets, which new keys do not open: copy all keys from the other "
-                "API hosts, or restore them."
+                f"{error}. New keys do not open the sensitive facts of "
+                f"{counted(len(sealed), 'stack')} and the secrets of "
+                f"{counted(len(subscriptions), 'subscription')}: copy all keys from the other API "
+                "hosts, or restore them."
             )
         return _warning(f"{error}. The service refuses sensitive facts.")
     encryption = Encryption(RepositoryKeyring(repository, SystemClock()))
@@ -153,8 +155,9 @@ def check_sealing_keys(conf: cfg.ConfigOpts) -> Result:
             lost.append(f"{stack.project_id}/{stack.name}")
     if lost:
         return _failure(
-            f"The keys in {repository.path} do not open the sensitive facts of {len(lost)} stacks, "
-            f"such as {lost[0]}. Copy all keys from the other API hosts, or restore them."
+            f"The keys in {repository.path} do not open the sensitive facts of "
+            f"{counted(len(lost), 'stack')}, such as {lost[0]}. "
+            "Copy all keys from the other API hosts, or restore them."
         )
     for project_id, found in subscriptions:
         try:
@@ -219,11 +222,13 @@ def check_records(conf: cfg.ConfigOpts) -> Result:
     unknown = sum(kinds[kind] for kind in _UNKNOWN_KINDS)
     if unknown:
         return _failure(
-            f"{unknown} keys in the store are not of this version. Probably a newer one wrote them: do "
+            f"The store has {counted(unknown, 'key')} of another version, probably a newer one: do "
             "not start an older version on this store. factstore verify lists them."
         )
     kinds.pop("epoch_missing", None)  # the first worker writes it
-    problems = [f"{count} findings of the kind {kind}." for kind, count in sorted(kinds.items())]
+    problems = [
+        f"{counted(count, f'finding of the kind {kind}')}." for kind, count in sorted(kinds.items())
+    ]
     return _result(Code.WARNING, [*problems, "Run factstore verify."] if problems else [])
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from factstore.client.counts import counted
 from factstore.cmd.server import add_config_file, requires_server_packages
 
 if TYPE_CHECKING:
@@ -56,8 +57,11 @@ def _text(report: Report, repaired: Collection[Finding]) -> str:
         done = "it was revoked" if finding.lease else "the workers will delete it"
         advice = done if finding in repaired else finding.advice
         lines += [f"{finding.kind}: {shown(finding.key)}", f"  {finding.problem}", f"  {advice}"]
-    counts = ", ".join(f"{count} {noun}" for noun, count in _counts(report).items())
-    return "\n".join([*lines, f"{counts}; {len(report.findings)} findings"])
+    counts = ", ".join(
+        counted(count, noun.removesuffix("s")) for noun, count in _counts(report).items()
+    )
+    findings = counted(len(report.findings), "finding")
+    return "\n".join([*lines, f"{counts}; {findings}"])
 
 
 def _document(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from factstore.client import AlarmRecord, Event, Fact, MemberRecord, Snapshot, WaiterRecord
+from factstore.client.counts import counted
 from factstore.osc.display import printable, text_of
 
 T = TypeVar("T")
@@ -76,7 +77,8 @@ class StackView:
             (("fact", f.path), (f.path, _value(f), f.member or "", time_of_day(f.updated_at)))
             for f in self._facts.values()
         ]
-        title = f"{self._name}: {len(facts)} facts, {len(members)} members, {len(waiters)} waiters"
+        counts = ((facts, "fact"), (members, "member"), (waiters, "waiter"))
+        title = f"{self._name}: {', '.join(counted(len(rows), noun) for rows, noun in counts)}"
         found = [cut(f"{title}  {self._last}".rstrip(), columns)]
         others = sum(len(part) + 2 for part in (members, waiters, alarms) if part)
         kept = max(rows - 3 - others, 3)
@@ -85,7 +87,7 @@ class StackView:
         heading = ("Path", "Value", "Member", "Updated")
         found += table(heading, sorted(newest), changed, columns)
         if len(facts) > len(newest):
-            found.append(f"… and {len(facts) - len(newest)} facts that changed earlier")
+            found.append(f"… and {counted(len(facts) - len(newest), 'fact')} that changed earlier")
         if members:
             found += [
                 "",

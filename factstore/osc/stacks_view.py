@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from factstore.client import Change, Event, StackContents, StacksSnapshot
+from factstore.client.counts import counted
 from factstore.osc.display import printable
 from factstore.osc.stack_view import cut, summary, table, time_of_day
 
@@ -59,7 +60,10 @@ class StacksView:
         many_projects = len({project for project, _ in self._stacks}) > 1
         facts = sum(len(each.facts) for each in self._stacks.values())
         members = sum(len(each.members) for each in self._stacks.values())
-        title = f"{len(self._stacks)} stacks: {facts} facts, {members} members"
+        title = (
+            f"{counted(len(self._stacks), 'stack')}: {counted(facts, 'fact')}, "
+            f"{counted(members, 'member')}"
+        )
         found = [cut(f"{title}  {self._last}".rstrip(), columns)]
         kept = max(rows - 3, 1)
         shown = sorted(self._stacks, key=lambda key: -self._stacks[key].newest)[:kept]
@@ -72,7 +76,9 @@ class StacksView:
         heading = ("Stack", "Facts", "Members", "Waiters", "Updated", "Last change")
         found += table(heading, lines, self._changed, columns)
         if len(self._stacks) > len(shown):
-            found.append(f"… and {len(self._stacks) - len(shown)} stacks that changed earlier")
+            found.append(
+                f"… and {counted(len(self._stacks) - len(shown), 'stack')} that changed earlier"
+            )
         return found if len(found) <= rows else [*found[: rows - 1], "…"]
 
 

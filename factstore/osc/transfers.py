@@ -13,6 +13,7 @@ from typing import Any
 from osc_lib import exceptions
 
 from factstore.client import Put, Stack
+from factstore.client.counts import counted
 from factstore.client.os_errors import described, reason
 from factstore.client.render import write as write_rendering
 from factstore.osc.arguments import add_stack
@@ -133,7 +134,7 @@ class ImportFacts(Command):
             print(json.dumps([asdict(row) for row in rows], indent=2), file=self.app.stdout)
             return
         if not rows:
-            print(f"No differences: {len(puts)} facts.", file=self.app.stdout)
+            print(f"No differences: {counted(len(puts), 'fact')}.", file=self.app.stdout)
         for row in rows:
             old, new = (printable(text_of(value)) for value in (row.old, row.new))
             shown = f"{old} -> {new}" if row.action == "change" else new

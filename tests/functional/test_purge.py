@@ -190,9 +190,9 @@ def test_after_a_purge_no_key_names_the_project_and_all_other_keys_exist(full: P
     assert full.naming(NO_PROJECT) == []
     assert full.naming(OTHER) == others
     for line in (
-        f"project {NO_PROJECT}:\n  stack paas: 1 facts\n  stack slurm: 300 facts\n  603 receipts",
-        "  1 subscriptions\n",
-        "  1 keys of earlier versions of factstore\n",
+        f"project {NO_PROJECT}:\n  stack paas: 1 fact\n  stack slurm: 300 facts\n  603 receipts",
+        "  1 subscription\n",
+        "  1 key of earlier versions of factstore\n",
         f"project {NO_PROJECT}: deleted stack paas\n",
         f"project {NO_PROJECT}: deleted stack slurm\n",
         f"project {NO_PROJECT}: nothing is left\n",

@@ -157,11 +157,14 @@ def test_lost_and_missing_keys_are_failures_only_where_they_are_needed(place: Pl
     create(place.repository)
     code, details = place.check()[1]["Sealing keys"]
     assert code == Code.FAILURE
-    assert "do not open the sensitive facts of 1 stacks" in details
+    assert "do not open the sensitive facts of 1 stack," in details
     place.repository.file(0).unlink()
     place.repository.file(1).unlink()
     code, details = place.check()[1]["Sealing keys"]
-    assert (code, "But 1 stacks have sensitive facts" in details) == (Code.FAILURE, True)
+    assert (code, "facts of 1 stack and the secrets of 0 subscriptions" in details) == (
+        Code.FAILURE,
+        True,
+    )
     empty = {"etcd": {"root": f"{place.keys.root}/empty"}}
     code, details = place.check(empty)[1]["Sealing keys"]
     assert code == Code.WARNING
@@ -172,7 +175,7 @@ def test_records_of_a_newer_version_are_a_failure(place: Place) -> None:
     place.plant(f"{place.keys.root}/later/x".encode(), b"{}")
     code, details = place.check()[1]["Stored records"]
     assert code == Code.FAILURE
-    assert "1 keys in the store are not of this version" in details
+    assert "The store has 1 key of another version" in details
 
 
 def test_another_compactor_and_none_are_warnings(

@@ -101,7 +101,7 @@ def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:
     result = place.verify()
     assert (result.returncode, result.stderr) == (0, "")
     size = place.api.get("/v1/stacks/s").json()["usage"]["bytes"]
-    assert result.stdout == f"1 stacks, 3 facts, {size} bytes, 1 projects; 0 findings\n"
+    assert result.stdout == f"1 stack, 3 facts, {size} bytes, 1 project; 0 findings\n"
     told = place.told()
     assert told["root"] == place.keys.root
     assert (told["consistent"], told["findings"]) == (True, [])
@@ -132,7 +132,7 @@ def test_a_finding_states_the_fault_its_place_and_the_remedy(place: Place) -> No
         "  it is not the receipt of an Idempotency-Key: it is malformed\n"
         "  if a newer version of factstore wrote the record, verify with that version; otherwise"
         " restore the key from a backup, or delete it\n"
-        "0 stacks, 0 facts, 0 bytes, 1 projects; 2 findings\n"
+        "0 stacks, 0 facts, 0 bytes, 1 project; 2 findings\n"
     )
     told = place.told(status=1)
     assert not told["consistent"]

@@ -79,7 +79,7 @@ def test_events_change_facts_members_and_waiters() -> None:
     )
     lines = view.lines(80, 24)
     assert plain(lines) == [
-        "slurm: 2 facts, 1 members, 1 waiters  waiter.met w and 3 more",
+        "slurm: 2 facts, 1 member, 1 waiter  waiter.met w and 3 more",
         "Path  Value      Member  Updated",
         "b     two                12:34:56",
         'c     {"x": []}          12:34:56',
@@ -113,7 +113,7 @@ def test_many_stacks_have_a_line_each_and_the_newest_are_shown() -> None:
     view.apply(event(joined, gone, change("new", "fact.put", path="c", fact=fact("c", 1, 3))))
     lines = view.lines(80, 24)
     assert plain(lines) == [
-        "4 stacks: 6 facts, 1 members  new: fact.put c and 2 more",
+        "4 stacks: 6 facts, 1 member  new: fact.put c and 2 more",
         "Stack  Facts  Members  Waiters  Updated   Last change",
         "new    1      0        0        12:34:56  fact.put c",
         "s1     2      0        0        12:34:56",
@@ -122,7 +122,7 @@ def test_many_stacks_have_a_line_each_and_the_newest_are_shown() -> None:
     ]
     assert [line.startswith("\x1b[7m") for line in lines[2:]] == [True, False, True, False]
     assert plain(view.lines(80, 5)) == [
-        "4 stacks: 6 facts, 1 members  new: fact.put c and 2 more",
+        "4 stacks: 6 facts, 1 member  new: fact.put c and 2 more",
         "Stack  Facts  Members  Waiters  Updated   Last change",
         "new    1      0        0        12:34:56  fact.put c",
         "s2     1      1        0        12:00:01  fact.delete a",
