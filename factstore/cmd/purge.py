@@ -80,7 +80,7 @@ def _listing(project_id: str, contents: ProjectContents) -> str:
         (contents.receipts, "receipt of Idempotency-Keys"),
         (contents.subscriptions, "subscription"),
         (contents.legacy, "key of earlier versions of factstore"),
-        (len(contents.purges), "stack that is deleted and has data left"),
+        (len(contents.purges), "stack with data that are being deleted"),
         (len(contents.orphans), "orphan"),
         (contents.undeletable, "key that only an operator can delete: run factstore verify"),
     ):
