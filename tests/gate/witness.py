@@ -126,14 +126,23 @@ class Witness:
         return first
 
     def hashes(self) -> dict[str, Any]:
-        """Return the hash of each member's data at one revision."""
+        """Return the hash of each member's data at one revision.
+
+        A hash covers what the last compaction has left, so only those with the same one can be
+        compared, and a member can be late to compact.
+        """
         revision = str(self._seen[0].revision)
-        return {
-            str(number): _repeated(
-                lambda r=raw: r.call("/v3/maintenance/hash", {"revision": revision})
-            )["hash"]
-            for number, raw in enumerate(self._raws)
-        }
+        found: list[dict[str, Any]] = []
+
+        def compacted_alike() -> bool:
+            found[:] = [
+                _repeated(lambda r=raw: r.call("/v3/maintenance/hash", {"revision": revision}))
+                for raw in self._raws
+            ]
+            return len({each.get("compact_revision") for each in found}) == 1
+
+        eventually(compacted_alike, 60)
+        return {str(number): each["hash"] for number, each in enumerate(found)}
 
 
 def _repeated(call: Callable[[], T]) -> T:
