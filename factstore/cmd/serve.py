@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from factstore.cmd.errors import CommandError
 from factstore.cmd.server import add_config_file, add_version, requires_server_packages
-from factstore.wsgi.regular_expressions import compiled_when_used
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,8 +47,7 @@ def serve(files: Sequence[str] | None) -> None:
     gc.disable()  # until the master has started: nearly all that is imported remains
     try:
         with requires_server_packages(grpc_log="ERROR"):
-            with compiled_when_used():
-                from factstore.wsgi import configuration
+            from factstore.wsgi import configuration
             from factstore.wsgi.server.master import Server
         try:
             if files:  # the workers read them, too

@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import factstore.api
-from factstore.wsgi.regular_expressions import compiled_when_used
 
 _PARTS = (
     "yaml",
@@ -34,13 +33,7 @@ _MOMENT = 1e-6  # seconds: gevent looks for data at its sockets only if it has t
 
 def import_while_reading() -> None:
     """Import what serves requests, and let other greenlets run between the parts."""
-    with compiled_when_used():
-        _import_in_turn(_PARTS)
-    _import_in_turn((*_modules_of_the_api(), "factstore.wsgi.deploy"))
-
-
-def _import_in_turn(names: Iterable[str]) -> None:
-    for name in names:
+    for name in (*_PARTS, *_modules_of_the_api(), "factstore.wsgi.deploy"):
         importlib.import_module(name)
         time.sleep(_MOMENT)
 
