@@ -155,6 +155,7 @@ def test_a_lost_key_affects_only_the_facts_that_need_it_until_it_is_restored(
     assert "/seals/key" in name
     (service.sealing_keys / str(primary)).write_bytes(kept)
     (service.sealing_keys / str(primary)).chmod(0o600)
+    eventually(lambda: api.get(f"{stack}/facts/key").status_code == 200)
     assert api.get(f"{stack}/facts/key").json()["value"] == SECRET
     rotate(folder, "--reseal-only")
     api.delete(other)

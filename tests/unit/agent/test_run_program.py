@@ -173,14 +173,15 @@ def test_a_program_that_takes_too_long_is_terminated_with_its_children(tmp_path:
 
 
 def test_process_groups_of_a_program_are_terminated_and_its_daemons_are_not(tmp_path: Path) -> None:
+    begin = f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/daemon; exec sleep 60"
     script = f"""
         set -m
         sleep 60 & echo $! > {tmp_path}/job
-        setsid sleep 60 & echo $! > {tmp_path}/daemon
-        touch {tmp_path}/ready
+        setsid sh -c '{begin}' &
         wait
         """
-    ended, _ = ran(program(tmp_path / "p", script), should_stop=(tmp_path / "ready").exists)
+    # The daemon has a session of its own once it has written its process id.
+    ended, _ = ran(program(tmp_path / "p", script), should_stop=(tmp_path / "daemon").exists)
     job, daemon = (int((tmp_path / name).read_text()) for name in ("job", "daemon"))
     try:
         assert ended.failure == "was interrupted because the agent is stopping"
