@@ -48,7 +48,7 @@ class RepositoryKeyring:
 
         :raises SealingUnavailable: the repository has no keys.
         """
-        self._reload()
+        self._reload(force=True)  # after two rotations, a key that was read before them is lost
         if not self._keys:
             raise SealingUnavailable(
                 "This service has no keys to seal with, so it refuses sensitive facts. An operator "

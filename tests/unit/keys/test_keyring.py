@@ -93,6 +93,17 @@ def test_a_key_that_is_missing_is_looked_for_at_once(
     assert keyring.unwrap(elsewhere.wrap(b"k" * 32, ABOUT), ABOUT) == b"k" * 32
 
 
+def test_a_new_data_key_is_never_wrapped_with_a_key_that_was_just_dropped(
+    keys: Path, keyring: RepositoryKeyring
+) -> None:
+    keyring.wrap(b"k" * 32, ABOUT)  # it has looked, and will not for a second
+    for _ in range(3):
+        rotate_keys(keys)
+    wrapped = keyring.wrap(b"k" * 32, ABOUT)
+    elsewhere = RepositoryKeyring(Repository(keys), ManualClock())
+    assert elsewhere.unwrap(wrapped, ABOUT) == b"k" * 32
+
+
 def test_the_staged_key_unwraps_keys_of_another_hosts_primary_key(
     tmp_path: Path, keys: Path, keyring: RepositoryKeyring
 ) -> None:
