@@ -44,6 +44,9 @@ class LeaseStore(Protocol):
     def last_renewal(self, lease: int) -> float:
         """Return the instant of this process's last renewal of a monitored lease, or minus infinity."""
 
+    def renewals_under_way(self) -> Collection[int]:
+        """Return the monitored leases that this process is about to renew, without a result yet."""
+
     def sign_roll(self, deadline: float) -> None:
         """Show the other workers that this one is alive, and may have renewed leases."""
 

@@ -5,7 +5,6 @@ A monitored lease is never renewed, except by workers of earlier versions, which
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +26,7 @@ from factstore.store.client.leases import (
 )
 from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
+from factstore.store.renewals import Renewals
 from factstore.store.roll import Roll
 from factstore.store.types import LeaseExists
 
@@ -42,7 +42,7 @@ class EtcdLeases:
         self._client = client
         self._keys = keyspace
         self._clock = clock
-        self._renewed: dict[int, float] = {}
+        self._renewals = Renewals(clock)
         self._head = Head(client, keyspace)
         self._roll = Roll(client, keyspace, self._head)
         self._term = 0  # as far as it is known
@@ -84,33 +84,42 @@ class EtcdLeases:
                 break
             if self._client.renew(on, deadline=deadline):
                 break
-        self._note(lease)
+        self._renewals.note(lease)
         return Pulse(f"{lease:x}", lease=on), term
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
         """Renew a lease, or the pulse of a monitored one; return False if it has expired."""
         if not is_monitored(lease):
             return self._client.renew(lease, deadline=deadline)
-        renewed = self._client.renew(pulse_lease(lease), deadline=deadline)
-        if renewed:
-            self._note(lease)
+        number, renewed = self._renewals.begin(lease), False
+        try:
+            renewed = self._client.renew(pulse_lease(lease), deadline=deadline)
+        finally:
+            self._renewals.end(number, lease, renewed=renewed)
         return renewed
 
     def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
         """Start :meth:`renew_lease` without waiting; return False if that is not possible."""
         if not is_monitored(lease):
             return self._client.loop.renew(lease, ended)
+        number = self._renewals.begin(lease)
 
         def end(renewed: bool | None) -> None:
-            if renewed:
-                self._note(lease)
+            self._renewals.end(number, lease, renewed=bool(renewed))
             ended(renewed)
 
-        return self._client.loop.renew(pulse_lease(lease), end)
+        started = self._client.loop.renew(pulse_lease(lease), end)
+        if not started:
+            self._renewals.end(number, lease, renewed=False)
+        return started
 
     def last_renewal(self, lease: int) -> float:
         """Return the instant of the last renewal of a monitored lease by this worker."""
-        return self._renewed.get(lease, -math.inf)
+        return self._renewals.last(lease)
+
+    def renewals_under_way(self) -> Collection[int]:
+        """Return the monitored leases with a renewal by this worker that has not ended."""
+        return self._renewals.under_way()
 
     def sign_roll(self, deadline: float) -> None:
         """Show the other workers that this one is alive, and may have renewed leases."""
@@ -153,9 +162,7 @@ class EtcdLeases:
 
     def forget_renewals(self, used: Collection[int]) -> None:
         """Forget the renewals of all leases but those that are used."""
-        for lease in list(self._renewed):
-            if lease not in used:
-                self._renewed.pop(lease, None)
+        self._renewals.forget_others(used)
 
     def term(self, deadline: float) -> int:
         """Return etcd's term, which is another one after each election."""
@@ -166,7 +173,7 @@ class EtcdLeases:
         self._client.revoke(lease, deadline=deadline)
         if is_monitored(lease):
             self._client.revoke(pulse_lease(lease), deadline=deadline)
-            self._renewed.pop(lease, None)
+            self._renewals.forget(lease)
 
     def revoke_leases(self, leases: Sequence[int], deadline: float) -> None:
         """Revoke leases, but not those of their pulses, and delete the keys attached to them."""
@@ -175,7 +182,4 @@ class EtcdLeases:
         for lease, answer in zip(leases, answers, strict=True):
             if answer in (Failure.LOST, Failure.REFUSED):
                 self._client.revoke(lease, deadline=deadline)
-            self._renewed.pop(lease, None)
-
-    def _note(self, lease: int) -> None:
-        self._renewed[lease] = self._clock.monotonic()
+            self._renewals.forget(lease)

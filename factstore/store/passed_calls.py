@@ -44,6 +44,9 @@ class PassedCalls:
     def last_renewal(self, lease: int) -> float:
         return self._backend.last_renewal(lease)
 
+    def renewals_under_way(self) -> Collection[int]:
+        return self._backend.renewals_under_way()
+
     def sign_roll(self, deadline: float) -> None:
         self._backend.sign_roll(deadline)
 

@@ -57,6 +57,13 @@ def stop_pulses(world: EtcdWorld, found: list[int]) -> None:
         world.raw.revoke(pulse_lease(lease), deadline=soon())
 
 
+def stops(worker: Worker, scope: Scope, found: Sequence[int]) -> dict[int, int]:
+    """Return the revisions at which the pulses of leases have stopped."""
+    state = worker.store.refresh(soon())
+    used = state.stack_state(scope).leases  # type: ignore[union-attr]
+    return {lease: used.stopped_at(lease) for lease in found}
+
+
 def beats(worker: Worker, scope: Scope, lease: int) -> bool:
     pulse = worker.store.refresh(soon()).record(scope, pulse_key(lease))
     return isinstance(pulse, Pulse) and not pulse.ended
@@ -149,7 +156,8 @@ def test_a_request_restores_a_pulse_before_the_lease_ends_but_not_afterwards(
     stop_pulses(etcd_world, [member.lease, fact_lease])
     two.store.refresh(soon())
     for expected in ([member.lease, fact_lease], []):
-        ended = two.transactor.run(EndPulses(scope, [member.lease, fact_lease])).outcome
+        found = stops(two, scope, [member.lease, fact_lease])
+        ended = two.transactor.run(EndPulses(scope, found)).outcome
         assert sorted(ended) == sorted(expected)
     # Another worker may have created the lease of a pulse, whose record was then refused.
     etcd_world.raw.grant(TTL, pulse_lease(member.lease), deadline=soon())

@@ -16,7 +16,14 @@ from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.services import expired_pulses, lease_monitor
 from factstore.core.services.expired_pulses import revoke_expired_pulses
 from tests.contract.membership import join
-from tests.contract.test_lease_monitor import TTL, after_election, beats, forget, stop_pulses
+from tests.contract.test_lease_monitor import (
+    TTL,
+    after_election,
+    beats,
+    forget,
+    stop_pulses,
+    stops,
+)
 from tests.contract.world import CLOCK, TIMEOUT, EtcdWorld, Worker, soon
 from tests.eventually import eventually
 
@@ -142,7 +149,7 @@ def test_what_others_have_restored_or_ended_during_a_round_is_not_looked_at_agai
         if len(rest) == 3:
             other.store.refresh(soon())
             other.put(scope, f"f{found.index(rest[0])}", ttl=TTL)  # which restores its pulse
-            other.transactor.run(EndPulses(scope, rest[1:2]))
+            other.transactor.run(EndPulses(scope, stops(other, scope, rest[1:2])))
             worker.store.refresh(soon())
         return [TTL] * len(of)
 

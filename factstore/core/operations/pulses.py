@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.pulse import Pulse, pulse_key
@@ -33,14 +33,14 @@ def revive(view: View, leases: Collection[int]) -> Revival:
     fail until it is too late.  The pulse of a lease whose owner has gone meanwhile stops by itself.
     """
     revival = Revival()
-    for lease, _, _, ttl in _stopped(view, leases):
-        if not ttl:
+    for each in _stopped(view, leases):
+        if not each.ttl:
             continue
-        pulse = Pulse(f"{lease:x}")
+        pulse = Pulse(f"{each.lease:x}")
         revival.record_revisions[pulse.record_key] = 0
-        revival.restored.add(lease)
+        revival.restored.add(each.lease)
         revival.records += (pulse,)
-        revival.leases[pulse.record_key] = LeaseRequest(ttl, pulse_of=lease)
+        revival.leases[pulse.record_key] = LeaseRequest(each.ttl, pulse_of=each.lease)
     return revival
 
 
@@ -79,26 +79,33 @@ class EndPulses(Operation[tuple[int, ...]]):
     """Let leases end whose pulse has stopped; the outcome are those that can be revoked.
 
     The record of an ended pulse is on the monitored lease, so it is deleted with all else.
+
+    :param stops: the revision at which the pulse of each lease stopped.
     """
 
     counts_toward_quota: ClassVar[bool] = False
 
     scope: Scope
-    leases: Collection[int]
+    stops: Mapping[int, int]
     author: None = None
 
     def plan(self, view: View) -> Draft[tuple[int, ...]]:
-        """Return the draft; leases that have a pulse again, or have ended, are left out."""
+        """Return the draft; leases that have ended, or had a pulse again since, are left out.
+
+        A pulse that was restored may have stopped again while this was tried repeatedly.
+        """
         records: dict[RecordKey, int] = {}
         facts: dict[str, int] = {}
         ended: list[Pulse] = []
-        for lease, owner, revision, _ in _stopped(view, self.leases):
-            if isinstance(owner, str):
-                facts[owner] = revision
+        for each in _stopped(view, self.stops):
+            if each.at != self.stops[each.lease]:
+                continue
+            if isinstance(each.owner, str):
+                facts[each.owner] = each.revision
             else:
-                records[owner] = revision
-            records[pulse_key(lease)] = 0
-            ended.append(Pulse(f"{lease:x}", ended=True, lease=lease))
+                records[each.owner] = each.revision
+            records[pulse_key(each.lease)] = 0
+            ended.append(Pulse(f"{each.lease:x}", ended=True, lease=each.lease))
         return Draft(
             tuple([pulse.monitored_lease for pulse in ended]),
             records=tuple(ended),
@@ -107,10 +114,22 @@ class EndPulses(Operation[tuple[int, ...]]):
         )
 
 
-def _stopped(
-    view: View, leases: Collection[int]
-) -> Iterator[tuple[int, str | RecordKey, int, int]]:
-    """Yield leases without a pulse: each with its owner, the owner's revision, and its ttl."""
+class _StoppedLease(NamedTuple):
+    """A lease without a pulse.
+
+    :param revision: of the owner.
+    :param at: the revision at which the pulse stopped; 0 if it is not known.
+    """
+
+    lease: int
+    owner: str | RecordKey
+    revision: int
+    ttl: int
+    at: int
+
+
+def _stopped(view: View, leases: Collection[int]) -> Iterator[_StoppedLease]:
+    """Yield those leases that have no pulse and have not been chosen to end."""
     if view.stack_state is None:
         return
     used = view.stack_state.leases
@@ -120,4 +139,4 @@ def _stopped(
         owner, ttl = used.owner(lease)
         owned = view.fact(owner) if isinstance(owner, str) else view.record(owner)
         if owned is not None:
-            yield lease, owner, owned.revision, ttl
+            yield _StoppedLease(lease, owner, owned.revision, ttl, used.stopped_at(lease))

@@ -4,32 +4,37 @@ etcd revokes the lease of a pulse when its time is over, and then the member, fa
 But a leader of etcd that was paused, and continues, revokes leases of whose renewals it does not know.
 This can only happen to leases that were created before the last election.  So if the term is still the
 one in which a pulse was created, it has really stopped.  Otherwise each worker restores the pulses that
-it has renewed in time, and answers for the revision up to which it has done so.  No worker ends a lease
-before all others have answered.  A worker that does not answer may have been lost, with all that it
-knew: then the lease ends once that worker has been silent for the lease's time, or the pulse has.
+it has renewed in time, and answers for the revision up to which it has done so.  It waits for the
+results of renewals that are under way.  No worker ends a lease before all others have answered.  A
+worker that does not answer may have been lost, with all that it knew: then the lease ends once that
+worker has been silent for the lease's time, or the pulse has.
 """
 
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
-from typing import NamedTuple
 
 from factstore.core.errors import FactstoreError, StorageFull, Unavailable
 from factstore.core.lease_store import OtherWorker
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
-from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
+from factstore.core.model.pulse import pulse_lease
 from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.services.control_loop import ControlLoop
 from factstore.core.services.expired_pulses import revoke_expired_pulses
-from factstore.core.state.stack_state import StackState
+from factstore.core.services.stopped_leases import (
+    Seen,
+    Stopped,
+    StoppedLeases,
+    find_stopped,
+    in_turns,
+    still_stopped,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -46,31 +51,6 @@ AT_ONCE = 2  # transactions: one is decided while etcd revokes the leases of ano
 BURST = (
     200  # stopped pulses at once, after which etcd may be late; it revokes up to 500 leases at once
 )
-
-
-class Stopped(NamedTuple):
-    """A monitored lease without a pulse.
-
-    :param at: the revision at which the pulse stopped; 0 if it is not known.
-    """
-
-    lease: int
-    at: int
-    ttl: int
-    term: int
-    ended: bool
-
-    @property
-    def stop(self) -> tuple[int, int]:
-        """The lease and the revision, which distinguish it from an earlier stop."""
-        return self.lease, self.at
-
-
-class Seen(NamedTuple):
-    """When this worker saw a lease without a pulse for the first time."""
-
-    instant: float
-    revision: int
 
 
 class LeaseMonitor(ControlLoop):
@@ -124,14 +104,7 @@ class LeaseMonitor(ControlLoop):
         self._sign(now)
         with state.read():
             revision = state.revision
-            found = [
-                (
-                    stack_state.stack.scope,
-                    _from_anywhere(map(partial(_stop, stack_state), stack_state.leases.stopped)),
-                )
-                for stack_state in state.all_stacks()
-                if stack_state.leases.stopped
-            ]
+            found = find_stopped(state)
             if now >= self._forget_at:
                 self._forget_at = now + FORGET_SECONDS
                 used = [stack_state.leases.owners for stack_state in state.all_stacks()]
@@ -145,8 +118,10 @@ class LeaseMonitor(ControlLoop):
         self._most = max(self._most, len(self._stopped_since)) if found else 0
         if not found:
             return
+        # Their results are not known yet, and count once they are.
+        under_way = self._store.renewals_under_way()
         term = self._store.term(now + self._timeout)
-        complete = self._settle_all(found, term, now)
+        complete = self._settle_all(found, under_way, term, now)
         asked = max((e.at for _, stopped in found for e in stopped if e.term != term), default=-1)
         if complete and asked > self._answered:
             self._store.answer_roll(Cursor(state.epoch, revision), now + self._timeout)
@@ -166,47 +141,34 @@ class LeaseMonitor(ControlLoop):
             self._sign_at = now + SIGN_SECONDS
 
     def _settle_all(
-        self, found: Sequence[tuple[Scope, Sequence[Stopped]]], term: int, now: float
+        self, found: Sequence[StoppedLeases], under_way: Collection[int], term: int, now: float
     ) -> bool:
-        """Restore or end the leases of all stacks that are due; return False if some were not."""
+        """Restore or end the leases of all stacks that are due.
+
+        :param under_way: leases with a renewal whose result is not known.
+        :return: False if some leases are left for the next round.
+        """
         self._others = None
 
-        def settle(turn: tuple[Scope, Sequence[Stopped]]) -> bool:
-            scope, stopped = turn
-            stopped, complete = self._still_stopped(scope, stopped)
+        def settle(part: StoppedLeases) -> bool:
+            scope, _ = part
+            stopped = still_stopped(self._store.state(), part)
+            ready = [
+                each
+                for each in stopped
+                if each.stop in self._stopped_since and each.lease not in under_way
+            ]
             try:
-                self._settle(scope, stopped, term, now)
+                self._settle(scope, ready, term, now)
             except FactstoreError as error:
                 if error.code == Unavailable.code:
                     raise
                 LOG.info("no lease of stack %s is ended yet: %s", scope.stack, error)
                 return False
-            return complete
+            return len(ready) == len(stopped)
 
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=self.name) as pool:
-            return all(list(pool.map(settle, _in_turns(found))))
-
-    def _still_stopped(
-        self, scope: Scope, stopped: Sequence[Stopped]
-    ) -> tuple[list[Stopped], bool]:
-        """Return those that no worker has restored or ended since the round began.
-
-        :return: also False if a pulse was restored and has stopped again, which is for the next round.
-        """
-        state = self._store.state()
-        with state.read():
-            stack_state = state.stack_state(scope)
-            if stack_state is None:
-                return [], True
-            leases = stack_state.leases
-            found = [
-                each
-                for each in stopped
-                if each.lease in leases.stopped
-                and (each.ended or not _stop(stack_state, each.lease).ended)
-            ]
-            same = [each for each in found if leases.stopped_at(each.lease) == each.at]
-        return same, len(same) == len(found)
+            return all(list(pool.map(settle, in_turns(found, LEASES))))
 
     def _settle(self, scope: Scope, stopped: Sequence[Stopped], term: int, now: float) -> None:
         """Restore or end the leases of a stack that are due."""
@@ -224,9 +186,12 @@ class LeaseMonitor(ControlLoop):
         # The lease of a pulse whose record could not be written is renewed nevertheless.
         both = [lease for each in due for lease in (each.lease, pulse_lease(each.lease))]
         ages = self._store.seconds_since_renewals(both, self._clock.monotonic() + self._timeout)
-        silent: list[int] = []
+        silent: dict[int, int] = {}
         for each, late in zip(due, map(min, ages[::2], ages[1::2]), strict=True):
-            (renewed if late < each.ttl else silent).append(each.lease)
+            if late < each.ttl:
+                renewed.append(each.lease)
+            else:
+                silent[each.lease] = each.at
         if renewed:
             # Without an election, somebody else has revoked them, or a request has replaced them.
             elected = any(each.term != term for each in stopped if each.lease in renewed)
@@ -268,29 +233,3 @@ class LeaseMonitor(ControlLoop):
             or other.silent_seconds >= stopped.ttl + SILENCE_MARGIN
             for other in self._others
         )
-
-
-def _in_turns(
-    found: Sequence[tuple[Scope, Sequence[Stopped]]],
-) -> Iterator[tuple[Scope, Sequence[Stopped]]]:
-    """Yield a part of each stack's leases, then the second part; no stack waits for a large one."""
-    longest = max(len(stopped) for _, stopped in found)
-    for at in range(0, longest, LEASES):
-        for scope, stopped in found:
-            if at < len(stopped):
-                yield scope, stopped[at : at + LEASES]
-
-
-def _stop(stack_state: StackState, lease: int) -> Stopped:
-    leases = stack_state.leases
-    pulse = stack_state.record(pulse_key(lease))
-    ended = isinstance(pulse, Pulse) and pulse.ended
-    at, ttl = leases.stopped_at(lease), leases.owner(lease).ttl
-    return Stopped(lease, at, ttl, leases.term(lease), ended)
-
-
-def _from_anywhere(stopped: Iterable[Stopped]) -> list[Stopped]:
-    """Return leases in order from one of them on, so that workers do not end the same ones at once."""
-    found = sorted(stopped)
-    start = random.randrange(len(found))  # noqa: S311 - spread, not secrecy
-    return found[start:] + found[:start]

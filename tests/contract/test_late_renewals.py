@@ -1,0 +1,206 @@
+"""Renewals whose result arrives while their pulse has stopped, and pulses that stop again.
+
+Both happen when a leader of etcd was paused and continues: what it revokes arrives beside renewals that
+the present leader has confirmed, and again after a pulse was restored.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Scope
+from factstore.core.model.pulse import pulse_lease
+from factstore.core.model.transaction import Transaction
+from factstore.core.operations.pulses import EndPulses
+from factstore.core.services import lease_monitor
+from tests.contract.membership import changes_since, join
+from tests.contract.test_lease_monitor import (
+    TTL,
+    after_election,
+    beats,
+    forget,
+    stop_pulses,
+    stops,
+)
+from tests.contract.world import EtcdWorld, Worker, soon
+
+
+class SlowRenewals:
+    """Lets etcd renew the lease of a pulse, and withholds its answer to a worker."""
+
+    def __init__(self, worker: Worker, lease: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._held = pulse_lease(lease)
+        self._renew = worker.backend._client.renew  # type: ignore[attr-defined]
+        self.renewed = threading.Event()
+        self.released = threading.Event()
+        self.ended: list[Callable[[], object]] = []
+        monkeypatch.setattr(worker.backend._client, "renew", self.renew)  # type: ignore[attr-defined]
+        loop = worker.backend._client.loop  # type: ignore[attr-defined]
+        monkeypatch.setattr(loop, "renew", self.start)
+
+    def renew(self, lease: int, *, deadline: float) -> bool:
+        done: bool = self._renew(lease, deadline=deadline)
+        if lease == self._held:
+            self.renewed.set()
+            assert self.released.wait(60)
+        return done
+
+    def start(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
+        done = self._renew(lease, deadline=soon())
+        self.ended.append(lambda: ended(done))
+        return True
+
+
+@pytest.fixture
+def worker(etcd_world: EtcdWorld, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """A worker whose rounds are run by the test, and that waits for nobody."""
+    monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", -1.0)
+    monkeypatch.setattr(lease_monitor, "NEW_WORKER_SECONDS", 0)
+    made = after_election(etcd_world.worker())
+    made.lease_monitor.stop()
+    return made
+
+
+@pytest.fixture
+def answers(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The revisions for which the worker has answered the other workers."""
+    found: list[int] = []
+
+    def note(at: Cursor, deadline: float) -> None:
+        found.append(at.revision)
+
+    monkeypatch.setattr(worker.backend, "answer_roll", note)
+    return found
+
+
+def renew_in_a_thread(worker: Worker, scope: Scope, slow: SlowRenewals) -> Callable[[], object]:
+    threads = ThreadPoolExecutor(1)
+    beating = threads.submit(worker.members.heartbeat, scope, "c1", None, None)
+    assert slow.renewed.wait(60)
+
+    def release() -> None:
+        slow.released.set()
+        beating.result(60)
+        threads.shutdown()
+
+    return release
+
+
+def renew_in_the_loop(worker: Worker, scope: Scope, slow: SlowRenewals) -> Callable[[], object]:
+    acknowledged: list[bool] = []
+    assert worker.members.start_heartbeat(scope, "c1", None, None, acknowledged.append)
+
+    def release() -> None:
+        slow.ended.pop()()
+        assert acknowledged == [True]
+
+    return release
+
+
+@pytest.mark.parametrize("renew", [renew_in_a_thread, renew_in_the_loop])
+@pytest.mark.parametrize("term", [0, 1], ids=["same-term", "after-an-election"])
+def test_a_renewal_without_a_result_yet_is_waited_for(
+    scope: Scope,
+    etcd_world: EtcdWorld,
+    worker: Worker,
+    answers: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    renew: Callable[[Worker, Scope, SlowRenewals], Callable[[], object]],
+    term: int,
+) -> None:
+    lease = join(worker, scope, ttl=TTL).member.lease
+    start = worker.put(scope, "seed").revision
+    forget(worker)
+    if not term:
+        created = worker.store.state().stack_state(scope).leases.term(lease)  # type: ignore[union-attr]
+        worker.backend.term = lambda deadline: created  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        release = renew(worker, scope, SlowRenewals(worker, lease, patch))
+        stop_pulses(etcd_world, [lease])
+        worker.store.refresh(soon())
+        worker.lease_monitor.run_once()
+        # Others would end the lease after an answer, and so would this worker without one.
+        assert answers == []
+        assert worker.backend.renewals_under_way() == {lease}
+        release()
+    assert worker.backend.renewals_under_way() == set()
+    worker.lease_monitor.run_once()
+    assert beats(worker, scope, lease)
+    assert changes_since(worker, scope, start) == []
+    # That of a lease without a renewal ends as always.
+    forget(worker)
+    stop_pulses(etcd_world, [lease])
+    worker.store.refresh(soon())
+    worker.lease_monitor.run_once()
+    assert worker.store.refresh(soon()).member(scope, "c1") is None
+    assert bool(answers) == bool(term)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["refused", "failed"])
+def test_a_renewal_that_did_not_succeed_is_under_way_no_longer(
+    scope: Scope,
+    etcd_world: EtcdWorld,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    fails: bool,
+) -> None:
+    lease = join(worker, scope, ttl=TTL).member.lease
+    forget(worker)
+    etcd_world.raw.revoke(pulse_lease(lease), deadline=soon())
+
+    def renew(lease: int, *, deadline: float) -> bool:
+        if fails:
+            raise TimeoutError
+        return False
+
+    def start(lease: int, ended: Callable[[bool | None], object]) -> bool:
+        return False
+
+    client: Any = worker.backend._client  # type: ignore[attr-defined]
+    monkeypatch.setattr(client, "renew", renew)
+    monkeypatch.setattr(client.loop, "renew", start)
+    if fails:
+        with pytest.raises(TimeoutError):
+            worker.store.renew_lease(lease, soon())
+    else:
+        assert not worker.store.renew_lease(lease, soon())
+    assert not worker.store.start_renewal(lease, lambda renewed: None)
+    assert worker.store.renewals_under_way() == set()
+    assert worker.store.last_renewal(lease) == float("-inf")
+
+
+def test_a_decision_about_a_pulse_that_stopped_is_not_one_about_its_next_stop(
+    scope: Scope, etcd_world: EtcdWorld, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = etcd_world.worker()
+    other.lease_monitor.stop()
+    lease = join(worker, scope, ttl=TTL).member.lease
+    start = worker.put(scope, "seed").revision
+    stop_pulses(etcd_world, [lease])
+    found = stops(worker, scope, [lease])
+    commit = worker.store.commit
+    tries: list[int | None] = []
+
+    def late(transaction: Transaction, deadline: float) -> int | None:
+        """Commit after a heartbeat; before it is tried again, the pulse stops again."""
+        if not tries:
+            other.members.heartbeat(scope, "c1", None, None)
+        tries.append(commit(transaction, deadline))
+        if len(tries) == 1:
+            stop_pulses(etcd_world, [lease])
+        return tries[-1]
+
+    monkeypatch.setattr(worker.store, "commit", late)
+    assert worker.transactor.run(EndPulses(scope, found)).outcome == ()
+    assert tries == [None]
+    assert changes_since(worker, scope, start) == []
+    monkeypatch.undo()
+    assert worker.transactor.run(EndPulses(scope, stops(worker, scope, [lease]))).outcome == (
+        lease,
+    )
