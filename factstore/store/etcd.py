@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.history_store import KnownFact, PastSteps, Snapshot
 from factstore.core.model.event import DeletionAuthor, Step
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.pulse import Pulse
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
@@ -31,7 +30,7 @@ from factstore.store.key_builder import FENCE_SLOTS
 from factstore.store.keyspace import Keyspace
 from factstore.store.own_facts import OwnFacts
 from factstore.store.started_commit import BatchedCommit
-from factstore.store.txn import compares_for, operations_for, split_pulses
+from factstore.store.txn import compares_for, operations_for, record_compares, split_pulses
 from factstore.store.types import AnyTxn, LeaseExpired, Txn
 
 
@@ -117,8 +116,8 @@ class EtcdBackend(EtcdMaintenance):
             return None
 
         transaction, pulses = split_pulses(transaction)
-        if not transaction.creates_stack:
-            self._store_pulses(stack, epoch, pulses, deadline)
+        if not (transaction.creates_stack or self._store_pulses(pulses, epoch, deadline)):
+            return None
         try:
             succeeded, revision = self._batcher.transact(self._txn(transaction, store_id), deadline)
         except LeaseExpired:
@@ -128,7 +127,7 @@ class EtcdBackend(EtcdMaintenance):
 
         if transaction.creates_stack:
             with suppress(Unavailable, StorageFull):  # pulses that are missing are restored
-                self._store_pulses(stack, epoch, pulses, deadline)
+                self._store_pulses(pulses, epoch, deadline)
         if transaction.drops_stack:
             if transaction.only_deletes:
                 self._purge.add(epoch, stack.project_id, stack.id)
@@ -149,19 +148,20 @@ class EtcdBackend(EtcdMaintenance):
         """Make all earlier attempts fail; return a revision after those that were applied."""
         return self._fence.raise_(deadline)
 
-    def _store_pulses(
-        self, stack: Stack, epoch: str, pulses: Sequence[Pulse], deadline: float
-    ) -> None:
+    def _store_pulses(self, pulses: Transaction | None, epoch: str, deadline: float) -> bool:
         """Store the pulses of a transaction that would be too large with them.
 
         That is before it, because a pulse without a fact disappears by itself; but after it if it
         creates the stack, because a record without a stack is ignored.
+
+        :return: False if one of them has been restored or ended meanwhile.
         """
-        if not pulses:
-            return
-        puts = operations_for(Transaction(stack, 0, records=tuple(pulses)), self._keys)
+        if pulses is None:
+            return True
+        compares = [self._head.guard(epoch), *record_compares(pulses, self._keys)]
         try:
-            self._client.transact(Txn([self._head.guard(epoch)], puts), deadline)
+            txn = Txn(compares, operations_for(pulses, self._keys))
+            return self._client.transact(txn, deadline)[0]
         except OutcomeUnknown as error:
             raise Unavailable("etcd did not answer in time; nothing was written.") from error
 

@@ -6,8 +6,8 @@ import random
 from dataclasses import replace
 
 from factstore.core.model.fact import Stack
-from factstore.core.model.pulse import Pulse
-from factstore.core.model.transaction import Transaction, TreeGuards
+from factstore.core.model.pulse import Pulse, Restorations
+from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction, TreeGuards
 from factstore.store import codec
 from factstore.store.key_builder import DELETION_AUTHOR_SLOTS
 from factstore.store.keyspace import Keyspace
@@ -24,7 +24,7 @@ def compares_for(transaction: Transaction, keys: Keyspace, store_id: bytes) -> l
     stack = transaction.stack
     same = Compare(keys.epoch, "value", "==", store_id)
     if not stack.name:  # it always exists, and has no record
-        return [same, *_records(transaction, keys)]
+        return [same, *record_compares(transaction, keys)]
     record = keys.stack(stack.project_id, stack.name)
     if transaction.creates_stack:
         # A new stack has no contents that could conflict.
@@ -36,7 +36,7 @@ def compares_for(transaction: Transaction, keys: Keyspace, store_id: bytes) -> l
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
     folder = keys.facts(transaction.stack.project_id, transaction.stack.id).start
     tree = tree_compares(transaction.tree, folder, transaction.base_revision)
-    return [*compares, *_records(transaction, keys), *tree]
+    return [*compares, *record_compares(transaction, keys), *tree]
 
 
 def stack_compares(stack: Stack, keys: Keyspace, store_id: bytes) -> list[Compare]:
@@ -47,7 +47,7 @@ def stack_compares(stack: Stack, keys: Keyspace, store_id: bytes) -> list[Compar
     ]
 
 
-def _records(transaction: Transaction, keys: Keyspace) -> list[Compare]:
+def record_compares(transaction: Transaction, keys: Keyspace) -> list[Compare]:
     """Return the compares of the records on which the transaction was decided."""
     stack = transaction.stack
     return [
@@ -110,10 +110,27 @@ def operations_for(transaction: Transaction, keys: Keyspace) -> list[Operation]:
     return operations
 
 
-def split_pulses(transaction: Transaction) -> tuple[Transaction, tuple[Pulse, ...]]:
-    """Return a transaction without the pulses for which it has no room, and these pulses."""
-    if len(transaction.puts) + len(transaction.records) <= PUTS:
-        return transaction, ()
-    pulses = tuple([record for record in transaction.records if isinstance(record, Pulse)])
-    others = tuple([record for record in transaction.records if not isinstance(record, Pulse)])
-    return replace(transaction, records=others), pulses
+def split_pulses(transaction: Transaction) -> tuple[Transaction, Transaction | None]:
+    """Return a transaction without the pulses for which it has no room, and one that stores these.
+
+    The guards on pulses that are restored are those of the second one.
+    """
+    guards = OWN_GUARDS + len(transaction.fact_revisions) + len(transaction.record_revisions)
+    if len(transaction.puts) + len(transaction.records) <= PUTS and guards <= GUARDS:
+        return transaction, None
+    pulses = tuple([each for each in transaction.records if isinstance(each, Pulse | Restorations)])
+    if not pulses:
+        return transaction, None
+    stored = {each.record_key for each in pulses}
+    revisions = transaction.record_revisions
+    others = replace(
+        transaction,
+        records=tuple([each for each in transaction.records if each.record_key not in stored]),
+        record_revisions={key: at for key, at in revisions.items() if key not in stored},
+    )
+    return others, Transaction(
+        transaction.stack,
+        transaction.base_revision,
+        records=pulses,
+        record_revisions={key: at for key, at in revisions.items() if key in stored},
+    )

@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
+from factstore.core.errors import Conflict
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.fact import Scope
+from factstore.core.model.fact import Put, Scope
 from factstore.core.model.pulse import pulse_lease
 from factstore.core.model.transaction import Transaction
+from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.pulses import EndPulses
 from factstore.core.services import lease_monitor
-from tests.contract.membership import changes_since, join
+from tests.contract.membership import changes_since, join, refusal
 from tests.contract.test_lease_monitor import (
     TTL,
     after_election,
@@ -28,7 +30,7 @@ from tests.contract.test_lease_monitor import (
     stop_pulses,
     stops,
 )
-from tests.contract.world import EtcdWorld, Worker, soon
+from tests.contract.world import EtcdWorld, Worker, author, soon
 
 
 class SlowRenewals:
@@ -175,8 +177,13 @@ def test_a_renewal_that_did_not_succeed_is_under_way_no_longer(
     assert worker.store.last_renewal(lease) == float("-inf")
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["before-the-write", "before-a-retry"])
 def test_a_decision_about_a_pulse_that_stopped_is_not_one_about_its_next_stop(
-    scope: Scope, etcd_world: EtcdWorld, worker: Worker, monkeypatch: pytest.MonkeyPatch
+    scope: Scope,
+    etcd_world: EtcdWorld,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    before: bool,
 ) -> None:
     other = etcd_world.worker()
     other.lease_monitor.stop()
@@ -188,19 +195,116 @@ def test_a_decision_about_a_pulse_that_stopped_is_not_one_about_its_next_stop(
     tries: list[int | None] = []
 
     def late(transaction: Transaction, deadline: float) -> int | None:
-        """Commit after a heartbeat; before it is tried again, the pulse stops again."""
+        """Commit after a heartbeat; the pulse stops again, and this worker does not know it yet."""
         if not tries:
             other.members.heartbeat(scope, "c1", None, None)
+            if before:
+                stop_pulses(etcd_world, [lease])
         tries.append(commit(transaction, deadline))
-        if len(tries) == 1:
+        if not before and len(tries) == 1:
             stop_pulses(etcd_world, [lease])
         return tries[-1]
 
-    monkeypatch.setattr(worker.store, "commit", late)
-    assert worker.transactor.run(EndPulses(scope, found)).outcome == ()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "commit", late)
+        assert worker.transactor.run(EndPulses(scope, found)).outcome == ()
     assert tries == [None]
     assert changes_since(worker, scope, start) == []
-    monkeypatch.undo()
+    # What was decided about the second stop counts, and any number of restorations may precede it.
+    other.members.heartbeat(scope, "c1", None, None)
+    stop_pulses(etcd_world, [lease])
+    found = stops(worker, scope, [lease])
+    assert worker.transactor.run(EndPulses(scope, found)).outcome == (lease,)
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["all", "unless-one-has-ended"])
+def test_the_pulses_of_a_large_batch_are_restored(
+    scope: Scope,
+    etcd_world: EtcdWorld,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: bool,
+) -> None:
+    other = etcd_world.worker()
+    other.lease_monitor.stop()
+    puts = [Put.of(f"many/{number:02}", number, "observed", TTL) for number in range(100)]
+    start = worker.facts.batch(scope, puts, [], author()).revision
+    found = [worker.facts.get(scope, put.path).fact.lease for put in puts]
+    stop_pulses(etcd_world, found)
+    worker.store.refresh(soon())
+    commit = worker.store.commit
+    tries: list[int | None] = []
+
+    def late(transaction: Transaction, deadline: float) -> int | None:
+        if ends and not tries:
+            other.transactor.run(EndPulses(scope, stops(other, scope, found[:1])))
+        tries.append(commit(transaction, deadline))
+        return tries[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "commit", late)
+        again = worker.facts.batch(scope, puts, [], author(), Idempotency("k" * 64, "f" * 64))
+    outcomes = [each.outcome for each in again.results]
+    assert outcomes == ["updated" if ends else "unchanged"] + ["unchanged"] * 99
+    assert [beats(worker, scope, lease) for lease in found] == [not ends] + [True] * 99
+    other.store.revoke_leases(found[:ends], soon())
+    assert len(worker.paths(scope)) == 100
+    assert len(changes_since(worker, scope, start)) == ends
+
+
+@pytest.mark.parametrize("value", [1, 2], ids=["same-value", "other-value"])
+def test_no_write_keeps_a_lease_that_has_been_chosen_to_end(
+    scope: Scope, etcd_world: EtcdWorld, worker: Worker, value: int
+) -> None:
+    worker.put(scope, "mortal", ttl=TTL)
+    lease = worker.facts.get(scope, "mortal").fact.lease
+    stop_pulses(etcd_world, [lease])
     assert worker.transactor.run(EndPulses(scope, stops(worker, scope, [lease]))).outcome == (
         lease,
     )
+    # An attempt to restore the pulse, which came too late, has left the lease for it.
+    etcd_world.raw.grant(TTL, pulse_lease(lease), deadline=soon())
+    assert worker.put(scope, "mortal", value, ttl=TTL).results[0].outcome == "updated"
+    worker.store.revoke_lease(lease, soon())
+    worker.store.refresh(soon())
+    assert worker.value(scope, "mortal") == str(value)
+    assert worker.facts.get(scope, "mortal").fact.lease != lease
+
+
+def test_no_join_keeps_a_member_that_has_been_chosen_to_end(
+    scope: Scope, etcd_world: EtcdWorld, worker: Worker
+) -> None:
+    key = Idempotency("k" * 64, "f" * 64)
+    former = join(worker, scope, ttl=TTL, key=key).member
+    stop_pulses(etcd_world, [former.lease])
+    found = stops(worker, scope, [former.lease])
+    assert worker.transactor.run(EndPulses(scope, found)).outcome == (former.lease,)
+    etcd_world.raw.grant(TTL, pulse_lease(former.lease), deadline=soon())
+    with pytest.raises(Conflict) as refused:
+        join(worker, scope, ttl=TTL, generation=former.generation)
+    assert refusal(refused) == "generation_stale"
+    again = join(worker, scope, ttl=TTL, key=key)
+    assert again.outcome == "replaced"
+    assert again.member.generation != former.generation
+    worker.store.revoke_lease(former.lease, soon())
+    worker.store.refresh(soon())
+    assert worker.members.get(scope, "c1").generation == again.member.generation
+    assert beats(worker, scope, again.member.lease)
+
+
+def test_a_decision_does_not_count_after_a_write_of_the_owner(
+    scope: Scope, etcd_world: EtcdWorld, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = etcd_world.worker()
+    other.lease_monitor.stop()
+    worker.put(scope, "mortal", ttl=TTL)
+    lease = worker.facts.get(scope, "mortal").fact.lease
+    stop_pulses(etcd_world, [lease])
+    other.store.refresh(soon())
+    found = stops(worker, scope, [lease])
+    # With the lease of a pulse whose record could not be written, the write renews and keeps the lease.
+    etcd_world.raw.grant(TTL, pulse_lease(lease), deadline=soon())
+    assert other.put(scope, "mortal", 2, ttl=TTL).results[0].outcome == "updated"
+    assert other.facts.get(scope, "mortal").fact.lease == lease
+    assert worker.transactor.run(EndPulses(scope, found)).outcome == ()
+    assert worker.value(scope, "mortal") == "2"

@@ -19,6 +19,7 @@ from factstore.core.model.pulse import Pulse, pulse_key, pulse_lease
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.services import lease_monitor
+from factstore.core.state.stack_leases import Stop
 from tests.contract.membership import changes_since, join, refusal
 from tests.contract.waiting import arm, state_of
 from tests.contract.world import EtcdWorld, Worker, author, publish_all, soon
@@ -57,11 +58,11 @@ def stop_pulses(world: EtcdWorld, found: list[int]) -> None:
         world.raw.revoke(pulse_lease(lease), deadline=soon())
 
 
-def stops(worker: Worker, scope: Scope, found: Sequence[int]) -> dict[int, int]:
-    """Return the revisions at which the pulses of leases have stopped."""
-    state = worker.store.refresh(soon())
-    used = state.stack_state(scope).leases  # type: ignore[union-attr]
-    return {lease: used.stopped_at(lease) for lease in found}
+def stops(worker: Worker, scope: Scope, found: Sequence[int]) -> dict[int, Stop]:
+    """Return the stops of the pulses of leases."""
+    stack_state = worker.store.refresh(soon()).stack_state(scope)
+    assert stack_state is not None
+    return {lease: stack_state.stop(lease) for lease in found}
 
 
 def beats(worker: Worker, scope: Scope, lease: int) -> bool:

@@ -8,6 +8,8 @@ service decides whether the monitored lease ends.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
@@ -38,6 +40,29 @@ class Pulse(Record):
     def monitored_lease(self) -> int:
         """The id of the monitored lease."""
         return int(self.monitored, 16)
+
+
+@quick_dataclass(frozen=True, slots=True)
+class Restorations(Record):
+    """The writes that have restored pulses of a stack; each of them writes this record, too.
+
+    A decision to end a lease of the stack is guarded with it.  The pulse itself cannot be a guard: it
+    may have been restored and have stopped again, and is then as absent as before.
+
+    :param count: as far as the worker knew that has written it.
+    """
+
+    silent: ClassVar[bool] = True
+
+    count: int
+
+    @property
+    def record_key(self) -> RecordKey:
+        """The key of the record in its stack."""
+        return RESTORATIONS_KEY
+
+
+RESTORATIONS_KEY = RecordKey(Restorations, "count")
 
 
 def pulse_key(lease: int) -> RecordKey:

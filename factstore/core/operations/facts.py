@@ -96,7 +96,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         ended = [known[path] for path in deleted if path not in self.obstacles]
         kept = keep(view, puts, ended, self.author)
         check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
-        leases, left = _leases(puts, deleted, known)
+        leases, left = _leases(view, puts, deleted, known)
         renews = [
             r.fact.lease
             for r in results
@@ -199,11 +199,12 @@ def _data_key(view: View) -> DataKey | None:
 
 
 def _leases(
-    puts: Sequence[Fact], deletes: Sequence[str], known: Mapping[str, Fact | None]
+    view: View, puts: Sequence[Fact], deletes: Sequence[str], known: Mapping[str, Fact | None]
 ) -> tuple[dict[str | RecordKey, LeaseRequest], tuple[int, ...]]:
     """Return the lease requests of facts with a ttl, and the leases that the facts may leave.
 
-    A fact of a member is on the member's lease, which is not the fact's to end.
+    One that was chosen to end is not kept, even if it can still be renewed.  A fact of a member is on
+    the member's lease, which is not the fact's to end.
     """
     requests: dict[str | RecordKey, LeaseRequest] = {}
     left = []
@@ -214,6 +215,7 @@ def _leases(
     for fact in puts:
         before = known[fact.path]
         if fact.ttl is not None:
-            keep = before.lease if before is not None and before.ttl == fact.ttl else 0
+            keeps = before is not None and before.ttl == fact.ttl
+            keep = before.lease if before and keeps and not is_ending(view, before.lease) else 0
             requests[fact.path] = LeaseRequest(fact.ttl, keep, monitored=True)
     return requests, tuple(left)

@@ -28,7 +28,7 @@ from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.idempotency import Idempotency, key_reused
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
-from factstore.core.operations.pulses import revive
+from factstore.core.operations.pulses import is_ending, revive
 
 JoinOutcome = Literal["created", "replaced", "adopted", "updated", "unchanged"]
 NEW_INCARNATION: tuple[JoinOutcome, ...] = ("created", "replaced", "adopted")
@@ -81,9 +81,12 @@ class JoinMember(Operation[JoinResult]):
         key = RecordKey(Member, self.name)
         known = view.record(key)
         living = view.member(self.name)
-        if not self._repeats_join_of(living):
+        # One that has been chosen to end is still there, and cannot be kept alive.
+        alive = living if living is not None and not is_ending(view, living.lease) else None
+        repeated = self._repeats_join_of(alive)
+        if not repeated:
             check_member(self.precondition, view, self.name, living)
-        outcome, member = self._decide(living, view)
+        outcome, member = self._decide(living, alive, view, repeated=repeated)
         stored = view.record(RecordKey(Declaration, self.name))
         noted = stored if isinstance(stored, Declaration) else None
         record_revisions = {
@@ -114,17 +117,19 @@ class JoinMember(Operation[JoinResult]):
             ends=(living.lease,) if living is not None else (),
         )
 
-    def _decide(self, living: Member | None, view: View) -> tuple[JoinOutcome, Member]:
+    def _decide(
+        self, living: Member | None, alive: Member | None, view: View, *, repeated: bool
+    ) -> tuple[JoinOutcome, Member]:
         request = self.request
         if request.declared is not None:
             return self._declare(living, request.declared, view)
         if request.generation is not None:
-            return self._update(living, request.generation, view)
+            return self._update(alive, request.generation, view)
         ttl = request.ttl or HEARTBEAT_TTL_DEFAULT
         join_key = self._join_key()
         if living is None:
             return "created", self._new_member(view, ttl, join_key=join_key)
-        if self._repeats_join_of(living):
+        if repeated:
             return "unchanged", living
         if living.declared_only:
             changes = {"state": "joining", "ttl": ttl, "number": 0, "join_key": join_key}

@@ -7,10 +7,11 @@ from dataclasses import field
 from typing import ClassVar, NamedTuple
 
 from factstore.core.model.fact import Scope
-from factstore.core.model.pulse import Pulse, pulse_key
+from factstore.core.model.pulse import RESTORATIONS_KEY, Pulse, Restorations, pulse_key
 from factstore.core.model.quick_dataclass import quick_dataclass
-from factstore.core.model.record import RecordKey
+from factstore.core.model.record import Record, RecordKey
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+from factstore.core.state.stack_leases import Stop
 
 
 @quick_dataclass(slots=True)
@@ -21,7 +22,7 @@ class Revival:
     """
 
     restored: set[int] = field(default_factory=set)
-    records: tuple[Pulse, ...] = ()
+    records: tuple[Record, ...] = ()
     leases: dict[str | RecordKey, LeaseRequest] = field(default_factory=dict)
     record_revisions: dict[RecordKey, int] = field(default_factory=dict)
 
@@ -41,6 +42,10 @@ def revive(view: View, leases: Collection[int]) -> Revival:
         revival.restored.add(each.lease)
         revival.records += (pulse,)
         revival.leases[pulse.record_key] = LeaseRequest(each.ttl, pulse_of=each.lease)
+    if revival.restored:
+        known = view.record(RESTORATIONS_KEY)
+        count = known.count if isinstance(known, Restorations) else 0
+        revival.records += (Restorations(count + 1),)
     return revival
 
 
@@ -80,32 +85,36 @@ class EndPulses(Operation[tuple[int, ...]]):
 
     The record of an ended pulse is on the monitored lease, so it is deleted with all else.
 
-    :param stops: the revision at which the pulse of each lease stopped.
+    :param stops: the stop of each lease's pulse.
     """
 
     counts_toward_quota: ClassVar[bool] = False
 
     scope: Scope
-    stops: Mapping[int, int]
+    stops: Mapping[int, Stop]
     author: None = None
 
     def plan(self, view: View) -> Draft[tuple[int, ...]]:
-        """Return the draft; leases that have ended, or had a pulse again since, are left out.
+        """Return the draft; leases that have ended, or were renewed since, are left out.
 
-        A pulse that was restored may have stopped again while this was tried repeatedly.
+        A pulse that was restored may have stopped again, while this was tried repeatedly, or before
+        this worker has noticed it.
         """
         records: dict[RecordKey, int] = {}
         facts: dict[str, int] = {}
         ended: list[Pulse] = []
         for each in _stopped(view, self.stops):
-            if each.at != self.stops[each.lease]:
+            if each.stop != self.stops[each.lease]:
                 continue
             if isinstance(each.owner, str):
-                facts[each.owner] = each.revision
+                facts[each.owner] = each.stop.owner
             else:
-                records[each.owner] = each.revision
+                records[each.owner] = each.stop.owner
             records[pulse_key(each.lease)] = 0
             ended.append(Pulse(f"{each.lease:x}", ended=True, lease=each.lease))
+        if ended:
+            restored = view.record(RESTORATIONS_KEY)
+            records[RESTORATIONS_KEY] = restored.revision if restored else 0
         return Draft(
             tuple([pulse.monitored_lease for pulse in ended]),
             records=tuple(ended),
@@ -115,17 +124,12 @@ class EndPulses(Operation[tuple[int, ...]]):
 
 
 class _StoppedLease(NamedTuple):
-    """A lease without a pulse.
-
-    :param revision: of the owner.
-    :param at: the revision at which the pulse stopped; 0 if it is not known.
-    """
+    """A lease without a pulse, with its owner and its ttl."""
 
     lease: int
     owner: str | RecordKey
-    revision: int
     ttl: int
-    at: int
+    stop: Stop
 
 
 def _stopped(view: View, leases: Collection[int]) -> Iterator[_StoppedLease]:
@@ -136,7 +140,6 @@ def _stopped(view: View, leases: Collection[int]) -> Iterator[_StoppedLease]:
     for lease in leases:
         if lease not in used.stopped or is_ending(view, lease):
             continue
-        owner, ttl = used.owner(lease)
-        owned = view.fact(owner) if isinstance(owner, str) else view.record(owner)
-        if owned is not None:
-            yield _StoppedLease(lease, owner, owned.revision, ttl, used.stopped_at(lease))
+        stop = view.stack_state.stop(lease)
+        if stop.owner:
+            yield _StoppedLease(lease, *used.owner(lease), stop)

@@ -35,6 +35,7 @@ from factstore.core.services.stopped_leases import (
     in_turns,
     still_stopped,
 )
+from factstore.core.state.stack_leases import Stop
 
 LOG = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class LeaseMonitor(ControlLoop):
                 self._store.forget_renewals(set().union(*used))
         since = self._stopped_since
         self._stopped_since = {
-            each.stop: since.get(each.stop, Seen(now, revision))
+            each.key: since.get(each.key, Seen(now, revision))
             for _, stopped in found
             for each in stopped
         }
@@ -122,7 +123,9 @@ class LeaseMonitor(ControlLoop):
         under_way = self._store.renewals_under_way()
         term = self._store.term(now + self._timeout)
         complete = self._settle_all(found, under_way, term, now)
-        asked = max((e.at for _, stopped in found for e in stopped if e.term != term), default=-1)
+        asked = max(
+            (e.stop.at for _, stopped in found for e in stopped if e.term != term), default=-1
+        )
         if complete and asked > self._answered:
             self._store.answer_roll(Cursor(state.epoch, revision), now + self._timeout)
             self._answered = revision
@@ -156,7 +159,7 @@ class LeaseMonitor(ControlLoop):
             ready = [
                 each
                 for each in stopped
-                if each.stop in self._stopped_since and each.lease not in under_way
+                if each.key in self._stopped_since and each.lease not in under_way
             ]
             try:
                 self._settle(scope, ready, term, now)
@@ -186,12 +189,12 @@ class LeaseMonitor(ControlLoop):
         # The lease of a pulse whose record could not be written is renewed nevertheless.
         both = [lease for each in due for lease in (each.lease, pulse_lease(each.lease))]
         ages = self._store.seconds_since_renewals(both, self._clock.monotonic() + self._timeout)
-        silent: dict[int, int] = {}
+        silent: dict[int, Stop] = {}
         for each, late in zip(due, map(min, ages[::2], ages[1::2]), strict=True):
             if late < each.ttl:
                 renewed.append(each.lease)
             else:
-                silent[each.lease] = each.at
+                silent[each.lease] = each.stop
         if renewed:
             # Without an election, somebody else has revoked them, or a request has replaced them.
             elected = any(each.term != term for each in stopped if each.lease in renewed)
@@ -217,11 +220,11 @@ class LeaseMonitor(ControlLoop):
     def _has_waited(self, stopped: Stopped, now: float) -> bool:
         """Return True if renewals that were under way when a pulse stopped have ended."""
         is_new = now - self._started_at < min(stopped.ttl, NEW_WORKER_SECONDS)
-        return not is_new and now - self._stopped_since[stopped.stop].instant >= GRACE_SECONDS
+        return not is_new and now - self._stopped_since[stopped.key].instant >= GRACE_SECONDS
 
     def _is_silent(self, stopped: Stopped, now: float) -> bool:
         """Return True if no worker, not even one that was lost, can have renewed a lease in time."""
-        seen = self._stopped_since[stopped.stop]
+        seen = self._stopped_since[stopped.key]
         # Workers that do not answer have time to restore all pulses that stopped together.
         longest = max(stopped.ttl, self._most / RESTORED_PER_SECOND)
         if now - seen.instant >= longest + GRACE_SECONDS:
@@ -229,7 +232,7 @@ class LeaseMonitor(ControlLoop):
         if self._others is None:
             self._others = self._store.other_workers(self._clock.monotonic() + self._timeout)
         return all(
-            other.answered >= (stopped.at or seen.revision)
+            other.answered >= (stopped.stop.at or seen.revision)
             or other.silent_seconds >= stopped.ttl + SILENCE_MARGIN
             for other in self._others
         )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.pulse import Pulse, pulse_key
+from factstore.core.state.stack_leases import Stop
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 
@@ -16,19 +17,19 @@ from factstore.core.state.state import State
 class Stopped(NamedTuple):
     """A monitored lease without a pulse.
 
-    :param at: the revision at which the pulse stopped; 0 if it is not known.
+    :param ended: True if it was chosen to end.
     """
 
     lease: int
-    at: int
+    stop: Stop
     ttl: int
     term: int
     ended: bool
 
     @property
-    def stop(self) -> tuple[int, int]:
-        """The lease and the revision, which distinguish it from an earlier stop."""
-        return self.lease, self.at
+    def key(self) -> tuple[int, int]:
+        """The lease and the revision at which its pulse stopped."""
+        return self.lease, self.stop.at
 
 
 class Seen(NamedTuple):
@@ -85,8 +86,8 @@ def _stop(stack_state: StackState, lease: int) -> Stopped:
     leases = stack_state.leases
     pulse = stack_state.record(pulse_key(lease))
     ended = isinstance(pulse, Pulse) and pulse.ended
-    at, ttl = leases.stopped_at(lease), leases.owner(lease).ttl
-    return Stopped(lease, at, ttl, leases.term(lease), ended)
+    ttl, term = leases.owner(lease).ttl, leases.term(lease)
+    return Stopped(lease, stack_state.stop(lease), ttl, term, ended)
 
 
 def _from_anywhere(stopped: Iterable[Stopped]) -> list[Stopped]:

@@ -24,6 +24,17 @@ class LeaseOwner(NamedTuple):
     ttl: int
 
 
+class Stop(NamedTuple):
+    """The stop of a pulse, which distinguishes it from an earlier one and from one after a renewal.
+
+    :param at: the revision at which the pulse stopped; 0 if it is not known.
+    :param owner: the revision of the lease's owner, which a write may have renewed; 0 if it is missing.
+    """
+
+    at: int
+    owner: int
+
+
 @quick_dataclass(slots=True, eq=False)
 class StackLeases:
     """The leases of the members, facts and timers of one stack.

@@ -36,6 +36,7 @@ from factstore.core.model.usage import Contents
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.pending_waiters import ConditionView
 from factstore.core.state.stack_contents import StackContents
+from factstore.core.state.stack_leases import Stop
 
 
 @quick_dataclass(slots=True, eq=False)
@@ -73,6 +74,12 @@ class StackState(StackContents):
     def record(self, key: RecordKey) -> Record | None:
         """Return a record, which may be a departed member; None if it does not exist."""
         return self.tables.find(key)
+
+    def stop(self, lease: int) -> Stop:
+        """Return the stop of a lease's pulse."""
+        owner = self.leases.owner(lease).key
+        owned = self.facts.get(owner) if isinstance(owner, str) else self.record(owner)
+        return Stop(self.leases.stopped_at(lease), owned.revision if owned else 0)
 
     def put_record(self, record: Record) -> Change | None:
         """Store a record; return the change for watchers, or None."""
