@@ -6,6 +6,7 @@ the present leader has confirmed, and again after a pulse was restored.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from factstore.core.errors import Conflict
+from factstore.core.errors import Conflict, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Put, Scope
 from factstore.core.model.pulse import pulse_lease
@@ -81,6 +82,12 @@ def answers(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[in
     return found
 
 
+def end(worker: Worker, scope: Scope, lease: int) -> None:
+    """Decide the end of a lease, as a worker does."""
+    found = stops(worker, scope, [lease])
+    assert worker.transactor.run(EndPulses(scope, found)).outcome == (lease,)
+
+
 def renew_in_a_thread(worker: Worker, scope: Scope, slow: SlowRenewals) -> Callable[[], object]:
     threads = ThreadPoolExecutor(1)
     beating = threads.submit(worker.members.heartbeat, scope, "c1", None, None)
@@ -100,7 +107,7 @@ def renew_in_the_loop(worker: Worker, scope: Scope, slow: SlowRenewals) -> Calla
 
     def release() -> None:
         slow.ended.pop()()
-        assert acknowledged == [True]
+        assert acknowledged == [False]  # it restores the pulse before it is acknowledged
 
     return release
 
@@ -213,8 +220,7 @@ def test_a_decision_about_a_pulse_that_stopped_is_not_one_about_its_next_stop(
     # What was decided about the second stop counts, and any number of restorations may precede it.
     other.members.heartbeat(scope, "c1", None, None)
     stop_pulses(etcd_world, [lease])
-    found = stops(worker, scope, [lease])
-    assert worker.transactor.run(EndPulses(scope, found)).outcome == (lease,)
+    end(worker, scope, lease)
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["all", "unless-one-has-ended"])
@@ -259,9 +265,7 @@ def test_no_write_keeps_a_lease_that_has_been_chosen_to_end(
     worker.put(scope, "mortal", ttl=TTL)
     lease = worker.facts.get(scope, "mortal").fact.lease
     stop_pulses(etcd_world, [lease])
-    assert worker.transactor.run(EndPulses(scope, stops(worker, scope, [lease]))).outcome == (
-        lease,
-    )
+    end(worker, scope, lease)
     # An attempt to restore the pulse, which came too late, has left the lease for it.
     etcd_world.raw.grant(TTL, pulse_lease(lease), deadline=soon())
     assert worker.put(scope, "mortal", value, ttl=TTL).results[0].outcome == "updated"
@@ -277,8 +281,7 @@ def test_no_join_keeps_a_member_that_has_been_chosen_to_end(
     key = Idempotency("k" * 64, "f" * 64)
     former = join(worker, scope, ttl=TTL, key=key).member
     stop_pulses(etcd_world, [former.lease])
-    found = stops(worker, scope, [former.lease])
-    assert worker.transactor.run(EndPulses(scope, found)).outcome == (former.lease,)
+    end(worker, scope, former.lease)
     etcd_world.raw.grant(TTL, pulse_lease(former.lease), deadline=soon())
     with pytest.raises(Conflict) as refused:
         join(worker, scope, ttl=TTL, generation=former.generation)
@@ -308,3 +311,63 @@ def test_a_decision_does_not_count_after_a_write_of_the_owner(
     assert other.facts.get(scope, "mortal").fact.lease == lease
     assert worker.transactor.run(EndPulses(scope, found)).outcome == ()
     assert worker.value(scope, "mortal") == "2"
+
+
+@pytest.mark.parametrize("complete", [False, True], ids=["chosen", "ended"])
+@pytest.mark.parametrize("generation", [False, True])
+def test_no_heartbeat_is_acknowledged_that_restores_a_pulse_too_late(
+    scope: Scope,
+    etcd_world: EtcdWorld,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    complete: bool,
+    generation: bool,
+) -> None:
+    other = etcd_world.worker()
+    other.lease_monitor.stop()
+    member = join(worker, scope, ttl=TTL).member
+    worker.put(scope, "bound", member="c1")
+    lease, pulse = member.lease, pulse_lease(member.lease)
+    stop_pulses(etcd_world, [lease])
+    worker.store.refresh(soon())
+    commit = worker.store.commit
+    tries: list[int | None] = []
+
+    def late(transaction: Transaction, deadline: float) -> int | None:
+        if not tries:
+            end(other, scope, lease)
+            if complete:
+                other.store.revoke_leases([lease], soon())
+        tries.append(commit(transaction, deadline))
+        if len(tries) == 1 and not complete:
+            other.store.revoke_leases([lease], soon())
+        return tries[-1]
+
+    monkeypatch.setattr(worker.store, "commit", late)
+    with pytest.raises((NotFound, Conflict)) as refused:
+        worker.members.heartbeat(scope, "c1", member.generation if generation else None, None)
+    assert refusal(refused) == ("generation_stale" if generation else "not_found")
+    assert (tries[0] is None) != complete
+    # Nothing can be renewed any more, by a worker that knows nothing of the end.
+    assert math.isinf(etcd_world.raw.seconds_since_renewal(pulse, deadline=soon()))
+    assert worker.paths(scope) == []
+
+
+def test_a_heartbeat_restores_a_pulse_that_stops_while_it_is_renewed(
+    scope: Scope, etcd_world: EtcdWorld, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = join(worker, scope, ttl=TTL).member.lease
+    renew = worker.store.renew_lease
+    renewed: list[bool] = []
+
+    def late(lease: int, deadline: float) -> bool:
+        renewed.append(renew(lease, deadline))
+        if len(renewed) == 1:
+            stop_pulses(etcd_world, [lease])
+            worker.store.refresh(soon())
+        return renewed[-1]
+
+    monkeypatch.setattr(worker.store, "renew_lease", late)
+    worker.members.heartbeat(scope, "c1", None, None)
+    assert renewed == [True, True]
+    assert beats(worker, scope, lease)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from factstore.core.errors import FactstoreError
+from factstore.core.model.fact import Scope
 from factstore.core.model.pulse import Pulse, is_monitored
 from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import Transaction
@@ -24,14 +25,18 @@ class WriteLeases:
     A lease that was created for an earlier plan of the same write is used again.
     """
 
-    def __init__(self, store: Store, clock: Clock, deadline: float, timeout: float) -> None:
+    def __init__(
+        self, store: Store, scope: Scope, clock: Clock, deadline: float, timeout: float
+    ) -> None:
         """:param timeout: seconds for all calls together that follow the write."""
         self._store = store
+        self._scope = scope
         self._clock = clock
         self._deadline = deadline
         self._timeout = timeout
         self._created: dict[tuple[str | RecordKey, int], int] = {}
         self._pulses: dict[int, Pulse] = {}  # by the lease that they are made with
+        self._restoring: dict[int, int] = {}  # the leases of pulses, by the monitored leases
         self._used: set[int] = set()
         self._shared: set[int] = set()
         self._chosen_at = 0.0
@@ -72,6 +77,7 @@ class WriteLeases:
         if request.pulse_of:
             pulse = self._store.create_pulse(request.pulse_of, request.ttl, self._deadline)
             self._pulses[pulse.lease] = pulse
+            self._restoring[request.pulse_of] = pulse.lease
             return pulse.lease
         if request.keep and (
             request.shared or self._store.renew_lease(request.keep, self._deadline)
@@ -112,10 +118,29 @@ class WriteLeases:
                 for lease in self._used - self._shared:
                     self._store.renew_lease(lease, end)
         self._revoke((set(draft.ends) | set(self._created.values())) - self._used, end)
+        self._revoke(self._useless_pulses(), end)
 
     def release(self) -> None:
         """Revoke all leases that were created: the write did not happen."""
-        self._revoke(set(self._created.values()), self._clock.monotonic() + self._timeout)
+        end = self._clock.monotonic() + self._timeout
+        self._revoke(set(self._created.values()), end)
+        with suppress(FactstoreError):
+            self._revoke(self._useless_pulses(), end)
+
+    def _useless_pulses(self) -> set[int]:
+        """Return the leases that were created for pulses, but too late to restore these.
+
+        Until they expire, renewals of leases that have ended would succeed.
+        """
+        if not self._restoring:
+            return set()
+        state = self._store.state()
+        with state.read():
+            return {
+                pulse
+                for lease, pulse in self._restoring.items()
+                if state.has_ended(self._scope, lease)
+            }
 
     def _revoke(self, leases: set[int], end: float) -> None:
         """Revoke leases until an instant.

@@ -59,7 +59,8 @@ def is_ending(view: View, lease: int) -> bool:
 class RestorePulses(Operation[bool]):
     """Restore the pulses of leases that were renewed in time, although etcd revoked their leases.
 
-    The outcome is False if one of the leases has been chosen to end.
+    The outcome is False if one of the leases had ended, or had been chosen to, when this was planned.
+    A lease may also end just before its pulse is written.
     """
 
     counts_toward_quota: ClassVar[bool] = False
@@ -71,8 +72,9 @@ class RestorePulses(Operation[bool]):
     def plan(self, view: View) -> Draft[bool]:
         """Return the draft; leases that have a pulse, or have ended, are left out."""
         revival = revive(view, self.leases)
+        found = view.stack_state
         return Draft(
-            not any(is_ending(view, lease) for lease in self.leases),
+            found is not None and not any(map(found.has_ended, self.leases)),
             records=revival.records,
             record_revisions=revival.record_revisions,
             leases=revival.leases,

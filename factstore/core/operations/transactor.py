@@ -157,7 +157,7 @@ class Transactor:
         attempt: Attempt[T] | None = None,
         epoch: str = "",
     ) -> Committed[T]:
-        leases = WriteLeases(self._store, self._clock, deadline, self._timeout)
+        leases = WriteLeases(self._store, operation.scope, self._clock, deadline, self._timeout)
         try:
             with Place(self._queue) as place:
                 committed, draft = self._run(operation, leases, place, deadline, attempt, epoch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from factstore.core.errors import Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Declaration, JoinRequest, Member, MemberState
@@ -13,25 +12,19 @@ from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
-from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.member_updates import (
     DepartMember,
     SetMemberState,
-    living_member,
     member_missing,
 )
 from factstore.core.operations.members import JoinMember, JoinOutcome
-from factstore.core.operations.operation import View
-from factstore.core.operations.pulses import RestorePulses
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.services.applied_reports import AppliedReports
 from factstore.core.services.base import Find, Page, Service
-from factstore.core.services.heartbeat_gap import HeartbeatGap
-from factstore.core.services.started_heartbeat import start_heartbeat
+from factstore.core.services.member_renewal import MemberRenewal, living
 from factstore.core.services.views import MemberView
-from factstore.core.state.state import State
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ class MemberService(Service):
     ) -> None:
         super().__init__(store, clock, timeout, transactor)
         self._reports = reports
-        self._gap = HeartbeatGap(store, clock, timeout)
+        self._renewal = MemberRenewal(store, clock, timeout, transactor)
 
     def get(self, scope: Scope, name: str, *, stale: bool = False) -> Member:
         """Return a living member.
@@ -221,22 +214,7 @@ class MemberService(Service):
         """
         _check(scope, name)
         deadline = self._deadline()
-        state = self._store.state()
-        member = state.member(scope, name)
-        # A member that is only declared has no lease that shows whether it still exists.
-        if member is None or member.declared_only or generation not in (None, member.generation):
-            state = self._store.refresh(deadline)
-            member = self._living(state, scope, name, generation)
-        if state.has_stopped(scope, member.lease) or not self._renew(member, deadline):
-            state = self._store.refresh(deadline)
-            member = self._living(state, scope, name, generation)
-            restored = self._transactor.run(RestorePulses(scope, (member.lease,))).outcome
-            if not (restored and self._renew(member, deadline)):
-                raise (
-                    member_missing(scope, name)
-                    if generation is None
-                    else stale_generation(generation, name)
-                )
+        member = self._renewal.renew(scope, name, generation, deadline)
         if applied is not None:
             self._reports.record(scope, member, applied, deadline)
 
@@ -254,24 +232,7 @@ class MemberService(Service):
             :meth:`heartbeat` has to be called.
         """
         _check(scope, name)
-        return start_heartbeat(self._store, self._gap, scope, name, generation, applied, ended)
-
-    def _living(self, state: State, scope: Scope, name: str, generation: str | None) -> Member:
-        with state.read():
-            return living_member(View(state, scope, now=""), name, generation)
-
-    def _renew(self, member: Member, deadline: float) -> bool:
-        """Restart a member's time; return False if its lease has expired."""
-        if member.declared_only:
-            return True
-        began = self._clock.monotonic()
-        try:
-            renewed = self._store.renew_lease(member.lease, deadline)
-        except Unavailable:
-            self._gap.failed(began)
-            raise
-        self._gap.succeeded()
-        return renewed
+        return self._renewal.start(scope, name, generation, applied, ended)
 
     def report(
         self, scope: Scope, name: str, generation: str | None, applied: Cursor | None
@@ -288,7 +249,7 @@ class MemberService(Service):
         deadline = self._deadline()
         member = self._store.state().member(scope, name)
         if member is None or generation not in (None, member.generation):
-            member = self._living(self._store.refresh(deadline), scope, name, generation)
+            member = living(self._store.refresh(deadline), scope, name, generation)
         if applied is not None:
             self._reports.add(scope, member, applied, deadline)
 

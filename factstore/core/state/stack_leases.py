@@ -108,7 +108,7 @@ class StackLeases:
         """Remove a pulse."""
         lease = pulse.monitored_lease
         self._beating.discard(lease)
-        if self._is_used(lease):
+        if self.is_used(lease):
             self.stopped.add(lease)
             self._stopped_at[lease] = revision
         else:
@@ -135,6 +135,10 @@ class StackLeases:
         """Return the revision at which the pulse of a lease stopped; 0 if it is not known."""
         return self._stopped_at.get(lease, 0)
 
+    def is_used(self, lease: int) -> bool:
+        """Return True if a monitored lease has an owner, or bound facts; False once it has ended."""
+        return lease in self.owners or lease in self.paths
+
     def _own(self, lease: int, owner: LeaseOwner) -> None:
         if is_monitored(lease):
             self.owners[lease] = owner
@@ -149,11 +153,8 @@ class StackLeases:
             self.stopped.add(lease)
 
     def _release(self, lease: int) -> None:
-        if not self._is_used(lease):
+        if not self.is_used(lease):
             self.stopped.discard(lease)
             self._stopped_at.pop(lease, None)
             if lease not in self._beating:
                 self._terms.pop(lease, None)
-
-    def _is_used(self, lease: int) -> bool:
-        return lease in self.owners or lease in self.paths

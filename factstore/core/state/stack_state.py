@@ -25,7 +25,7 @@ from factstore.core.model.event import (
 from factstore.core.model.fact import Scope
 from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.member import Applied, Declaration, Member
-from factstore.core.model.pulse import Pulse
+from factstore.core.model.pulse import Pulse, is_monitored, pulse_key
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet, member_path
 from factstore.core.model.receipt import Receipt
@@ -80,6 +80,13 @@ class StackState(StackContents):
         owner = self.leases.owner(lease).key
         owned = self.facts.get(owner) if isinstance(owner, str) else self.record(owner)
         return Stop(self.leases.stopped_at(lease), owned.revision if owned else 0)
+
+    def has_ended(self, lease: int) -> bool:
+        """Return True if a monitored lease has ended, or has been chosen to end."""
+        if not is_monitored(lease):
+            return False
+        pulse = self.record(pulse_key(lease))
+        return not self.leases.is_used(lease) or (isinstance(pulse, Pulse) and pulse.ended)
 
     def put_record(self, record: Record) -> Change | None:
         """Store a record; return the change for watchers, or None."""

@@ -177,6 +177,11 @@ class State:
         stack_state = self._stacks.get(scope)
         return stack_state is not None and lease in stack_state.leases.stopped
 
+    def has_ended(self, scope: Scope, lease: int) -> bool:
+        """Return True if a monitored lease has ended, or has been chosen to end."""
+        stack_state = self._stacks.get(scope)
+        return stack_state is None or stack_state.has_ended(lease)
+
     def bound(self, scope: Scope, lease: int) -> int:
         """Return the number of facts bound to the member that has a lease."""
         stack_state = self._stacks.get(scope)

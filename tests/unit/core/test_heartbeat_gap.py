@@ -41,7 +41,7 @@ class Members:
         self.clock.advance(seconds)
 
     def renewed(self) -> bool:
-        return not self.service._gap.renewing
+        return not self.service._renewal.gap.renewing
 
     def alive(self, name: str) -> bool:
         self.store.backend.expire()
