@@ -17,6 +17,7 @@ PATIENT = ("--dial-timeout", "60s", "--command-timeout", "60s")
 """Arguments of etcdctl on a busy machine."""
 
 USER, PASSWORD = "factstore", "only-for-this-test"
+ROOT = "root:root-password"
 
 _LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
@@ -69,12 +70,8 @@ class Certificates:
 
     def enable_users(self, endpoint: str) -> None:
         """Create the root user, and a user with access to the keys below our root only."""
-        etcdctl = shutil.which("etcdctl")
-        assert etcdctl is not None
-        base = [etcdctl, *PATIENT, "--endpoints", endpoint, "--cacert", self.file("ca.pem")]
-        base += ["--cert", self.file("client.pem"), "--key", self.file("client.key")]
         for command in (
-            ["user", "add", "root:root-password"],
+            ["user", "add", ROOT],
             ["user", "grant-role", "root", "root"],
             ["user", "add", f"{USER}:{PASSWORD}"],
             ["role", "add", "facts"],
@@ -82,9 +79,13 @@ class Certificates:
             ["user", "grant-role", USER, "facts"],
             ["auth", "enable"],
         ):
-            subprocess.run(
-                base + command,
-                check=True,
-                capture_output=True,
-                env={"ETCDCTL_API": "3", "PATH": ""},
-            )
+            self.etcdctl(endpoint, *command)
+
+    def etcdctl(self, endpoint: str, *arguments: str) -> None:
+        """Run etcdctl with the certificate of the client."""
+        etcdctl = shutil.which("etcdctl")
+        assert etcdctl is not None
+        base = [etcdctl, *PATIENT, "--endpoints", endpoint, "--cacert", self.file("ca.pem")]
+        base += ["--cert", self.file("client.pem"), "--key", self.file("client.key")]
+        env = {"ETCDCTL_API": "3", "PATH": ""}
+        subprocess.run([*base, *arguments], check=True, capture_output=True, env=env)

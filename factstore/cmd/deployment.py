@@ -17,7 +17,7 @@ from oslo_config import cfg
 from factstore.cmd.errors import CommandError
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.ports import Clock
-from factstore.store.client import EtcdClient
+from factstore.store.client import EtcdClient, Refused
 from factstore.store.fsck.reader import StoreReader
 from factstore.store.fsck.repair import StoreRepair
 from factstore.store.keyspace import Keyspace
@@ -87,6 +87,8 @@ def _explain(error: FactstoreError, conf: cfg.ConfigOpts) -> str:
     reasons = runtime.diagnose(conf) if isinstance(error, Unavailable) else {}
     if reasons:
         return f"{text}: {'; '.join(f'{url}: {reason}' for url, reason in reasons.items())}"
+    if isinstance(error, Refused):
+        text = f"{text}: {error.reason}"
     return f"{text} (etcd at {', '.join(conf.etcd.endpoints)})"
 
 

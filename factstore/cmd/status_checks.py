@@ -22,7 +22,7 @@ from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.subscription_secrets import of_subscription
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import STAGED, Repository, RepositoryError
-from factstore.store.client import EtcdClient
+from factstore.store.client import EtcdClient, Refused
 from factstore.store.fsck.reader import StoreReader
 from factstore.store.keyspace import Keyspace
 from factstore.wsgi import configuration, runtime
@@ -57,6 +57,8 @@ def guarded(check: Callable[[cfg.ConfigOpts], Result], conf: cfg.ConfigOpts) -> 
     """Return the result of a check, and a failure if it could not be carried out."""
     try:
         return check(conf)
+    except Refused as error:
+        return _failure(f"{error.detail[:-1]}: {error.reason}.")
     except FactstoreError as error:
         reasons = "; ".join(f"{url}: {reason}" for url, reason in runtime.diagnose(conf).items())
         return _failure(f"{error.detail} {reasons}".strip())

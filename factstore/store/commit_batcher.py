@@ -241,12 +241,17 @@ class CommitBatcher:
             except StorageFull:
                 self._fence.forget_lost()
             except FactstoreError as error:
-                if self._clock.monotonic() >= deadline:
-                    continue  # some may have arrived just now
-                with self._lock:
-                    waiting = self._waiting.take_all()
-                for entry in waiting:
-                    entry.fail(copy(error))
+                if self._clock.monotonic() < deadline:  # otherwise some may have arrived just now
+                    self._refuse_waiting(error)
+            except Exception:  # without this thread, nothing would be written any more
+                LOG.exception("The fence cannot be raised.")
+                self._refuse_waiting(Unavailable("The store cannot be reached."))
+
+    def _refuse_waiting(self, error: FactstoreError) -> None:
+        with self._lock:
+            waiting = self._waiting.take_all()
+        for entry in waiting:
+            entry.fail(copy(error))
 
     def _run(self) -> None:
         """Send what the loop does not, until the batcher stops and everything has been sent."""

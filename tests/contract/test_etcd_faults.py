@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
@@ -21,7 +22,8 @@ from factstore.core.model.precondition import ABSENT, ANY
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import ChangeFrame, GoodbyeFrame, PingFrame
-from factstore.store.client import EtcdClient
+from factstore.store.client import EtcdClient, Refused
+from factstore.store.client import messages as rpc
 from factstore.store.types import Fence, Txn
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, author, new_scope
 from tests.eventually import eventually
@@ -46,6 +48,28 @@ def retried(write: Callable[[], int]) -> int:
         return 0
 
     return eventually(attempt)
+
+
+def test_while_members_differ_writes_are_refused_and_later_accepted_again(
+    lonely: EtcdWorld, private_etcd: EtcdServer
+) -> None:
+    worker, scope = lonely.worker(), new_scope()
+    worker.put(scope, "a", 1)
+    channel = grpc.insecure_channel(private_etcd.endpoint.removeprefix("http://"))
+    maintenance = rpc.MaintenanceStub(channel)
+    member = maintenance.Status(rpc.StatusRequest()).header.member_id
+
+    def alarm(action: int) -> None:
+        maintenance.Alarm(rpc.AlarmRequest(action=action, memberID=member, alarm=2))
+
+    alarm(1)
+    for _ in range(2):
+        with pytest.raises(Refused) as caught:
+            worker.put(scope, "a", 2)
+        assert "corrupt" in caught.value.reason
+    alarm(2)
+    worker.put(scope, "a", 3)
+    channel.close()
 
 
 def follow(worker: Worker, scope: Scope, since: int, upto: int) -> list[int]:

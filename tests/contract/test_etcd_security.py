@@ -10,16 +10,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
-from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient, diagnose
+from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient, Refused, diagnose
 from factstore.store.types import Compare, Credentials, PutKey, Txn
 from tests.cases import cases
-from tests.etcd_security import PASSWORD, PATIENT, USER, Certificates
+from tests.etcd_security import PASSWORD, PATIENT, ROOT, USER, Certificates
 from tests.patient_client import PatientClient
 
 
@@ -117,23 +119,69 @@ def test_a_watch_opened_with_an_expired_token_requests_a_new_token(client: EtcdC
     assert next(iter(client.watch(key, b"", revision)))[0].item.value == b"v"
 
 
-def test_keys_beyond_the_users_role_are_refused_without_a_secret_in_the_error(
-    client: EtcdClient,
-) -> None:
-    with pytest.raises(Unavailable) as caught:
-        client.get(b"/cinder/lock", deadline=soon())
-    assert "credentials" in str(caught.value)
-    assert PASSWORD not in str(caught.value)
-
-
-def test_a_wrong_password_makes_the_store_unavailable(secured: Secured) -> None:
-    client = EtcdClient(
-        [secured.server.endpoint], replace(secured.credentials, password="not-the-one")
+def test_a_signed_token_is_renewed_after_a_change_of_the_users(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    private, public = tmp_path / "jwt.key", tmp_path / "jwt.pem"
+    for command in (
+        ["genrsa", "-out", str(private), "2048"],
+        ["rsa", "-in", str(private), "-pubout", "-out", str(public)],
+    ):
+        subprocess.run(["openssl", *command], check=True, capture_output=True)
+    signed = f"jwt,pub-key={public},priv-key={private},sign-method=RS256,ttl=1h"
+    server = EtcdServer(
+        tmp_path / "etcd", tls=certificates.tls, extra_args=["--auth-token", signed]
     )
-    with pytest.raises(Unavailable) as caught:
-        client.get(b"/factstore/x", deadline=soon())
-    assert "not-the-one" not in str(caught.value)
-    client.close()
+    server.start()
+    try:
+        server.wait_ready()
+        certificates.enable_users(server.endpoint)
+        client = PatientClient([server.endpoint], certificates.credentials)
+        key = b"/factstore/signed"
+        revision = client.transact(Txn([], [PutKey(key, b"v")]), deadline=soon())[1]
+        for name in ("one", "two", "three"):
+            certificates.etcdctl(server.endpoint, "--user", ROOT, "user", "add", f"{name}:x")
+            if name == "one":
+                assert client.get(key, deadline=soon()).items[0].value == b"v"
+            elif name == "two":
+                assert client.transact(Txn([], [PutKey(key, b"w")]), deadline=soon())[0]
+            else:
+                with pytest.raises(Unavailable):
+                    next(iter(client.watch(key, b"", revision)))
+                assert next(iter(client.watch(key, b"", revision)))[0].item.value == b"v"
+        client.close()
+    finally:
+        server.stop()
+
+
+def test_a_refusal_names_its_cause_for_operators_and_no_secret(
+    secured: Secured, etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, valid = secured.server.endpoint, secured.credentials
+    with cases() as case:
+        for reason, endpoint, credentials, key in (
+            ("the user has no permission for these keys", url, valid, b"/cinder/lock"),
+            (
+                "are not those of a user",
+                url,
+                replace(valid, password="not-the-one"),
+                b"/factstore/x",
+            ),
+            ("etcd has no users", etcd.endpoint, Credentials(USER, PASSWORD), b"/factstore/x"),
+        ):
+            client = EtcdClient([endpoint], credentials)
+            with case(reason):
+                caplog.clear()
+                for _ in range(3):
+                    with pytest.raises(Refused) as caught:
+                        client.get(key, deadline=soon())
+                assert caught.value.detail == "etcd refuses the service's credentials."
+                assert reason in copy(caught.value).reason
+                assert PASSWORD not in caught.value.reason + caplog.text
+                assert "not-the-one" not in caught.value.reason + caplog.text
+                assert [reason in line.message for line in caplog.records] == [True], (
+                    "once a minute"
+                )
+            client.close()
 
 
 def test_an_etcd_with_users_refuses_a_client_without_a_name(private_etcd: EtcdServer) -> None:
@@ -142,16 +190,9 @@ def test_an_etcd_with_users_refuses_a_client_without_a_name(private_etcd: EtcdSe
         env = {**os.environ, "ETCDCTL_API": "3"}
         subprocess.run([*etcdctl, *command.split()], check=True, capture_output=True, env=env)
     client = EtcdClient([private_etcd.endpoint], Credentials())
-    with pytest.raises(Unavailable, match="credentials"):
+    with pytest.raises(Refused, match="credentials") as caught:
         client.get(b"/factstore/x", deadline=soon())
-    client.close()
-
-
-def test_an_etcd_without_users_refuses_a_client_with_a_name(etcd: EtcdServer) -> None:
-    client = EtcdClient([etcd.endpoint], Credentials(USER, PASSWORD))
-    with pytest.raises(Unavailable, match="credentials") as caught:
-        client.get(b"/factstore/x", deadline=soon())
-    assert PASSWORD not in str(caught.value)
+    assert "it requires a user" in caught.value.reason
     client.close()
 
 

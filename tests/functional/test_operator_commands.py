@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from oslo_upgradecheck.upgradecheck import Code
 
 from factstore.cmd.main import main
 from factstore.cmd.processes.api import Options, write_options
+from factstore.cmd.status_checks import check_etcd, guarded
+from factstore.wsgi import configuration
 from tests.cases import cases
 from tests.commands import factstore
 from tests.etcd_cluster import EtcdCluster
@@ -118,6 +121,22 @@ def test_a_failed_command_names_the_reason_for_each_endpoint(
         f"factstore verify: The store cannot be reached: {first}: connection refused;"
         f" {second}: {reason}; {third}: {reason}"
     )
+
+
+def test_a_failed_command_names_the_reason_why_etcd_refuses_the_user(
+    cluster: EtcdCluster,
+    certificates: Certificates,
+    tmp_path: Path,
+    fails: Callable[..., list[str]],
+) -> None:
+    config, endpoints = tmp_path / "factstore.conf", ",".join(cluster.endpoints[1:])
+    wrong = {"endpoints": endpoints, "password": "not-the-one"}
+    write_options(config, options_for(cluster, certificates, **wrong))
+    reason = "etcd refuses the service's credentials: username and password in [etcd] are not those"
+    assert reason in fails("verify", "--config-file", str(config))[-1]
+    result = guarded(check_etcd, configuration.read([str(config)]))
+    assert result.code is Code.FAILURE
+    assert result.details.startswith(reason)
 
 
 COMMANDS = (["verify"], ["purge", "--project", PROJECT], ["rotate-keys", "--reseal-only"])

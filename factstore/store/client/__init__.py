@@ -2,8 +2,17 @@
 
 from factstore.store.client.client import EtcdClient
 from factstore.store.client.diagnosis import ACCEPTS_CONNECTIONS, diagnose
+from factstore.store.client.errors import Refused
 from factstore.store.client.http2_calls import Failure
 from factstore.store.client.protobuf import KeyPage
 from factstore.store.client.watch_stream import WatchStream
 
-__all__ = ["ACCEPTS_CONNECTIONS", "EtcdClient", "Failure", "KeyPage", "WatchStream", "diagnose"]
+__all__ = [
+    "ACCEPTS_CONNECTIONS",
+    "EtcdClient",
+    "Failure",
+    "KeyPage",
+    "Refused",
+    "WatchStream",
+    "diagnose",
+]

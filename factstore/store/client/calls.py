@@ -20,6 +20,7 @@ from factstore.core.errors import OutcomeUnknown, Unavailable
 from factstore.store.client import messages as rpc
 from factstore.store.client.endpoint import Endpoint
 from factstore.store.client.errors import (
+    Refused,
     describe,
     is_stale_token,
     not_sent,
@@ -37,6 +38,7 @@ _ALARMS = {1: "NOSPACE", 2: "CORRUPT"}  # the library does not know the second
 
 PROBE_SECONDS = 0.15  # for a member to answer from its own memory
 PAUSE_SECONDS = 0.05  # after each endpoint has failed once, before the next round
+REFUSAL_SECONDS = 60.0  # between two lines of the log about the same
 ORDINARY_CALLS = 32
 """At a time.  While etcd is away, many heartbeats wait for it, and must not keep out what many others
 wait for: reads of the newest revision, and fences."""
@@ -64,6 +66,7 @@ class Calls:
         self._slots = Slots(ORDINARY_CALLS)
         self._token = ""
         self._closed = False
+        self._refusal, self._refusal_until = "", 0.0
         self._lock = threading.Lock()
 
     def versions(self, *, deadline: float) -> dict[str, str]:
@@ -90,10 +93,20 @@ class Calls:
         """Raise Unavailable if the client is closed, in place of the ValueError of gRPC."""
         try:
             yield
+        except Refused as error:
+            self._log_refusal(error)
+            raise
         except ValueError as error:
             if not self._closed:
                 raise
             raise Unavailable("The store cannot be reached: its client is closed.") from error
+
+    def _log_refusal(self, error: Refused) -> None:
+        """Log a refusal, unless it was logged just now: many calls have the same."""
+        said, now = f"{error.detail[:-1]}: {error.reason}", time.monotonic()
+        if said != self._refusal or now >= self._refusal_until:
+            self._refusal, self._refusal_until = said, now + REFUSAL_SECONDS
+            LOG.error("%s", said)
 
     def _note_silence(self, url: str) -> None:
         """Prefer another endpoint, because this one has not answered in time."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import grpc
 
 from factstore.core.errors import OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.store.types import Compacted, LeaseExists, LeaseExpired
-
-LOG = logging.getLogger(__name__)
 
 _UNANSWERED = (
     grpc.StatusCode.UNAVAILABLE,
@@ -20,6 +17,35 @@ _UNANSWERED = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.INTERNAL,
 )
+_FAULTS = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.OUT_OF_RANGE,
+)
+"""With one of them, etcd refuses a request that this service should not have made."""
+
+_REASONS = {
+    "invalid user ID or password": "username and password in [etcd] are not those of a user",
+    "permission denied": "the user has no permission for these keys: its role needs readwrite with "
+    "--prefix for [etcd] root and a slash. The user is [etcd] username; without it, the common name in "
+    "cert_file",
+    "authentication is not enabled": "etcd has no users: enable its authentication, or remove username "
+    "and password from [etcd]",
+    "user name is empty": "it requires a user: set username and password in [etcd]",
+}
+
+
+class Refused(Unavailable):
+    """etcd refuses the user of the service, or everything.
+
+    :param reason: the cause and the remedy, for operators only.
+    """
+
+    def __init__(self, detail: str, reason: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 def raise_known_error(error: Any) -> None:
@@ -42,10 +68,12 @@ def raise_known_error(error: Any) -> None:
     # The details contain "authentication failed" or "authentication is not enabled"; or, if etcd
     # requires a user and the call has none, "user name is empty".
     if refused or "authentication" in details or "user name is empty" in details:
-        LOG.error("etcd refuses the credentials of the service: %s", details)
-        raise Unavailable("etcd refuses the service's credentials.") from error
-    if code not in _UNANSWERED:
+        reason = next((text for words, text in _REASONS.items() if words in details), details)
+        raise Refused("etcd refuses the service's credentials.", reason) from error
+    if code in _FAULTS:
         raise error
+    if code not in _UNANSWERED:  # such as DATA_LOSS, while the alarm CORRUPT is raised
+        raise Refused("etcd refuses all requests.", describe(error)) from error
 
 
 def not_sent() -> Unavailable:
@@ -71,8 +99,12 @@ def was_never_sent(error: Any) -> bool:
 
 
 def is_stale_token(error: Any) -> bool:
-    """Return True if the call may succeed with a new token."""
-    return "invalid auth token" in (error.details() or "")
+    """Return True if the call may succeed with a new token.
+
+    A token that etcd signs (``--auth-token jwt``) is out of date after each change of a user or a role.
+    """
+    details = error.details() or ""
+    return "invalid auth token" in details or "revision of auth store is old" in details
 
 
 def describe(error: Any) -> str:

@@ -10,8 +10,9 @@ LOG = logging.getLogger(__name__)
 
 # The name grpc-status as servers encode it, in front of the length of a number and its digits.
 _STATUS_NAME = bytes.fromhex("00889acac8b21234da8f")
-_NOT_CARRIED_OUT = (b"3", b"7", b"8", b"9", b"16")
-"""The statuses with which etcd refuses a request: its arguments, permissions, or no space."""
+_NOT_CARRIED_OUT = (b"3", b"7", b"8", b"9", b"15", b"16")
+"""The statuses with which etcd refuses a request: its arguments, permissions, no space, or the alarm
+CORRUPT."""
 _NO_LEASE = b"5"
 
 

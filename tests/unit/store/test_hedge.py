@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from factstore.core.errors import StorageFull, Unavailable
+from factstore.store.client import Refused
 from factstore.store.client.hedge import Hedge
 
 MEMBERS = 3
@@ -24,7 +25,8 @@ REFUSED = Failed(grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresse
 RESET = Failed(grpc.StatusCode.UNAVAILABLE, "connection reset")
 FULL = Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, "database space exceeded")
 STALE = Failed(grpc.StatusCode.UNAUTHENTICATED, "invalid auth token")
-BROKEN = Failed(grpc.StatusCode.DATA_LOSS, "broken")
+CORRUPT = Failed(grpc.StatusCode.DATA_LOSS, "corrupt cluster")
+FAULTY = Failed(grpc.StatusCode.INVALID_ARGUMENT, "duplicate key")
 
 
 class Members:
@@ -104,7 +106,9 @@ def test_if_no_member_can_be_reached_nobody_waits_for_the_deadline(members: Memb
     assert len(members.calls) == MEMBERS
 
 
-@pytest.mark.parametrize(("error", "known"), [(FULL, StorageFull), (BROKEN, grpc.RpcError)])
+@pytest.mark.parametrize(
+    ("error", "known"), [(FULL, StorageFull), (CORRUPT, Refused), (FAULTY, grpc.RpcError)]
+)
 def test_a_refusal_ends_the_tries(members: Members, error: Failed, known: type[Exception]) -> None:
     members.does = {2: fails(error)}
     with pytest.raises(known):

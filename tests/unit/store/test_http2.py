@@ -150,7 +150,7 @@ def refusal(status: bytes) -> bytes:
         pytest.param(frame(GOAWAY, 0, 0, bytes(8)), Failure.REFUSED, id="never processed"),
         *(
             pytest.param(refusal(status), Failure.REFUSED, id=f"status {status.decode()}")
-            for status in (b"3", b"7", b"8", b"9", b"16")
+            for status in (b"3", b"7", b"8", b"9", b"15", b"16")
         ),
         pytest.param(refusal(b"5"), Failure.NO_LEASE, id="status 5"),
         *(

@@ -201,10 +201,13 @@ def test_an_attempt_that_runs_beside_a_lost_one_keeps_its_outcome(
     made.stop()
 
 
+@pytest.mark.parametrize(
+    "error", [Unavailable("no endpoint can be reached"), ZeroDivisionError("a fault")]
+)
 def test_if_the_fence_cannot_be_raised_those_that_wait_are_refused_at_once(
-    loop: Loop, written: Written
+    loop: Loop, written: Written, error: Exception
 ) -> None:
-    slow = SlowFence(error=Unavailable("no endpoint can be reached"))
+    slow = SlowFence(error=error)
     slow.allowed.set()
     made = CommitBatcher(written.transact_all, slow.fence(), Clock(), threading.Event, loop)
     made.start()
