@@ -28,6 +28,7 @@ from tests.contract.test_lease_monitor import (
     after_election,
     beats,
     forget,
+    leases,
     stop_pulses,
     stops,
 )
@@ -353,10 +354,30 @@ def test_no_heartbeat_is_acknowledged_that_restores_a_pulse_too_late(
     assert worker.paths(scope) == []
 
 
-def test_a_heartbeat_restores_a_pulse_that_stops_while_it_is_renewed(
-    scope: Scope, etcd_world: EtcdWorld, worker: Worker, monkeypatch: pytest.MonkeyPatch
+def heartbeat(worker: Worker, scope: Scope) -> None:
+    worker.members.heartbeat(scope, "c1", None, None)
+
+
+def join_again(worker: Worker, scope: Scope) -> None:
+    generation = worker.members.get(scope, "c1").generation
+    assert join(worker, scope, ttl=TTL, generation=generation).outcome == "unchanged"
+
+
+def put_again(worker: Worker, scope: Scope) -> None:
+    assert worker.put(scope, "mortal", ttl=TTL).results[0].outcome == "unchanged"
+
+
+@pytest.mark.parametrize("again", [heartbeat, join_again, put_again])
+def test_a_pulse_that_stops_while_it_is_renewed_is_restored(
+    scope: Scope,
+    etcd_world: EtcdWorld,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    again: Callable[[Worker, Scope], None],
 ) -> None:
-    lease = join(worker, scope, ttl=TTL).member.lease
+    join(worker, scope, ttl=TTL)
+    start = worker.put(scope, "mortal", ttl=TTL).revision
+    found = leases(worker, scope)
     renew = worker.store.renew_lease
     renewed: list[bool] = []
 
@@ -367,7 +388,9 @@ def test_a_heartbeat_restores_a_pulse_that_stops_while_it_is_renewed(
             worker.store.refresh(soon())
         return renewed[-1]
 
-    monkeypatch.setattr(worker.store, "renew_lease", late)
-    worker.members.heartbeat(scope, "c1", None, None)
-    assert renewed == [True, True]
-    assert beats(worker, scope, lease)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "renew_lease", late)
+        again(worker, scope)
+    assert renewed[0]
+    assert all(beats(worker, scope, lease) for lease in found)
+    assert changes_since(worker, scope, start) == []

@@ -99,8 +99,14 @@ class WriteLeases:
         return lease
 
     def renew(self, draft: Draft[Any]) -> bool:
-        """Renew the leases that must be alive; return False if one has just ended after all."""
-        return all(self._store.renew_lease(lease, self._deadline) for lease in draft.renews)
+        """Renew the leases that must be alive; return False if one has just ended after all.
+
+        The renewal of a pulse that has stopped meanwhile may succeed, while others restore it.
+        """
+        if not all(self._store.renew_lease(lease, self._deadline) for lease in draft.renews):
+            return False
+        state = self._store.state()
+        return not any(state.has_stopped(self._scope, lease) for lease in draft.renews)
 
     def settle(self, draft: Draft[Any], epoch: str) -> None:
         """Revoke what the durable write left or did not take.
