@@ -23,7 +23,7 @@ def take(item: Event | Snapshot, facts: dict[str, Any]) -> None:
     if isinstance(item, Snapshot):  # the first item, and after a reset
         facts.clear()
         facts.update({fact.path: fact.value for fact in item.facts})
-        print(f"{item.cursor} snapshot {len(facts)} facts", flush=True)
+        print(f"{item.cursor} snapshot facts: {len(facts)}", flush=True)
         return
     for change in item.changes:
         if change.type == "stack.delete":

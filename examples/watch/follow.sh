@@ -61,7 +61,7 @@ take() {
             if [ -n "$listing" ]; then
                 # Now the snapshot is complete. Without facts it has no frames.
                 keep '[.[].facts[] | {key: .path, value}] | from_entries' <<<"$snapshot"
-                echo "$id snapshot $(jq '.facts | length' "$file") facts"
+                echo "$id snapshot facts: $(jq '.facts | length' "$file")"
                 listing='' snapshot=''
             else
                 keep '$copy[0].facts' <<<''

@@ -69,7 +69,7 @@ class Copy:
             self.cursor = data["cursor"]
             if self._snapshot is not None:  # now it is complete
                 self.facts = {fact["path"]: fact["value"] for fact in self._snapshot}
-                print(self.cursor, "snapshot", len(self.facts), "facts", flush=True)
+                print(self.cursor, "snapshot facts:", len(self.facts), flush=True)
             self._snapshot = None
         elif event == "change":
             self.cursor = data["cursor"]

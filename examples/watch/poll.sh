@@ -58,7 +58,7 @@ list() {
     jq -c -s '{cursor: .[0].cursor,
         facts: ([.[].facts[] | {key: .path, value}] | from_entries)}' "$file.pages" >"$file.new"
     mv "$file.new" "$file"
-    jq -r '"\(.cursor) snapshot \(.facts | length) facts"' "$file"
+    jq -r '"\(.cursor) snapshot facts: \(.facts | length)"' "$file"
 }
 
 [ -s "$file" ] || echo '{"cursor": null, "facts": {}}' >"$file"

@@ -29,6 +29,7 @@ from factstore.api.body_limit import BODY_BYTES, BodyTooLarge
 from factstore.api.media import JSON, check_charset
 from factstore.api.schema_errors import schema_error
 from factstore.core.errors import Invalid
+from factstore.core.model.counts import counted
 from factstore.core.model.path import quoted
 from factstore.core.model.value import parse_json
 
@@ -123,7 +124,9 @@ def read_body(req: Request) -> bytes:
     # When a connection breaks, servers pass on the part that has arrived.
     length = req.content_length
     if length is not None and len(body) < length:
-        raise Invalid(f"The body ended after {len(body)} of {length} bytes. Send it again.")
+        raise Invalid(
+            f"The body ended after {len(body)} of {counted(length, 'byte')}. Send it again."
+        )
     check_charset(req, body)
     return body
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number and what it counts, such as ``1 fact`` or ``2 keys of Keystone``.
+    """Return a number and what it counts, such as ``1 fact`` or ``2 data keys``.
 
-    :param noun: in the singular; its first word gets the plural.
+    :param noun: in the singular; its last word gets the plural.
     """
-    if number == 1:
-        return f"{number} {noun}"
-    first, space, rest = noun.partition(" ")
-    return f"{number} {first}s{space}{rest}"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from factstore.client.counts import counted
 from factstore.cmd.deployment import Installation, run
 from factstore.cmd.errors import CommandError
 from factstore.cmd.sealed_records import read_sealed_records
@@ -81,7 +82,9 @@ class KeyRotation:
                 remove(repository, old)
         except RepositoryError as error:
             raise CommandError(str(error)) from error
-        self._log(f"{found.renewed} data keys rewrapped, {found.current} already up to date")
+        self._log(
+            f"{counted(found.renewed, 'data key')} rewrapped, {found.current} already up to date"
+        )
         for number in old:
             self._log(f"{self._path}: removed key {number}, which no data key needs any more")
         for stack in found.broken:
@@ -102,9 +105,10 @@ class KeyRotation:
         owners += [f"subscription {each.id} of project {p}" for p, each in found.subscriptions]
         if owners:
             raise CommandError(
-                f"{self._path} has no primary key, but the store has {len(owners)} data keys that were"
-                f" sealed with one, such as that of {owners[0]}. New keys could not open them. Nothing"
-                " was changed. Copy the directory from another API host or from a backup, or correct"
+                f"{self._path} has no primary key, but the store has"
+                f" {counted(len(owners), 'sealed data key')}, such as that of {owners[0]}. New keys"
+                " could not open what is sealed. Nothing was changed. Copy the directory from another"
+                " API host or from a backup, or correct"
                 " [sealing] key_repository. If the old keys are lost, create new ones with"
                 " factstore rotate-keys --no-reseal"
             )

@@ -76,16 +76,16 @@ def _listing(project_id: str, contents: ProjectContents) -> str:
     stacks = sorted(contents.stacks.values(), key=lambda stack: stack.name)
     lines = [f"project {project_id}:"]
     lines += [f"  stack {stack.name}: {counted(stack.facts, 'fact')}" for stack in stacks]
-    for count, noun in (
-        (contents.receipts, "receipt of Idempotency-Keys"),
-        (contents.subscriptions, "subscription"),
-        (contents.legacy, "key of earlier versions of factstore"),
-        (len(contents.purges), "stack with data that are being deleted"),
-        (len(contents.orphans), "orphan"),
-        (contents.undeletable, "key that only an operator can delete: run factstore verify"),
+    for count, noun, which in (
+        (contents.receipts, "receipt", " of Idempotency-Keys"),
+        (contents.subscriptions, "subscription", ""),
+        (contents.legacy, "key", " of earlier versions of factstore"),
+        (len(contents.purges), "stack", " with data that are being deleted"),
+        (len(contents.orphans), "orphan", ""),
+        (contents.undeletable, "key", " that only an operator can delete: run factstore verify"),
     ):
         if count:
-            lines.append(f"  {counted(count, noun)}")
+            lines.append(f"  {counted(count, noun)}{which}")
     return "\n".join(lines)
 
 

@@ -168,8 +168,9 @@ def check_sealing_keys(conf: cfg.ConfigOpts) -> Result:
             lost.append(f"{project_id}/{found.id}")
     if lost:
         return _failure(
-            f"The keys in {repository.path} do not open the secrets of {len(lost)} subscriptions, such "
-            f"as {lost[0]}. Copy all keys from the other API hosts, or restore them."
+            f"The keys in {repository.path} do not open the secrets of "
+            f"{counted(len(lost), 'subscription')}, such as {lost[0]}. "
+            "Copy all keys from the other API hosts, or restore them."
         )
     if STAGED not in numbers:
         return _warning(f"{repository.path} has no staged key. Run factstore rotate-keys.")
@@ -229,7 +230,7 @@ def check_records(conf: cfg.ConfigOpts) -> Result:
         )
     kinds.pop("epoch_missing", None)  # the first worker writes it
     problems = [
-        f"{counted(count, f'finding of the kind {kind}')}." for kind, count in sorted(kinds.items())
+        f"{counted(count, 'finding')} of the kind {kind}." for kind, count in sorted(kinds.items())
     ]
     return _result(Code.WARNING, [*problems, "Run factstore verify."] if problems else [])
 
@@ -243,8 +244,8 @@ def check_notifiers(conf: cfg.ConfigOpts) -> Result:
     subscriptions = sum(b"/subscriptions/" in each.key for each in found)
     if subscriptions and not running:
         return _warning(
-            f"{subscriptions} subscriptions are not delivered, because no factstore-notify runs. Start "
-            "it on at least one host."
+            f"No factstore-notify runs, so {counted(subscriptions, 'subscription')} cannot be "
+            "delivered. Start it on at least one host."
         )
     return Result(Code.SUCCESS)
 

@@ -10,6 +10,7 @@ from typing import Any
 from osc_lib import exceptions
 
 from factstore.client import BatchPreview, Delete, DeletePrefix, Guard, Put, Transition
+from factstore.client.counts import counted
 from factstore.osc.arguments import add_generation, add_stack, parse_json, read_text, split_pair
 from factstore.osc.display import Lister, ShortText
 from factstore.osc.errors import UsageError
@@ -97,7 +98,7 @@ def _preview_rows(operations: Sequence[Any], preview: BatchPreview) -> Iterator[
         yield "wake", name, "woken", None, None
     more = (preview.woken or 0) - len(preview.wakes or ())
     if more:
-        yield "wake", f"{more} more members", "woken", None, None
+        yield "wake", counted(more, "more member"), "woken", None, None
     for kind, changes in (("waiter", preview.waiters), ("alarm", preview.alarms)):
         for change in changes or ():
             yield kind, change.name, ShortText(_transition(change)), None, None

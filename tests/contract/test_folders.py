@@ -176,6 +176,6 @@ def test_an_error_between_two_pieces_counts_what_was_deleted(
     monkeypatch.setattr(worker.facts, "write", fails_later)
     with pytest.raises(Unavailable) as failed:
         clear(worker, scope)
-    assert "100 facts were deleted before" in failed.value.detail
+    assert "the request deleted 100 facts" in failed.value.detail
     assert failed.value.extra == {"deleted": BATCH_OPERATIONS}
     assert len(worker.paths(scope)) == 1

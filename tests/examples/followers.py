@@ -16,7 +16,7 @@ from typing import Any
 from tests.examples.browser import Pages
 
 LINE = re.compile(r"(\S+) ((?:fact|stack)\.\w+)(?: (\S+))?(?: (.+))?")
-SNAPSHOT = re.compile(r"(\S+) snapshot (\d+) facts")
+SNAPSHOT = re.compile(r"(\S+) snapshot facts: (\d+)")
 
 
 @dataclass(frozen=True)

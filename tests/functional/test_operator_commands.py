@@ -83,7 +83,7 @@ def test_commands_and_a_worker_that_starts_work_without_the_first_member(
         check_log(server, PASSWORD)
 
     assert "1 stack, 2 facts" in run("verify")
-    assert "1 data keys rewrapped" in run("rotate-keys")
+    assert "1 data key rewrapped" in run("rotate-keys")
     assert "deleted stack s" in run("purge", "--project", "none", "--yes")
 
 

@@ -120,7 +120,7 @@ def test_a_rotation_reports_its_steps(
     primary = numbers(service)[0]
     said = rotate(folder).splitlines()
     assert said[0].endswith(f": key {primary + 1} is now the primary key, and a new key is staged")
-    assert "data keys rewrapped, 0 already up to date" in said[1]
+    assert "1 data key rewrapped, 0 already up to date" in said[1]
     assert rotate(folder, "--reseal-only").startswith("0 data keys rewrapped")
     said = rotate(folder, "--no-reseal").splitlines()
     assert len(said) == 1

@@ -197,7 +197,7 @@ def test_subscriptions_without_a_notifier_are_reported(place: Place) -> None:
     place.plant(key, codec.encode_record(found))
     code, details = place.check()[1]["Notifiers"]
     assert code == Code.WARNING
-    assert "1 subscriptions are not delivered" in details
+    assert "1 subscription cannot be delivered" in details
     notifier = Notifier("n1", "host", "t")
     key = place.keys.record("", unnamed_stack("").id, notifier.record_key)
     place.plant(key, codec.encode_record(notifier))

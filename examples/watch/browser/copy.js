@@ -29,7 +29,7 @@ export class Copy {
       if (this.#snapshot !== null) { // now it is complete
         this.facts = new Map(this.#snapshot.map((fact) => [fact.path, fact.value]));
         this.#snapshot = null;
-        this.print(`${this.cursor} snapshot ${this.facts.size} facts`);
+        this.print(`${this.cursor} snapshot facts: ${this.facts.size}`);
       }
     } else if (event === "change") {
       this.cursor = content.cursor;

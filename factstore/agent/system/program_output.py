@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO
 
+from factstore.client.counts import counted
+
 LINE_BYTES = 4096  # longer lines are split
 FIRST_LINES, LAST_LINES = 500, 50
 FIRST_BYTES, LAST_BYTES = 64 * 1024, 16 * 1024
@@ -51,7 +53,7 @@ class LineLog:
             length += len(last[-1])
         left_out = self._later - len(last)
         if left_out:
-            self._on_line(f"[{left_out} lines are left out of the log]")
+            self._on_line(f"[{counted(left_out, 'line')} left out of the log]")
         for line in reversed(last):
             self._on_line(printable(line.decode("utf-8", "replace")))
         self._last.clear()

@@ -17,6 +17,7 @@ from dataclasses import field
 from typing import ClassVar
 
 from factstore.core.errors import TooLarge
+from factstore.core.model.counts import counted
 from factstore.core.model.fact import Author, Fact, Scope
 from factstore.core.model.kept_value import KEEP_VALUES_MAX, KeptValue, kept_values
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -70,7 +71,8 @@ def keep(
     size += sum(each.size for each in records)
     if records and (writes > BATCH_OPERATIONS or size > BATCH_BYTES + records[0].size):
         raise TooLarge(
-            f"The stack keeps {limit} earlier values of each fact. With the values to keep, the batch "
+            f"The stack keeps {counted(limit, 'earlier value')} of each fact. "
+            "With the values to keep, the batch "
             f"has {writes} writes and {size} bytes; at most {BATCH_OPERATIONS} and {BATCH_BYTES} are "
             "allowed together. Split it.",
             code="batch_too_large",

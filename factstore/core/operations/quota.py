@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from factstore.core.model.counts import counted
 from factstore.core.model.fact import Fact
 from factstore.core.model.quota import UNLIMITED, Quota
 from factstore.core.model.record import Record
@@ -39,12 +40,13 @@ def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
         ("bytes_per_stack", quota.bytes_per_stack, stack.bytes if stack else 0, size),
     ):
         if limit != UNLIMITED and more > 0 and used + more > limit:
-            noun, _, per_stack = name.partition("_")
+            nouns, _, per_stack = name.partition("_")
+            total = counted(used + more, nouns.removesuffix("s"))
             raise quota_exceeded(
                 name,
                 limit,
                 used,
-                f"This would make {used + more} {noun} in the {'stack' if per_stack else 'project'}; "
+                f"This would make {total} in the {'stack' if per_stack else 'project'}; "
                 f"at most {limit} are allowed. Delete some, or ask an operator for a larger quota.",
             )
 

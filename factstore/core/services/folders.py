@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from factstore.core.errors import FactstoreError
+from factstore.core.model.counts import counted
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, DeletePrefix, Scope
 from factstore.core.model.permissions import OWNER
@@ -62,8 +63,9 @@ class FolderService:
             except FactstoreError as error:
                 if deleted:
                     error.extra["deleted"] = deleted
+                    gone = counted(deleted, "fact")
                     error.detail += (
-                        f" {deleted} facts were deleted before; the others are unchanged."
+                        f" Before, the request deleted {gone}; the others are unchanged."
                     )
                 raise
             (result,) = written.results

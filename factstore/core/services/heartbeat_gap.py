@@ -12,6 +12,7 @@ import _thread
 import logging
 
 from factstore.core.errors import FactstoreError
+from factstore.core.model.counts import counted
 from factstore.core.ports import Clock, Store
 
 LOG = logging.getLogger(__name__)
@@ -60,7 +61,10 @@ class HeartbeatGap:
                     for member in stack_state.live_members.values()
                     if member.lease and not member.declared_only
                 ]
-            LOG.info("heartbeats failed for a while; %d members get their time again", len(members))
+            LOG.info(
+                "heartbeats failed for a while; granting the full ttl again to %s",
+                counted(len(members), "member"),
+            )
             for _, lease in sorted(members):
                 self._store.renew_lease(lease, self._clock.monotonic() + self._timeout)
         except FactstoreError as error:

@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from factstore.core.errors import FactstoreError, StorageFull, Unavailable
 from factstore.core.lease_store import OtherWorker
+from factstore.core.model.counts import counted
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.pulse import pulse_lease
@@ -200,8 +201,8 @@ class LeaseMonitor(ControlLoop):
             elected = any(each.term != term for each in stopped if each.lease in renewed)
             LOG.log(
                 logging.WARNING if elected else logging.INFO,
-                "%d leases of stack %s that were renewed in time had been revoked%s; they continue",
-                len(renewed),
+                "restored %s of stack %s, renewed in time, but revoked%s",
+                counted(len(renewed), "lease"),
                 scope.stack,
                 " by a former leader of etcd" if elected else "",
             )

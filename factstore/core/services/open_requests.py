@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 from factstore.core.errors import Throttled
+from factstore.core.model.counts import counted
 from factstore.core.model.quota import UNLIMITED
 from factstore.core.short_lock import ShortLock
 
@@ -69,9 +70,9 @@ class OpenRequests:
                     raise _too_many(key, limit, code)
             if UNLIMITED != self._blocking <= self._blocked:
                 raise Throttled(
-                    f"This worker already serves {self._blocked} requests that wait and streams, and "
-                    "keeps the rest of its capacity for other requests; try again, or send the request "
-                    "without wait and settle.",
+                    f"This worker already serves {counted(self._blocked, 'request')} with wait, settle "
+                    "or a stream, and keeps the rest of its capacity for other requests; try again, or "
+                    "send the request without wait and settle.",
                     code="worker_busy",
                     retry_after=5,
                 )
@@ -119,8 +120,9 @@ def _of_patterns(project_id: str) -> Key:
 
 def _too_many(key: Key, limit: int, code: str | None) -> Throttled:
     noun = "stack" if len(key) > 2 else "project"
+    open_already = counted(limit, key[0].replace("_", " ").removesuffix("s"))
     return Throttled(
-        f"The {noun} has {limit} {key[0].replace('_', ' ')} open in this worker, which is its limit; "
+        f"The {noun} has {open_already} open in this worker, which is its limit; "
         "close some, or share one among several readers.",
         code=code,
         retry_after=5,

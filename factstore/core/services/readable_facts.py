@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from factstore.core.errors import NotFound
+from factstore.core.model.counts import counted
 from factstore.core.model.fact import Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.permissions import Permissions
@@ -33,9 +34,8 @@ def fact_missing(state: State, scope: Scope, path: str, permissions: Permissions
         folder = permissions.readable_folder(path)
         below = contents.count_below(folder) if contents is not None and folder else 0
     if below:
-        facts = "a fact" if below == 1 else f"{below} facts"
         return NotFound(
-            f"{quoted(path)} is not a fact but a folder with {facts} below it; list the facts with the "
-            f"prefix {path}, or name one of them."
+            f"{quoted(path)} is not a fact but a folder with {counted(below, 'fact')} below it; "
+            f"list the facts with the prefix {path}, or name one of them."
         )
     return NotFound(f"There is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}.")

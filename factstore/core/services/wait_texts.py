@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from factstore.core.model.counts import counted
 from factstore.core.model.wait import ANY_GROUP, Goal, NeverReason, Party, Wait, is_private
 from factstore.core.state.wait_verdict import Circle
 
@@ -74,7 +75,7 @@ def circle_text(circle: Circle, *, named: bool = False) -> str:
     """Return a circle as a list of clauses."""
     steps = [wait_text(step.wait, step.owner, named=named) for step in circle.steps[:STEPS]]
     others = len(circle.parties) - len(steps)
-    return "; ".join(steps) + (f"; and {others} others" if others > 0 else "")
+    return "; ".join(steps) + (f"; and {counted(others, 'other')}" if others > 0 else "")
 
 
 def never_detail(wait: Wait, *, named: bool = False) -> str:

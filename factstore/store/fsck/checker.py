@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from factstore.core.errors import Invalid
+from factstore.core.model.counts import counted
 from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.path import check_stack_name
 from factstore.core.model.quick_dataclass import quick_dataclass
@@ -171,12 +172,13 @@ class _Checker:
             yield from data.unreadable
             if data.sensitive and not data.has_data_key:
                 key = self._keys.record(project_id, stack_id, DATA_KEY)
-                problem = f"the data key of {data.sensitive} sensitive facts does not exist"
+                sealed = counted(data.sensitive, "sensitive fact")
+                problem = f"the data key of {sealed} does not exist"
                 yield Finding("sealed_without_key", key, problem)
         elif stack_id not in project.purges and project_id not in self._with_unreadable_stacks:
             # A stack whose record cannot be read may be the one that these data belong to.
             project.orphans.add(stack_id)
-            problem = f"{data.keys} keys of a stack that does not exist"
+            problem = f"{counted(data.keys, 'key')} of a stack that does not exist"
             yield Finding("orphan", data.first, problem, (project_id, stack_id))
 
     def _find(self, kind: str, key: bytes, problem: str) -> None:

@@ -235,9 +235,7 @@ def test_of_very_many_lines_the_first_and_the_last_are_passed_on(tmp_path: Path)
     _, lines = ran(program(tmp_path / "p", "seq 300000"))
     assert lines[:2] == ["1", "2"]
     assert lines[-1] == "300000"
-    assert (
-        lines[FIRST_LINES] == f"[{300000 - FIRST_LINES - LAST_LINES} lines are left out of the log]"
-    )
+    assert lines[FIRST_LINES] == f"[{300000 - FIRST_LINES - LAST_LINES} lines left out of the log]"
     assert len(lines) == FIRST_LINES + 1 + LAST_LINES
 
 

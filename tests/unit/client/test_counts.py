@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from factstore.client.counts import counted
+from collections.abc import Callable
+
+import pytest
+
+import factstore.client.counts
+import factstore.core.model.counts
 
 
-def test_the_first_word_gets_the_plural() -> None:
+@pytest.mark.parametrize(
+    "counted", [factstore.client.counts.counted, factstore.core.model.counts.counted]
+)
+def test_the_last_word_gets_the_plural(counted: Callable[[int, str], str]) -> None:
     assert [counted(n, "fact") for n in (0, 1, 2)] == ["0 facts", "1 fact", "2 facts"]
-    assert counted(1, "key of an operator") == "1 key of an operator"
-    assert counted(3, "key of an operator") == "3 keys of an operator"
+    assert counted(1, "data key") == "1 data key"
+    assert counted(3, "data key") == "3 data keys"

@@ -77,7 +77,7 @@ def test_values_count_by_their_bytes() -> None:
 
 
 def test_a_first_write_counts_a_stack_too() -> None:
-    with pytest.raises(Forbidden, match="1 stacks in the project"):
+    with pytest.raises(Forbidden, match="would make 1 stack in the project"):
         planned(State(), [put("a")], Quota(stacks=0))
     assert planned(State(), [put("a")], Quota(stacks=1)).commit.creates_stack
 

@@ -209,7 +209,7 @@ def test_requests_of_all_projects_that_wait_leave_room() -> None:
 def test_streams_of_a_stack_are_bounded_and_closed_streams_leave_no_counts() -> None:
     limiter = make(ManualClock(), streams=5, streams_per_stack=1)
     leave = [limiter.stream("p", stack) for stack in "ab"]
-    with pytest.raises(Throttled, match="The stack has 1 streams"):
+    with pytest.raises(Throttled, match="The stack has 1 stream open"):
         limiter.stream("p", "a")
     assert limiter.open_in("streams") == 2
     for each in leave:
