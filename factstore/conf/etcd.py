@@ -43,10 +43,17 @@ ETCD_OPTS = [
     cfg.StrOpt("username", default="", help="Name of the etcd user; empty for no authentication."),
     cfg.StrOpt("password", default="", secret=True, help="Password of the etcd user."),
     cfg.StrOpt(
-        "ca_file", default="", help="PEM file with the CA certificate that signed those of etcd."
+        "ca_file",
+        default="",
+        help="PEM file with the CA certificate that signed those of etcd; empty for the CAs that the "
+        "host trusts.  This file and the next two can be replaced while the service runs.",
     ),
     cfg.StrOpt("cert_file", default="", help="PEM file with the client certificate."),
-    cfg.StrOpt("key_file", default="", help="PEM file with the key of the client certificate."),
+    cfg.StrOpt(
+        "key_file",
+        default="",
+        help="PEM file with the key of the client certificate, without a password.",
+    ),
     cfg.FloatOpt(
         "timeout",
         default=5.0,

@@ -24,7 +24,7 @@ from factstore.core.ports import Clock
 from factstore.core.services.composition import Services, build_services
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Repository
-from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient
+from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient, UnusableFile
 from factstore.store.client import diagnose as diagnose_endpoint
 from factstore.store.etcd import EtcdBackend
 from factstore.store.idle_leases import IdleLeases
@@ -170,7 +170,10 @@ def connect(
     if spread and conf.etcd.spread:
         first = random.randrange(len(endpoints))  # noqa: S311 - spread, not secrecy
         endpoints = endpoints[first:] + endpoints[:first]
-    return EtcdClient(endpoints, _credentials(conf), observe, fast_calls=conf.etcd.fast_calls)
+    try:
+        return EtcdClient(endpoints, _credentials(conf), observe, fast_calls=conf.etcd.fast_calls)
+    except UnusableFile as error:
+        raise cfg.ConfigFileValueError(f"[etcd] {error}") from error
 
 
 def diagnose(conf: cfg.ConfigOpts) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -18,10 +19,11 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
-from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient, Refused, diagnose
+from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient, Refused, UnusableFile, diagnose
 from factstore.store.types import Compare, Credentials, PutKey, Txn
 from tests.cases import cases
 from tests.etcd_security import PASSWORD, PATIENT, ROOT, USER, Certificates
+from tests.eventually import eventually
 from tests.patient_client import PatientClient
 
 
@@ -202,6 +204,64 @@ def test_etcd_refuses_clients_without_the_certificate(secured: Secured) -> None:
     )
     with pytest.raises(Unavailable):
         client.get(b"/factstore/x", deadline=time.monotonic() + 3)
+    client.close()
+
+
+def test_files_that_are_replaced_are_used_without_a_restart(
+    secured: Secured, tmp_path: Path
+) -> None:
+    copies = {name: str(tmp_path / name) for name in ("ca_file", "cert_file", "key_file")}
+
+    def write(ca: str, leaf: str) -> None:
+        for target, source in zip(copies.values(), (ca, f"{leaf}.pem", f"{leaf}.key"), strict=True):
+            shutil.copy(secured.certificates.file(source), target)
+
+    write("ca.pem", "stranger")
+    client = EtcdClient([secured.server.endpoint], replace(secured.credentials, **copies))
+
+    def is_read() -> bool:
+        with suppress(Unavailable):
+            return client.get(b"/factstore/files", deadline=time.monotonic() + 2).items == []
+        return False
+
+    assert not is_read()
+    Path(copies["key_file"]).write_bytes(b"")  # it is being replaced
+    assert not is_read()
+    write("other-ca.pem", "client")
+    assert not is_read()
+    write("ca.pem", "client")
+    eventually(is_read)
+    client.close()
+
+
+def test_files_that_cannot_be_used_are_refused_at_once(secured: Secured, tmp_path: Path) -> None:
+    empty, protected = tmp_path / "empty", tmp_path / "protected"
+    empty.touch()
+    source = ["-in", secured.certificates.file("client.key"), "-out", str(protected)]
+    command = ["openssl", "pkcs8", "-topk8", "-passout", "pass:secret", *source]
+    subprocess.run(command, check=True, capture_output=True)
+    other = secured.certificates.file("ca.pem")
+    with cases() as case:
+        for option, file in (
+            ("key_file", str(empty)),
+            ("cert_file", str(empty)),
+            ("ca_file", str(empty)),
+            ("key_file", other),
+            ("key_file", str(protected)),
+        ):
+            with case(f"{option} {file}"), pytest.raises(UnusableFile, match=file):
+                EtcdClient(
+                    [secured.server.endpoint], replace(secured.credentials, **{option: file})
+                )
+
+
+def test_without_a_ca_file_the_cas_of_the_machine_are_trusted(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", secured.certificates.file("ca.pem"))
+    credentials = replace(secured.credentials, ca_file="")
+    client = PatientClient([secured.server.endpoint], credentials)
+    assert client.get(b"/factstore/machine", deadline=soon()).items == []
     client.close()
 
 

@@ -16,7 +16,7 @@ import pytest
 from gevent.server import StreamServer
 
 from factstore.cmd.processes.etcd import EtcdServer
-from factstore.store.client import EtcdClient, loop_calls
+from factstore.store.client import EtcdClient, loop_calls, loop_connect
 from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import TXN, encode_transaction
 from factstore.store.client.http2_calls import Failure
@@ -90,6 +90,14 @@ def test_keys_are_read_and_leases_renewed(plain: LoopCalls, etcd: EtcdServer) ->
             answer = whole(result(connected(plain, KEEP_ALIVE, message)))
             assert (rpc.LeaseKeepAliveResponse.FromString(answer).TTL > 0) is alive
             client.revoke(lease, deadline=soon())
+
+
+def test_an_endpoint_without_a_port_has_the_one_of_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Mock(side_effect=ConnectionRefusedError)
+    monkeypatch.setattr(gevent.socket, "create_connection", found)
+    with pytest.raises(ConnectionRefusedError):
+        loop_connect.connect("http://etcd.example", Credentials())
+    found.assert_called_once_with(("etcd.example", 443))
 
 
 def test_what_is_deferred_is_sent_with_the_calls_of_its_turn(

@@ -5,6 +5,7 @@ from factstore.store.client.diagnosis import ACCEPTS_CONNECTIONS, diagnose
 from factstore.store.client.errors import Refused
 from factstore.store.client.http2_calls import Failure
 from factstore.store.client.protobuf import KeyPage
+from factstore.store.client.tls import UnusableFile
 from factstore.store.client.watch_stream import WatchStream
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Failure",
     "KeyPage",
     "Refused",
+    "UnusableFile",
     "WatchStream",
     "diagnose",
 ]

@@ -179,6 +179,7 @@ class Calls:
                 raise_known_error(error)
                 if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                     self._patience.note_loss()
+                self._read_files_again(tried, error)
                 self._abandon(tried, started)
                 never_sent = was_never_sent(error)
                 if not reads and not never_sent:
@@ -204,6 +205,15 @@ class Calls:
             finally:
                 self._observe(call, time.perf_counter() - began)
 
+    def _read_files_again(self, member: int, error: Any) -> None:
+        """Use the present files of TLS, if a connection has failed."""
+        unreached = error.code() == grpc.StatusCode.UNAVAILABLE
+        if unreached and self._endpoints[member].renew():
+            LOG.info(
+                "the files of TLS in [etcd] have changed; %s is reached with them",
+                self._urls[member],
+            )
+
     def _hedge(self, call: str, request: Any, deadline: float) -> Any:
         """Return the first response to overlapping tries, and prefer the member that it is from."""
 
@@ -217,6 +227,7 @@ class Calls:
             except grpc.RpcError as error:
                 if is_stale_token(error):
                     self._forget_token()
+                self._read_files_again(member, error)
                 raise
             finally:
                 self._observe(call, time.perf_counter() - began)

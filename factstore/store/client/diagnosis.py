@@ -11,6 +11,7 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
+from factstore.store.client.tls import UnusableFile, load_files
 from factstore.store.types import Credentials
 
 # The first bytes that an HTTP/2 client sends, with empty settings. The server returns its own settings.
@@ -64,21 +65,10 @@ def _diagnose_plain(address: tuple[str, int], timeout: float) -> str:
 def _diagnose_tls(address: tuple[str, int], credentials: Credentials, timeout: float) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["h2"])
-    if credentials.ca_file:
-        try:
-            context.load_verify_locations(credentials.ca_file)
-        except ssl.SSLError:
-            return f"ca_file {credentials.ca_file} does not contain a certificate in PEM format"
-    else:
-        context.load_default_certs()
-    if credentials.cert_file:
-        try:
-            context.load_cert_chain(credentials.cert_file, credentials.key_file or None)
-        except ssl.SSLError:
-            return (
-                f"cert_file {credentials.cert_file} and key_file {credentials.key_file} are not a"
-                " certificate and its key in PEM format"
-            )
+    try:
+        load_files(context, credentials)
+    except UnusableFile as error:
+        return str(error)
     try:
         return ACCEPTS_CONNECTIONS if _speaks_http2(address, timeout, context) else NOT_ETCD
     except ssl.SSLCertVerificationError as error:

@@ -10,9 +10,11 @@ import gevent
 import gevent.socket
 import gevent.ssl
 
+from factstore.store.client.tls import load_files
 from factstore.store.types import Credentials
 
 CONNECT_SECONDS = 1.0
+DEFAULT_PORT = 443  # as of gRPC
 
 
 def connect(url: str, credentials: Credentials) -> Any:
@@ -24,7 +26,7 @@ def connect(url: str, credentials: Credentials) -> Any:
     parts, sock = urlsplit(url), None
     try:
         with gevent.Timeout(CONNECT_SECONDS, OSError("timed out")):
-            sock = gevent.socket.create_connection((parts.hostname, parts.port or 2379))
+            sock = gevent.socket.create_connection((parts.hostname, parts.port or DEFAULT_PORT))
             sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
             if parts.scheme == "https":
                 sock = _context(credentials).wrap_socket(sock, server_hostname=parts.hostname)
@@ -40,11 +42,6 @@ def connect(url: str, credentials: Credentials) -> Any:
 
 def _context(own: Credentials) -> Any:
     context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if own.ca_file:
-        context.load_verify_locations(own.ca_file)
-    else:
-        context.load_default_certs()
-    if own.cert_file:
-        context.load_cert_chain(own.cert_file, own.key_file)
+    load_files(context, own)
     context.set_alpn_protocols(["h2"])
     return context
