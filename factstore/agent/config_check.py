@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from factstore.agent.apply.files import FileSpec, file_specs
 from factstore.agent.config.settings import RenderOptions, Settings, TemplateOptions
 from factstore.agent.errors import AgentError
 from factstore.agent.session.connection import open_connection
+from factstore.client import os_errors
 from factstore.client.render import FOLDERS, render
 
 
 def find_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each problem of the configuration.  Nothing is sent or written."""
+    """Yield a sentence for each problem of the configuration.  Nothing is sent, and no file changes."""
     try:
         open_connection(settings, environ)
     except AgentError as error:
@@ -63,7 +65,16 @@ def _state_problems(directory: Path) -> Iterator[str]:
     existing = next(each for each in (directory, *directory.parents) if os.path.lexists(each))
     if not existing.is_dir():
         yield f"[agent] state_dir: {existing} is not a directory."
-    elif existing == directory and not os.access(directory, os.W_OK | os.X_OK):
+    elif existing != directory:
+        try:
+            # Only an attempt shows it: root has access to /proc, which takes no directories.
+            os.rmdir(tempfile.mkdtemp(prefix=".factstore-agent-check-", dir=existing))
+        except OSError as error:
+            yield (
+                f"[agent] state_dir: {directory} does not exist and cannot be created in {existing}: "
+                f"{os_errors.reason(error)}. Create it, or name another directory."
+            )
+    elif not os.access(directory, os.W_OK | os.X_OK):
         yield f"[agent] state_dir: {directory} cannot be written."
 
 

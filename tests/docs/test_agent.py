@@ -243,6 +243,7 @@ def test_the_cloud_config_is_one_that_the_agent_takes(tmp_path: Path) -> None:
         content = each["content"].replace("/etc/factstore", str(tmp_path))
         content = content.replace("GRANT", "id.secret").replace("URL", "https://controller:8796")
         content = content.replace("= /etc/hosts", f"= {tmp_path}/hosts")
+        content = content.replace("[agent]", f"[agent]\nstate_dir = {tmp_path}/state")
         file.write_text(content.replace("[react]", f"[react]\nhooks = {tmp_path}/hooks.d"))
         file.chmod(int(each.get("permissions", "0644"), 8))
     settings = load_settings(tmp_path / "agent.conf")

@@ -105,7 +105,8 @@ def test_the_user_data_of_several_parts_configures_the_agent(
         if each["path"].startswith("/etc/factstore/"):
             file = tmp_path / Path(each["path"]).relative_to("/etc/factstore")
             file.parent.mkdir(exist_ok=True)
-            file.write_text(each["content"].replace("/etc/factstore", str(tmp_path)))
+            content = each["content"].replace("/etc/factstore", str(tmp_path))
+            file.write_text(content.replace("[agent]", f"[agent]\nstate_dir = {tmp_path}/state"))
             file.chmod(int(each.get("permissions", "0644"), 8))
     settings = load_settings(tmp_path / "agent.conf")
     assert list(config_check.find_problems(settings, {})) == []

@@ -191,7 +191,11 @@ command = echo 'x
             "[render x]\nrenderer = data-bags\ndestination = DIR/file\n",
             "DIR/file is not a directory.",
         ),
-        ("", "[agent] state_dir: DIR/file is not a directory."),
+        ("DIR/file/state", "[agent] state_dir: DIR/file is not a directory."),
+        (
+            "/proc/x/y",
+            "[agent] state_dir: /proc/x/y does not exist and cannot be created in /proc: ",
+        ),
         ("gone", "[facts] directory: DIR/facts.d does not exist."),
         ("gone", "[react] hooks: DIR/hooks.d does not exist."),
     ],
@@ -200,12 +204,13 @@ def test_check_finds_what_the_agent_would_stumble_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, problem: str
 ) -> None:
     (tmp_path / "file").touch()
-    file = conf(tmp_path, more=text if text != "gone" else "")
+    file = conf(tmp_path, more=text if text.startswith("[") else "")
     if text == "gone":
         (tmp_path / "facts.d").rmdir()
         (tmp_path / "hooks.d").rmdir()
-    elif not text:
-        file.write_text(file.read_text().replace(f"{tmp_path}/state", f"{tmp_path}/file/state"))
+    elif text.endswith(("/state", "/y")):
+        state = text.replace("DIR", str(tmp_path))
+        file.write_text(file.read_text().replace(f"{tmp_path}/state", state))
     assert main(["--config", str(file), "check"]) == 2
     assert problem.replace("DIR", str(tmp_path)) in "\n".join(errors_of(capsys))
 
