@@ -84,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(
             "PyYAML is missing. Install openstack-factstore[migrate].", NOT_A_TEMPLATE
         ) from error
+    if args.facts and args.stack is not None:
+        _check_stack(args.stack)  # before a file is rewritten
     texts: dict[str, str] = {}
     known: set[str] = set()
     status = DONE
@@ -123,6 +125,16 @@ def run(args: argparse.Namespace) -> int:
 
         write_facts(args.stack, given, results)
     return status
+
+
+def _check_stack(name: str) -> None:
+    from factstore.client.errors import BadRequest
+    from factstore.client.urls import stack_url
+
+    try:
+        stack_url(name)
+    except BadRequest as error:
+        raise CommandError(f"--stack: {error}", NOT_A_TEMPLATE) from error
 
 
 def _given(pairs: Sequence[str], known: set[str]) -> dict[str, str]:

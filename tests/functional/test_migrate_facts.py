@@ -14,6 +14,22 @@ from tests.service import ApiServer
 TEMPLATES = Path(__file__).parents[1] / "unit" / "migrate" / "templates"
 
 
+@pytest.mark.parametrize("name", ["a b", "", "a/b"])
+def test_an_invalid_stack_name_is_refused_before_anything_is_written(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = (TEMPLATES / "server.yaml").read_text()
+    template = tmp_path / "server.yaml"
+    template.write_text(text)
+    assert migrate.main(["--facts", "--stack", name, "--in-place", str(template)]) == 2
+    printed = capfd.readouterr().err
+    start = (
+        f"factstore-migrate: --stack: The stack name {name!r} is not valid: it is one segment, and "
+    )
+    assert printed.startswith(start)
+    assert template.read_text() == text
+
+
 def test_constants_and_parameters_are_written_and_the_rest_is_reported(
     one_worker: ApiServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
