@@ -17,6 +17,7 @@ from factstore.keys.rotation import (
     create,
     is_without_primary_key,
     locked_repository,
+    refuse_other_files,
     remove,
     rotate,
     surplus_keys,
@@ -46,6 +47,7 @@ class KeyRotation:
         :raises FactstoreError: etcd does not answer.
         """
         try:
+            refuse_other_files(self._path)
             # Before the directory is locked, which would create it.
             if reseals and is_without_primary_key(self._path):
                 self._require_empty_store()
@@ -75,6 +77,7 @@ class KeyRotation:
         :raises CommandError: the repository cannot be used.
         """
         try:
+            refuse_other_files(self._path)
             with locked_repository(self._path) as repository:
                 repository.read_keys()  # fail before anything is changed
                 found = self._rewrap()

@@ -53,7 +53,7 @@ class Repository:
             raise RepositoryError(
                 f"{self.path} contains a staged key only; run factstore rotate-keys"
             )
-        return [Key(number, self._read(number)) for number in numbers]
+        return [Key(number, self.read_key(number)) for number in numbers]
 
     def numbers(self) -> set[int]:
         """Return the numbers of the keys.
@@ -90,7 +90,11 @@ class Repository:
         except OSError as error:
             return error.errno
 
-    def _read(self, number: int) -> bytes:
+    def read_key(self, number: int) -> bytes:
+        """Return the text of a key.
+
+        :raises RepositoryError: the file is not a key, or other users have permission to read it.
+        """
         file = self.file(number)
         try:
             with file.open("rb") as opened:

@@ -19,6 +19,7 @@ from pathlib import Path
 from factstore.keys.repository import KEY_BYTES, STAGED, Repository, RepositoryError
 
 _LOCK = ".lock"
+_TEMPORARY = ".new-"
 
 
 @contextmanager
@@ -55,6 +56,32 @@ def is_without_primary_key(path: Path) -> bool:
     :raises RepositoryError: other users have access to the directory.
     """
     return not path.exists() or Repository(path).numbers() <= {STAGED}
+
+
+def refuse_other_files(path: Path) -> None:
+    """Refuse a directory without a primary key that has files of something else.
+
+    Call it before :func:`locked_repository`, which writes to the directory.  Beside keys, other files
+    do no harm; without keys, they show that this is another directory.
+
+    :raises RepositoryError: there is such a file, or other users have access to the directory.
+    """
+    if not path.exists() or not is_without_primary_key(path):
+        return
+    repository = Repository(path)
+    if STAGED in repository.numbers():
+        repository.read_key(STAGED)
+    if other := next((file for file in sorted(path.iterdir()) if _is_other(file)), None):
+        raise RepositoryError(
+            f"{path} has no primary key, and {other} is not a key. Nothing was changed. Correct "
+            "[sealing] key_repository, or move the file elsewhere"
+        )
+
+
+def _is_other(file: Path) -> bool:
+    """Return True for a file that even an interrupted creation of keys does not leave."""
+    own = file.name in {str(STAGED), _LOCK} or file.name.startswith(_TEMPORARY)
+    return not own and not file.is_dir()  # such as lost+found
 
 
 def create(repository: Repository) -> bool:
@@ -105,7 +132,7 @@ def remove(repository: Repository, numbers: Collection[int]) -> None:
 
 def _write(repository: Repository, number: int) -> None:
     """Write a new key in one step."""
-    descriptor, temporary = tempfile.mkstemp(dir=repository.path, prefix=".new-")  # mode 0600
+    descriptor, temporary = tempfile.mkstemp(dir=repository.path, prefix=_TEMPORARY)  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)))

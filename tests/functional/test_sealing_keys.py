@@ -233,6 +233,21 @@ def test_no_first_keys_are_created_for_a_store_that_was_sealed_with_others(
     assert Repository(service.sealing_keys).numbers() == created
 
 
+@pytest.mark.parametrize("option", ["--reseal-only", "--no-reseal", None])
+def test_a_directory_of_other_files_is_left_as_it_is(
+    service: ApiServer, folder: Path, tmp_path: Path, option: str | None
+) -> None:
+    path, config = tmp_path / "private", tmp_path / "factstore.conf"
+    path.mkdir(mode=0o700)
+    (path / "tls.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    options = config_of(folder).read_text().replace(str(service.sealing_keys), str(path))
+    config.write_text(options)
+    line = one_line(factstore("rotate-keys", "--config-file", config, *filter(None, [option])), 1)
+    assert f"{path} has no primary key, and {path}/tls.pem is not a key" in line
+    assert "[sealing] key_repository" in line
+    assert [each.name for each in path.iterdir()] == ["tls.pem"]
+
+
 def test_without_etcd_no_key_is_changed_unless_that_is_asked_for(tmp_path: Path) -> None:
     keys, config = make_keys(tmp_path / "keys"), tmp_path / "factstore.conf"
     nowhere = {"endpoints": f"http://127.0.0.1:{free_port()}", "timeout": "1.0"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
@@ -11,7 +12,14 @@ import pytest
 
 from factstore.keys import rotation
 from factstore.keys.repository import Repository, RepositoryError
-from factstore.keys.rotation import create, locked_repository, remove, rotate, surplus_keys
+from factstore.keys.rotation import (
+    create,
+    locked_repository,
+    refuse_other_files,
+    remove,
+    rotate,
+    surplus_keys,
+)
 from tests.sealing_keys import make_keys, rotate_keys
 
 
@@ -82,6 +90,30 @@ def test_a_creation_that_was_interrupted_is_brought_to_its_end(keys: Path) -> No
         assert rotate(repository) is None
     assert numbers(keys) == [1, 0]
     assert texts(keys)[0] == staged
+
+
+def test_an_interrupted_creation_is_continued_and_other_files_are_left_once_there_are_keys(
+    keys: Path,
+) -> None:
+    (keys / "1").unlink()
+    (keys / ".lock").touch()
+    (keys / ".new-abc").touch()
+    (keys / "lost+found").mkdir()
+    refuse_other_files(keys)
+    with locked_repository(keys) as repository:
+        rotate(repository)
+    (keys / "README").touch()
+    refuse_other_files(keys)
+
+
+@pytest.mark.parametrize("name", ["tls.pem", "0"])
+def test_a_directory_of_other_files_gets_no_keys(tmp_path: Path, name: str) -> None:
+    (tmp_path / "other").mkdir(mode=0o700)
+    file = tmp_path / "other" / name
+    file.touch(mode=0o600)
+    with pytest.raises(RepositoryError, match=f"{re.escape(str(file))} is not a key"):
+        refuse_other_files(tmp_path / "other")
+    assert list((tmp_path / "other").iterdir()) == [file]
 
 
 def test_only_the_oldest_keys_are_in_excess(keys: Path) -> None:
