@@ -26,7 +26,13 @@ def check_lives(recording: Recording, history: History) -> Iterator[Violation]:
         latest = revisions.received_at(ended)
         due = max(each.started for each in life.renewals) + life.ttl
         if latest < due:
-            yield Violation("early", f"{life.name} expired at {ended}, {due - latest:.2f} s early")
+            last = life.renewals[-1]
+            yield Violation(
+                "early",
+                f"{life.name} of {life.born} expired at {ended}, {due - latest:.2f} s early; "
+                f"that was known {latest - last.started:.2f} s after its last renewal had begun and "
+                f"{latest - last.ended:.2f} s after that had been acknowledged",
+            )
 
 
 def expired_at(life: Life, history: History) -> int | None:

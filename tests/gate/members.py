@@ -26,6 +26,7 @@ from tests.gate.world import World
 T = TypeVar("T")
 
 TTL = 5  # seconds; the shortest
+PACE = 1.0  # seconds between two renewals of half of the time
 QUEUE = "apply"
 
 
@@ -43,12 +44,16 @@ class Living:
 
 
 class LiveMember(Actor):
-    """A member that is renewed each second, with a bound fact, and a fact with a ttl."""
+    """A member with a bound fact, and a fact with a ttl.
+
+    It is often renewed at about the time at which it expires, because several workers decide then what
+    happens.
+    """
 
     def __init__(
         self, world: World, stack: str, number: int, seed: int, *, takes_turns: bool
     ) -> None:
-        super().__init__(f"m{number}", 1.0)
+        super().__init__(f"m{number}", PACE)
         self.lives: list[Life] = []
         self.holds: list[Hold] = []
         self._scope = Scope(PROJECT, stack)
@@ -70,6 +75,7 @@ class LiveMember(Actor):
 
     def step(self) -> None:
         """Join or send a heartbeat, renew the fact, and perhaps take a turn."""
+        self._pace = self._chance.choice([PACE, self._chance.uniform(PACE / 2, TTL + PACE)])
         if self._paused.is_set():
             return
         self._beat()

@@ -209,7 +209,12 @@ class LeaseMonitor(ControlLoop):
             self._transactor.run(RestorePulses(scope, renewed), self._epoch)
         if silent:
             try:
-                revoked += self._transactor.run(EndPulses(scope, silent), self._epoch).outcome
+                ended = self._transactor.run(EndPulses(scope, silent), self._epoch).outcome
+                if ended:
+                    LOG.info(
+                        "%d leases of stack %s were not renewed; they end", len(ended), scope.stack
+                    )
+                revoked += ended
             except StorageFull:
                 revoked += silent  # nothing can be written, but leases can be revoked
         # Not before that was decided: a pulse that a heartbeat has restored meanwhile must not stop.
