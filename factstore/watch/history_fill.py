@@ -16,6 +16,7 @@ from factstore.core.history_store import KnownFact, Snapshot
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Fact
 from factstore.core.ports import Backend, Clock
+from factstore.core.services.outage_log import OutageLog
 from factstore.core.services.time_slice import TimeSlice
 from factstore.core.state.past_state import PastState
 from factstore.core.state.state import State
@@ -67,16 +68,18 @@ class HistoryFill:
 
     def _run(self, snapshot: Snapshot, state: State) -> None:
         self._allowed.wait(READY_SECONDS)
+        outage = OutageLog(LOG)
         while not self._stopping.is_set():
             past: PastEvents | None = None
             try:
                 past = self._read(snapshot, state)
+                outage.succeeded("the history before the start was read")
             except CursorExpired as error:
                 LOG.warning("the history before the start cannot be read: %s", error)
             except FactstoreError as error:
                 if self._stopping.is_set():
                     return
-                LOG.info("the history is read again, because that was interrupted: %s", error)
+                outage.failed("the history is read again, because that was interrupted: %s", error)
                 self._stopping.wait(RETRY_SECONDS)
                 continue
             except Exception:

@@ -13,6 +13,7 @@ from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.history_store import StateMachine
 from factstore.core.model.cursor import Cursor
 from factstore.core.ports import Backend
+from factstore.core.services.outage_log import OutageLog
 from factstore.watch.history_fill import HistoryFill
 from factstore.watch.hub import Hub
 
@@ -38,6 +39,7 @@ class Pump:
         self._state = state
         self._hub = hub
         self._fill = fill
+        self._outage = OutageLog(LOG)
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
@@ -83,6 +85,7 @@ class Pump:
                     at = self._open()
                 before = at
                 for step in self._backend.follow(at):
+                    self._outage.succeeded("the watch continues")
                     if step.revision > at:  # a lagging etcd member may repeat steps
                         result = self._state.apply(step)
                         self._hub.publish(step.revision, result.events, result.touched)
@@ -98,7 +101,7 @@ class Pump:
             except Unavailable as error:
                 if self._stopping.is_set():
                     return
-                LOG.info("the watch was interrupted: %s", error)
+                self._outage.failed("the watch was interrupted: %s", error)
             except Exception:
                 LOG.exception("the watch failed; it restarts from the current state")
                 at = None

@@ -125,6 +125,34 @@ def test_a_line_about_the_start_or_outside_a_request_has_no_request_id(
         assert {line["id"] for line in pump} == {None}
 
 
+def test_an_outage_of_etcd_fills_no_log(
+    private_etcd: EtcdServer, tmp_path: Path, stack: str
+) -> None:
+    with (
+        ApiServer(
+            [private_etcd.endpoint], tmp_path / "api", options={"etcd": {"timeout": "3.0"}}
+        ) as server,
+        Caller(server.url) as api,
+    ):
+        api.put(f"{stack}/facts/a", 1).raise_for_status()
+        before = len(lines(server))
+        private_etcd.kill()
+        watched = [0]
+
+        def has_tried_often() -> bool:
+            watched[0] += api.get(f"{stack}/facts/a").status_code == HTTPStatus.SERVICE_UNAVAILABLE
+            return watched[0] > 20
+
+        eventually(has_tried_often)
+        private_etcd.restart()
+        eventually(lambda: api.put(f"{stack}/facts/a", 2).ok)
+        eventually(lambda: "the watch continues" in server.log_path.read_text())
+        said = [line["said"] for line in lines(server)[before:] if line["level"] == "INFO"]
+        for start in ("no etcd endpoint answers", "the watch was interrupted"):
+            assert len([text for text in said if text.startswith(start)]) == 1, said
+        assert said.count("etcd answers again") == said.count("the watch continues") == 1
+
+
 @pytest.mark.parametrize(
     ("target", "headers"),
     [

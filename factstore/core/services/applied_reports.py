@@ -24,6 +24,7 @@ from factstore.core.model.member import Member
 from factstore.core.operations.member_updates import RecordApplied, Report
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Store, WakeUp
+from factstore.core.services.outage_log import OutageLog
 from factstore.core.state.state import State
 
 LOG = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class AppliedReports:
         self._lock = threading.Lock()
         self._pending: dict[tuple[Scope, str], Report] = {}
         self._wanted = new_wake_up()
+        self._outage = OutageLog(LOG)
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -125,8 +127,9 @@ class AppliedReports:
             self._wanted = self._new_wake_up()
             try:
                 self.run_once()
+                self._outage.succeeded("what members have applied is recorded again")
             except FactstoreError as error:
-                LOG.info("what members have applied is not recorded yet: %s", error)
+                self._outage.failed("what members have applied is not recorded yet: %s", error)
                 self._retry()
             except Exception:
                 LOG.exception("what members have applied could not be recorded")

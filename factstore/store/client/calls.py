@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 
 from factstore.core.errors import OutcomeUnknown, Unavailable
+from factstore.core.services.outage_log import OutageLog
 from factstore.store.client import messages as rpc
 from factstore.store.client.endpoint import Endpoint
 from factstore.store.client.errors import (
@@ -38,6 +39,7 @@ _ALARMS = {1: "NOSPACE", 2: "CORRUPT"}  # the library does not know the second
 
 PROBE_SECONDS = 0.15  # for a member to answer from its own memory
 PAUSE_SECONDS = 0.05  # after each endpoint has failed once, before the next round
+_ANSWERS = "etcd answers again"
 REFUSAL_SECONDS = 60.0  # between two lines of the log about the same
 ORDINARY_CALLS = 32
 """At a time.  While etcd is away, many heartbeats wait for it, and must not keep out what many others
@@ -58,6 +60,7 @@ class Calls:
     ) -> None:
         self._urls = list(endpoints)
         self._endpoints = [Endpoint(url, credentials) for url in endpoints]
+        self._outage = OutageLog(LOG)
         self._credentials = credentials
         self._observe = observe
         self._patience = Patience(len(endpoints))
@@ -195,10 +198,11 @@ class Calls:
                     continue
                 tries = 0 if short and reads else tries - 1
                 if tries <= 0:
-                    LOG.info("no etcd endpoint answers: %s", describe(error))
+                    self._outage.failed("no etcd endpoint answers: %s", describe(error))
                     raise Unavailable("The store cannot be reached.") from error
             else:
                 self._answered[tried] = time.monotonic()
+                self._outage.succeeded(_ANSWERS)
                 if short:
                     self._patience.note_answer()
                 return answer
@@ -235,6 +239,7 @@ class Calls:
         hedge, first = Hedge(make, len(self._endpoints)), self._current
         answer = hedge.first_answer(first, deadline)
         self._answered[hedge.answered_by] = time.monotonic()
+        self._outage.succeeded(_ANSWERS)
         self._patience.note_answer()
         self._switch(first, hedge.answered_by)
         return answer
