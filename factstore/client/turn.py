@@ -22,7 +22,8 @@ class TurnRecord:
     :param holds: True if the turn is held, False if it waits.
     :param position: 1 for the first turn of the queue.
     :param rank: the number of the member in the queue, from 0; None if none was requested.
-    :param revision: grows from turn to turn in a queue, so it can be used as a fencing token.
+    :param revision: grows from turn to turn in a queue, so it can be used as a fencing token.  It can
+        be lower after etcd was wiped or restored from a backup.
     :param etag: empty in the response to a request for the turn, and in lists.
     """
 

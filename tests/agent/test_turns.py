@@ -113,7 +113,10 @@ def start(instance: Instance, *arguments: str) -> Iterator[subprocess.Popen[str]
             running.kill()
 
 
-HANG = "trap 'exit 7' TERM; touch began; while ! test -e end; do sleep 0.05; done"
+HANG = (
+    "trap 'exit 7' TERM; echo $FACTSTORE_TURN >began.new; mv began.new began; "
+    "while ! test -e end; do sleep 0.05; done"
+)
 
 
 def hang(instance: Instance, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
@@ -127,12 +130,26 @@ def began(instance: Instance) -> Callable[[], bool]:
 
 
 def test_a_command_runs_in_its_turn_and_its_status_is_returned(stack: Stack, c1: Instance) -> None:
-    script = 'test -n "$FACTSTORE_TURN" && exit 9'
-    done = c1.call("lock", "q", "--", "sh", "-c", script)
+    done = c1.call("lock", "q", "--", "sh", "-c", "exit 9")
     assert done.returncode == 9, done.stderr
     assert c1.call("lock", "q", "--", "sh", "-c", "kill -9 $$").returncode == 128 + 9
     assert c1.call("lock", "q", "--", "no-such-command").returncode == 127
     assert turns(stack, "q") == []
+
+
+def test_a_command_gets_the_revision_of_its_turn(stack: Stack, c1: Instance) -> None:
+    numbers = []
+    for _ in range(2):
+        with hang(c1) as running:
+            eventually(began(c1))
+            (turn,) = stack.turns("q")
+            numbers.append(turn.revision)
+            assert (c1.directory / "began").read_text() == f"{turn.revision}\n"
+            c1.write("end", "")
+            assert running.wait(30) == 0
+        for name in ("began", "end"):
+            (c1.directory / name).unlink()
+    assert numbers == sorted(set(numbers)), "it grows from turn to turn"
 
 
 def test_commands_of_two_members_and_of_one_member_never_run_at_once(
