@@ -101,9 +101,6 @@ def _render(settings: Settings, args: argparse.Namespace) -> int:
         raise AgentError(f"[{error.name}]: {error}") from error
     if isinstance(rendered, RenderedFolder):
         raise AgentError(f"[{specs[0].name}] is a folder: {', '.join(rendered.files)}")
-    try:
-        sys.stdout.buffer.write(rendered.data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:  # as with head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+    sys.stdout.buffer.write(rendered.data)
+    sys.stdout.buffer.flush()
     return EXIT_OK

@@ -48,12 +48,17 @@ from factstore.agent.system.version import PrintVersion
 from factstore.agent.turn_commands import add_turn_commands
 from factstore.client.clock import BootClock, SystemClock
 from factstore.client.errors import Refused
+from factstore.client.program_output import OutputError, run_program
 
 LOG = logging.getLogger("factstore.agent.cli")  # also when run with -m
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in *argv* and return its exit status."""
+    return run_program("factstore-agent", lambda: _main(argv), lambda: EXIT_FAILED)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     args = make_parser().parse_args(argv)
     file = args.config or Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
     try:
@@ -78,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130  # the status that shells use
+    except OutputError:
+        raise
     except Exception as error:
         LOG.debug("internal error of the agent", exc_info=True)
         name = type(error).__name__

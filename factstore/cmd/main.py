@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from factstore.client.program_output import run_program
 from factstore.cmd import purge, render, renew_epoch, rotate_keys, standalone, token, verify
 from factstore.cmd.errors import CommandError
 from factstore.cmd.server import add_version
@@ -15,17 +16,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the subcommand in ``argv`` and return its exit status.
 
     The text of a CommandError is printed to stderr, and its status is returned. Like argparse, a wrong
-    command line raises SystemExit with status 2.
+    command line raises SystemExit with status 2. A command can set the default ``output_failed``.
     """
-    args = make_parser().parse_args(argv)
-    try:
-        status: int = args.run(args)
-    except CommandError as error:
-        print(f"factstore {args.command}: {error}", file=sys.stderr)
-        return error.status
-    except KeyboardInterrupt:
-        return 130  # as shells do
-    return status
+    args = argparse.Namespace(command="", output_failed=1)
+
+    def run() -> int:
+        make_parser().parse_args(argv, args)
+        try:
+            status: int = args.run(args)
+        except CommandError as error:
+            print(f"factstore {args.command}: {error}", file=sys.stderr)
+            return error.status
+        except KeyboardInterrupt:
+            return 130  # as shells do
+        return status
+
+    return run_program("factstore", run, lambda: args.output_failed)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from factstore.client.program_output import run_program
 from factstore.cmd.errors import CommandError
 
 DONE, LEFT, NOT_A_TEMPLATE = 0, 1, 2
@@ -22,14 +23,18 @@ DONE, LEFT, NOT_A_TEMPLATE = 0, 1, 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Rewrite the templates in ``argv`` and return the exit status."""
-    args = make_parser().parse_args(argv)
-    try:
-        return run(args)
-    except CommandError as error:
-        print(f"factstore-migrate: {error}", file=sys.stderr)
-        return error.status
-    except KeyboardInterrupt:
-        return 130  # as shells do
+
+    def rewrite() -> int:
+        args = make_parser().parse_args(argv)
+        try:
+            return run(args)
+        except CommandError as error:
+            print(f"factstore-migrate: {error}", file=sys.stderr)
+            return error.status
+        except KeyboardInterrupt:
+            return 130  # as shells do
+
+    return run_program("factstore-migrate", rewrite)
 
 
 def make_parser() -> argparse.ArgumentParser:

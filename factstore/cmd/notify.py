@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from factstore.client.program_output import run_program
 from factstore.cmd.errors import CommandError
 from factstore.cmd.server import add_config_file, add_version, requires_server_packages
 
@@ -17,7 +18,9 @@ from factstore.cmd.server import add_config_file, add_version, requires_server_p
 def main(argv: Sequence[str] | None = None) -> int:
     """Deliver until a signal, and return the exit status."""
     parser = make_parser()
-    args = parser.parse_args(argv)
+    args = argparse.Namespace()
+    if status := run_program(parser.prog, lambda: int(parser.parse_args(argv, args) is not args)):
+        return status
     try:
         with requires_server_packages(grpc_log="ERROR"):
             from gevent import monkey

@@ -20,6 +20,7 @@ from keystoneauth1.exceptions import ClientException
 
 from factstore import SERVICE_TYPE
 from factstore.client.os_errors import described
+from factstore.client.program_output import OutputError
 from factstore.cmd.errors import CommandError
 from factstore.cmd.processes.api import ApiProcess, write_options
 from factstore.cmd.processes.etcd import EtcdServer, find_etcd
@@ -223,7 +224,7 @@ def _locked(state: Path) -> Iterator[None]:
 
 def _say(line: str) -> None:
     # Flushed for readers of a pipe. If the reader has closed the pipe, the service continues.
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OutputError):
         print(line, flush=True)
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from factstore.client.program_output import run_program
 from factstore.cmd.errors import CommandError
 from factstore.cmd.server import add_version, requires_server_packages
 
@@ -19,16 +20,21 @@ if TYPE_CHECKING:
     from oslo_upgradecheck.upgradecheck import Result
 
 PROGRAM = "factstore-status"
+BROKEN = 255  # the status if the checks could not run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the results; return 0, 1 for warnings, 2 for failures, or 255 if a check broke."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    return run_program(PROGRAM, lambda: _run(arguments), lambda: BROKEN)
+
+
+def _run(arguments: list[str]) -> int:
     version = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
     add_version(version)
     version.parse_known_args(arguments)
     try:
-        with requires_server_packages(255):
+        with requires_server_packages(BROKEN):
             from oslo_config import cfg
             from oslo_upgradecheck import upgradecheck
 
@@ -60,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except configuration.ERRORS as error:
         print(f"{PROGRAM}: the configuration {configuration.describe(error)}", file=sys.stderr)
-        return 255
+        return BROKEN
 
 
 if __name__ == "__main__":

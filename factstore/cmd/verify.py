@@ -22,6 +22,7 @@ _FAILED = 2
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.set_defaults(output_failed=_FAILED)
     add_config_file(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(

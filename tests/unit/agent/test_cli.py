@@ -14,6 +14,7 @@ import pytest
 from factstore.agent.cli import main
 from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.system.sd_notify import notify
+from factstore.client.program_output import CLOSED
 from tests.cases import cases
 from tests.unit.agent.factories import agent, context, program, settings, state, write
 from tests.unit.client.stub import Service, answer, fact, refusal
@@ -243,7 +244,7 @@ def test_render_prints_utf_8_in_any_locale_and_hides_sealed_facts(
     os.close(reader)
     closed = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
-    assert (closed.returncode, closed.stderr) == (0, b"")
+    assert (closed.returncode, closed.stderr) == (CLOSED, b"")
 
 
 RENDER = "[render hosts]\nrenderer = hosts\ndestination = DIR/hosts\n"
