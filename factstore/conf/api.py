@@ -41,7 +41,8 @@ API_OPTS = [
         default=20000,
         min=16,
         help="Maximum number of connections to one worker, if the service runs with the bundled server "
-        "configuration.  Requests that wait and streams occupy at most three quarters of them.",
+        "configuration.  Requests that wait and streams occupy at most three quarters of them.  A "
+        "worker that may open fewer files serves fewer connections.",
     ),
     cfg.IntOpt(
         "threads",

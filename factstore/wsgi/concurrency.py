@@ -9,12 +9,26 @@ from __future__ import annotations
 import logging
 import math
 import sys
+from resource import RLIM_INFINITY
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 LOG = logging.getLogger(__name__)
 
 RESERVE = 0.25  # share of the threads or connections that requests that wait cannot occupy
+
+OTHER_FILES = 40  # that a worker opens: connections to etcd and Keystone, logs and libraries
+LEAST_CONNECTIONS = 16
+
+
+def connections_within(open_files: int, connections: int) -> int:
+    """Return how many connections a worker can serve that may open a number of files.
+
+    With more, it could not accept any, and those that are refused would wait without an answer.
+    """
+    if open_files == RLIM_INFINITY:
+        return connections
+    return min(connections, max(LEAST_CONNECTIONS, open_files - OTHER_FILES))
 
 
 def blocking(slots: int) -> int:

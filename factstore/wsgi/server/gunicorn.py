@@ -12,16 +12,18 @@ from typing import Any
 
 from factstore.wsgi import configuration
 from factstore.wsgi.addresses import is_loopback
+from factstore.wsgi.concurrency import connections_within
 from factstore.wsgi.ops import multiprocess_metrics
 from factstore.wsgi.unknown_options import unknown_options
 
 _conf = configuration.read()
+_, _open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 _host = f"[{_conf.api.host}]" if ":" in _conf.api.host else _conf.api.host
 
 bind = [f"{_host}:{_conf.api.port}"]
 workers = _conf.api.workers
 worker_class = "factstore.wsgi.server.worker.Worker"
-worker_connections = _conf.api.connections
+worker_connections = connections_within(_open_files, _conf.api.connections)
 backlog = 4096
 graceful_timeout = _conf.api.drain_seconds
 timeout = 60
@@ -40,8 +42,14 @@ if workers > 1:
 
 def on_starting(server: Any) -> None:
     """Raise the limit of open files, report unknown options, and refuse to serve all hosts freely."""
-    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))  # each stream is an open file
+    # Each stream is an open file.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_open_files, _open_files))
+    if _open_files < _conf.api.connections and _open_files != resource.RLIM_INFINITY:
+        server.log.warning(
+            "[api] connections is %d, but a process may open %d files only: each worker serves %d "
+            "connections. Raise the limit, which is LimitNOFILE in a unit of systemd.",
+            *(_conf.api.connections, _open_files, server.cfg.worker_connections),
+        )
     if unknown := unknown_options(_conf):
         server.log.warning("The configuration: %s", " ".join(unknown))
     if _conf.auth_strategy != "none":
