@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import threading
-import time
-import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -18,64 +13,30 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.event import Change, Event
+from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_patterns import StackPatterns
-from factstore.core.model.stack_selection import StackSelection, Watched
-from factstore.core.ports import EventBatch, Kept, WakeUp
+from factstore.core.model.stack_selection import Watched
+from factstore.core.ports import EventBatch, Kept
 from factstore.watch import selections
 from factstore.watch.channel import Channel
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
-from tests.eventually import eventually
-from tests.unit.core.factories import ManualClock, fact
-
-A, B = (Scope("project", name) for name in ("a", "ab"))
-C = Scope("other", "a")
-SELECTIONS = [
-    StackSelection(project_id, StackPatterns.of([pattern]))
-    for project_id, pattern in (("project", "*"), ("project", "a?"), (None, "a"), (None, "*"))
-]
-WATCHED: list[Watched] = [A, B, C, *SELECTIONS]
-SIZES = st.sampled_from([0, 100, 3_000, 30_000])
-
-
-def cursor(revision: int, epoch: str = "e1") -> Cursor:
-    return Cursor(epoch, revision)
-
-
-def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event:
-    made = [
-        Change("fact.put", f"p{n}", fact(f"p{n}", "x" * size, revision), None, "bob", "req-bob")
-        for n in range(changes)
-    ]
-    return Event(scope, "s1", revision, tuple(made))
-
-
-def publish(hub: Hub, revision: int, events: Sequence[Event]) -> None:
-    hub.publish(revision, events, {each.scope: () for each in events})
-
-
-def new_hub(
-    limits: HistoryLimits,
-    new_wake_up: Callable[[], WakeUp] | None = None,
-    now: Callable[[], float] = time.monotonic,
-) -> Hub:
-    hub = Hub(limits, new_wake_up, now)
-    hub.reset(cursor(0))
-    return hub
-
-
-def everything(hub: Hub, of: Watched, after: int) -> EventBatch:
-    return hub.read(of, cursor(after), events=10_000, size=10**9)
-
-
-def revisions(found: EventBatch) -> list[int]:
-    return [told.revision for told in found.events]
-
-
-def includes(of: Watched, scope: Scope) -> bool:
-    return of == scope if isinstance(of, Scope) else of.includes(scope)
+from tests.unit.watch.hubs import (
+    SELECTIONS,
+    SIZES,
+    WATCHED,
+    A,
+    B,
+    C,
+    cursor,
+    event,
+    everything,
+    includes,
+    new_hub,
+    publish,
+    revisions,
+)
 
 
 class HubAgainstAList(RuleBasedStateMachine):
@@ -324,51 +285,6 @@ def test_a_reader_of_many_stacks_looks_only_at_those_with_news(
     assert seen == {"after": 5}
 
 
-def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
-    hub = new_hub(HistoryLimits(2, 10**6, 900))
-    for revision in (1, 2, 3):
-        publish(hub, revision, [event(A, revision)])
-    assert revisions(everything(hub, A, 1)) == [2, 3]
-    with pytest.raises(CursorExpired):
-        everything(hub, A, 0)
-
-
-def test_an_event_too_large_for_the_history_is_a_gap() -> None:
-    hub = new_hub(HistoryLimits(10, 5_000, 900))
-    publish(hub, 1, [event(A, 1, 50_000)])
-    with pytest.raises(CursorExpired):
-        everything(hub, A, 0)
-    assert everything(hub, A, 1) == EventBatch((), 1, more=False)
-
-
-def test_dropped_events_leave_memory() -> None:
-    class Note(str):
-        """A string that can be referred to weakly."""
-
-    hub = new_hub(HistoryLimits(3, 10**6, 900))
-    notes = []
-    for revision in range(1, 200):
-        made = event((A, B)[revision % 2], revision)
-        note = Note(revision)
-        made.memo["note"] = note
-        notes.append(weakref.ref(note))
-        publish(hub, revision, [made])
-    del made, note
-    gc.collect()
-    assert sum(note() is not None for note in notes) == 3
-
-
-def test_scopes_without_events_and_readers_leave_nothing_behind() -> None:
-    hub = new_hub(HistoryLimits(3, 10**6, 900))
-    for revision in range(1, 100):
-        scope = Scope("project", f"s{revision}")
-        hub.wait(scope, cursor(revision), 0)
-        publish(hub, revision, [event(scope, revision)])
-        hub.wait(scope, cursor(revision), 0)
-    hub.reset(cursor(1000))
-    assert not hub._channels  # type: ignore[attr-defined]
-
-
 def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
     hub = new_hub(HistoryLimits(10, 10**6, 900))
     publish(hub, 1, [event(A, 1)])
@@ -383,237 +299,3 @@ def test_readers_advance_with_changes_of_other_scopes() -> None:
     hub = new_hub(HistoryLimits(10, 10**6, 900))
     publish(hub, 4, [event(B, 4)])
     assert everything(hub, A, 1) == EventBatch((), 4, more=False)
-
-
-def test_a_large_event_is_delivered_whole_whatever_the_limit() -> None:
-    hub = new_hub(HistoryLimits(10, 10**6, 900))
-    publish(hub, 1, [event(A, 1, 2_000, changes=20)])
-    publish(hub, 2, [event(A, 2)])
-    first = hub.read(A, cursor(0), events=10, size=1)
-    assert [len(told.changes) for told in first.events] == [20]
-    assert (first.upto, first.more) == (1, True)
-    assert revisions(hub.read(A, cursor(first.upto), events=10, size=1)) == [2]
-
-
-# Waiting; the wake-ups report to the test when a reader waits
-
-
-class ReportingWakeUp(threading.Event):
-    """A wake-up that reports when a reader waits for it."""
-
-    parked: threading.Semaphore
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.parked.release()
-        return super().wait(timeout)
-
-
-@pytest.fixture
-def parked() -> threading.Semaphore:
-    return threading.Semaphore(0)
-
-
-@pytest.fixture
-def hub(parked: threading.Semaphore) -> Hub:
-    def told() -> ReportingWakeUp:
-        made = ReportingWakeUp()
-        made.parked = parked
-        return made
-
-    return new_hub(HistoryLimits(3, 10**6, 900), told)
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as pool:
-        yield pool
-
-
-def test_only_the_readers_of_a_scope_are_woken(
-    hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor
-) -> None:
-    mine = [threads.submit(hub.wait, A, cursor(0), 100) for _ in range(3)]
-    other = threads.submit(hub.wait, B, cursor(0), 100)
-    for _ in range(4):
-        assert parked.acquire(timeout=60)
-    publish(hub, 1, [event(A, 1)])
-    assert [waiting.result(60) for waiting in mine] == [True] * 3
-    assert not other.done()
-    publish(hub, 2, [event(B, 2)])
-    assert other.result(60)
-
-
-def test_a_reader_can_be_woken_repeatedly(
-    hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor
-) -> None:
-    for revision in range(1, 20):
-        waiting = threads.submit(hub.wait, A, cursor(revision - 1), 100)
-        assert parked.acquire(timeout=60)
-        publish(hub, revision, [event(A, revision)])
-        assert waiting.result(60)
-
-
-@pytest.mark.parametrize("end", ["reset", "close"])
-def test_all_readers_are_woken_when_history_is_reset_or_the_service_stops(
-    hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor, end: str
-) -> None:
-    waiting = [threads.submit(hub.wait, scope, cursor(5), 100) for scope in (A, B)]
-    for _ in waiting:
-        assert parked.acquire(timeout=60)
-    if end == "reset":
-        hub.reset(cursor(3))
-    else:
-        hub.close()
-    assert [reader.result(60) for reader in waiting] == [True, True]
-    assert hub.closing == (end == "close")
-
-
-def test_no_reader_starts_to_wait_when_the_service_stops(hub: Hub) -> None:
-    hub.close()
-    assert hub.wait(A, cursor(0), 30)
-
-
-def test_a_reader_that_falls_behind_before_it_waits_is_not_left_waiting(hub: Hub) -> None:
-    """All events of its stack were published and dropped between its read and its wait."""
-    assert everything(hub, A, 0).events == ()
-    publish(hub, 1, [event(A, 1)])
-    for revision in range(2, 7):
-        publish(hub, revision, [event(B, revision)])
-    assert hub.wait(A, cursor(0), 0)
-
-
-def test_a_wait_that_ends_without_an_event_returns_false(hub: Hub) -> None:
-    assert not hub.wait(A, cursor(0), 0)
-    publish(hub, 1, [event(B, 1)])
-    assert not hub.wait(A, cursor(1), 0)
-
-
-def test_readers_and_writers_on_many_threads_agree_on_the_order(
-    threads: ThreadPoolExecutor,
-) -> None:
-    hub = new_hub(HistoryLimits(10_000, 10**9, 900))
-    last = 2000
-
-    def follow(scope: Scope) -> list[int]:
-        seen: list[int] = []
-        at = 0
-        while at < last:
-            found = hub.read(scope, cursor(at), events=7, size=3_000)
-            seen += revisions(found)
-            at = found.upto
-            if not found.more and at < last:
-                hub.wait(scope, cursor(at), 5)
-        return seen
-
-    readers = [(scope, threads.submit(follow, scope)) for scope in (A, B, C) for _ in range(2)]
-    for revision in range(1, last + 1):
-        scopes = [scope for n, scope in enumerate((A, B, C)) if revision % (n + 1) == 0]
-        publish(hub, revision, [event(scope, revision) for scope in scopes])
-    for scope, reader in readers:
-        every = (A, B, C).index(scope) + 1
-        assert reader.result(60) == list(range(every, last + 1, every))
-
-
-def test_a_stack_that_floods_the_history_does_not_affect_readers_of_others() -> None:
-    hub = new_hub(HistoryLimits(4, 10**9, 900))
-    publish(hub, 1, [event(A, 1)])
-    for revision in range(2, 50):
-        publish(hub, revision, [event(B, revision)])
-    assert everything(hub, C, 1) == EventBatch((), 49, more=False)
-    assert revisions(everything(hub, A, 0)) == [1]
-    with pytest.raises(CursorExpired):
-        everything(hub, B, 45)
-    assert revisions(everything(hub, B, 46)) == [47, 48, 49]
-
-
-def test_a_large_event_is_kept_until_the_watchers_that_wait_for_it_have_run() -> None:
-    hub = new_hub(HistoryLimits(100, 50_000, 900))
-    for revision in range(1, 5):
-        publish(hub, revision, [event(B, revision, 1_000), event(C, revision, 1_000)])
-    publish(hub, 5, [event(A, 5, 1)])
-    read: list[EventBatch] = []
-
-    def follow() -> None:
-        assert hub.wait(A, cursor(5), 60)
-        read.append(everything(hub, A, 5))
-
-    watcher = threading.Thread(target=follow)
-    watcher.start()
-    eventually(lambda: hub._channels[A].readers)
-    publish(hub, 6, [event(A, 6, 60_000, changes=5)])
-    watcher.join()
-    assert revisions(read[0]) == [6]
-    assert revisions(everything(hub, B, 0)) == revisions(everything(hub, C, 0)) == [1, 2, 3, 4]
-    publish(hub, 7, [event(B, 7)])
-    with pytest.raises(CursorExpired):
-        everything(hub, A, 5)
-    assert revisions(everything(hub, B, 0)) == [1, 2, 3, 4, 7]
-
-
-QUIET = [Scope("quiet", "a"), Scope("quiet", "b"), Scope("noisy", "quiet")]
-NOISE: dict[str, list[tuple[Scope, int]]] = {
-    "a stack": [(Scope("noisy", "s"), 1)] * 500,
-    "a large event": [(Scope("noisy", "s"), 300)],
-    "large events": [(Scope("noisy", f"s{n}"), 50) for n in range(9)],
-    "a project of many stacks": [(Scope("noisy", f"s{n}"), 1) for n in range(500)],
-}
-"""Stacks, and the number of changes of an event in each."""
-
-
-@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
-def test_noise_takes_no_history_of_other_projects_and_of_smaller_stacks(
-    noise: list[tuple[Scope, int]],
-) -> None:
-    hub = new_hub(HistoryLimits(1_000, 300_000, 900))
-    for number in range(10):
-        publish(hub, number + 1, [event(scope, number + 1, 100) for scope in QUIET])
-    for number, (scope, changes) in enumerate(noise):
-        publish(hub, 11 + number, [event(scope, 11 + number, 1_000, changes)])
-    assert hub.depth[1] <= 300_000
-    assert hub.floor(noise[0][0], "e1") > 0
-    for scope in QUIET[:2]:
-        assert len(everything(hub, scope, 0).events) == 10
-        assert hub.floor(scope, "e1") == 0
-    # Of a project's own stacks, each has as much as the others.
-    least = min((kept.bytes for kept in hub.kept("noisy").values()), default=0)
-    assert hub.kept("noisy").get(QUIET[2], Kept(0, 0)).bytes >= min(
-        least, 10 * event(A, 1, 100).size
-    )
-
-
-def test_events_that_are_not_recent_are_dropped_first() -> None:
-    clock = ManualClock()
-    hub = new_hub(HistoryLimits(10, 10**9, 900), now=clock.monotonic)
-    for revision in range(1, 6):
-        publish(hub, revision, [event(Scope("past", f"s{revision}"), revision)])
-    clock.advance(901)
-    for revision in range(6, 11):
-        publish(hub, revision, [event(A, revision)])
-    assert len(hub.kept("past")) == 5  # there is room
-    publish(hub, 11, [event(A, 11)])
-    assert [scope.stack for scope in hub.kept("past")] == ["s2", "s3", "s4", "s5"]
-    for revision in range(12, 22):
-        publish(hub, revision, [event(A, revision)])
-    assert hub.kept("past") == {}
-    assert revisions(everything(hub, A, 11)) == list(range(12, 22))
-
-
-def test_the_oldest_losses_count_for_all_stacks_of_the_project_if_too_many_lost_history(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("factstore.watch.floors.STACKS", 2)
-    hub = new_hub(HistoryLimits(1, 10**9, 900))
-    for revision in range(1, 6):
-        publish(hub, revision, [event(Scope("project", f"s{revision}"), revision)])
-    # s1 to s4 have lost history; the losses of s1 and s2 are not recorded separately
-    with pytest.raises(CursorExpired):
-        everything(hub, A, 1)
-    assert everything(hub, A, 2).upto == 5
-    with pytest.raises(CursorExpired):
-        everything(hub, Scope("project", "s4"), 3)
-    assert everything(hub, Scope("other", "a"), 0).upto == 5
-    monkeypatch.setattr("factstore.watch.floors.PROJECTS", 1)
-    publish(hub, 6, [event(C, 6)])
-    publish(hub, 7, [event(C, 7)])
-    with pytest.raises(CursorExpired):  # too many projects lost history
-        everything(hub, Scope("third", "a"), 0)
