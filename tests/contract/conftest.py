@@ -12,6 +12,7 @@ from factstore.core.model.fact import Scope, Stack
 from factstore.core.model.stack_patterns import StackPatterns
 from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.ports import Backend
+from factstore.core.services import lease_monitor
 from factstore.notify.notifier import Notifier
 from tests.conftest import serving_etcd
 from tests.contract.membership import join
@@ -117,3 +118,11 @@ def receiver() -> Iterator[Receiver]:
     made = Receiver()
     yield made
     made.close()
+
+
+@pytest.fixture
+def elected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all leases be older than the last election, and others have no time to restore pulses."""
+    monkeypatch.setattr(lease_monitor, "PERIOD", 0.02)
+    monkeypatch.setattr(lease_monitor, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(lease_monitor, "NEW_WORKER_SECONDS", 0)

@@ -23,7 +23,7 @@ from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.pulses import EndPulses
 from factstore.core.services import lease_monitor
 from tests.contract.membership import changes_since, join, refusal
-from tests.contract.test_lease_monitor import (
+from tests.contract.stopping_pulses import (
     TTL,
     after_election,
     beats,

@@ -15,7 +15,7 @@ from factstore.store.roll import Roll
 from factstore.store.types import PutKey, Txn
 from factstore.wsgi.clock import SystemClock
 from tests.contract.membership import join
-from tests.contract.test_lease_monitor import (
+from tests.contract.stopping_pulses import (
     TTL,
     after_election,
     beats,

@@ -16,7 +16,7 @@ from factstore.core.operations.pulses import EndPulses, RestorePulses
 from factstore.core.services import expired_pulses, lease_monitor
 from factstore.core.services.expired_pulses import revoke_expired_pulses
 from tests.contract.membership import join
-from tests.contract.test_lease_monitor import (
+from tests.contract.stopping_pulses import (
     TTL,
     after_election,
     beats,
