@@ -11,6 +11,8 @@ from email.message import Message
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from tests.http import check_refusal
+
 PATIENCE = 60.0  # seconds until an answer counts as missing
 
 
@@ -78,3 +80,11 @@ def exchange(url: str, raw: bytes, method: str = "GET") -> Answer:
     with connect(url) as connection:
         connection.sendall(raw)
         return read_answer(connection, method)
+
+
+def check_answer(answer: Answer, expected: str) -> None:
+    """Check that a response is a refusal.
+
+    :param expected: status and code, as in ``404 not_found``.
+    """
+    check_refusal(answer.status, answer.headers, answer.json(), expected)
