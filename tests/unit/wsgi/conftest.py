@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from tests.contract.world import MemoryWorld, Worker
+from tests.unit.wsgi.loop_requests import SCOPE, Waits
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +26,9 @@ def worker() -> Iterator[Worker]:
     world = MemoryWorld()
     yield world.worker()
     world.close()
+
+
+@pytest.fixture
+def waits(worker: Worker) -> Waits:
+    worker.put(SCOPE, "a", 1)
+    return Waits(worker)
