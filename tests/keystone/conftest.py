@@ -9,6 +9,8 @@ import pytest
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from tests.http import Caller, fresh_stack
+from tests.keystone.policy_kinds import PERSONAS, STRANGERS
+from tests.keystone.policy_stacks import expired, fill, remove, restricted
 from tests.service import ApiServer, check_log
 
 CACHE_SECONDS = 2
@@ -76,3 +78,52 @@ def login(server: ApiServer, tokens: dict[str, str]) -> Iterator[Login]:
 def stack() -> str:
     """The path of a stack that does not exist yet."""
     return f"/v1/stacks/{fresh_stack()}"
+
+
+@pytest.fixture(scope="module")
+def callers(
+    keystone: KeystoneServer, server: ApiServer, tokens: dict[str, str]
+) -> Iterator[dict[str, Caller]]:
+    """A client for each persona."""
+    accounts = keystone.accounts
+    revoked = accounts.issue("owner")
+    accounts.revoke(revoked)
+    # The persona is an administrator too; this is its role of a service alone.
+    service = accounts.application_credential("service", fresh_stack(), roles=["service"])
+    sent = {
+        "junk token": "junk",
+        "expired token": expired(keystone, server),
+        "revoked token": revoked,
+        "service": accounts.issue_with(service),
+        "restricted": restricted(keystone),
+        **{name: tokens[name] for name in ("outsider", "admin", "reader", "owner")},
+    }
+    made = {name: with_token(server, token) for name, token in sent.items()}
+    made["no token"] = Caller(server.url)
+    assert set(made) == set(PERSONAS)
+    yield made
+    for caller in made.values():
+        caller.close()
+
+
+@pytest.fixture(scope="module")
+def project(keystone: KeystoneServer) -> str:
+    """The owner's."""
+    return keystone.accounts.project_id("owner")
+
+
+@pytest.fixture
+def owned(callers: dict[str, Caller]) -> Iterator[str]:
+    """The name of a stack of the owner's that is filled; other projects have none of this name."""
+    name = fresh_stack()
+    fill(callers["owner"], name)
+    yield name
+    remove(callers, name, *STRANGERS)
+
+
+@pytest.fixture
+def grant(callers: dict[str, Caller], owned: str) -> str:
+    """The id of the one grant of that stack."""
+    (found,) = callers["owner"].get(f"/v1/stacks/{owned}/grants").json()["grants"]
+    identity: str = found["id"]
+    return identity
