@@ -155,6 +155,25 @@ def test_a_reload_of_a_service_with_two_workers_refuses_no_request(
         check_log(server)
 
 
+def test_a_reload_with_a_store_that_cannot_be_read_keeps_the_old_workers(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
+    with ApiServer([etcd.endpoint], tmp_path / "api", argv=API_ARGV) as server:
+        old, usable = server.workers(), server.config.read_text()
+        server.config.write_text(usable.replace(etcd.endpoint, "http://127.0.0.1:1"))
+        server.signal(signal.SIGHUP)
+        remain = "The old workers remain, because new ones cannot read the store"
+        eventually(lambda: remain in server.log_path.read_text(), 60)
+        eventually(lambda: server.workers() == old, 60)
+        with Caller(server.url) as api:
+            assert api.put(f"/v1/stacks/{fresh_stack()}/facts/a", "x").status_code == 201
+        server.config.write_text(usable)
+        server.signal(signal.SIGHUP)
+        eventually(lambda: gone(old), 60)
+        with Caller(server.url) as api:
+            assert api.put(f"/v1/stacks/{fresh_stack()}/facts/a", "x").status_code == 201
+
+
 @pytest.fixture(scope="module")
 def services(
     etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gc
 import importlib
+import math
 import queue
 import select
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from gunicorn import util
@@ -25,7 +27,10 @@ from factstore.wsgi.unknown_options import unknown_options
 SETTINGS = "factstore.wsgi.server.gunicorn"
 APPLICATION = "factstore.wsgi.api:application"
 
-START_SECONDS = 60.0  # for new workers; after that, they replace the old ones as they are
+START_SECONDS = 60.0  # for new workers to load; after that, they replace the old ones as they are
+READ_SECONDS = (
+    10.0  # for loaded workers to read a store that has not answered; then the old ones remain
+)
 _POLL_SECONDS = 0.05
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -82,33 +87,45 @@ class Master(Arbiter):
         super().manage_workers()
 
     def _become_ready(self, new: list[Any]) -> bool:
-        """Wait for new workers; if one cannot start, stop the others and return False."""
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until and not self._is_stopping():
+        """Wait for new workers; if they cannot serve, stop them and return False."""
+        began = time.monotonic()
+        loaded_at = math.inf
+        while not self._has_arrived(_STOPS):
             try:
                 self.reap_workers()
             except HaltServer as error:
-                self.log.error("The old workers remain, because new ones cannot start: %s", error)
-                for worker in new:
-                    if worker.pid in self.WORKERS:
-                        self.kill_worker(worker.pid, signal.SIGTERM)
-                return False
-            if all(getattr(worker, "is_ready", True) for worker in new):
+                return self._keep_old(new, f"new ones cannot start: {error}")
+            alive, now = [worker for worker in new if worker.pid in self.WORKERS], time.monotonic()
+            if all(getattr(worker, "has_read", True) for worker in alive):
+                return True
+            if all(worker.is_ready for worker in alive):
+                loaded_at = min(loaded_at, now)
+                if now >= loaded_at + READ_SECONDS or self._has_arrived([signal.SIGHUP]):
+                    return self._keep_old(new, "new ones cannot read the store")
+            elif now >= began + START_SECONDS:
                 return True
             time.sleep(_POLL_SECONDS)
         return True
 
-    def _is_stopping(self) -> bool:
-        """Return True if a signal has arrived that stops the service."""
+    def _keep_old(self, new: list[Any], reason: str) -> bool:
+        """Stop new workers; return False."""
+        self.log.error("The old workers remain, because %s", reason)
+        for worker in new:
+            if worker.pid in self.WORKERS:
+                self.kill_worker(worker.pid, signal.SIGTERM)
+        return False
+
+    def _has_arrived(self, signals: Sequence[int]) -> bool:
+        """Return True if one of some signals has arrived, which the main loop handles."""
         arrived = []
         while True:
             try:
                 arrived.append(self.SIG_QUEUE.get_nowait())
             except queue.Empty:
                 break
-        for each in arrived:  # the main loop handles them
+        for each in arrived:
             self.SIG_QUEUE.put(each)
-        return any(each in _STOPS for each in arrived)
+        return any(each in signals for each in arrived)
 
 
 class Server(BaseApplication):

@@ -57,7 +57,9 @@ if TYPE_CHECKING:
 LATE_SECONDS = 1.0  # time for the request of a connection that was accepted while stopping
 LINGER_SECONDS = 2.0  # limits for reading the rest of a request that was answered early
 OWN_VERSION = (1, 1)  # of HTTP; requests of later ones are served as such (RFC 9110, section 2.5)
+READ_PAUSE = 1.0  # between two looks whether the store was read late
 _NO_TIMEOUT = contextlib.nullcontext()
+_LOADED, _READ = 1, 2  # how far a worker is
 
 
 def _concern_every_request(cfg: Any) -> bool:
@@ -80,7 +82,12 @@ class Worker(GeventWorker):
     @property
     def is_ready(self) -> bool:
         """True if the worker has loaded the application; the master reads it, too."""
-        return self._ready[0] == 1
+        return self._ready[0] >= _LOADED
+
+    @property
+    def has_read(self) -> bool:
+        """True if the worker has read the store, too; the master reads it."""
+        return self._ready[0] == _READ
 
     def patch(self) -> None:
         """Let gevent patch the standard library."""
@@ -132,7 +139,17 @@ class Worker(GeventWorker):
         gc.freeze()  # objects that exist now are permanent
         gc.set_threshold(20_000, 20, 100)
         gc.enable()
-        self._ready[0] = 1
+        self._ready[0] = _LOADED
+        if runtime.pump.wait_ready(0):
+            self._ready[0] = _READ
+        else:
+            gevent.spawn(self._wait_for_store, runtime.pump.wait_ready)
+
+    def _wait_for_store(self, wait_ready: Callable[[float], bool]) -> None:
+        """Note that the worker has read the store, which did not answer at the start."""
+        while not wait_ready(READ_PAUSE):
+            pass
+        self._ready[0] = _READ
 
     def accept(self, listener: Any, pool: Pool, client: int, addr: Any) -> bool:
         """Let a connection wait for its first request in the hub; return False if it cannot."""

@@ -26,7 +26,7 @@ class ReloadingMaster(Master):
     """A master with an old and a new worker, whose pids are 1 and 2."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, reap: Callable[[Any], None]) -> None:
-        self.new = SimpleNamespace(pid=2, age=2, is_ready=False)
+        self.new = SimpleNamespace(pid=2, age=2, is_ready=False, has_read=False)
         self.WORKERS = {1: SimpleNamespace(pid=1, age=1, is_ready=True), 2: self.new}
         self.SIG_QUEUE: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.cfg = SimpleNamespace(enable_backlog_metric=False)
@@ -69,7 +69,8 @@ def test_an_old_worker_is_stopped_when_the_new_one_is_ready(
 ) -> None:
     def become_ready(reloading: ReloadingMaster) -> None:
         assert not reloading.stopped
-        reloading.new.is_ready = reloading.polls == 3
+        reloading.new.is_ready = reloading.polls >= 2
+        reloading.new.has_read = reloading.polls == 3
 
     reloading = ReloadingMaster(monkeypatch, become_ready)
     reloading.manage_workers()
@@ -88,6 +89,36 @@ def test_an_old_worker_remains_if_the_new_one_cannot_start(
     reloading.manage_workers()
     assert not reloading.stopped
     assert "The old workers remain" in caplog.text
+
+
+def test_an_old_worker_remains_if_the_new_one_cannot_read_the_store(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load(reloading: ReloadingMaster) -> None:
+        reloading.new.is_ready = True
+
+    monkeypatch.setattr(master, "READ_SECONDS", 0.0)
+    reloading = ReloadingMaster(monkeypatch, load)
+    reloading.manage_workers()
+    assert reloading.stopped == [(2, signal.SIGTERM)]
+    assert "The old workers remain, because new ones cannot read the store" in caplog.text
+    del reloading.WORKERS[2]
+    reloading.manage_workers()
+    assert reloading.stopped == [(2, signal.SIGTERM)]
+
+
+def test_another_reload_is_not_held_up_by_a_worker_that_cannot_read_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(reloading: ReloadingMaster) -> None:
+        reloading.new.is_ready = reloading.polls == 2
+        reloading.SIG_QUEUE.put(signal.SIGHUP)
+
+    reloading = ReloadingMaster(monkeypatch, load)
+    reloading.manage_workers()
+    assert reloading.polls == 2
+    assert reloading.stopped == [(2, signal.SIGTERM)]
+    assert reloading.SIG_QUEUE.get_nowait() == signal.SIGHUP
 
 
 def test_a_signal_to_stop_is_not_held_up_by_a_worker_that_starts(
