@@ -21,6 +21,7 @@ from keystoneauth1.exceptions import ClientException
 from machine import HEAD, Machine, address_of, group_of
 
 from factstore.client import Change, Client, Event, Stack, connect
+from factstore.client.counts import counted
 from factstore.client.errors import FactstoreError, NotFound
 
 READY_SECONDS = 30.0
@@ -220,9 +221,8 @@ def run(machines: Machines, args: argparse.Namespace) -> bool:
             return False
     machines.show(kept=args.output is not None)
     ends = machines.ends()
-    machines.say(
-        "", f"cluster-ready was armed {machines.armings} times, and ended: {', '.join(ends)}"
-    )
+    armings = counted(machines.armings, "time")
+    machines.say("", f"cluster-ready was armed {armings}, and ended: {', '.join(ends)}")
     return not machines.failed and ends == ["met"] * machines.armings
 
 

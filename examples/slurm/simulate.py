@@ -29,6 +29,7 @@ from shares import Counters, Share
 from workers import processor_seconds, resident_mebibytes
 
 from factstore.client import Event, connect
+from factstore.client.counts import counted
 
 SETTLE = 0.3  # seconds, as in machine.py
 TTL = 300  # seconds; a process sends the heartbeats of many nodes, so they can be late
@@ -185,8 +186,8 @@ class Simulation:
             if time.monotonic() > end:
                 raise SystemExit("a node does not follow the stack any more")
             progress.show(
-                f"agreed; the requests of {late} nodes have not ended since, which takes up to "
-                f"{self._patience:g} seconds"
+                f"agreed; waiting for the requests of {counted(late, 'node')} to end, which takes up "
+                f"to {self._patience:g} seconds"
             )
             time.sleep(0.2)
 

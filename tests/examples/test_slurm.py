@@ -145,7 +145,7 @@ def test_many_nodes_in_two_processes_agree_after_each_step(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^13 come to 0: \d+ of \d+ conditions are met$", done.stderr, re.M)
-    assert "13 come to 0: agreed; the requests of" in done.stderr
+    assert "13 come to 0: agreed; waiting for the requests of" in done.stderr
     row = re.compile(
         r"^ 0\.2 s   (.+?)  +[\d.]+  +([\d.]+) \( *\d+\)  +(\d+) +\d+ +0 .* +\d+\.\d, +[1-9]\d*$",
         re.M,
