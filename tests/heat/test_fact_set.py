@@ -17,6 +17,7 @@ from factstore.heat.resources.fact_set import (
     matches,
     plan,
     reconcile,
+    restore,
 )
 
 PARAMETERS = Ownership(
@@ -139,3 +140,22 @@ def test_a_missing_stack_is_not_created(facts: Client, name: str) -> None:
         reconcile(facts.stack(name), {"a": 1}, {}, PARAMETERS)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
+
+
+def test_deleted_facts_are_restored_where_no_fact_exists_by_now(space: Stack) -> None:
+    readers = ("group/web",)
+    for path in ("a", "b", "c"):
+        space.put(
+            path, path, kind="parameter", sensitive=path == "b", readers=readers[path != "b" :]
+        )
+    before = stored(space)
+    with_secrets = [space.get(path) for path in before]
+    deleted = reconcile(space, {}, digests(before), PARAMETERS)
+    assert deleted == with_secrets
+    space.put("c", "theirs")
+    restore(space, deleted)
+    assert [space.get(path).value for path in ("a", "b", "c")] == ["a", "b", "theirs"]
+    assert (space.get("b").kind, space.get("b").readers) == ("parameter", readers)
+    hidden = replace(deleted[1], path="hidden", value=None)  # the value could not be read
+    restore(space, [hidden])
+    assert sorted(stored(space)) == ["a", "b", "c"]

@@ -40,7 +40,7 @@ class Fact(BagScoped, FactSetResource):
     fact is a promise: an agent or a script will write it. The template can already use the fact's
     URL and the command that writes it. The resource does not wait for the promise; an
     OS::FactStore::Waiter does. When the resource is deleted the fact is deleted too, no matter who
-    wrote it.
+    wrote it, unless another resource of the stack declares it.
     """
 
     BAG, PATH, VALUE, GRANT = "bag", "path", "value", "grant"
@@ -157,9 +157,13 @@ class Fact(BagScoped, FactSetResource):
             self.bag.get(self.properties[self.PATH])
         return True
 
+    def paths(self, properties: properties.Properties) -> list[str]:
+        """Return the path, also that of a promise."""
+        return [properties[self.PATH]]
+
     def remove(self) -> None:
         self.revoke()
-        self.bag.delete(self.properties[self.PATH])
+        self.discard({self.properties[self.PATH]: ""})
 
     # Heat's hooks
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,8 +103,8 @@ def reconcile(
     ownership: Ownership,
     *,
     note: Callable[[Digests], None] = lambda _: None,
-) -> None:
-    """Write the wanted facts and delete the former ones that are no longer wanted.
+) -> list[Fact]:
+    """Write the wanted facts, delete the former ones that are no longer wanted, and return these.
 
     :param former: facts that may have been written before.
     :param note: called before each batch with the digests of what it writes.
@@ -111,8 +112,10 @@ def reconcile(
         written, unless they were created between two batches.
     :raises NotFound: the stack does not exist.
     """
+    deleted: list[Fact] = []
     for attempt in range(_ATTEMPTS):
-        steps = plan(read_facts(stack, {*wanted, *former}), wanted, former, ownership)
+        found = read_facts(stack, {*wanted, *former})
+        steps = plan(found, wanted, former, ownership)
         try:
             for batch in split_batches(steps):
                 puts = [operation for _, operation in batch if isinstance(operation, Put)]
@@ -122,11 +125,29 @@ def reconcile(
                     [guard for guard, _ in batch],
                     idempotency_key=uuid.uuid4().hex,
                 )
+                deleted += [found[each.path] for _, each in batch if isinstance(each, Delete)]
         except errors.PreconditionFailed:
             if attempt == _ATTEMPTS - 1:
                 raise
         else:
-            return
+            break
+    return deleted
+
+
+def restore(stack: Stack, facts: Iterable[Fact]) -> None:
+    """Write deleted facts again, except those that exist by now or whose value could not be read."""
+    for fact in facts:
+        if fact.sensitive and fact.value is None:
+            continue
+        put = Put(
+            fact.path,
+            fact.value,
+            kind=fact.kind,
+            sensitive=fact.sensitive,
+            readers=tuple(fact.readers),
+        )
+        with suppress(errors.PreconditionFailed):
+            stack.batch([put], [Guard.absent(fact.path)], idempotency_key=uuid.uuid4().hex)
 
 
 def read_facts(stack: Stack, paths: set[str]) -> dict[str, Fact]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from oslo_log import log as logging
 
 from factstore.client import Put, Stack
 from factstore.heat.resources.base import FactstoreResource
+from factstore.heat.resources.claims import claim, claimed_by_others
 from factstore.heat.resources.fact_set import (
     Digests,
     OwnedByOthers,
@@ -21,6 +22,7 @@ from factstore.heat.resources.fact_set import (
     matches,
     read_facts,
     reconcile,
+    restore,
 )
 
 LOG = logging.getLogger(__name__)
@@ -89,20 +91,42 @@ class FactSetResource(FactstoreResource):
         return properties[self.facts_property] or {}
 
     def apply(self, properties: Any, former: Digests) -> None:
-        """Write the declared facts, and delete those of *former* that are no longer declared.
+        """Write the declared facts, and delete those of *former* that no resource declares any longer.
 
         :raises heat.common.exception.Error: observed facts exist at some of the paths.
         """
         wanted = self._wanted(properties)
         if unknown := sorted(self.declared(properties).keys() - wanted.keys()):
             LOG.warning("%s does not write facts whose value is null: %s", self, ", ".join(unknown))
+        claim(self, self.bag.name, self.paths(properties))
         try:
-            reconcile(self.bag, wanted, former, self.ownership(properties), note=self._note)
+            self._reconcile(wanted, former, self.ownership(properties))
         except OwnedByOthers as error:
             raise exception.Error(
                 f"{self.facts_property} of {self.name} cannot be written, because observed facts exist "
                 f"at these paths: {error}. Delete them or choose other paths."
             ) from error
+
+    def discard(self, former: Digests) -> None:
+        """Delete those of *former* that are the resource's own and that no other resource declares."""
+        self._reconcile({}, former, self.ownership(self.properties))
+
+    def paths(self, properties: Any) -> Collection[str]:
+        """Return the paths that the properties declare, including those that others are to write."""
+        return self.declared(properties).keys()
+
+    def _reconcile(self, wanted: Mapping[str, Any], former: Digests, ownership: Ownership) -> None:
+        claimed = self._claimed(former.keys() - wanted.keys())
+        former = {path: known for path, known in former.items() if path not in claimed}
+        deleted = reconcile(self.bag, wanted, former, ownership, note=self._note)
+        # A resource that declared one of them after the claims were read may have found the fact as
+        # wanted before the fact was deleted, and then it has written nothing.
+        late = self._claimed({fact.path for fact in deleted})
+        restore(self.bag, [fact for fact in deleted if fact.path in late])
+
+    def _claimed(self, paths: Set[str]) -> Set[str]:
+        """Return those of the paths that other resources of the stack declare."""
+        return paths & claimed_by_others(self, self.bag.name) if paths else paths
 
     def written(self) -> dict[str, str]:
         """Return the digests of the facts that were written, or may have been by a failed update."""

@@ -26,8 +26,9 @@ class Facts(BagScoped, FactSetResource):
 
     The data bag depends on no server, so a server's user data can contain the bag's URL, and the facts
     are written after the server is created. If an instance has changed a fact, the fact belongs to the
-    instance and stays when this resource is deleted. With the ``deletion_policy`` ``Retain`` all facts
-    stay.
+    instance and stays when this resource is deleted. A fact that another resource of the stack declares
+    stays too, so a declaration can move to another resource. With the ``deletion_policy`` ``Retain``
+    all facts stay.
     """
 
     BAG, FACTS = "bag", "facts"
@@ -74,7 +75,7 @@ class Facts(BagScoped, FactSetResource):
 
     def remove(self) -> None:
         """Delete the facts that are still as written."""
-        self.apply({**dict(self.properties), self.FACTS: {}}, self.written())
+        self.discard(self.written())
 
     # Heat's hooks
 
