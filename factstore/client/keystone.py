@@ -21,7 +21,7 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 
 from factstore.client.clock import Clock
 from factstore.client.endpoint import Endpoint
-from factstore.client.errors import MissingVariables
+from factstore.client.errors import MissingVariables, UnusableSettings
 from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import Proxies
 from factstore.client.http.session import HttpSession
@@ -150,8 +150,16 @@ def session_from(known: Mapping[str, str], kind: str, http: HttpSession) -> Sess
     """Return a session with the keystoneauth plugin *kind*, whose options are ``OS_*`` variables.
 
     :raises MissingVariables: a variable is missing.
+    :raises UnusableSettings: keystoneauth has no such plugin.
     """
-    loader: loading.BaseLoader[Any] = loading.get_plugin_loader(kind)
+    try:
+        loader: loading.BaseLoader[Any] = loading.get_plugin_loader(kind)
+    except exceptions.NoMatchingPlugin as error:
+        raise UnusableSettings(
+            f"keystoneauth has no plugin {kind!r}. Set auth_type (OS_AUTH_TYPE) to password, token,"
+            " v3applicationcredential or another plugin that is installed; for a service without"
+            " authentication, to none."
+        ) from error
 
     def variable(option: loading.Opt) -> Any:
         names = [variable_of(one.name) for one in (option, *option.deprecated)]

@@ -60,6 +60,14 @@ def test_a_missing_variable_is_an_error_with_the_remedy() -> None:
     assert "export OS_CLOUD" in text
 
 
+def test_an_unknown_plugin_of_keystoneauth_is_reported_with_the_option() -> None:
+    environ = {"OS_AUTH_TYPE": "pasword", "OS_AUTH_URL": "http://127.0.0.1:1/v3"}
+    with pytest.raises(
+        UnusableSettings, match=r"no plugin 'pasword'. Set auth_type \(OS_AUTH_TYPE\)"
+    ):
+        connect(environ)
+
+
 def test_without_keystoneauth_what_is_missing_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("factstore.client.keystone", raising=False)
     monkeypatch.setitem(sys.modules, "factstore.client.keystone", None)
