@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,6 +154,64 @@ def test_a_fact_is_changed_once(load: Any, stack: Stack) -> None:
     assert not fact.put(Module(True, **secret.params), stack)["changed"]
 
 
+def test_check_mode_sees_the_differences_that_the_service_sees(load: Any, stack: Stack) -> None:
+    fact = load("modules.fact")
+    values = [1, 1.0, True, [1], [True], {"a": 0}, {"a": False}, None]
+    for before in values:
+        stack.put("a", before)
+        changed = [
+            fact.put(Module(True, path="a", value=each), stack)["changed"] for each in values
+        ]
+        assert [each for each, differs in zip(values, changed, strict=True) if not differs] == [
+            before
+        ]
+        assert changed.count(False) == 1
+
+
+CLOUDS = {"broken": {"auth_type": "password"}, "down": {"auth_type": "nonsense"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"name": "", "url": "http://127.0.0.1:1"}, "The stack name '' is not valid"),
+        ({"name": "s", "url": "nonsense"}, "'nonsense' is not a URL"),
+        ({"name": "s", "cloud": "typo"}, "has no cloud 'typo'. Its clouds are broken, down."),
+        ({"name": "s", "cloud": "broken"}, "OS_AUTH_URL"),
+        ({"name": "s", "cloud": "down"}, "nonsense"),
+    ],
+)
+def test_a_wrong_option_is_reported_without_a_traceback(
+    load: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, str],
+    problem: str,
+) -> None:
+    (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": CLOUDS}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    client = load("module_utils.client")
+    parameters = {**dict.fromkeys(client.CONNECTION), "stack": options["name"], **options}
+    with pytest.raises(Failed, match=re.escape(problem)):
+        client.run(Module(**parameters), lambda module, stack: {})
+
+
+def test_the_option_cloud_takes_precedence_over_variables(
+    load: Any, slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = {"auth_type": "none", "auth": {"endpoint": slurm.url.partition("/v1/")[0]}}
+    (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"lab": lab}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    for name, value in {
+        "AUTH_TYPE": "none",
+        "ENDPOINT": "http://127.0.0.1:1",
+        "CLOUD": "x",
+    }.items():
+        monkeypatch.setenv(f"OS_{name}", value)
+    stack = load("module_utils.client").open_stack(slurm.name, cloud="lab")
+    assert stack.get("cluster/size").value == 1
+
+
 def test_facts_and_folders_are_deleted_once(load: Any, stack: Stack) -> None:
     fact = load("modules.fact")
     for wanted in ({"path": "cluster/size"}, {"path": "nodes", "recursive": True}):
@@ -170,6 +229,8 @@ def test_a_wait_returns_or_fails(load: Any, stack: Stack) -> None:
     assert wait(Module(success=condition), stack)["waiter"]["state"] == "met"
     with pytest.raises(Failed, match="lagging: c1, head"):
         wait(Module(converged=True, timeout=0), stack)
+    with pytest.raises(Failed, match="it has no members to wait for"):
+        wait(Module(converged=True, group="none", timeout=0), stack)
     stack.waiter("w").arm({"signals": 1})
     with pytest.raises(Failed, match="still pending; missing: signals"):
         wait(Module(waiter="w", timeout=0), stack)

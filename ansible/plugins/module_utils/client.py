@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from urllib.parse import quote, urlsplit
 
 try:
@@ -30,25 +31,24 @@ def open_stack(name, url=None, grant=None, cloud=None):
     """Return the stack with this name.
 
     :raises ImportError: the Python client is not installed.
-    :raises ValueError: the options contradict each other.
+    :raises ValueError: an option is wrong.
     """
     if MISSING is not None:
         raise ImportError(
             "The Python client is missing on the machine that runs the plugin. Install it with: pip"
             f" install openstack-factstore ({MISSING})"
         )
-    return _client(url, grant, cloud).stack(name)
+    try:
+        return _client(url, grant, cloud).stack(name)
+    except FactstoreError as error:
+        raise ValueError(str(error)) from error
 
 
 def _client(url, grant, cloud):
     if cloud:
-        import openstack
-
-        import factstore.sdk
-
-        connection = openstack.connect(cloud=cloud)
-        factstore.sdk.add_service(connection)
-        return connection.contextualization.client
+        # Variables such as OS_AUTH_URL would take precedence over the cloud that the option names.
+        own = {name: value for name, value in os.environ.items() if _is_kept(name)}
+        return connect(environ=own, cloud=cloud)
     if not url:
         return connect()
     if grant:
@@ -60,6 +60,11 @@ def _client(url, grant, cloud):
         user = f"{quote(identifier, safe='')}:{quote(secret, safe='')}"
         url = parts._replace(netloc=f"{user}@{place}").geturl()
     return connect(url)
+
+
+def _is_kept(variable):
+    """Return True for variables that do not authenticate: OS_CLIENT_CONFIG_FILE names clouds.yaml."""
+    return variable.startswith("OS_CLIENT_") or not variable.startswith("OS_")
 
 
 def fields_of(record, *left_out):

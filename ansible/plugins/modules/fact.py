@@ -80,6 +80,8 @@ fact:
   sample: {path: nodes/head/ip, value: 10.0.0.5, kind: observed, version: 1}
 """
 
+import json
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.factstore.stack.plugins.module_utils.client import (
     CONNECTION,
@@ -119,9 +121,16 @@ def is_different(stack, wanted):
         stored = stack.get(wanted["path"])
     except NotFound:
         return True
-    names = ("value", "kind", "ttl", "member", "sensitive")
+    names = ("kind", "ttl", "member", "sensitive")
+    if as_json(stored.value) != as_json(wanted["value"]):
+        return True
     readers = sorted(stored.readers) != sorted(wanted["readers"])
     return readers or any(getattr(stored, name) != wanted[name] for name in names)
+
+
+def as_json(value):
+    """Return a text that differs where the service sees a difference: 1, 1.0 and true differ."""
+    return json.dumps(value, sort_keys=True)
 
 
 def delete(module, stack):

@@ -8,7 +8,8 @@ module: fact_wait
 short_description: Wait for a fact, a condition, a waiter, or convergence
 description:
   - Waits in the service, without polling, and fails if time runs out.
-  - The task changes nothing. For O(success), it arms a waiter and deletes it afterwards.
+  - The task changes no facts. For O(success), it arms a waiter, which creates a missing stack, and
+    deletes the waiter afterwards.
 author:
   - the factstore contributors (@factstore)
 extends_documentation_fragment:
@@ -98,9 +99,9 @@ def wait(module, stack):
         found = stack.wait_converged(timeout, group=wanted["group"])
         result = {"changed": False, "convergence": fields_of(found, "etag")}
         if not found.converged:
-            module.fail_json(
-                msg=f"The stack did not converge; lagging: {', '.join(found.lagging)}", **result
-            )
+            lagging = ", ".join(found.lagging)
+            reason = f"lagging: {lagging}" if lagging else "it has no members to wait for"
+            module.fail_json(msg=f"The stack did not converge; {reason}", **result)
         return result
     if wanted["success"]:
         ended = stack.wait_condition(wanted["success"], timeout, failure=wanted["failure"])

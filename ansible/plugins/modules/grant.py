@@ -8,6 +8,7 @@ module: grant
 short_description: Issue or revoke a grant of a stack
 description:
   - Issues a grant each time it runs, because the token of a grant is shown only once, or revokes one.
+  - The first grant of a stack creates the stack.
 author:
   - the factstore contributors (@factstore)
 extends_documentation_fragment:
