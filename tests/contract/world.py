@@ -19,7 +19,7 @@ from factstore.core.model.quota import Quota
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
-from factstore.core.ports import Backend, Transaction
+from factstore.core.ports import Backend, Clock, Transaction
 from factstore.core.services.composition import build_services
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.written_facts import WrittenFacts
@@ -99,23 +99,24 @@ class Worker:
         encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
         stuck_seconds: float = 60.0,
         late: bool = True,
+        clock: Clock = CLOCK,
     ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
         self.store = MirroredStore(
             backend,
-            CLOCK,
+            clock,
             threading.Event,
             on_needs_write=lambda: self.services.waiter_controller.wake(),
         )
         self.hub = Hub(HistoryLimits(history, 10**8, 900), self._signal)
         self.pump = Pump(
-            backend, self.store, self.hub, HistoryFill(backend, self.hub, CLOCK) if late else None
+            backend, self.store, self.hub, HistoryFill(backend, self.hub, clock) if late else None
         )
         self.services = build_services(
             self.store,
             self.hub,
-            CLOCK,
+            clock,
             new_id=lambda: uuid.uuid4().hex,
             new_wake_up=threading.Event,
             timeout=timeout,
