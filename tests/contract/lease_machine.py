@@ -34,7 +34,7 @@ _values = itertools.count(1)
 
 
 class Promise:
-    """What was promised about a member or a fact.
+    """The promises about one member or fact.
 
     :ivar until: the instant until which it does not end.
     :ivar changes: begun and ended, of those that replace it.
@@ -144,7 +144,7 @@ class LeaseMachine:
         if step[0] in _CALLS:
             worker = self.workers[step[1]]
             others = [call for call, of in self.calls if of is worker]
-            # A call that waits for a write of its own worker would wait for ever.
+            # A call that waits for a write of its own worker would wait forever.
             if others and (worker.writes or step[0] != "round" or len(others) > 1):
                 return
             call = StepwiseCall(lambda: action(*step[1:]))

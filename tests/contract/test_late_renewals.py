@@ -296,6 +296,51 @@ def test_no_join_keeps_a_member_that_has_been_chosen_to_end(
     assert beats(worker, scope, again.member.lease)
 
 
+@pytest.mark.parametrize("of", ["fact", "member"])
+def test_no_write_keeps_a_lease_that_is_chosen_to_end_just_before(
+    scope: Scope, etcd_world: EtcdWorld, worker: Worker, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    other = etcd_world.worker()
+    other.lease_monitor.stop()
+    member = join(worker, scope, ttl=TTL).member
+    worker.put(scope, "mortal", ttl=TTL)
+    lease = member.lease if of == "member" else worker.facts.get(scope, "mortal").fact.lease
+    other.store.refresh(soon())
+    commit = worker.store.commit
+    tries: list[int | None] = []
+
+    def late(transaction: Transaction, deadline: float) -> int | None:
+        if not tries:
+            stop_pulses(etcd_world, [lease])
+            end(other, scope, lease)
+            # A heartbeat was about to restore the pulse, so that this write could renew its lease.
+            etcd_world.raw.grant(TTL, pulse_lease(lease), deadline=soon())
+        tries.append(commit(transaction, deadline))
+        return tries[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "commit", late)
+        if of == "fact":
+            worker.put(scope, "mortal", 2, ttl=TTL)
+        else:
+            with pytest.raises(Conflict) as refused:
+                join(worker, scope, ttl=TTL, generation=member.generation, changed=True)
+            assert refusal(refused) == "generation_stale"
+    assert tries[0] is None
+    other.store.revoke_leases([lease], soon())
+    worker.store.refresh(soon())
+    assert worker.value(scope, "mortal") == ("2" if of == "fact" else "1")
+
+
+def test_a_large_batch_has_room_for_the_guards_on_the_leases_that_it_keeps(
+    scope: Scope, worker: Worker
+) -> None:
+    for value in (1, 2):
+        puts = [Put.of(f"many/{number:02}", value, "observed", TTL) for number in range(100)]
+        worker.facts.batch(scope, puts, [], author())
+    assert worker.value(scope, "many/99") == "2"
+
+
 def test_a_decision_does_not_count_after_a_write_of_the_owner(
     scope: Scope, etcd_world: EtcdWorld, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

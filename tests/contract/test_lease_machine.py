@@ -119,6 +119,17 @@ DECIDED: Steps = [*LEASES_STOP, (("round", 1, True), 9), (("heartbeat", 2, "a", 
 @example(  # and before it is written once more
     [*DECIDED, (("resume", 0, 0), None), (("former_leader", 0), None), (("resume", 0, None), None)]
 )
+@example(  # a write that renews the lease of a pulse that comes too late
+    [
+        *LEASES_STOP,
+        (("round", 1, True), 9),
+        (("put", 2, ("f",), True, 20), 2),
+        (("resume", 0, 1), None),
+        (("put", 0, ("f",), False, 20), None),
+        (("resume", 1, None), None),
+        (("resume", 0, None), None),
+    ]
+)
 @given(some=st.lists(steps, min_size=15, max_size=40))
 def test_what_is_renewed_in_time_does_not_end(site: LeaseSite, some: Steps) -> None:
     machine = LeaseMachine(site)

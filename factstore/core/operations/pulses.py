@@ -55,6 +55,17 @@ def is_ending(view: View, lease: int) -> bool:
     return isinstance(pulse, Pulse) and pulse.ended
 
 
+def guard_on_pulse(view: View, lease: int) -> dict[RecordKey, int]:
+    """Return the guard of a write that keeps a lease: it has not been chosen to end meanwhile.
+
+    The renewal of its pulse does not prove that, because others may have created a lease for the pulse
+    and be about to find that they cannot restore it any more.
+    """
+    key = pulse_key(lease)
+    pulse = view.record(key)
+    return {key: pulse.revision if pulse else 0}
+
+
 @quick_dataclass(slots=True)
 class RestorePulses(Operation[bool]):
     """Restore the pulses of leases that were renewed in time, although etcd revoked their leases.
