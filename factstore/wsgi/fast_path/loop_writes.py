@@ -102,9 +102,18 @@ class LoopWrites:
         if attempt.revision is not None:
             try:
                 answer = made(call, self._services.facts.written(attempt))
+                self._note_refresh(call, attempt)
             except Exception:  # the greenlet fails in the same way, and answers that
                 LOG.exception("%s %s failed in the loop.", call.request.method, call.request.target)
         self._ended(call, answer or partial(self._resume, made, attempt))
+
+    def _note_refresh(self, call: Call, attempt: FactAttempt) -> None:
+        """Note that the state includes what was in the store before a holder's write began."""
+        if call.identity.stack and attempt.revision is not None:
+            state = self._services.store.state()
+            # An answer does not wait for the state forever, and another store may have been read.
+            if state.revision >= attempt.revision and state.epoch == attempt.transaction.epoch:
+                self._services.grants.note_refresh(call.began)
 
     def _resume(self, made: MakeAnswer, attempt: FactAttempt, call: Call) -> Answer:
         return made(call, self._services.facts.written(attempt))

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from unittest.mock import Mock, patch
 
@@ -84,6 +85,34 @@ def test_a_put_ends_in_the_loop_once_it_is_written(worker: Worker, loop: Loop) -
         assert isinstance(found[0], bytes)
         assert status(found[0]) == expected
     assert worker.store.state().fact(Scope(PROJECT, "s"), "a/b").version == 2  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("outcome", ["included", "not included yet", "of another store"])
+@pytest.mark.parametrize("stack", ["s", ""])
+def test_a_holders_write_proves_that_the_state_is_fresh_if_the_state_includes_it(
+    worker: Worker, loop: Loop, monkeypatch: pytest.MonkeyPatch, outcome: str, stack: str
+) -> None:
+    noted = Mock()
+    monkeypatch.setattr(worker.services.grants, "note_refresh", noted)
+    path = fast_path(worker, replace(OWNER, stack=stack))
+    path.serve(read(put(1)), local=True)
+    before = time.monotonic()
+    found = running(path, put(2))
+    started_at, state = time.monotonic(), worker.store.state()
+    if outcome == "included":
+        loop.write()
+    else:
+        if outcome == "of another store":
+            state.epoch = "another"
+        revision = state.revision + (outcome == "not included yet")
+        loop.commits.pop()[1](revision, None)
+    assert isinstance(found[0], bytes)
+    assert status(found[0]) == 200
+    if outcome == "included" and stack:
+        ((began,),) = [call.args for call in noted.call_args_list]
+        assert before <= began <= started_at
+    else:
+        assert not noted.called
 
 
 def test_a_put_that_changes_nothing_ends_once_the_state_is_fresh(
