@@ -170,8 +170,12 @@ def test_a_grant_and_its_lease_end_together(worker: Worker, scope: Scope) -> Non
     issued = issue(worker, scope)
     lease = lease_of(worker, scope, issued.grant.id)
     assert worker.store.renew_lease(lease, soon())
+    found = worker.grants.authenticate(issued.grant.id, issued.secret)
+    assert found is not None
+    assert worker.grants.is_known(found[1])
     worker.store.revoke_lease(lease, soon())
     assert worker.store.refresh(soon()).records(scope, Grant) == []
+    assert not worker.grants.is_known(found[1])
     second = issue(worker, scope)
     lease = lease_of(worker, scope, second.grant.id)
     worker.grants.revoke(scope, second.grant.id, author())
@@ -180,7 +184,11 @@ def test_a_grant_and_its_lease_end_together(worker: Worker, scope: Scope) -> Non
 
 def test_a_grant_is_deleted_with_its_stack(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
+    found = worker.grants.authenticate(issued.grant.id, issued.secret)
+    assert found is not None
+    assert worker.grants.is_known(found[1])
     worker.stacks.delete(scope, author())
+    assert not worker.grants.is_known(found[1])
     assert worker.grants.authenticate(issued.grant.id, issued.secret) is None
     worker.put(scope, "a")  # another stack of the same name
     assert worker.grants.authenticate(issued.grant.id, issued.secret) is None

@@ -68,7 +68,7 @@ class GrantService(Service):
         self._read_at = -math.inf  # when the last one that has ended began
         self._ends: dict[str, tuple[Grant, str]] = {}  # of grants, and when they end
         self._state_of_ends: State | None = None
-        self._revision_of_ends = 0
+        self._change_of_ends = 0
 
     def issue(self, scope: Scope, request: GrantRequest, author: Author) -> Issued:
         """Issue a grant; with a group's grant, one for a member of the group.
@@ -198,10 +198,10 @@ class GrantService(Service):
         if self._clock.monotonic() >= self._fresh_until:
             return False
         state = self._store.state()
-        revision = state.revision
-        if state is not self._state_of_ends or revision != self._revision_of_ends:
+        changed = state.last_grant_change
+        if state is not self._state_of_ends or changed != self._change_of_ends:
             self._ends.clear()
-            self._state_of_ends, self._revision_of_ends = state, revision
+            self._state_of_ends, self._change_of_ends = state, changed
         known = self._ends.get(grant.id)
         if known is None:
             found = find_by_id(state, grant.id)

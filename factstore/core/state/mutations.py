@@ -13,6 +13,7 @@ from factstore.core.model.event import (
     PutStack,
     Step,
 )
+from factstore.core.model.grant import Grant
 from factstore.core.model.member import Member
 from factstore.core.state.deletion_change import (
     DeletionAuthors,
@@ -70,6 +71,8 @@ def apply_mutation(
         case PutRecord(stack_id, record):
             stack_state = stacks.to_change(stack_id)
             if stack_state is not None:
+                if isinstance(record, Grant):
+                    stacks.last_grant_change = revision
                 change = stack_state.put_record(record)
                 return None if record.silent else stack_state, change
 
@@ -77,6 +80,8 @@ def apply_mutation(
             stack_state = stacks.to_change(stack_id)
             if stack_state is not None:
                 stacks.last_deletion = revision
+                if key.kind is Grant:
+                    stacks.last_grant_change = revision
                 change = stack_state.drop_record(key, revision)
                 return None if key.kind.silent else stack_state, change
 
@@ -86,7 +91,7 @@ def apply_mutation(
         case DropStack(scope):
             stack_state = stacks.drop(scope)
             if stack_state is not None:
-                stacks.last_deletion = revision
+                stacks.last_deletion = stacks.last_grant_change = revision
                 stack_state.end()
                 return stack_state, stack_deletion(authors.get(stack_state.stack.id, ()))
     return None, None

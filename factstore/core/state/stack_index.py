@@ -23,6 +23,7 @@ class StackIndex:
     :param revision: the revision at which it begins.
     :param renewed_at: the revision at which the epoch was written; what is older is of another epoch.
     :ivar last_deletion: the revision of the last deletion of a stack, a fact or a record.
+    :ivar last_grant_change: the revision that last changed or deleted a grant.
     :ivar by_scope: the stacks that have a name.
     :ivar by_id: the same ones.
     :ivar unnamed: those that always exist, and have no name.
@@ -35,12 +36,13 @@ class StackIndex:
         "by_id",
         "by_scope",
         "last_deletion",
+        "last_grant_change",
         "unnamed",
     )
 
     def __init__(self, epoch: str, revision: int, renewed_at: int = 0) -> None:
         self._epoch, self._renewed_at = epoch, renewed_at
-        self.last_deletion = revision
+        self.last_deletion = self.last_grant_change = revision
         self._projects: dict[str, ProjectTotals] = {}
         self.by_scope: dict[Scope, StackState] = {}
         self.by_id: dict[str, StackState] = {}

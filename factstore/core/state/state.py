@@ -129,6 +129,11 @@ class State:
         """The revision of the last deletion of a stack, a fact or a record."""
         return self._index.last_deletion
 
+    @property
+    def last_grant_change(self) -> int:
+        """The revision that last changed or deleted a grant, or a stack with its grants."""
+        return self._index.last_grant_change
+
     def stack(self, scope: Scope) -> Stack | None:
         """Return the record of a stack, or None if it does not exist."""
         stack_state = self.stack_state(scope)  # without the lock, as one fact

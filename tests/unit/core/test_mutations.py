@@ -17,6 +17,7 @@ from factstore.core.model.event import (
     Step,
 )
 from factstore.core.model.fact import Scope
+from factstore.core.model.grant import Grant
 from factstore.core.model.unnamed import unnamed_stack
 from factstore.core.state.deletion_change import deletion_authors
 from factstore.core.state.mutations import apply_mutation, apply_mutations
@@ -95,6 +96,28 @@ def test_only_deletions_move_the_revision_of_the_last_one(
 ) -> None:
     apply_mutation(stacks, mutation, {}, 9)
     assert stacks.last_deletion == revision
+
+
+GRANT = Grant("g", "agent", "m1", None, "0", 60, "n", "u", "n", "u", "r", revision=9)
+
+
+@pytest.mark.parametrize(
+    ("mutation", "revision"),
+    [
+        (PutRecord("s1", GRANT), 9),
+        (DropRecord("s1", GRANT.record_key), 9),
+        (DropStack(SCOPE), 9),
+        (PutRecord("s1", member("m2", 9)), 3),
+        (DropRecord("s1", member("m1", 3).record_key), 3),
+        (DropFact("s1", "a"), 3),
+        (PutRecord("gone", GRANT), 3),
+    ],
+)
+def test_only_changes_of_grants_move_the_revision_of_the_last_one(
+    stacks: StackIndex, mutation: Mutation, revision: int
+) -> None:
+    apply_mutation(stacks, mutation, {}, 9)
+    assert stacks.last_grant_change == revision
 
 
 def test_a_silent_record_touches_no_stack(stacks: StackIndex) -> None:
