@@ -236,7 +236,10 @@ class LeaseMachine:
             promise.values.add(value)
             promise.begun += 1
             promise.running += 1
-        begun = [self.promises[path].begun for path in paths]
+        # Of writes that overlap, nobody knows which was the last one.
+        begun = [
+            self.promises[path].begun if self.promises[path].running == 1 else -1 for path in paths
+        ]
         try:
             done = worker.facts.batch(self.scope, puts, [], author())
         except (Conflict, Unavailable) as error:
@@ -410,9 +413,10 @@ class LeaseMachine:
         """Let nothing be renewed any more, and all workers run rounds."""
         while self.calls:
             self.run(("resume", 0, None))
+        for _, renewal, _ in self.started:
+            renewal.lose()
         self.started.clear()
-        for worker in self.workers:
-            worker.client.started.clear()
+        self.renewed.clear()  # without an answer, a worker cannot know that etcd has renewed a lease
         for _ in range(4):
             self.expire()
             for w in range(WORKERS):

@@ -165,6 +165,10 @@ class Renewal:
         if self._done is None:
             self._done = self._renew()
 
+    def lose(self) -> None:
+        """Let it have no answer, as after a timeout."""
+        self._ended(None)
+
     def answer(self) -> None:
         self.arrive()
         self._ended(self._done)
