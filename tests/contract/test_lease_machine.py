@@ -103,6 +103,18 @@ LEASES_STOP: Steps = [
 ]
 DECIDED: Steps = [*LEASES_STOP, (("round", 1, True), 9), (("heartbeat", 2, "a", True), None)]
 
+TOO_LATE: Steps = [
+    (("join", 0, "a", "new"), None),
+    (("see", 1, 0), None),
+    (("see", 2, 0), None),
+    (("advance", 22.0), None),
+    (("expire",), None),
+    (("see", 1, 0), None),
+    (("see", 2, 0), None),
+    (("round", 1, True), 3),
+    (("heartbeat", 2, "a", True), 2),
+]
+
 
 @settings(max_examples=EXAMPLES // 5, suppress_health_check=list(HealthCheck))
 @example(  # a renewal whose answer is late
@@ -127,6 +139,17 @@ DECIDED: Steps = [*LEASES_STOP, (("round", 1, True), 9), (("heartbeat", 2, "a", 
         (("resume", 0, 1), None),
         (("put", 0, ("f",), False, 20), None),
         (("resume", 1, None), None),
+        (("resume", 0, None), None),
+    ]
+)
+@example(  # a heartbeat that renews the lease of a pulse that comes too late
+    [*TOO_LATE, (("heartbeat", 0, "a", True), None), (("resume", 0, None), None)]
+)
+@example(  # and one in the loop
+    [
+        *TOO_LATE,
+        (("start_heartbeat", 0, "a"), None),
+        (("answer", 0), None),
         (("resume", 0, None), None),
     ]
 )

@@ -101,12 +101,17 @@ class WriteLeases:
     def renew(self, draft: Draft[Any]) -> bool:
         """Renew the leases that must be alive; return False if one has just ended after all.
 
-        The renewal of a pulse that has stopped meanwhile may succeed, while others restore it.
+        The renewal of a pulse that has stopped may succeed, while others restore it, or try to.
         """
+        if not draft.renews:
+            return True
         if not all(self._store.renew_lease(lease, self._deadline) for lease in draft.renews):
             return False
-        state = self._store.state()
-        return not any(state.has_stopped(self._scope, lease) for lease in draft.renews)
+        state = self._store.refresh(self._deadline)
+        return not any(
+            state.has_stopped(self._scope, lease) or state.has_ended(self._scope, lease)
+            for lease in draft.renews
+        )
 
     def settle(self, draft: Draft[Any], epoch: str) -> None:
         """Revoke what the durable write left or did not take.

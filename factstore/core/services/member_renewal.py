@@ -8,6 +8,7 @@ from factstore.core.errors import Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
+from factstore.core.model.pulse import is_monitored
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.member_updates import living_member, member_missing
 from factstore.core.operations.operation import View
@@ -41,10 +42,12 @@ class MemberRenewal:
         # A member that is only declared has no lease that shows whether it still exists.
         if member is None or member.declared_only or generation not in (None, member.generation):
             member = living(self._store.refresh(deadline), scope, name, generation)
+        is_late = self._is_late(member)
         if not (self._beats(scope, member) and self._renew(member, deadline)):
             return self._restore(scope, name, generation, deadline)
-        # The renewal of a pulse that has stopped meanwhile may succeed, while others restore it.
-        if not self._beats(scope, member):
+        # The renewal of a pulse that has stopped may succeed, while others restore it, or try to.
+        state = self._store.refresh(deadline) if is_late else self._store.state()
+        if state.has_stopped(scope, member.lease) or state.has_ended(scope, member.lease):
             return self._restore(scope, name, generation, deadline)
         return member
 
@@ -64,8 +67,8 @@ class MemberRenewal:
         member = state.member(scope, name)
         if member is None or member.declared_only or generation not in (None, member.generation):
             return False
-        if not self._beats(scope, member):
-            return False  # its pulse has to be restored first
+        if self._is_late(member) or not self._beats(scope, member):
+            return False  # its pulse may have to be restored first
         if applied is not None and (
             applied.epoch != state.epoch or not _is_recorded(state, scope, name, applied.revision)
         ):
@@ -77,6 +80,15 @@ class MemberRenewal:
             ended(bool(renewed) and self._beats(scope, member))
 
         return self._store.start_renewal(member.lease, end)
+
+    def _is_late(self, member: Member) -> bool:
+        """Return True if others may have ended a member without an answer of this worker.
+
+        What this worker has renewed in the last *ttl* seconds, none ends.
+        """
+        if not is_monitored(member.lease):
+            return False
+        return self._clock.monotonic() - self._store.last_renewal(member.lease) >= (member.ttl or 0)
 
     def _beats(self, scope: Scope, member: Member) -> bool:
         """Return True if the pulse of a member has not stopped, as far as this worker knows."""
