@@ -63,7 +63,7 @@ def read_files(credentials: Credentials) -> Pem:
 
 
 def system_bundle() -> str:
-    """Return the file with the CAs that this machine trusts; empty if there is none.
+    """Return the file with the CAs that this machine trusts, or an empty string.
 
     gRPC would use a list of its own, which lacks the CAs that an operator has added.
     """
