@@ -61,9 +61,9 @@ def test_a_missing_variable_is_an_error_with_the_remedy() -> None:
 
 
 def test_an_unknown_plugin_of_keystoneauth_is_reported_with_the_option() -> None:
-    environ = {"OS_AUTH_TYPE": "pasword", "OS_AUTH_URL": "http://127.0.0.1:1/v3"}
+    environ = {"OS_AUTH_TYPE": "v9password", "OS_AUTH_URL": "http://127.0.0.1:1/v3"}
     with pytest.raises(
-        UnusableSettings, match=r"no plugin 'pasword'. Set auth_type \(OS_AUTH_TYPE\)"
+        UnusableSettings, match=r"no plugin 'v9password'. Set auth_type \(OS_AUTH_TYPE\)"
     ):
         connect(environ)
 
