@@ -24,7 +24,7 @@ from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.grant import Grant
 from factstore.core.model.kept_value import KEEP_VALUES_MAX, KeptValue
 from factstore.core.model.member import Applied, Declaration, Member
-from factstore.core.model.pulse import Pulse, Restorations
+from factstore.core.model.pulse import Endings, Pulse, Restorations
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.receipt import Receipt
@@ -213,6 +213,8 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     DataKey: RecordFormat("seals"),
     # pulses/<monitored lease>, on a lease of its own; on the monitored lease once it has ended
     Pulse: RecordFormat("pulses", key_field="monitored"),
+    # endings/count
+    Endings: RecordFormat("endings"),
     # restorations/count
     Restorations: RecordFormat("restorations"),
     # turns/<queue>/<member>, on the lease of the member

@@ -155,13 +155,15 @@ def test_no_write_keeps_a_lease_that_is_chosen_to_end_just_before(
     assert worker.value(scope, "mortal") == ("2" if of == "fact" else "1")
 
 
-def test_a_large_batch_has_room_for_the_guards_on_the_leases_that_it_keeps(
-    scope: Scope, worker: Worker
-) -> None:
+def test_a_large_batch_keeps_the_leases_of_its_facts(scope: Scope, worker: Worker) -> None:
+    found: list[set[int]] = []
     for value in (1, 2):
         puts = [Put.of(f"many/{number:02}", value, "observed", TTL) for number in range(100)]
         worker.facts.batch(scope, puts, [], author())
+        found.append({worker.facts.get(scope, put.path).fact.lease for put in puts})
     assert worker.value(scope, "many/99") == "2"
+    assert len(found[0]) == 100
+    assert found[0] == found[1]
 
 
 def test_a_decision_does_not_count_after_a_write_of_the_owner(

@@ -65,6 +65,28 @@ class Restorations(Record):
 RESTORATIONS_KEY = RecordKey(Restorations, "count")
 
 
+@quick_dataclass(frozen=True, slots=True)
+class Endings(Record):
+    """The decisions to end leases of a stack; each of them writes this record, too.
+
+    A write that keeps a lease is guarded with it.
+
+    :param count: as far as the worker knew that has written it.
+    """
+
+    silent: ClassVar[bool] = True
+
+    count: int
+
+    @property
+    def record_key(self) -> RecordKey:
+        """The key of the record in its stack."""
+        return ENDINGS_KEY
+
+
+ENDINGS_KEY = RecordKey(Endings, "count")
+
+
 def pulse_key(lease: int) -> RecordKey:
     """Return the key of a monitored lease's pulse."""
     return RecordKey(Pulse, f"{lease:x}")

@@ -13,7 +13,6 @@ from factstore.core.model.precondition import Precondition
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
-from factstore.core.model.transaction import GUARDS, OWN_GUARDS
 from factstore.core.operations.batches import Expansion, expand, parameter_protected
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.fencing import MemberFence
@@ -25,10 +24,8 @@ from factstore.core.operations.idempotency import (
 )
 from factstore.core.operations.kept_values import keep
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
-from factstore.core.operations.pulses import guard_on_pulse, is_ending, revive
+from factstore.core.operations.pulses import guard_on_endings, is_ending, revive
 from factstore.core.operations.tree import check_tree
-
-OTHER_GUARDS = 10  # of a large batch: on the author's grant and on folders
 
 
 @quick_dataclass(slots=True)
@@ -99,9 +96,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         ended = [known[path] for path in deleted if path not in self.obstacles]
         kept = keep(view, puts, ended, self.author)
         check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
-        room = GUARDS - OWN_GUARDS - OTHER_GUARDS
-        room -= len(known) + len(members.guards) + len(guards_on_key)
-        leases, left, guards_on_pulses = _leases(view, puts, deleted, known, room)
+        leases, left, guards_on_leases = _leases(view, puts, deleted, known)
         renews = [
             r.fact.lease
             for r in results
@@ -118,7 +113,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
             record_revisions={
                 **members.guards,
                 **guards_on_key,
-                **guards_on_pulses,
+                **guards_on_leases,
                 **revival.record_revisions,
             },
             leases={**leases, **revival.leases},
@@ -209,18 +204,12 @@ def _data_key(view: View) -> DataKey | None:
 
 
 def _leases(
-    view: View,
-    puts: Sequence[Fact],
-    deletes: Sequence[str],
-    known: Mapping[str, Fact | None],
-    room: int,
+    view: View, puts: Sequence[Fact], deletes: Sequence[str], known: Mapping[str, Fact | None]
 ) -> tuple[dict[str | RecordKey, LeaseRequest], tuple[int, ...], dict[RecordKey, int]]:
     """Return the lease requests of facts with a ttl, the leases that the facts may leave, and guards.
 
     One that was chosen to end is not kept, even if it can still be renewed.  A fact of a member is on
     the member's lease, which is not the fact's to end.
-
-    :param room: for guards.
     """
     requests: dict[str | RecordKey, LeaseRequest] = {}
     guards: dict[RecordKey, int] = {}
@@ -234,9 +223,7 @@ def _leases(
         if fact.ttl is not None:
             keeps = before is not None and before.ttl == fact.ttl
             keep = before.lease if before and keeps and not is_ending(view, before.lease) else 0
-            if keep and len(guards) >= room:
-                keep = 0  # a new lease needs no guard, and nobody can have chosen it to end
             if keep:
-                guards |= guard_on_pulse(view, keep)
+                guards = guard_on_endings(view)
             requests[fact.path] = LeaseRequest(fact.ttl, keep, monitored=True)
     return requests, tuple(left), guards

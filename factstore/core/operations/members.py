@@ -28,7 +28,7 @@ from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.idempotency import Idempotency, key_reused
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
-from factstore.core.operations.pulses import guard_on_pulse, is_ending, revive
+from factstore.core.operations.pulses import guard_on_endings, is_ending, revive
 
 JoinOutcome = Literal["created", "replaced", "adopted", "updated", "unchanged"]
 NEW_INCARNATION: tuple[JoinOutcome, ...] = ("created", "replaced", "adopted")
@@ -100,8 +100,8 @@ class JoinMember(Operation[JoinResult]):
             # A declaration does not keep a member alive.
             renews = () if declaring or member.declared_only else (member.lease,)
             revival = revive(view, renews)
-            for lease in renews:
-                record_revisions |= guard_on_pulse(view, lease)
+            if renews:
+                record_revisions |= guard_on_endings(view)
             written = declarations if outcome == "unchanged" else (member, *declarations)
             return Draft(
                 JoinResult(member, outcome),

@@ -7,7 +7,14 @@ from dataclasses import field
 from typing import ClassVar, NamedTuple
 
 from factstore.core.model.fact import Scope
-from factstore.core.model.pulse import RESTORATIONS_KEY, Pulse, Restorations, pulse_key
+from factstore.core.model.pulse import (
+    ENDINGS_KEY,
+    RESTORATIONS_KEY,
+    Endings,
+    Pulse,
+    Restorations,
+    pulse_key,
+)
 from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
@@ -55,15 +62,14 @@ def is_ending(view: View, lease: int) -> bool:
     return isinstance(pulse, Pulse) and pulse.ended
 
 
-def guard_on_pulse(view: View, lease: int) -> dict[RecordKey, int]:
-    """Return the guard of a write that keeps a lease: it has not been chosen to end meanwhile.
+def guard_on_endings(view: View) -> dict[RecordKey, int]:
+    """Return the guard of a write that keeps leases: none of the stack is chosen to end meanwhile.
 
-    The renewal of its pulse does not prove that, because others may have created a lease for the pulse
+    The renewal of a pulse does not prove that, because others may have created a lease for the pulse
     and be about to find that they cannot restore it any more.
     """
-    key = pulse_key(lease)
-    pulse = view.record(key)
-    return {key: pulse.revision if pulse else 0}
+    known = view.record(ENDINGS_KEY)
+    return {ENDINGS_KEY: known.revision if known else 0}
 
 
 @quick_dataclass(slots=True)
@@ -125,12 +131,17 @@ class EndPulses(Operation[tuple[int, ...]]):
                 records[each.owner] = each.stop.owner
             records[pulse_key(each.lease)] = 0
             ended.append(Pulse(f"{each.lease:x}", ended=True, lease=each.lease))
+        written: tuple[Record, ...] = ()
         if ended:
             restored = view.record(RESTORATIONS_KEY)
             records[RESTORATIONS_KEY] = restored.revision if restored else 0
+            known = view.record(ENDINGS_KEY)
+            count = known.count if isinstance(known, Endings) else 0
+            # Without a guard, so that decisions about several leases do not fail one another.
+            written = (*ended, Endings(count + 1))
         return Draft(
             tuple([pulse.monitored_lease for pulse in ended]),
-            records=tuple(ended),
+            records=written,
             record_revisions=records,
             fact_revisions=facts,
         )

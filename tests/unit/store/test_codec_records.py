@@ -18,7 +18,7 @@ from factstore.core.model.event import DeletionMarker
 from factstore.core.model.flapping_report import FlappingReport
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
-from factstore.core.model.pulse import Restorations
+from factstore.core.model.pulse import Endings, Restorations
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import Record
 from factstore.core.model.stuck_report import StuckReport
@@ -59,6 +59,7 @@ RECORDS: list[Record] = [
     FlappingReport("a", 6, ("a", "b"), ("c1",), "t", revision=7),
     StuckReport("t", "c1 waits for nodes/head/ip.", "u", revision=7),
     ConfigurationOrder(3, revision=7),
+    Endings(3, revision=7),
     Restorations(3, revision=7),
     Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),
     Grant("s-3", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "s-1", **STORED),
