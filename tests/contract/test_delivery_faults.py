@@ -161,7 +161,7 @@ def test_nothing_is_sent_after_a_deletion_even_while_a_request_runs(
     known = len(receiver.messages)
     assert subscription(worker, found.id) is None
     assert progress(worker, found.id) is None
-    assert notifier.status().owned == 0
+    eventually(lambda: notifier.status().owned == 0)  # it follows the store
     worker.put(scope, "b", 1)
     fence = subscribe(worker, receiver.url, stacks=["none"])
     becomes(worker, fence.id, "active")
